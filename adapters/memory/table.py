@@ -1,0 +1,53 @@
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Generic, TypeAlias, TypeVar
+
+K = TypeVar("K", bound=str)
+V = TypeVar("V")
+
+Journal: TypeAlias = list[Callable[[], None]]
+"""How to take back, last first, what a commit has done so far."""
+
+
+class Table(Generic[K, V]):
+    """A dictionary that can be walked in the order of its keys and whose changes can be taken back."""
+
+    def __init__(self) -> None:
+        self._rows: dict[K, V] = {}
+        self._keys: list[K] = []
+
+    def get(self, key: K) -> V | None:
+        return self._rows.get(key)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def put(self, key: K, row: V, journal: Journal) -> None:
+        if key in self._rows:
+            before = self._rows[key]
+            journal.append(lambda: self._rows.__setitem__(key, before))
+        else:
+            insort(self._keys, key)
+            journal.append(lambda: self._drop(key))
+        self._rows[key] = row
+
+    def delete(self, key: K, journal: Journal) -> None:
+        before = self._rows[key]
+        self._drop(key)
+        journal.append(lambda: self.put(key, before, []))
+
+    def walk(self, after: K | None, *, descending: bool) -> Iterator[V]:
+        """Go through the rows behind `after`, from the first one when it is None."""
+        if descending:
+            end = len(self._keys) if after is None else bisect_left(self._keys, after)
+            return (self._rows[self._keys[place]] for place in range(end - 1, -1, -1))
+        start = 0 if after is None else bisect_right(self._keys, after)
+        return (self._rows[key] for key in islice(self._keys, start, None))
+
+    def _drop(self, key: K) -> None:
+        del self._rows[key]
+        del self._keys[bisect_left(self._keys, key)]

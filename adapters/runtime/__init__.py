@@ -1,0 +1,1 @@
+"""The clock, ids and domain names of the machine that userport runs on."""

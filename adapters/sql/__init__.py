@@ -1,0 +1,1 @@
+"""Storage in SQLite, PostgreSQL or MariaDB, by SQLAlchemy Core over typed tables."""

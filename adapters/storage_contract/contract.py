@@ -1,0 +1,89 @@
+import pytest
+
+from adapters.storage_contract.concurrency import ConcurrencyCases
+from adapters.storage_contract.connections import ConnectionCases
+from adapters.storage_contract.credentials import CredentialCases
+from adapters.storage_contract.emails import EmailLookupCases
+from adapters.storage_contract.lifecycle import LifecycleCases
+from adapters.storage_contract.paging import PostPagingCases, UserPagingCases
+from adapters.storage_contract.persistence import PersistenceCases
+from adapters.storage_contract.posts import PostCases
+from adapters.storage_contract.removal import RemovalCases
+from adapters.storage_contract.search import SearchCases
+from adapters.storage_contract.text import TextCases
+from adapters.storage_contract.times import TimeCases
+from adapters.storage_contract.uniqueness import UniquenessCases
+from adapters.storage_contract.units_of_work import UnitOfWorkCases
+from adapters.storage_contract.users import UserCases
+from adapters.storage_contract.versions import VersionCases
+from domain.storage import Storage
+
+
+class StorageContract(
+    UserCases,
+    PostCases,
+    CredentialCases,
+    TextCases,
+    TimeCases,
+    UniquenessCases,
+    VersionCases,
+    UnitOfWorkCases,
+    RemovalCases,
+    EmailLookupCases,
+    UserPagingCases,
+    PostPagingCases,
+    SearchCases,
+    ConcurrencyCases,
+    ConnectionCases,
+    LifecycleCases,
+):
+    """Everything that a store promises. Subclass it once for a store and give it the two fixtures.
+
+    ```python
+    class TestMyStorage(StorageContract):
+        @pytest.fixture
+        async def storage(self):
+            storage = MyStorage(...)
+            await storage.prepare()
+            yield storage
+            await storage.close()
+
+        @pytest.fixture
+        async def another_client(self, storage): ...
+    ```
+
+    A store that lives outside of this process subclasses `PersistentStorageContract`. The cases are coroutines and
+    need pytest-asyncio with `asyncio_mode = "auto"` and one loop scope for tests and fixtures. No case may be
+    skipped or overridden: a promise that a store cannot keep is no promise of the port.
+    """
+
+    @pytest.fixture
+    async def storage(self) -> Storage:
+        """An empty storage, prepared; closed after the test."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def another_client(self, storage: Storage) -> Storage:
+        """A second storage on the data of the first, as another process would open it.
+
+        A store in the memory of one process gives the same one again.
+        """
+        raise NotImplementedError
+
+    def connections_in_use(self, storage: Storage) -> int:
+        """Count the connections that are taken out of their pool; stores that have no pool need not override it."""
+        return 0
+
+
+class PersistentStorageContract(StorageContract, PersistenceCases):
+    """What is promised besides by a store whose data outlive the process. Two more fixtures."""
+
+    @pytest.fixture
+    async def unprepared_clients(self) -> tuple[Storage, Storage]:
+        """Two storages on one empty place that nobody has prepared."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def unreachable(self) -> Storage:
+        """A storage on a server that nobody runs, or on a file that cannot be."""
+        raise NotImplementedError

@@ -1,0 +1,121 @@
+"""Makers of records. Whatever a case does not name is filled in, different for each record."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Final
+from uuid import UUID
+
+from domain.credential import Credential
+from domain.post import Post
+from domain.user import Role, User
+from domain.values import Bio, Body, Email, Name, PostId, SearchPrefix, Title, UserId, Username, fold
+
+LATER: Final = datetime(2031, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+
+_numbers = count(1)
+_START: Final = datetime(2026, 11, 20, 20, 36, 0, 123_000, tzinfo=UTC)
+
+
+def nth_user_id(number: int) -> UserId:
+    """Make ids that sort by their number and look like the real ones; all others that are made come after."""
+    return UserId(_nth_id(number))
+
+
+def nth_post_id(number: int) -> PostId:
+    return PostId(_nth_id(number))
+
+
+def an_email(text: str) -> Email:
+    """Make an email, of whatever text, whose canonical form is that text itself."""
+    return Email(text, text)
+
+
+def a_username(text: str) -> Username:
+    return Username(text, text)
+
+
+def a_prefix(text: str) -> SearchPrefix:
+    return SearchPrefix(fold(text))
+
+
+def a_user(
+    *,
+    id: UserId | None = None,  # noqa: A002 - the entity's own word
+    email: Email | None = None,
+    username: Username | None = None,
+    name: str | None = None,
+    bio: str | None = None,
+) -> User:
+    number = next(_numbers)
+    return User.register(
+        id=id or nth_user_id(1_000_000 + number),
+        now=_START + timedelta(milliseconds=number),
+        email=email or an_email(f"user.{number}@example.org"),
+        name=Name(name or f"User No. {number}"),
+        username=username,
+        bio=None if bio is None else Bio(bio),
+    )
+
+
+def a_full_user() -> User:
+    """Make a user no two of whose fields are alike, and none of them a default."""
+    number = next(_numbers)
+    return User(
+        id=nth_user_id(1_000_000 + number),
+        email=Email(f"Anna.{number}@example.org", f"anna.{number}@example.org"),
+        name=Name(f"Anna Ärmel {number}"),
+        username=Username(f"Ann_{number}", f"ann_{number}"),
+        bio=Bio(f"Born in {number}.\nLives."),
+        role=Role.ADMIN,
+        active=False,
+        version=number + 1,
+        created_at=_START + timedelta(milliseconds=number),
+        updated_at=_START + timedelta(days=1, milliseconds=number),
+    )
+
+
+def a_post(
+    author: User,
+    *,
+    id: PostId | None = None,  # noqa: A002 - the entity's own word
+    title: str | None = None,
+    body: str | None = None,
+) -> Post:
+    number = next(_numbers)
+    return Post.publish(
+        id=id or nth_post_id(1_000_000 + number),
+        author_id=author.id,
+        now=_START + timedelta(milliseconds=number),
+        title=Title(title or f"Title No. {number}"),
+        body=Body(body or f"Body No. {number}"),
+    )
+
+
+def a_full_post(author: User) -> Post:
+    """Make a post no two of whose fields are alike, and none of them a default."""
+    number = next(_numbers)
+    return Post(
+        id=nth_post_id(1_000_000 + number),
+        author_id=author.id,
+        title=Title(f"On the {number}"),
+        body=Body(f"It is {number}.\n\tSo."),
+        version=number + 1,
+        created_at=_START + timedelta(milliseconds=number),
+        updated_at=_START + timedelta(days=1, milliseconds=number),
+    )
+
+
+def a_credential(user: User) -> Credential:
+    return Credential(user.id, f"$argon2id$v=19$m=19456,t=2,p=1$c2FsdA${next(_numbers)}")
+
+
+def renamed(user: User, name: str) -> User:
+    return user.change(now=LATER, name=Name(name))
+
+
+def retitled(post: Post, title: str) -> Post:
+    return post.change(now=LATER, title=Title(title))
+
+
+def _nth_id(number: int) -> str:
+    return str(UUID(int=(0x0190_0000_0000 + number) << 80 | 0x7 << 76 | 0x2 << 62))

@@ -1,0 +1,83 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_prefix, a_user, a_username, an_email
+from adapters.storage_contract.steps import add, assert_same, everything, stored_user
+from domain.errors import StorageNotPrepared, StorageUnavailable
+from domain.storage import Storage
+
+ANSWER_SECONDS = 60
+
+CALLS: dict[str, Callable[[Storage], Awaitable[object]]] = {
+    "prepare": lambda storage: storage.prepare(),
+    "ping": lambda storage: storage.ping(),
+    "get a user": lambda storage: storage.unit_of_work().users.get(a_user().id),
+    "find by email": lambda storage: storage.unit_of_work().users.find_by_email(an_email("ann@example.org")),
+    "find by emails": lambda storage: storage.unit_of_work().users.find_by_emails([an_email("ann@example.org")]),
+    "find by username": lambda storage: storage.unit_of_work().users.find_by_username(a_username("ann")),
+    "page users": lambda storage: storage.unit_of_work().users.page(limit=1),
+    "search users": lambda storage: storage.unit_of_work().users.search(a_prefix("ann"), limit=1),
+    "count users": lambda storage: storage.unit_of_work().users.count(),
+    "get a post": lambda storage: storage.unit_of_work().posts.get(a_post(a_user()).id),
+    "page posts": lambda storage: storage.unit_of_work().posts.page(a_user().id, limit=1),
+    "count posts": lambda storage: storage.unit_of_work().posts.count(a_user().id),
+    "get a credential": lambda storage: storage.unit_of_work().credentials.get(a_user().id),
+    "commit": lambda storage: add(storage, a_user()),
+}
+
+
+class PersistenceCases:
+    """What lies outside of this process is found there again, or found missing."""
+
+    async def test_what_was_committed_outlives_the_client(self, storage: Storage, another_client: Storage) -> None:
+        user = a_full_user()
+        await add(storage, user, a_post(user), a_credential(user))
+        before = await everything(storage)
+        await storage.close()
+        assert await everything(another_client) == before
+        assert_same(await stored_user(another_client, user), user)
+
+    async def test_an_empty_place_is_not_prepared(self, unprepared_clients: tuple[Storage, Storage]) -> None:
+        for storage in unprepared_clients:
+            with pytest.raises(StorageNotPrepared):
+                await storage.ping()
+
+    @pytest.mark.parametrize("name", [name for name in CALLS if name != "prepare"])
+    async def test_nothing_can_be_done_in_an_unprepared_place(
+        self, unprepared_clients: tuple[Storage, Storage], name: str
+    ) -> None:
+        with pytest.raises(StorageNotPrepared):
+            await CALLS[name](unprepared_clients[0])
+
+    async def test_a_place_is_prepared_by_several_at_once(self, unprepared_clients: tuple[Storage, Storage]) -> None:
+        await asyncio.gather(*(client.prepare() for client in unprepared_clients * 3))
+        user = a_user()
+        await add(unprepared_clients[0], user)
+        for client in unprepared_clients:
+            await client.ping()
+            assert (await everything(client)).users == [user]
+
+    async def test_a_client_that_was_there_first_goes_on_once_another_has_prepared(
+        self, unprepared_clients: tuple[Storage, Storage]
+    ) -> None:
+        early, other = unprepared_clients
+        with pytest.raises(StorageNotPrepared):
+            await early.ping()
+        await other.prepare()
+        await early.ping()
+        await add(early, a_user())
+
+    @pytest.mark.parametrize("name", CALLS)
+    async def test_a_place_that_cannot_be_reached_is_unavailable(self, unreachable: Storage, name: str) -> None:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            with pytest.raises(StorageUnavailable):
+                await CALLS[name](unreachable)
+
+    async def test_a_crowd_is_told_that_a_place_cannot_be_reached(self, unreachable: Storage) -> None:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            results = await asyncio.gather(
+                *(call(unreachable) for call in CALLS.values() for _ in range(3)), return_exceptions=True
+            )
+        assert {type(result) for result in results} == {StorageUnavailable}

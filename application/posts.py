@@ -1,0 +1,113 @@
+"""What can be done with posts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.ports import Clock, IdSource
+from application.races import Expected, Races, check_version
+from domain.errors import FieldChecks, PostNotFound, UserNotFound
+from domain.post import Post
+from domain.storage import Storage, UnitOfWork
+from domain.user import KEEP, Keep
+from domain.values import Body, PostId, Title, UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPost:
+    """What is asked for when a post is published, unchecked."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostChanges:
+    """What is asked for when a post is changed, unchecked."""
+
+    title: str | Keep = KEEP
+    body: str | Keep = KEEP
+
+
+class PostService:
+    """The use cases around posts. Besides what each one names, all raise what the storage port may raise."""
+
+    def __init__(self, storage: Storage, clock: Clock, ids: IdSource) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._ids = ids
+        self._races = Races()
+
+    async def publish(self, author_id: UserId, new: NewPost) -> Post:
+        """Add a post; raises `InvalidInput`, or `UserNotFound`, also when the author is removed meanwhile."""
+        check = FieldChecks()
+        post = Post.publish(
+            id=self._ids.post_id(),
+            author_id=author_id,
+            now=self._clock.now(),
+            title=check("title", Title.parse, new.title),
+            body=check("body", Body.parse, new.body),
+        )
+        check.done()
+        unit = self._storage.unit_of_work()
+        unit.posts.add(post)
+        await unit.commit()
+        return post
+
+    async def get(self, post_id: PostId) -> Post:
+        """Raises `PostNotFound`."""
+        return await self._expected_post(self._storage.unit_of_work(), post_id, None)
+
+    async def list_by(
+        self,
+        author_id: UserId,
+        *,
+        after: PostId | None = None,
+        limit: int,
+        descending: bool = False,
+        skip: int = 0,
+    ) -> Sequence[Post]:
+        """List an author's posts by creation; see `PostRepository.page`. Raises `UserNotFound`."""
+        unit = self._storage.unit_of_work()
+        posts = await unit.posts.page(author_id, after=after, limit=limit, descending=descending, skip=skip)
+        if not posts and await unit.users.get(author_id) is None:
+            raise UserNotFound
+        return posts
+
+    async def count_by(self, author_id: UserId) -> int:
+        """Count the posts of an author, known or not."""
+        return await self._storage.unit_of_work().posts.count(author_id)
+
+    async def change(self, post_id: PostId, changes: PostChanges, expected: Expected = None) -> Post:
+        """Change the fields that are named. Raises `InvalidInput`, `PostNotFound` or `VersionMismatch`."""
+        check = FieldChecks()
+        title = check("title", Title.parse, changes.title)
+        body = check("body", Body.parse, changes.body)
+        check.done()
+
+        async def attempt() -> Post:
+            unit = self._storage.unit_of_work()
+            post = await self._expected_post(unit, post_id, expected)
+            changed = post.change(now=self._clock.now(), title=title, body=body)
+            if changed is not post:
+                unit.posts.save(changed)
+                await unit.commit()
+            return changed
+
+        return await self._races.until_won(post_id, attempt)
+
+    async def remove(self, post_id: PostId, expected: Expected = None) -> None:
+        """Raises `PostNotFound` or `VersionMismatch`."""
+
+        async def attempt() -> None:
+            unit = self._storage.unit_of_work()
+            unit.posts.remove(await self._expected_post(unit, post_id, expected))
+            await unit.commit()
+
+        await self._races.until_won(post_id, attempt)
+
+    async def _expected_post(self, unit: UnitOfWork, post_id: PostId, expected: Expected) -> Post:
+        post = await unit.posts.get(post_id)
+        if post is None:
+            raise PostNotFound
+        check_version(post.version, expected)
+        return post

@@ -1,0 +1,6 @@
+from datetime import datetime
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a UTC time as RFC 3339 with `Z` and exactly three decimals, the only form that userport gives out."""
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -1,0 +1,222 @@
+"""Bringing many users in from elsewhere."""
+
+from asyncio import gather
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, Protocol, TypeAlias
+
+from application.ports import Clock, DomainNames, IdSource
+from application.user_records import ParsedRecord, RawRecord, RecordParser
+from domain.errors import DomainError, EmailTaken, FieldError, IdTaken, InvalidInput, UsernameTaken
+from domain.storage import Storage
+from domain.user import User
+from domain.values import Email, cut_to_milliseconds
+
+BATCH: Final = 1_000
+"""How many records one call takes: as many as `UserRepository.find_by_emails`."""
+
+_MOST_REMEMBERED: Final = 1_000_000  # under 100 MB
+
+
+class Imported(Enum):
+    """How a record fared that was not refused."""
+
+    ADDED = auto()
+    ALREADY_THERE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a record was left out."""
+
+    errors: tuple[FieldError, ...]
+
+
+Outcome: TypeAlias = Imported | Refused
+
+_CONFLICTS: Final = (EmailTaken, UsernameTaken, IdTaken)
+_FIELD_IN_CONFLICT: Final[dict[str, str]] = {
+    EmailTaken.code: "email",
+    UsernameTaken.code: "username",
+    IdTaken.code: "id",
+}
+
+
+class UserImport:
+    """One run of an import, batch by batch, in the order of the file.
+
+    A record whose email is unknown is added, with all that it names restored exactly: an id, a version and times as
+    an export has them too. A record that says of the user with its email nothing but what is so is already there;
+    one that says something else is refused. So a run that was cut short can simply be repeated.
+
+    A dry run checks the same and writes nothing, with two differences: it cannot tell which of its records a
+    store would lose to a writer in between, and beyond some hundred thousand records it forgets the earlier ones,
+    so that a repetition far behind is no longer noticed.
+    """
+
+    def __init__(
+        self, storage: Storage, clock: Clock, ids: IdSource, domain_names: DomainNames, *, dry_run: bool = False
+    ) -> None:
+        self._clock = clock
+        self._parser = RecordParser(ids, domain_names)
+        self._target: _Target = _Rehearsal(storage) if dry_run else _Store(storage)
+
+    async def add(self, records: Sequence[RawRecord]) -> Sequence[Outcome]:
+        """Import at most `BATCH` records and tell the outcome of each, in their order.
+
+        What is told as added is durable. Raises what the storage port raises; then some records of this batch may
+        have been added, and adding them all again completes it.
+        """
+        if len(records) > BATCH:
+            raise ValueError(f"an import takes at most {BATCH} records at a time")
+        outcomes: dict[int, Outcome] = {}
+        parsed: dict[int, ParsedRecord] = {}
+        now = cut_to_milliseconds(self._clock.now())
+        for place, raw in enumerate(records):
+            try:
+                parsed[place] = self._parser.parse(raw, now)
+            except InvalidInput as error:
+                outcomes[place] = Refused(error.errors)
+        while parsed:
+            outcomes |= await self._settle(_without_repetitions(parsed))
+            parsed = {place: record for place, record in parsed.items() if place not in outcomes}
+        return [outcomes[place] for place in range(len(records))]
+
+    async def _settle(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome]:
+        outcomes = await self._known(parsed)
+        fresh = {place: record for place, record in parsed.items() if place not in outcomes}
+        if not fresh:
+            return outcomes
+        try:
+            await self._target.add(list(fresh.values()))
+        except _CONFLICTS as error:
+            # One of them was in the way of all; halves find it in few steps, and each is looked up anew.
+            if len(fresh) == 1:
+                return outcomes | ((await self._known(fresh)) or {place: _refused(error) for place in fresh})
+            for half in _halves(fresh):
+                outcomes |= await self._settle(half)
+            return outcomes
+        return outcomes | dict.fromkeys(fresh, Imported.ADDED)
+
+    async def _known(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome]:
+        known = await self._target.known(list(parsed.values()))
+        return {place: outcome for place, outcome in zip(parsed, known, strict=True) if outcome}
+
+
+class _Target(Protocol):
+    async def known(self, records: Sequence[ParsedRecord]) -> Sequence[Outcome | None]:
+        """Tell of each record whether its email is known: already there, refused, or None if it is not."""
+        ...
+
+    async def add(self, records: Sequence[ParsedRecord]) -> None:
+        """Add all or nothing; raises one of `_CONFLICTS`."""
+        ...
+
+
+class _Store:
+    """Users go where they belong."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def known(self, records: Sequence[ParsedRecord]) -> Sequence[Outcome | None]:
+        emails: list[Email] = [record.user.email for record in records]
+        stored = await self._storage.unit_of_work().users.find_by_emails(emails)
+        by_email = {user.email.canonical: user for user in stored}
+        return [_compared(record, by_email.get(record.user.email.canonical)) for record in records]
+
+    async def add(self, records: Sequence[ParsedRecord]) -> None:
+        unit = self._storage.unit_of_work()
+        for record in records:
+            unit.users.add(record.user)
+        await unit.commit()
+
+
+class _Rehearsal(_Store):
+    """Users are only looked up, in the store and among those that would have been added before.
+
+    Of the latter it keeps hashes, which take little room and of which two are as good as never the same.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
+        self._seen: set[int] = set()
+
+    async def known(self, records: Sequence[ParsedRecord]) -> Sequence[Outcome | None]:
+        stored = await super().known(records)
+        return [outcome or self._known_from_file(record) for outcome, record in zip(stored, records, strict=True)]
+
+    async def add(self, records: Sequence[ParsedRecord]) -> None:
+        for record in records:
+            if self._has_seen("id", record.user.id):
+                raise IdTaken
+            if record.user.username and self._has_seen("username", record.user.username.canonical):
+                raise UsernameTaken
+        users = self._storage.unit_of_work().users
+        if any(await gather(*(users.get(record.user.id) for record in records if "id" in record.given))):
+            raise IdTaken
+        usernames = (record.user.username for record in records)
+        if any(await gather(*(users.find_by_username(username) for username in usernames if username))):
+            raise UsernameTaken
+        for record in records:
+            self._remember(record)
+
+    def _known_from_file(self, record: ParsedRecord) -> Outcome | None:
+        if not self._has_seen("email", record.user.email.canonical):
+            return None
+        return Imported.ALREADY_THERE if self._has_seen("record", _said(record)) else _refused(EmailTaken())
+
+    def _has_seen(self, kind: str, value: Hashable) -> bool:
+        return hash((kind, value)) in self._seen
+
+    def _remember(self, record: ParsedRecord) -> None:
+        if len(self._seen) >= _MOST_REMEMBERED:
+            self._seen.clear()
+        keys: list[tuple[str, Hashable]] = [("email", record.user.email.canonical), ("record", _said(record))]
+        if "id" in record.given:
+            keys.append(("id", record.user.id))
+        if record.user.username:
+            keys.append(("username", record.user.username.canonical))
+        self._seen.update(map(hash, keys))
+
+
+def _without_repetitions(parsed: dict[int, ParsedRecord]) -> dict[int, ParsedRecord]:
+    """Leave those for later that say the same id, email or username again: they must see what became of the first."""
+    ids: set[str] = set()
+    emails: set[str] = set()
+    usernames: set[str] = set()
+    first: dict[int, ParsedRecord] = {}
+    for place, record in parsed.items():
+        user = record.user
+        username = user.username.canonical if user.username else None
+        if user.id in ids or user.email.canonical in emails or username in usernames:
+            continue
+        first[place] = record
+        ids.add(user.id)
+        emails.add(user.email.canonical)
+        if username:
+            usernames.add(username)
+    return first
+
+
+def _halves(records: dict[int, ParsedRecord]) -> Iterator[dict[int, ParsedRecord]]:
+    items = list(records.items())
+    middle = len(items) // 2
+    yield dict(items[:middle])
+    yield dict(items[middle:])
+
+
+def _compared(record: ParsedRecord, stored: User | None) -> Outcome | None:
+    if stored is None:
+        return None
+    return Imported.ALREADY_THERE if record.describes(stored) else _refused(EmailTaken())
+
+
+def _refused(error: DomainError) -> Refused:
+    return Refused((FieldError(_FIELD_IN_CONFLICT[error.code], error.code, str(error)),))
+
+
+def _said(record: ParsedRecord) -> Hashable:
+    given: Iterable[str] = sorted(record.given)
+    return tuple((field, getattr(record.user, field)) for field in given)

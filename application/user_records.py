@@ -1,0 +1,177 @@
+"""The form in which users travel between stores: one flat record of plain values a user."""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, TypeAlias, TypeVar
+
+from application.ports import DomainNames, IdSource
+from application.timestamps import timestamp
+from domain.errors import FieldChecks, InvalidValue
+from domain.user import Role, User
+from domain.values import Bio, Email, Name, UserId, Username
+
+T = TypeVar("T")
+
+RawRecord: TypeAlias = Mapping[str, object]
+"""What somebody wrote about a user, unchecked. A field that is absent, or None, is not given."""
+
+PlainRecord: TypeAlias = dict[str, str | int | bool | None]
+"""A user as text, numbers and truth values, in the order of `FIELDS`."""
+
+FIELDS: Final = (
+    "id", "email", "username", "name", "bio", "role", "active", "version", "created_at", "updated_at",
+)  # fmt: skip
+REQUIRED_FIELDS: Final = ("email", "name")
+PASSWORD_FIELDS: Final = frozenset({"password", "password_hash"})
+
+_KNOWN: Final = frozenset(FIELDS)
+_CLEARABLE: Final = ("username", "bio")  # None says something of these: that there is none
+_ROLES: Final = {role.value: role for role in Role}
+_HIGHEST_VERSION: Final = 1_000_000_000  # leaves room to count on in the 32 bits that a store may have
+# RFC 3339 in UTC; from 1970, since that is where some stores begin to count, and no finer than a store keeps it.
+_TIME: Final = re.compile(
+    r"(?:19[7-9]\d|[2-9]\d{3})-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:[Zz]|[+-]00:00)", re.ASCII
+)
+_DOMAINS_REMEMBERED: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRecord:
+    """A user as a record describes them, and which of their fields it really named."""
+
+    user: User
+    given: Collection[str]
+
+    def describes(self, stored: User) -> bool:
+        """Tell whether `stored` is just as the record says, in all that it says."""
+        return all(getattr(self.user, field) == getattr(stored, field) for field in self.given)
+
+
+class RecordParser:
+    """Turns records into users. It remembers domain names, since few domains have most of the addresses."""
+
+    def __init__(self, ids: IdSource, domain_names: DomainNames) -> None:
+        self._ids = ids
+        self._to_ascii = lru_cache(_DOMAINS_REMEMBERED)(domain_names.to_ascii)
+
+    def parse(self, raw: RawRecord, now: datetime) -> ParsedRecord:
+        """Check every field, and give the user a new id and `now` where the record names none.
+
+        Raises `InvalidInput`, which lists all that is wrong.
+        """
+        fields = _Fields(raw)
+        email = fields.text("email", self._email)
+        name = fields.text("name", Name.parse)
+        username = fields.text("username", Username.parse)
+        bio = fields.text("bio", Bio.parse)
+        role = fields.text("role", _role)
+        active = fields.plain("active", bool, "must be true or false")
+        user_id = fields.text("id", UserId.parse)
+        version = fields.plain("version", int, "must be a whole number")
+        created_at = fields.text("created_at", _time)
+        updated_at = fields.text("updated_at", _time)
+        if version is not None and not 1 <= version <= _HIGHEST_VERSION:
+            fields.refuse("version", "out_of_range", f"must be from 1 to {_HIGHEST_VERSION}")
+        if created_at and updated_at and updated_at < created_at:
+            fields.refuse("updated_at", "out_of_range", "must not be before created_at")
+        fields.done()
+        assert email is not None and name is not None  # noqa: PT018, S101 - done() has seen to it
+        user = User(
+            id=user_id or self._ids.user_id(),
+            email=email,
+            name=name,
+            username=username,
+            bio=bio,
+            role=role or Role.MEMBER,
+            active=active is not False,
+            version=version or 1,
+            created_at=created_at or updated_at or now,
+            updated_at=updated_at or created_at or now,
+        )
+        return ParsedRecord(user, [field for field in raw if raw[field] is not None or field in _CLEARABLE])
+
+    def _email(self, text: str) -> Email:
+        return Email.parse(text, self._to_ascii)
+
+
+def to_record(user: User) -> PlainRecord:
+    """Write a user down so that parsing the record makes an equal one."""
+    return {
+        "id": str(user.id),
+        "email": user.email.address,
+        "username": None if user.username is None else user.username.text,
+        "name": str(user.name),
+        "bio": None if user.bio is None else str(user.bio),
+        "role": user.role.value,
+        "active": user.active,
+        "version": user.version,
+        "created_at": timestamp(user.created_at),
+        "updated_at": timestamp(user.updated_at),
+    }
+
+
+class _Fields:
+    """The fields of one record, and what is wrong with them so far."""
+
+    def __init__(self, raw: RawRecord) -> None:
+        self._raw = raw
+        self._check = FieldChecks()
+        self.refuse = self._check.refuse
+        self.done = self._check.done
+        if not raw.keys() <= _KNOWN:
+            for field in raw:
+                self._check_known(field)
+        for field in REQUIRED_FIELDS:
+            if raw.get(field) is None:
+                self.refuse(field, "required", "is required")
+
+    def text(self, field: str, parse: Callable[[str], T]) -> T | None:
+        text = self._raw.get(field)
+        if text is None:
+            return None
+        if not isinstance(text, str):
+            self.refuse(field, "wrong_type", "must be a text")
+            return None
+        return self._check(field, parse, text)
+
+    def plain(self, field: str, kind: type[T], detail: str) -> T | None:
+        value = self._raw.get(field)
+        if value is None:
+            return None
+        if type(value) is not kind:  # isinstance would take True for a number
+            self.refuse(field, "wrong_type", detail)
+            return None
+        return value
+
+    def _check_known(self, field: str) -> None:
+        if field in _KNOWN:
+            return
+        if field in PASSWORD_FIELDS:
+            self.refuse(field, "password_not_supported", "passwords cannot be imported yet; leave this field out")
+        else:
+            self.refuse(_short(field), "unknown_field", "is not a field of a user")
+
+
+def _short(field: str) -> str:
+    """Make what somebody else named a field fit to be shown."""
+    return "".join(character if character.isprintable() else "?" for character in field[:40])
+
+
+def _role(text: str) -> Role:
+    role = _ROLES.get(text)
+    if role is None:
+        raise InvalidValue("not_allowed", f"must be one of: {', '.join(_ROLES)}")
+    return role
+
+
+def _time(text: str) -> datetime:
+    try:
+        # What is no time of this form becomes an empty text, which is none at all.
+        return datetime.fromisoformat(text.upper() if _TIME.fullmatch(text) else "").replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidValue(
+            "invalid_time", "must be a time in UTC since 1970, in milliseconds at most, as 2026-11-20T20:36:00.123Z"
+        ) from None

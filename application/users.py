@@ -1,0 +1,175 @@
+"""What can be done with users."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from application.passwords import Passwords
+from application.ports import Clock, DomainNames, IdSource
+from application.races import Expected, Races, check_version
+from domain.errors import FieldChecks, InvalidValue, UserNotFound
+from domain.storage import Storage, UnitOfWork
+from domain.user import KEEP, Keep, Role, User
+from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """What is asked for when a user is registered, unchecked."""
+
+    email: str
+    name: str
+    username: str | None = None
+    bio: str | None = None
+    password: str | None = field(default=None, repr=False)
+    role: Role = Role.MEMBER
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChanges:
+    """What is asked for when a user is changed, unchecked; None clears what can be cleared."""
+
+    email: str | Keep = KEEP
+    name: str | Keep = KEEP
+    username: str | Keep | None = KEEP
+    bio: str | Keep | None = KEEP
+    role: Role | Keep = KEEP
+    active: bool | Keep = KEEP
+
+
+class UserService:
+    """The use cases around users. Besides what each one names, all raise what the storage port may raise."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock, ids: IdSource, domain_names: DomainNames, passwords: Passwords
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._ids = ids
+        self._races = Races()
+        self._domain_names = domain_names
+        self._passwords = passwords
+
+    async def register(self, new: NewUser) -> User:
+        """Add a user, and their credential when they chose a password.
+
+        Raises `InvalidInput`, `EmailTaken` or `UsernameTaken`; `TooBusy` when too many passwords are being hashed.
+        """
+        check = FieldChecks()
+        email = check("email", self._email, new.email)
+        user = User.register(
+            id=self._ids.user_id(),
+            now=self._clock.now(),
+            email=email,
+            name=check("name", Name.parse, new.name),
+            username=check("username", Username.parse, new.username),
+            bio=check("bio", Bio.parse, new.bio),
+            role=new.role,
+            active=new.active,
+        )
+        own = [text for text in (new.email, new.name, new.username) if text is not None]
+        if isinstance(email, Email):  # it is none when it was refused
+            own.append(email.address)
+        password = check("password", partial(self._passwords.parse, own=own), new.password)
+        check.done()
+        unit = self._storage.unit_of_work()
+        unit.users.add(user)
+        if password is not None:
+            unit.credentials.put(await self._passwords.credential(user, password))
+        await unit.commit()
+        return user
+
+    async def get(self, user_id: UserId) -> User:
+        """Raises `UserNotFound`."""
+        user = await self._storage.unit_of_work().users.get(user_id)
+        if user is None:
+            raise UserNotFound
+        return user
+
+    async def list(
+        self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
+    ) -> Sequence[User]:
+        """List users by creation; see `UserRepository.page`."""
+        return await self._storage.unit_of_work().users.page(after=after, limit=limit, descending=descending, skip=skip)
+
+    async def find(self, *, email: str | None = None, username: str | None = None) -> User | None:
+        """Find the one user with this email and this username; a text that is neither is nobody's."""
+        users = self._storage.unit_of_work().users
+        found: list[User | None] = []
+        try:
+            if email is not None:
+                found.append(await users.find_by_email(self._email(email)))
+            if username is not None:
+                found.append(await users.find_by_username(Username.parse(username)))
+        except InvalidValue:
+            return None
+        return found[0] if len({user.id if user else None for user in found}) == 1 else None
+
+    async def search(self, prefix: str, *, limit: int, descending: bool = False) -> Sequence[User]:
+        """Find users whose name, email or username starts with `prefix`, whatever its case, by id.
+
+        Raises `InvalidInput`.
+        """
+        return await self._storage.unit_of_work().users.search(self._prefix(prefix), limit=limit, descending=descending)
+
+    async def count(self, prefix: str | None = None) -> int:
+        """Count all users, or all that `search` would find; raises `InvalidInput`."""
+        return await self._storage.unit_of_work().users.count(None if prefix is None else self._prefix(prefix))
+
+    async def change(self, user_id: UserId, changes: UserChanges, expected: Expected = None) -> User:
+        """Change the fields that are named and keep the others, even those that somebody else is changing.
+
+        Raises `InvalidInput`, `UserNotFound`, `VersionMismatch`, `EmailTaken` or `UsernameTaken`.
+        """
+        check = FieldChecks()
+        email = check("email", self._email, changes.email)
+        name = check("name", Name.parse, changes.name)
+        username = check("username", Username.parse, changes.username)
+        bio = check("bio", Bio.parse, changes.bio)
+        check.done()
+
+        async def attempt() -> User:
+            unit = self._storage.unit_of_work()
+            user = await self._expected_user(unit, user_id, expected)
+            changed = user.change(
+                now=self._clock.now(),
+                email=email,
+                name=name,
+                username=username,
+                bio=bio,
+                role=changes.role,
+                active=changes.active,
+            )
+            if changed is not user:
+                unit.users.save(changed)
+                await unit.commit()
+            return changed
+
+        return await self._races.until_won(user_id, attempt)
+
+    async def remove(self, user_id: UserId, expected: Expected = None) -> None:
+        """Remove a user, with their posts and credential. Raises `UserNotFound` or `VersionMismatch`."""
+
+        async def attempt() -> None:
+            unit = self._storage.unit_of_work()
+            unit.users.remove(await self._expected_user(unit, user_id, expected))
+            await unit.commit()
+
+        await self._races.until_won(user_id, attempt)
+
+    async def _expected_user(self, unit: UnitOfWork, user_id: UserId, expected: Expected) -> User:
+        user = await unit.users.get(user_id)
+        if user is None:
+            raise UserNotFound
+        check_version(user.version, expected)
+        return user
+
+    def _email(self, text: str) -> Email:
+        return Email.parse(text, self._domain_names.to_ascii)
+
+    def _prefix(self, text: str) -> SearchPrefix:
+        check = FieldChecks()
+        prefix = check("search", SearchPrefix.parse, text)
+        check.done()
+        return prefix

@@ -1,0 +1,39 @@
+"""A text that a user has published."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from domain.user import KEEP, Keep
+from domain.values import Body, PostId, Title, UserId, cut_to_milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One state of a post, versioned and timed like a `User`. It knows its author by id alone."""
+
+    id: PostId
+    author_id: UserId
+    title: Title
+    body: Body
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def publish(cls, *, id: PostId, author_id: UserId, now: datetime, title: Title, body: Body) -> Self:  # noqa: A002
+        """Make the first state of a post that did not exist before."""
+        now = cut_to_milliseconds(now)
+        return cls(id=id, author_id=author_id, title=title, body=body, version=1, created_at=now, updated_at=now)
+
+    def change(self, *, now: datetime, title: Title | Keep = KEEP, body: Body | Keep = KEEP) -> Self:
+        """Make the next state, or return this very object when nothing would differ."""
+        changed = replace(
+            self,
+            title=self.title if title is KEEP else title,
+            body=self.body if body is KEEP else body,
+        )
+        if changed == self:
+            return self
+        updated_at = max(self.updated_at, cut_to_milliseconds(now))
+        return replace(changed, version=self.version + 1, updated_at=updated_at)

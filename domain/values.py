@@ -1,0 +1,223 @@
+"""Values that are checked once, when they are parsed, and trusted ever after.
+
+Each `parse` raises `InvalidValue`, whose code and detail never repeat the text itself. Each constructor
+trusts its arguments: it is for what a store hands back.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import ClassVar, Self
+from unicodedata import category, normalize
+
+from domain.errors import InvalidValue
+
+# Unicode's White_Space property. `str.strip()` would also drop U+001C to U+001F, which are control characters.
+_WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+_LINE_BREAKS_AND_TABS = "\n\r\t"
+
+
+def fold(text: str) -> str:
+    """Make the form in which two texts that differ by case or composition alone are the same text.
+
+    Canonical caseless matching (The Unicode Standard, section 3.13, D145), kept composed.
+    """
+    return normalize("NFC", normalize("NFD", text).casefold())
+
+
+def cut_to_milliseconds(moment: datetime) -> datetime:
+    """Drop what some stores would not keep; `moment` must know its zone and comes back in UTC."""
+    if moment.tzinfo is None:
+        raise InvalidValue("no_time_zone", "must have a time zone")
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _check_characters(text: str, allowed_controls: str = "") -> None:
+    for character in text:
+        kind = category(character)
+        if kind == "Cs":
+            raise InvalidValue("invalid_character", "must not contain lone surrogates")
+        if kind == "Cc" and character not in allowed_controls:
+            raise InvalidValue("invalid_character", "must not contain control characters")
+
+
+class _Id(str):
+    """A UUID in its lower-case form (RFC 9562, section 4)."""
+
+    __slots__ = ()
+    _FORM: ClassVar = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        text = text.lower()
+        if not text.isascii() or cls._FORM.fullmatch(text) is None:
+            raise InvalidValue("invalid_id", "must be a UUID")
+        return cls(text)
+
+
+class UserId(_Id):
+    __slots__ = ()
+
+
+class PostId(_Id):
+    __slots__ = ()
+
+
+class _Text(str):
+    """A text after NFC and trimming, between `SHORTEST` and `LONGEST` code points."""
+
+    __slots__ = ()
+    SHORTEST: ClassVar[int] = 1
+    LONGEST: ClassVar[int]
+    CONTROLS: ClassVar[str] = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        _check_characters(text.strip(_WHITE_SPACE), cls.CONTROLS)
+        text = normalize("NFC", text).strip(_WHITE_SPACE)
+        if len(text) < cls.SHORTEST:
+            raise InvalidValue("blank", "must not be blank")
+        if len(text) > cls.LONGEST:
+            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        return cls(text)
+
+
+class Name(_Text):
+    __slots__ = ()
+    LONGEST = 100
+
+
+class Bio(_Text):
+    __slots__ = ()
+    SHORTEST = 0
+    LONGEST = 1_000
+    CONTROLS = _LINE_BREAKS_AND_TABS
+
+
+class Title(_Text):
+    __slots__ = ()
+    LONGEST = 200
+
+
+class Body(_Text):
+    __slots__ = ()
+    LONGEST = 10_000
+    CONTROLS = _LINE_BREAKS_AND_TABS
+
+
+class SearchPrefix(str):
+    """The folded beginning of a name, an email or a username."""
+
+    __slots__ = ()
+    LONGEST: ClassVar = 100
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        if not 1 <= len(text) <= cls.LONGEST:
+            raise InvalidValue("wrong_length", f"must have 1 to {cls.LONGEST} characters")
+        _check_characters(text)
+        return cls(fold(text))
+
+
+def ascii_domain_only(domain: str) -> str:
+    """The strictest answer to an international domain name: refuse it."""
+    if not domain.isascii():
+        raise InvalidValue("invalid_domain", "must have an ASCII domain")
+    return domain
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """An address as its owner writes it, and the form by which it is unique."""
+
+    LONGEST: ClassVar = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
+    LONGEST_LOCAL_PART: ClassVar = 64  # RFC 5321, section 4.5.3.1.1
+    # RFC 5322's dot-atom (section 3.2.3), widened to non-ASCII by RFC 6531, section 3.3.
+    _LOCAL_PART: ClassVar = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
+    _LABEL: ClassVar = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, section 2.1
+
+    address: str
+    canonical: str
+
+    @classmethod
+    def parse(cls, text: str, to_ascii: Callable[[str], str] = ascii_domain_only) -> Self:
+        """Parse an address; `to_ascii` turns an international domain into A-labels (RFC 5890) or refuses it.
+
+        Quoted local parts, address literals and domains of a single label are refused: no mailbox that a
+        person can be asked for has one.
+        """
+        text = text.strip(_WHITE_SPACE)
+        _check_characters(text)
+        local, at, domain = normalize("NFC", text).rpartition("@")
+        if not at:
+            raise InvalidValue("invalid_email", "must be an email address: it has no @")
+        if len(local) > cls.LONGEST_LOCAL_PART:
+            raise InvalidValue("too_long", f"must have at most {cls.LONGEST_LOCAL_PART} characters before the @")
+        cls._check_local_part(local)
+        if len(domain) > cls.LONGEST:
+            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        domain = to_ascii(domain).lower()
+        cls._check_domain(domain)
+        address = f"{local}@{domain}"
+        if len(address) > cls.LONGEST:
+            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        return cls(address, f"{fold(local)}@{domain}")
+
+    @classmethod
+    def _check_local_part(cls, local: str) -> None:
+        # A letter stands in for every visible non-ASCII character, so that one pattern checks the dots.
+        ascii_form = "".join("x" if not c.isascii() and category(c)[0] not in "ZC" else c for c in local)
+        if cls._LOCAL_PART.fullmatch(ascii_form) is None:
+            raise InvalidValue("invalid_email", "must be an email address: what stands before the @ is malformed")
+
+    @classmethod
+    def _check_domain(cls, domain: str) -> None:
+        labels = domain.split(".")
+        well_formed = all(cls._LABEL.fullmatch(label) for label in labels)
+        if len(labels) < 2 or not well_formed or labels[-1].isdigit():
+            raise InvalidValue("invalid_domain", "must be an email address: what stands after the @ is no domain")
+
+
+@dataclass(frozen=True, slots=True)
+class Username:
+    """A name for signing in and for mentions, unique whatever its case."""
+
+    PATTERN: ClassVar = r"[A-Za-z0-9][A-Za-z0-9_.\-]{2,31}"
+
+    text: str
+    canonical: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        if re.fullmatch(cls.PATTERN, text) is None:
+            raise InvalidValue(
+                "invalid_username",
+                "must have 3 to 32 of the characters a-z A-Z 0-9 _ . - and start with a letter or digit",
+            )
+        return cls(text, text.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """A password as its owner typed it, in NFC (NIST SP 800-63B-4, section 3.1.1.2). Its repr tells nothing."""
+
+    SHORTEST: ClassVar = 8
+    LONGEST: ClassVar = 256
+
+    secret: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        if any(category(character) == "Cs" for character in text):
+            raise InvalidValue("invalid_character", "must not contain lone surrogates")
+        text = normalize("NFC", text)
+        if len(text) < cls.SHORTEST:
+            raise InvalidValue("too_short", f"must be at least {cls.SHORTEST} characters")
+        if len(text) > cls.LONGEST:
+            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        return cls(text)

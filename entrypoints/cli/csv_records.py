@@ -1,0 +1,116 @@
+"""Users as CSV (RFC 4180), with a header that names the fields."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
+from typing import Final
+
+from application.user_import import Refused
+from application.user_records import FIELDS, PASSWORD_FIELDS, REQUIRED_FIELDS, PlainRecord, RawRecord
+from entrypoints.cli.errors import CommandFailed
+from entrypoints.cli.source import Lines, SourceRecord, Unreadable
+
+_LONGEST: Final = csv.field_size_limit()  # what the parser takes as one cell is enough for a whole record
+_TRUTH: Final = {"true": True, "false": False}
+
+
+def read_csv(lines: Lines) -> Iterator[SourceRecord]:
+    """Read one record a row, under the number of the line that it begins at; an empty cell is a field not given.
+
+    Raises `CommandFailed`, before any record, when the header is not one that can be followed.
+    """
+    rows = _rows(lines)
+    header = _header(next(rows, None))
+    return (SourceRecord(line, _record(header, row)) for line, row in rows)
+
+
+def write_csv(records: Iterable[PlainRecord], *, with_header: bool) -> bytes:
+    """Write rows; no name and an empty one look alike in CSV."""
+    text = StringIO()
+    writer = csv.writer(text)
+    if with_header:
+        writer.writerow(FIELDS)
+    writer.writerows([_cell(record[field]) for field in FIELDS] for record in records)
+    return text.getvalue().encode()
+
+
+class _LinesOfOneRow:
+    """Hands lines to the CSV parser, and stops it when a quote that is never closed would take in the whole file."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._size = 0
+
+    def begin(self) -> None:
+        self._size = 0
+
+    def __iter__(self) -> "_LinesOfOneRow":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._size += len(line)
+        if self._size > _LONGEST:
+            raise Unreadable("record_too_long", "must not be so long; is a quote not closed?")
+        return line
+
+
+def _rows(lines: Lines) -> Iterator[tuple[int, Sequence[str] | Refused]]:
+    source = _LinesOfOneRow(lines)
+    reader = csv.reader(source, strict=True)
+    while True:
+        source.begin()
+        first = lines.number + 1
+        try:
+            row = next(reader)
+            if row:
+                yield first, row
+        except Unreadable as error:
+            yield first, error.refused
+        except csv.Error:
+            detail = f"must be CSV, but is not, up to line {lines.number}: look at the quotes"
+            yield first, Unreadable("malformed_csv", detail).refused
+        except StopIteration:
+            return
+
+
+def _header(first: tuple[int, Sequence[str] | Refused] | None) -> Sequence[str]:
+    if first is None:
+        raise CommandFailed("the file is empty; a CSV file begins with a header such as: email,name")
+    row = first[1]
+    if isinstance(row, Refused):
+        raise CommandFailed(f"the header of the CSV file cannot be read: it {row.errors[0].detail}")
+    header = [name.strip().lower() for name in row]
+    for name in header:
+        if name in PASSWORD_FIELDS:
+            raise CommandFailed(f"passwords cannot be imported yet; leave the column {name} out")
+        if name not in FIELDS:
+            raise CommandFailed(f"the CSV file has an unknown column {name[:40]!a}; known are: {','.join(FIELDS)}")
+    if len(set(header)) < len(header):
+        raise CommandFailed("the CSV file has a column twice")
+    for name in REQUIRED_FIELDS:
+        if name not in header:
+            raise CommandFailed(f"the CSV file has no column {name}; it needs at least: {','.join(REQUIRED_FIELDS)}")
+    return header
+
+
+def _record(header: Sequence[str], row: Sequence[str] | Refused) -> RawRecord | Refused:
+    if isinstance(row, Refused):
+        return row
+    if len(row) != len(header):
+        return Unreadable("wrong_cell_count", f"has {len(row)} cells where the header has {len(header)}").refused
+    record: dict[str, object] = {name: cell for name, cell in zip(header, row, strict=True) if cell}
+    # A cell is always text; what stands for neither a truth value nor a number stays text, and is refused as such.
+    if active := record.get("active"):
+        record["active"] = _TRUTH.get(str(active).lower(), active)
+    if version := record.get("version"):
+        record["version"] = _number(str(version))
+    return record
+
+
+def _number(cell: str) -> int | str:
+    return int(cell) if cell.isascii() and cell.isdigit() and len(cell) <= 18 else cell
+
+
+def _cell(value: str | int | bool | None) -> str | int | None:
+    return str(value).lower() if isinstance(value, bool) else value

@@ -1,0 +1,118 @@
+"""Reading users from a file or a pipe into the storage."""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Final, cast
+
+from application.user_import import BATCH, Imported, Outcome, Refused, UserImport
+from entrypoints.cli.errors import CommandFailed, told
+from entrypoints.cli.formats import Format, format_by_beginning, format_by_name, read_records
+from entrypoints.cli.progress import progress_bar
+from entrypoints.cli.rejects import rejects_to
+from entrypoints.cli.session import make_ready, opened
+from entrypoints.cli.source import Lines, SourceRecord
+from entrypoints.settings import Settings
+
+_BATCH_BYTES: Final = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far an import has got."""
+
+    added: int = 0
+    already_there: int = 0
+    refused: int = 0
+    line: int = 0
+
+    def count(self, outcome: Outcome) -> None:
+        match outcome:
+            case Imported.ADDED:
+                self.added += 1
+            case Imported.ALREADY_THERE:
+                self.already_there += 1
+            case Refused():
+                self.refused += 1
+
+    def __str__(self) -> str:
+        return f"{self.added} added, {self.already_there} already there, {self.refused} refused"
+
+
+async def import_from(
+    name: str, given_format: Format | None, settings: Settings, *, rejects_file: Path | None, dry_run: bool
+) -> Tally:
+    """Import a file, or standard input for "-", in a bounded amount of memory.
+
+    Raises `CommandFailed` when it ends before the file does; its line tells how far it got.
+    """
+    with ExitStack() as stack:
+        stream = stack.enter_context(_opened(name))
+        reject = stack.enter_context(rejects_to(rejects_file, source=name))
+        advance = stack.enter_context(progress_bar(_size(stream)))
+        lines = Lines(stream)
+        records = read_records(lines, given_format or format_by_name(name) or format_by_beginning(stream))
+        tally = Tally()
+        async with opened(settings) as container:
+            await make_ready(container)
+            user_import = container.user_import(dry_run=dry_run)
+            with _telling_how_far(tally):
+                for batch in _batches(records, lines):
+                    for record, outcome in zip(batch, await _outcomes(user_import, batch), strict=True):
+                        tally.count(outcome)
+                        if isinstance(outcome, Refused):
+                            reject(record, outcome)
+                    tally.line = lines.number
+                    advance(lines.bytes_read)
+    return tally
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BufferedReader]:
+    if name == "-":
+        yield cast("BufferedReader", sys.stdin.buffer)
+    else:
+        with Path(name).open("rb") as stream:
+            yield stream
+
+
+def _size(stream: BufferedReader) -> int | None:
+    status = os.fstat(stream.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+@contextmanager
+def _telling_how_far(tally: Tally) -> Iterator[None]:
+    try:
+        yield
+    except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:
+        # A task is cancelled for one reason alone: somebody pressed ctrl-C.
+        reason, exit_code = told(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
+        far = f"stopped after line {tally.line} with {tally}; run the same command again to complete it"
+        raise CommandFailed(f"{reason.removesuffix('.')} - {far}", exit_code) from error
+
+
+async def _outcomes(user_import: UserImport, batch: Sequence[SourceRecord]) -> Sequence[Outcome]:
+    await asyncio.sleep(0)  # a chance to be interrupted, where a storage never waits
+    added = iter(await user_import.add([record.content for record in batch if not isinstance(record.content, Refused)]))
+    return [record.content if isinstance(record.content, Refused) else next(added) for record in batch]
+
+
+def _batches(records: Iterator[SourceRecord], lines: Lines) -> Iterator[Sequence[SourceRecord]]:
+    """Gather records, few enough that even huge ones take little room."""
+    batch: list[SourceRecord] = []
+    begun_at = lines.bytes_read
+    for record in records:
+        batch.append(record)
+        if len(batch) == BATCH or lines.bytes_read - begun_at > _BATCH_BYTES:
+            yield batch
+            batch = []
+            begun_at = lines.bytes_read
+    if batch:
+        yield batch

@@ -1,0 +1,57 @@
+"""The program `userport`."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from entrypoints.cli import openapi, serve, storage, users
+from entrypoints.cli.errors import end, hush_threads
+from entrypoints.version import version
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app.command("serve")(serve.serve)
+app.command("openapi")(openapi.openapi)
+app.add_typer(storage.app, name="storage")
+app.add_typer(users.app, name="users")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"userport {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def userport(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Tell on failure which code it came from.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A user service whose storage is one URL.
+
+    --storage, --host, --port and --workers can be set in the environment too: USERPORT_STORAGE, and so on. A
+    command ends with 0 when all went well, 1 when it failed, 2 when it was called or set up wrongly, and 3 when an
+    import refused some records.
+    """
+    if debug:
+        logging.getLogger("userport").addHandler(logging.StreamHandler())
+        logging.getLogger("userport").setLevel(logging.DEBUG)
+    if context.invoked_subcommand != "serve":
+        # Drivers log what they are about to raise; these commands tell it once, in their own line.
+        logging.getLogger().addHandler(logging.NullHandler())
+
+
+def run() -> None:
+    """Run the command that the arguments name, and exit."""
+    hush_threads()
+    try:
+        result = app(sys.argv[1:] or ["--help"], prog_name="userport", standalone_mode=False)
+    except SystemExit:
+        raise  # whoever read the output has gone, as in `userport users export | head`
+    except BaseException as error:  # noqa: BLE001 - told in one line, whatever it is
+        sys.exit(end(error))
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,15 @@
+"""`userport openapi`"""
+
+import orjson
+import typer
+
+
+def openapi() -> None:
+    """Print the OpenAPI document of the HTTP API, as JSON. Needs no storage."""
+    # Imported late, for it takes a moment that the other commands need not wait.
+    from entrypoints.container import Container
+    from entrypoints.http.app import create_app
+    from entrypoints.settings import Settings
+
+    app = create_app(Container(settings=Settings(storage="memory://")))
+    typer.echo(orjson.dumps(app.openapi(), option=orjson.OPT_INDENT_2))

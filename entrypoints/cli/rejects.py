@@ -1,0 +1,65 @@
+"""Telling which records of an import were refused, and why."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final, TypeAlias
+
+from application.user_import import Refused
+from application.user_records import FIELDS, RawRecord
+from entrypoints.cli.errors import CommandFailed, ExitCode
+from entrypoints.cli.source import SourceRecord
+
+Reject: TypeAlias = Callable[[SourceRecord, Refused], None]
+"""Takes a record and what is wrong with it."""
+
+_SHOWN: Final = 5
+
+
+@contextmanager
+def rejects_to(file: Path | None, *, source: str) -> Iterator[Reject]:
+    """Note refused records in a file, as NDJSON, or show the first few of them.
+
+    Of a record it repeats only the fields that a user has: a field of another name may hold a password. Raises
+    OSError when it cannot be written, and `CommandFailed` when it is the very file that is being read.
+    """
+    if file is None:
+        yield _show_first()
+        return
+    if source != "-" and file.exists() and file.samefile(source):
+        raise CommandFailed("the rejects cannot go into the file that is imported", ExitCode.WRONG_USAGE)
+    with file.open("wb") as output:
+        yield _written_to(output)
+
+
+def _written_to(output: BinaryIO) -> Reject:
+    def write(record: SourceRecord, refused: Refused) -> None:
+        errors = [
+            {"field": error.field or None, "code": error.code, "detail": error.detail} for error in refused.errors
+        ]
+        told = {"line": record.line, "errors": errors, "record": _known_fields(record.content)}
+        # Not orjson, since a refused text may be one that UTF-8 cannot hold.
+        output.write(f"{json.dumps(told, ensure_ascii=False)}\n".encode(errors="replace"))
+
+    return write
+
+
+def _known_fields(content: RawRecord | Refused) -> RawRecord | None:
+    return None if isinstance(content, Refused) else {field: content[field] for field in FIELDS if field in content}
+
+
+def _show_first() -> Reject:
+    shown = 0
+
+    def show(record: SourceRecord, refused: Refused) -> None:
+        nonlocal shown
+        shown += 1
+        if shown <= _SHOWN:
+            reasons = "; ".join(": ".join(filter(None, (error.field, error.detail))) for error in refused.errors)
+            print(f"line {record.line}: {reasons}", file=sys.stderr)  # noqa: T201
+        elif shown == _SHOWN + 1:
+            print("… and more; --rejects FILE keeps them all", file=sys.stderr)  # noqa: T201
+
+    return show

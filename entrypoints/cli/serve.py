@@ -1,0 +1,121 @@
+"""`userport serve`"""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Annotated, Final
+
+import typer
+from uvicorn import Config, Server
+from uvicorn.supervisors import Multiprocess
+
+from entrypoints.cli.errors import CommandFailed
+from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
+from entrypoints.http.protocol import ProblemProtocol
+from entrypoints.settings import PREFIX, Settings, SettingsError, load_settings
+from entrypoints.storage_by_url import storage_kind
+
+_APP: Final = "entrypoints.http.app:create_app_from_environment"
+_BACKLOG: Final = 2_048
+_SECONDS_TO_FINISH: Final = 10
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address of this machine. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 for any free one. [default: 8000]")] = None,
+    storage: StorageOption = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes. [default: 1]")] = None,
+) -> None:
+    """Serve the HTTP API, to this machine only.
+
+    An embedded storage (memory, SQLite) is prepared first; any other one must have been, by: userport storage
+    prepare. SIGTERM and ctrl-C let running requests finish, for ten seconds at most.
+    """
+    settings = load_settings(host=host, port=port, storage=storage, workers=workers)
+    if settings.workers > 1 and not storage_kind(settings.storage).shared:
+        raise SettingsError("memory:// lives in one process: use --workers 1, or another --storage")
+    family, address = _loopback(settings)
+    run_async(_check_storage(settings))
+    with _listening(family, address) as listener:
+        bound, bound_port, *_ = listener.getsockname()
+        shown = f"[{bound}]" if family is socket.AF_INET6 else bound
+        typer.echo(f"userport serves in open mode, to this machine only: http://{shown}:{bound_port}/docs", err=True)
+        _pass_on(settings)
+        _run(settings, listener)
+
+
+def _loopback(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    """Find the address to listen on; whatever the name is, nobody else must reach it while there is no sign-in."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise SettingsError(f"--host ({PREFIX}HOST) is no address of this machine; use 127.0.0.1") from None
+    if not all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found):
+        raise SettingsError(
+            f"--host ({PREFIX}HOST) would let other machines in, and in open mode anybody may do anything: "
+            "use 127.0.0.1, or a tunnel to it"
+        )
+    family, *_, address = found[0]
+    return family, (str(address[0]), settings.port)
+
+
+async def _check_storage(settings: Settings) -> None:
+    async with opened(settings) as container:
+        await make_ready(container)
+
+
+@contextmanager
+def _listening(family: socket.AddressFamily, address: tuple[str, int]) -> Iterator[socket.socket]:
+    """Take the port before anything is started, so that it is known to be free and asked for once."""
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise CommandFailed(
+                f"cannot listen on {address[0]} port {address[1]} ({error.strerror}); choose another --port"
+            ) from error
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _pass_on(settings: Settings) -> None:
+    """Put the settings where every worker process finds them, wherever they came from."""
+    for name, value in settings:
+        os.environ[f"{PREFIX}{name.upper()}"] = str(value)
+
+
+class _Workers(Multiprocess):
+    """Uvicorn's supervisor, which otherwise keeps the port open until the last worker has ended."""
+
+    def terminate_all(self) -> None:
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+
+def _run(settings: Settings, listener: socket.socket) -> None:
+    config = Config(
+        _APP,
+        factory=True,
+        http=ProblemProtocol,
+        ws="none",
+        workers=settings.workers,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+    )
+    # Uvicorn handles these itself, and afterwards raises them once more to end the process: it has ended well.
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, lambda *_: None)
+    if settings.workers == 1:
+        Server(config).run([listener])
+    else:
+        _Workers(config, [listener]).run()

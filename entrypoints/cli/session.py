@@ -1,0 +1,53 @@
+"""What the commands on a storage share."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+import typer
+
+from entrypoints.container import Container
+from entrypoints.settings import Settings
+from entrypoints.storage_by_url import storage_kind
+
+if sys.platform == "win32":
+    from asyncio import new_event_loop
+else:
+    from uvloop import new_event_loop
+
+T = TypeVar("T")
+
+StorageOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="memory://, sqlite:///file.db, postgresql://… or mariadb://…  [default: sqlite:///userport.db]",
+    ),
+]
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the fastest event loop that there is."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Container]:
+    """Put the objects together, and give the storage's connections back at the end."""
+    container = Container(settings=settings)
+    storage = container.storage()
+    try:
+        yield container
+    finally:
+        await storage.close()
+
+
+async def make_ready(container: Container) -> None:
+    """Prepare a storage that nobody else looks after; make sure of any other. Raises what `Storage.ping` raises."""
+    storage = container.storage()
+    if storage_kind(container.settings().storage).embedded:
+        await storage.prepare()
+    await storage.ping()

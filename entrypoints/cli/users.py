@@ -1,0 +1,75 @@
+"""`userport users …`"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from entrypoints.cli.errors import ExitCode
+from entrypoints.cli.exporting import export_to
+from entrypoints.cli.formats import Format, format_by_name
+from entrypoints.cli.importing import import_from
+from entrypoints.cli.session import StorageOption, run_async
+from entrypoints.settings import load_settings
+
+app = typer.Typer(help="Bring users in from a file, or take them out.")
+
+
+@app.command("import")
+def import_users(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to read; - reads from a pipe.")],
+    storage: StorageOption = None,
+    file_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="csv or ndjson. [default: by the file's ending, else by its beginning]"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")] = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help='Where to write, as NDJSON, what was refused, and why: {"line": 17, "errors": '
+            '[{"field", "code", "detail"}], "record": …}.',
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Add the users of a CSV or NDJSON file.
+
+    email and name are required; username, bio, role, active, id, version, created_at and updated_at are
+    optional. A CSV file begins with a header that names its columns; an empty cell is a field not given.
+    Passwords cannot be imported yet.
+
+    A record that is wrong is refused and the others are added; then the exit code is 3. One that is there already,
+    just as the file says, is left alone. So a file can be put right and imported again, and an import
+    that was cut short be repeated.
+
+    A dry run does not notice a user who repeats one some hundred thousand records further up.
+    """
+    settings = load_settings(storage=storage)
+    tally = run_async(import_from(file, file_format, settings, rejects_file=rejects, dry_run=dry_run))
+    typer.echo(f"Dry run, nothing is written: {tally}" if dry_run else str(tally))
+    if tally.refused:
+        raise typer.Exit(ExitCode.SOME_REFUSED)
+
+
+@app.command("export")
+def export_users(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="The file to write. [default: standard output]", show_default=False),
+    ] = None,
+    storage: StorageOption = None,
+    file_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="ndjson or csv. [default: by the file's ending, else ndjson]"),
+    ] = None,
+) -> None:
+    """Write all users as NDJSON or CSV, by creation, without passwords.
+
+    Imported elsewhere, an NDJSON export makes the very same users, with their ids, versions and times. CSV cannot tell
+    a bio that is empty from one that is not there, and makes it the latter.
+    """
+    settings = load_settings(storage=storage)
+    by_name = format_by_name(file.name) if file else None
+    run_async(export_to(file, file_format or by_name or Format.NDJSON, settings))

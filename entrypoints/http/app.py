@@ -1,0 +1,76 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Match
+from starlette.types import Scope
+
+from domain.errors import DomainError
+from entrypoints.container import Container
+from entrypoints.http import docs, health, posts, users
+from entrypoints.http.middleware import LastResort, RequestId, SameResource, ThisMachineOnly
+from entrypoints.http.openapi import openapi_of
+from entrypoints.http.problems import domain_problem, framework_problem, shape_problem
+from entrypoints.settings import load_settings
+from entrypoints.version import version
+
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+_DESCRIPTION: Final = """
+Users and their posts, whatever storage is behind them.
+
+- Every error is `application/problem+json` (RFC 9457) and never repeats a value that was sent.
+- `HEAD` works wherever `GET` does; a slash at the end of a path changes nothing.
+- What is not even HTTP is refused with 400 `malformed_request`, a request with too much before its body with 431
+  `head_too_large`.
+- Give a record's `ETag` back in `If-Match` to change only what you have seen.
+"""
+
+
+def create_app(container: Container) -> FastAPI:
+    """Make the ASGI app around a container, whose storage it closes when it is shut down."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await container.storage().close()
+
+    app = FastAPI(
+        title="userport",
+        version=version(),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        middleware=[Middleware(part) for part in (RequestId, LastResort, ThisMachineOnly, SameResource)],
+        exception_handlers={
+            DomainError: domain_problem,
+            HTTPException: framework_problem,
+            RequestValidationError: shape_problem,
+        },
+    )
+    for part in (users, posts, health):
+        app.include_router(part.router)
+    docs.add_docs(app)
+    app.state.container = container
+    app.state.methods_at = lambda scope: _methods_at(app, scope)
+    app.openapi = openapi_of(app)  # type: ignore[method-assign] # FastAPI's documented way to extend it
+    return app
+
+
+def create_app_from_environment() -> FastAPI:
+    """Make the app of a worker process, which finds its settings in the environment."""
+    return create_app(Container(settings=load_settings()))
+
+
+def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
+    """List the methods that the path of a request has; the router itself would name those of one route alone."""
+    probes = ((method, {**scope, "method": method}) for method in _METHODS)
+    methods = [method for method, probe in probes if any(route.matches(probe)[0] is Match.FULL for route in app.routes)]
+    return ["GET", "HEAD", *methods[1:]] if "GET" in methods else methods

@@ -1,0 +1,97 @@
+"""Cursors, and links to the next page (RFC 8288)."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Final, Literal, Protocol, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.errors import FieldError, InvalidInput
+from entrypoints.http.problems import RequestProblem
+
+
+class _Record(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+R = TypeVar("R", bound=_Record)
+
+_FORM: Final = re.compile(r"[A-Za-z0-9_-]{32}")
+
+
+class PageQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=50, ge=1, le=200, description="How many items to answer with at most.")
+    order: Literal["asc", "desc"] = Field(default="asc", description="By creation: oldest or newest first.")
+    cursor: str | None = Field(
+        default=None,
+        description="Where to go on, as the `Link` of the page before says. Never make one yourself.",
+    )
+    offset: int | None = Field(
+        default=None, ge=0, le=10_000, description="How many items to leave out. Cannot be combined with `cursor`."
+    )
+    count: bool = Field(default=False, description="Whether to tell how many items there are, in `X-Total-Count`.")
+
+    def check_combination(self) -> None:
+        if self.cursor is not None and self.offset is not None:
+            raise_not_together("offset", "cursor")
+
+    @property
+    def descending(self) -> bool:
+        return self.order == "desc"
+
+    def list_name(self, name: str) -> str:
+        """Name the list that a cursor is for, with all that decides what is in it and in which order."""
+        return f"{name} {self.order}"
+
+    @staticmethod
+    def total_header(total: int | None) -> Mapping[str, str]:
+        return {} if total is None else {"X-Total-Count": str(total)}
+
+
+def raise_not_together(field: str, other: str) -> None:
+    raise InvalidInput((FieldError(field, "not_together", f"cannot be combined with {other}"),))
+
+
+def make_cursor(list_name: str, last_id: str) -> str:
+    """Make a cursor that stands behind a record: its id, and a digest that ties it to the list.
+
+    The digest is no secret and guards no secret: it finds a cursor that was damaged or belongs to another list.
+    """
+    place = UUID(last_id).bytes
+    return urlsafe_b64encode(place + _digest(list_name, place)).decode()
+
+
+def read_cursor(list_name: str, cursor: str) -> str:
+    """Read the id in a cursor; raises a 400 when the cursor was not made for this list."""
+    if _FORM.fullmatch(cursor):
+        content = urlsafe_b64decode(cursor)
+        if _digest(list_name, content[:16]) == content[16:]:
+            return str(UUID(bytes=content[:16]))
+    detail = "The cursor is damaged or was made for another list; start again without one."
+    raise RequestProblem(HTTPStatus.BAD_REQUEST, "invalid_cursor", detail)
+
+
+def cut_page(found: Sequence[R], query: PageQuery, path: str, list_name: str) -> tuple[Sequence[R], Mapping[str, str]]:
+    """Cut what was found to the page asked for; one item more than that tells that there is a next page."""
+    if len(found) <= query.limit:
+        return found, {}
+    items = found[: query.limit]
+    parameters: dict[str, str | int] = {"limit": query.limit}
+    if query.descending:
+        parameters["order"] = query.order
+    if query.count:
+        parameters["count"] = "true"
+    parameters["cursor"] = make_cursor(list_name, items[-1].id)
+    return items, {"Link": f'<{path}?{urlencode(parameters)}>; rel="next"'}
+
+
+def _digest(list_name: str, place: bytes) -> bytes:
+    return sha256(list_name.encode() + place).digest()[:8]

@@ -1,0 +1,164 @@
+"""Every error as `application/problem+json` (RFC 9457). No value that a client sent is ever repeated."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from domain.errors import (
+    DomainError,
+    EmailTaken,
+    FieldError,
+    IdTaken,
+    InvalidInput,
+    PostNotFound,
+    StaleVersion,
+    StorageNotPrepared,
+    StorageUnavailable,
+    TooBusy,
+    UsernameTaken,
+    UserNotFound,
+    VersionMismatch,
+)
+
+_log = logging.getLogger("userport.http")
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS_BY_ERROR: Final[Mapping[type[DomainError], HTTPStatus]] = {
+    InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UserNotFound: HTTPStatus.NOT_FOUND,
+    PostNotFound: HTTPStatus.NOT_FOUND,
+    EmailTaken: HTTPStatus.CONFLICT,
+    UsernameTaken: HTTPStatus.CONFLICT,
+    IdTaken: HTTPStatus.CONFLICT,
+    VersionMismatch: HTTPStatus.PRECONDITION_FAILED,
+    StaleVersion: HTTPStatus.PRECONDITION_FAILED,
+    TooBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageNotPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+# What the framework itself refuses, by status: a code and a sentence of ours.
+_FRAMEWORK_ERRORS: Final = {
+    HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this path."),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This path does not have this method; see Allow."),
+    HTTPStatus.BAD_REQUEST: ("bad_request", "The request cannot be read."),
+}
+
+# Pydantic's error types, gathered into the codes of our contract.
+_SHAPE_ERRORS: Final = {
+    "missing": ("required", "is required"),
+    "extra_forbidden": ("not_writable", "is not a field or parameter that can be given here"),
+    "enum": ("not_allowed", "is not one of the allowed values"),
+    "literal_error": ("not_allowed", "is not one of the allowed values"),
+    "greater_than_equal": ("out_of_range", "is smaller than allowed"),
+    "less_than_equal": ("out_of_range", "is greater than allowed"),
+}
+_WRONG_TYPE: Final = ("wrong_type", "has the wrong type")
+
+# RFC 9110's names for these; which ones `HTTPStatus` has depends on Python's version.
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+_MOST_ERRORS: Final = 100
+_RETRY_AFTER_SECONDS: Final = 1
+
+
+class RequestProblem(HTTPException):
+    """A request that HTTP itself, rather than a use case, has to refuse."""
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, detail, headers)
+        self.code = code
+
+
+def problem(
+    scope: Scope,
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[Mapping[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Make the answer that tells of one problem."""
+    content: dict[str, Any] = {
+        "type": "about:blank",
+        "title": _TITLES.get(status, status.phrase),
+        "status": status.value,
+        "detail": detail,
+        "instance": quote(scope["path"], safe="/:@!$&'()*+,;=~"),
+        "code": code,
+        "request_id": scope["state"]["request_id"],
+    }
+    if errors is not None:
+        content["errors"] = errors
+    more = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return Response(
+        orjson.dumps(content),
+        status.value,
+        {"Cache-Control": "no-store", **more, **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+async def domain_problem(request: Request, error: Exception) -> Response:
+    """Answer with what a use case refused or failed with."""
+    assert isinstance(error, DomainError)  # noqa: S101 - Starlette calls this for no other
+    status = next(STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        _log.warning("request %s: %s", request.scope["state"]["request_id"], error)
+    # The class's own sentence: an error's text may hold what is for the operator's eyes.
+    errors = None
+    if isinstance(error, InvalidInput):
+        errors = [_field_problem(request, refused) for refused in error.errors]
+    return problem(request.scope, status, error.code, error.sentence, errors=errors)
+
+
+async def framework_problem(request: Request, error: Exception) -> Response:
+    """Answer with what the framework, or our HTTP layer, refused."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls this for no other
+    status = HTTPStatus(error.status_code)
+    if isinstance(error, RequestProblem):
+        return problem(request.scope, status, error.code, error.detail, headers=error.headers)
+    code, detail = _FRAMEWORK_ERRORS.get(status, (status.name.lower(), f"{status.phrase}."))
+    headers = error.headers
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(request.app.state.methods_at(request.scope))}
+    return problem(request.scope, status, code, detail, headers=headers)
+
+
+async def shape_problem(request: Request, error: Exception) -> Response:
+    """Answer with which fields or parameters are missing, unknown or of the wrong type."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - FastAPI calls this for no other
+    errors = []
+    for found in error.errors()[:_MOST_ERRORS]:
+        place, *path = found["loc"]
+        code, detail = _SHAPE_ERRORS.get(found["type"], _WRONG_TYPE)
+        pointer = _json_pointer(path) if place == "body" else str(path[-1] if path else place)
+        errors.append({"pointer": pointer, "code": code, "detail": detail})
+    return problem(
+        request.scope,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        InvalidInput.code,
+        InvalidInput.sentence,
+        errors=errors,
+    )
+
+
+def _field_problem(request: Request, refused: FieldError) -> Mapping[str, str]:
+    in_query = request.method == "GET"
+    pointer = refused.field if in_query else _json_pointer([refused.field])
+    return {"pointer": pointer, "code": refused.code, "detail": refused.detail}
+
+
+def _json_pointer(path: Sequence[str | int]) -> str:
+    """RFC 6901. A field whose name no text can hold, for a lone surrogate, comes here as a fault of the whole body."""
+    return "".join("/" + str(name).replace("~", "~0").replace("/", "~1") for name in path)

@@ -1,0 +1,148 @@
+"""The bodies that go out.
+
+The models describe them in the OpenAPI document; answers are written straight from the entities, which need no
+second validation.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+import domain.post
+import domain.user
+from application.timestamps import timestamp
+from entrypoints.http.conditional import etag
+from entrypoints.http.schemas import (
+    Active,
+    BioText,
+    BodyText,
+    EmailText,
+    NameText,
+    RoleText,
+    TitleText,
+    UsernameText,
+)
+
+CACHE_CONTROL: Final = "private, no-cache"
+
+_TIME_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
+
+Id = Annotated[
+    str,
+    Field(
+        description="A UUID (RFC 9562), of version 7 when it was made here; ids sort by creation.",
+        json_schema_extra={
+            "format": "uuid",
+            "readOnly": True,
+            "examples": ["01a1fc03-c17d-75ed-bf71-79e707db80f3"],
+        },
+    ),
+]
+Time = Annotated[
+    str,
+    Field(
+        description="RFC 3339, in UTC, with milliseconds.",
+        json_schema_extra={
+            "format": "date-time",
+            "pattern": _TIME_PATTERN,
+            "readOnly": True,
+            "examples": ["2026-11-20T20:36:00.123Z"],
+        },
+    ),
+]
+
+
+class User(BaseModel):
+    """A user."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Id
+    email: EmailText
+    name: NameText
+    username: UsernameText | None
+    bio: BioText | None
+    role: RoleText
+    active: Active
+    created_at: Time
+    updated_at: Time
+
+
+class Post(BaseModel):
+    """A post."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Id
+    author_id: Id
+    title: TitleText
+    body: BodyText
+    created_at: Time
+    updated_at: Time
+
+
+def user_answer(user: domain.user.User, *, created: bool = False) -> Response:
+    return _answer(_user(user), user.version, f"/users/{user.id}" if created else None)
+
+
+def post_answer(post: domain.post.Post, *, created: bool = False) -> Response:
+    return _answer(_post(post), post.version, f"/posts/{post.id}" if created else None)
+
+
+def users_answer(users: Sequence[domain.user.User], headers: Mapping[str, str]) -> Response:
+    return _json([_user(user) for user in users], headers=headers)
+
+
+def posts_answer(posts: Sequence[domain.post.Post], headers: Mapping[str, str]) -> Response:
+    return _json([_post(post) for post in posts], headers=headers)
+
+
+def not_modified(version: int) -> Response:
+    """Say that what the client has is still current (RFC 9110, section 15.4.5)."""
+    headers = {"ETag": etag(version), "Cache-Control": CACHE_CONTROL}
+    return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=headers)
+
+
+def _user(user: domain.user.User) -> Mapping[str, Any]:
+    return {
+        "id": user.id,
+        "email": user.email.address,
+        "name": user.name,
+        "username": user.username and user.username.text,
+        "bio": user.bio,
+        "role": user.role,
+        "active": user.active,
+        "created_at": timestamp(user.created_at),
+        "updated_at": timestamp(user.updated_at),
+    }
+
+
+def _post(post: domain.post.Post) -> Mapping[str, Any]:
+    return {
+        "id": post.id,
+        "author_id": post.author_id,
+        "title": post.title,
+        "body": post.body,
+        "created_at": timestamp(post.created_at),
+        "updated_at": timestamp(post.updated_at),
+    }
+
+
+def _answer(content: Mapping[str, Any], version: int, location: str | None) -> Response:
+    headers = {"ETag": etag(version)}
+    if location is None:
+        return _json(content, headers=headers)
+    return _json(content, HTTPStatus.CREATED, {**headers, "Location": location})
+
+
+def _json(content: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(
+        orjson.dumps(content),
+        status.value,
+        {"Cache-Control": CACHE_CONTROL, **(headers or {})},
+        media_type="application/json",
+    )

@@ -1,0 +1,94 @@
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from domain.values import SearchPrefix, UserId
+from entrypoints.http.bodies import JsonRoute
+from entrypoints.http.conditional import ExpectedVersions, KnownTags, is_known
+from entrypoints.http.dependencies import UserIdInPath, Users
+from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, REMOVED, refusals
+from entrypoints.http.paging import PageQuery, cut_page, raise_not_together, read_cursor
+from entrypoints.http.representations import User, not_modified, user_answer, users_answer
+from entrypoints.http.schemas import NewUser, UserPatch, UserReplacement
+
+router: Final = APIRouter(prefix="/users", tags=["users"], route_class=JsonRoute)
+
+
+class UserListQuery(PageQuery):
+    email: str | None = Field(default=None, description="Only the user with this email, whatever its case.")
+    username: str | None = Field(default=None, description="Only the user with this username, whatever its case.")
+    search: str | None = Field(
+        default=None,
+        description="Only users whose name, email or username starts with this text of 1 to 100 characters, whatever "
+        "its case; by id, on one page. Goes with `limit`, `order` and `count` alone.",
+        json_schema_extra={"minLength": 1, "maxLength": SearchPrefix.LONGEST},
+    )
+
+    def check_combination(self) -> None:
+        super().check_combination()
+        if self.search is not None:
+            for other in ("cursor", "offset", "email", "username"):
+                if getattr(self, other) is not None:
+                    raise_not_together(other, "search")
+
+
+@router.post("", name="create_user", status_code=201, response_model=User, responses=CREATED | refusals("body", 409))
+async def create_user(body: NewUser, users: Users) -> Response:
+    """Register a user."""
+    return user_answer(await users.register(body.to_use_case()), created=True)
+
+
+@router.get("", name="list_users", response_model=list[User], responses=LISTED | refusals(400, 422))
+async def list_users(query: Annotated[UserListQuery, Query()], users: Users) -> Response:
+    """List users by creation, one page at a time; follow `Link` until it is gone."""
+    query.check_combination()
+    if query.search is not None:
+        items = await users.search(query.search, limit=query.limit, descending=query.descending)
+        total = await users.count(query.search) if query.count else None
+        return users_answer(items, query.total_header(total))
+    list_name = query.list_name("users")
+    if query.email is not None or query.username is not None:
+        return await _find(query, users)
+    after = None if query.cursor is None else UserId(read_cursor(list_name, query.cursor))
+    found = await users.list(after=after, limit=query.limit + 1, descending=query.descending, skip=query.offset or 0)
+    items, link = cut_page(found, query, "/users", list_name)
+    return users_answer(items, {**link, **query.total_header(await users.count() if query.count else None)})
+
+
+@router.get("/{id}", name="get_user", response_model=User, responses=FOUND | refusals(404))
+async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Response:
+    """Get a user."""
+    user = await users.get(user_id)
+    return not_modified(user.version) if is_known(user.version, known) else user_answer(user)
+
+
+@router.put("/{id}", name="replace_user", response_model=User, responses=CHANGED | refusals("body", 404, 409, 412))
+async def replace_user(
+    user_id: UserIdInPath, body: UserReplacement, expected: ExpectedVersions, users: Users
+) -> Response:
+    """Replace all that a client may write of a user but the password."""
+    return user_answer(await users.change(user_id, body.to_use_case(), expected))
+
+
+@router.patch("/{id}", name="update_user", response_model=User, responses=CHANGED | refusals("body", 404, 409, 412))
+async def update_user(user_id: UserIdInPath, body: UserPatch, expected: ExpectedVersions, users: Users) -> Response:
+    """Change some fields of a user."""
+    return user_answer(await users.change(user_id, body.to_use_case(), expected))
+
+
+@router.delete("/{id}", name="delete_user", status_code=204, responses=REMOVED | refusals(404, 412))
+async def delete_user(user_id: UserIdInPath, expected: ExpectedVersions, users: Users) -> Response:
+    """Remove a user, with all their posts."""
+    await users.remove(user_id, expected)
+    return Response(status_code=204)
+
+
+async def _find(query: UserListQuery, users: Users) -> Response:
+    """Answer with the one user that the filters name, or with nobody; there is no second page to have a cursor for."""
+    if query.cursor is not None:
+        read_cursor(query.list_name("one user"), query.cursor)
+    user = await users.find(email=query.email, username=query.username)
+    total = 0 if user is None else 1
+    items = [user] if user is not None and not query.offset else []
+    return users_answer(items, query.total_header(total if query.count else None))

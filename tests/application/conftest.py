@@ -1,0 +1,29 @@
+import pytest
+
+from adapters.runtime.domain_names import IdnaDomainNames
+from adapters.runtime.ids import Uuid7Source
+from application.passwords import Passwords
+from application.posts import PostService
+from application.users import UserService
+from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
+
+
+@pytest.fixture
+def clock() -> WoundClock:
+    return WoundClock()
+
+
+@pytest.fixture
+def storage() -> RivalledStorage:
+    return RivalledStorage()
+
+
+@pytest.fixture
+def users(storage: RivalledStorage, clock: WoundClock) -> UserService:
+    passwords = Passwords(ReadableHasher(), OneCommonPassword())
+    return UserService(storage, clock, Uuid7Source(), IdnaDomainNames(), passwords)
+
+
+@pytest.fixture
+def posts(storage: RivalledStorage, clock: WoundClock) -> PostService:
+    return PostService(storage, clock, Uuid7Source())

@@ -1,0 +1,262 @@
+from collections.abc import Sequence
+
+import pytest
+
+from adapters.runtime.domain_names import IdnaDomainNames
+from adapters.runtime.ids import Uuid7Source
+from application.user_export import UserExport
+from application.user_import import BATCH, Imported, Outcome, Refused, UserImport
+from application.user_records import PlainRecord, RawRecord, to_record
+from application.users import NewUser, UserService
+from domain.user import Role
+from tests.application.surroundings import RivalledStorage, WoundClock
+
+ADDED = Imported.ADDED
+THERE = Imported.ALREADY_THERE
+
+ANN: RawRecord = {"email": "ann@example.com", "name": "Ann", "username": "ann", "bio": "Tea."}
+BOB: RawRecord = {"email": "bob@example.com", "name": "Bob"}
+EXPORTED: RawRecord = {
+    "id": "0193a7c5-0000-7000-8000-000000000001",
+    "email": "Zoë@bücher.example",
+    "username": "Zoe",
+    "name": "Zoë",
+    "bio": "",
+    "role": "admin",
+    "active": False,
+    "version": 7,
+    "created_at": "2020-02-29T00:00:00.000Z",
+    "updated_at": "2026-11-20T20:36:00.123Z",
+}
+
+
+def codes(outcomes: Sequence[Outcome]) -> list[object]:
+    """Show outcomes so that they can be compared: what was refused, by field and code."""
+    return [
+        [(error.field, error.code) for error in outcome.errors] if isinstance(outcome, Refused) else outcome
+        for outcome in outcomes
+    ]
+
+
+async def exported(storage: RivalledStorage) -> list[PlainRecord]:
+    return [to_record(user) async for batch in UserExport(storage).batches() for user in batch]
+
+
+@pytest.fixture
+def user_import(storage: RivalledStorage, clock: WoundClock) -> UserImport:
+    return UserImport(storage, clock, Uuid7Source(), IdnaDomainNames())
+
+
+@pytest.fixture
+def rehearsal(storage: RivalledStorage, clock: WoundClock) -> UserImport:
+    return UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), dry_run=True)
+
+
+async def test_records_become_users_in_their_order(user_import: UserImport, users: UserService) -> None:
+    assert await user_import.add([ANN, BOB]) == [ADDED, ADDED]
+    ann, bob = await users.list(limit=10)
+    assert (ann.name, bob.name) == ("Ann", "Bob")
+    assert (bob.username, bob.bio, bob.role, bob.active, bob.version) == (None, None, Role.MEMBER, True, 1)
+
+
+async def test_a_new_user_is_made_now(user_import: UserImport, storage: RivalledStorage) -> None:
+    await user_import.add([BOB])
+    (record,) = await exported(storage)
+    assert record["created_at"] == record["updated_at"] == "2026-11-20T20:36:00.123Z"
+
+
+async def test_what_was_exported_is_restored_exactly(user_import: UserImport, storage: RivalledStorage) -> None:
+    assert await user_import.add([EXPORTED]) == [ADDED]
+    assert await exported(storage) == [{**EXPORTED, "email": "Zoë@xn--bcher-kva.example"}]
+
+
+async def test_an_export_imported_elsewhere_exports_the_same(user_import: UserImport, storage: RivalledStorage) -> None:
+    await user_import.add([ANN, BOB, EXPORTED])
+    elsewhere, clock = RivalledStorage(), WoundClock()
+    clock.move(days=100)
+    first = await exported(storage)
+    assert await UserImport(elsewhere, clock, Uuid7Source(), IdnaDomainNames()).add(first) == [ADDED] * 3
+    assert await exported(elsewhere) == first
+
+
+async def test_an_export_walks_over_more_than_one_batch(user_import: UserImport, storage: RivalledStorage) -> None:
+    for start in range(0, 2_500, 500):
+        await user_import.add([{"email": f"u{n}@example.com", "name": str(n)} for n in range(start, start + 500)])
+    assert [record["name"] for record in await exported(storage)] == [str(n) for n in range(2_500)]
+
+
+async def test_a_second_run_adds_and_refuses_nothing(user_import: UserImport) -> None:
+    await user_import.add([ANN, BOB, EXPORTED])
+    assert await user_import.add([ANN, BOB, EXPORTED]) == [THERE] * 3
+
+
+async def test_a_record_that_says_less_than_is_known_is_already_there(user_import: UserImport) -> None:
+    await user_import.add([ANN])
+    assert await user_import.add([{"email": "ann@example.com", "name": "Ann"}]) == [THERE]
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [{"name": "Anna"}, {"bio": None}, {"username": "anna"}, {"role": "admin"}, {"active": False}, {"version": 2}],
+)
+async def test_a_record_that_says_something_else_is_refused(
+    user_import: UserImport, users: UserService, difference: RawRecord
+) -> None:
+    await user_import.add([ANN])
+    assert codes(await user_import.add([{**ANN, **difference}])) == [[("email", "email_taken")]]
+    assert [user.name for user in await users.list(limit=10)] == ["Ann"]
+
+
+async def test_one_user_twice_in_a_batch_is_added_once(user_import: UserImport, users: UserService) -> None:
+    outcomes = await user_import.add([ANN, ANN, {**ANN, "name": "Anna"}])
+    assert codes(outcomes) == [ADDED, THERE, [("email", "email_taken")]]
+    assert await users.count() == 1
+
+
+async def test_a_record_may_succeed_where_an_earlier_one_with_its_email_failed(user_import: UserImport) -> None:
+    await user_import.add([ANN])
+    outcomes = await user_import.add([{**BOB, "username": "ANN"}, BOB])
+    assert codes(outcomes) == [[("username", "username_taken")], ADDED]
+
+
+async def test_clashes_concern_nobody_else_in_the_batch(user_import: UserImport, users: UserService) -> None:
+    await user_import.add([ANN, EXPORTED])
+    batch: list[RawRecord] = [{"email": f"u{n}@example.com", "name": "U"} for n in range(BATCH)]
+    batch[3] = {**batch[3], "username": "Ann"}
+    batch[500] = {**batch[500], "id": EXPORTED["id"]}
+    batch[501] = {**batch[501], "username": "u999"}
+    batch[999] = {**batch[999], "username": "U999"}
+    outcomes = codes(await user_import.add(batch))
+    assert outcomes.pop(999) == outcomes.pop(3) == [("username", "username_taken")]
+    assert outcomes.pop(499) == [("id", "id_taken")]
+    assert outcomes == [ADDED] * (BATCH - 3)
+    assert await users.count() == 2 + BATCH - 3
+
+
+async def test_a_rival_with_the_same_email_is_noticed(
+    user_import: UserImport, users: UserService, storage: RivalledStorage
+) -> None:
+    storage.deeds.append(lambda: users.register(NewUser(email="bob@example.com", name="Rival")))
+    assert codes(await user_import.add([ANN, BOB])) == [ADDED, [("email", "email_taken")]]
+
+
+async def test_two_imports_of_one_file_at_once_lose_nothing(
+    user_import: UserImport, users: UserService, storage: RivalledStorage, clock: WoundClock
+) -> None:
+    other = UserImport(storage, clock, Uuid7Source(), IdnaDomainNames())
+    storage.deeds.append(lambda: other.add([ANN, BOB]))
+    assert await user_import.add([ANN, BOB, EXPORTED]) == [THERE, THERE, ADDED]
+    assert await users.count() == 3
+
+
+async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_import: UserImport) -> None:
+    record: RawRecord = {
+        "nmae": "Ann",
+        "name": 7,
+        "username": "-",
+        "bio": "\0",
+        "role": "emperor",
+        "active": "yes",
+        "id": "1",
+        "version": 0,
+        "created_at": "yesterday",
+        "updated_at": 5,
+    }
+    assert codes(await user_import.add([record])) == [
+        [
+            ("nmae", "unknown_field"),
+            ("email", "required"),
+            ("name", "wrong_type"),
+            ("username", "invalid_username"),
+            ("bio", "invalid_character"),
+            ("role", "not_allowed"),
+            ("active", "wrong_type"),
+            ("id", "invalid_id"),
+            ("created_at", "invalid_time"),
+            ("updated_at", "wrong_type"),
+            ("version", "out_of_range"),
+        ]
+    ]
+
+
+@pytest.mark.parametrize("field", ["password", "password_hash"])
+async def test_passwords_are_refused_and_never_repeated(user_import: UserImport, field: str) -> None:
+    outcomes = await user_import.add([{**BOB, field: "correct horse"}])
+    assert codes(outcomes) == [[(field, "password_not_supported")]]
+    assert "horse" not in repr(outcomes)
+
+
+@pytest.mark.parametrize("version", [True, 1.0, "1", 10**10, -1])
+async def test_a_version_is_a_whole_number_from_one(user_import: UserImport, version: object) -> None:
+    assert isinstance((await user_import.add([{**BOB, "version": version}]))[0], Refused)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-11-20",
+        "2026-11-20T20:36:00",
+        "2026-11-20T20:36:00.1234Z",
+        "2026-11-20T20:36:00+01:00",
+        "2026-02-30T00:00:00Z",
+        "2026-11-20T24:00:00Z",
+        "2026-11-20T23:59:60Z",
+        "1969-12-31T23:59:59Z",
+        "２０２６-11-20T20:36:00Z",
+        "",
+    ],
+)
+async def test_a_time_that_could_not_be_kept_exactly_is_refused(user_import: UserImport, time: str) -> None:
+    assert codes(await user_import.add([{**BOB, "created_at": time}])) == [[("created_at", "invalid_time")]]
+
+
+@pytest.mark.parametrize("time", ["2026-11-20T20:36:00.100Z", "2026-11-20t20:36:00.1z", "2026-11-20T20:36:00.10+00:00"])
+async def test_one_time_given_stands_for_both(user_import: UserImport, storage: RivalledStorage, time: str) -> None:
+    await user_import.add([{**BOB, "updated_at": time}, {**ANN, "created_at": time}])
+    for record in await exported(storage):
+        assert record["created_at"] == record["updated_at"] == "2026-11-20T20:36:00.100Z"
+
+
+async def test_a_user_cannot_have_been_updated_before_they_were_created(user_import: UserImport) -> None:
+    times = {"created_at": "2026-01-02T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+    assert codes(await user_import.add([{**BOB, **times}])) == [[("updated_at", "out_of_range")]]
+
+
+async def test_what_an_unknown_field_is_called_is_made_fit_to_show(user_import: UserImport) -> None:
+    (outcome,) = await user_import.add([{**BOB, "\x1b[31m" + "x" * 10_000: 1}])
+    assert isinstance(outcome, Refused)
+    assert outcome.errors[0].field == "?[31m" + "x" * 35
+
+
+async def test_nothing_is_taken_beyond_a_batch(user_import: UserImport) -> None:
+    with pytest.raises(ValueError, match=str(BATCH)):
+        await user_import.add([BOB] * (BATCH + 1))
+    assert await user_import.add([]) == []
+
+
+async def test_a_dry_run_tells_the_same_and_writes_nothing(
+    rehearsal: UserImport, user_import: UserImport, users: UserService
+) -> None:
+    await users.register(NewUser(email="ann@example.com", name="Ann", username="ann"))
+    records: list[RawRecord] = [
+        {"email": "ann@example.com", "name": "Ann"},
+        ANN,
+        BOB,
+        BOB,
+        {**BOB, "name": "Robert"},
+        {"email": "x", "name": "X"},
+        {"email": "new@example.com", "name": "N", "username": "ANN"},
+        EXPORTED,
+        {"email": "id@example.com", "name": "I", "id": EXPORTED["id"]},
+        {"email": "zoe@example.com", "name": "Z", "username": "ZOE"},
+    ]
+    rehearsed = await rehearsal.add(records)
+    assert await users.count() == 1
+    assert rehearsed == await user_import.add(records)
+
+
+async def test_a_dry_run_compares_batches_with_each_other(rehearsal: UserImport, users: UserService) -> None:
+    assert await rehearsal.add([BOB, EXPORTED]) == [ADDED, ADDED]
+    outcomes = await rehearsal.add([BOB, {**EXPORTED, "email": "other@example.com"}, {**BOB, "bio": "New."}])
+    assert codes(outcomes) == [THERE, [("id", "id_taken")], [("email", "email_taken")]]
+    assert await users.count() == 0

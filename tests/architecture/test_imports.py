@@ -1,0 +1,29 @@
+"""What the linter of imports, which `make check` runs, is not asked."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("package", ["domain", "application"])
+def test_the_centre_imports_the_standard_library_and_itself_alone(package: str) -> None:
+    allowed = set(sys.stdlib_module_names) | {"domain", package}
+    imported = {name for path in (ROOT / package).rglob("*.py") for name in _imported(path)}
+    assert "dataclasses" in imported
+    assert imported <= allowed
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """The top-level packages that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            yield (node.module or "").partition(".")[0]

@@ -1,0 +1,121 @@
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.commands import PROGRAM, environment, userport
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def serving(storage: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Serve on a free port; yield the process and the address that it told."""
+    command = (*PROGRAM, "serve", "--port", "0", "--storage", storage, *options)
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            assert process.stderr is not None
+            told = process.stderr.readline()
+            assert "open mode" in told
+            assert storage not in told
+            yield process, told.split()[-1].removesuffix("/docs")
+        finally:
+            process.terminate()
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=30)
+    return process.returncode, errors
+
+
+def workers(process: subprocess.Popen[str]) -> set[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return {int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()}
+
+
+def wait_until_ready(address: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{address}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("the server does not become ready")
+
+
+@pytest.mark.parametrize("wanted", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_it_serves_an_embedded_storage_at_once_and_ends_well(
+    sqlite: str, wanted: signal.Signals, options: tuple[str, ...]
+) -> None:
+    with serving(sqlite, *options) as (process, address):
+        wait_until_ready(address)
+        created = httpx.post(f"{address}/users", json={"email": "ann@example.com", "name": "Ann"})
+        assert created.status_code == 201
+        assert "server" not in created.headers
+        process.send_signal(wanted)
+        assert ended(process) == (0, "")
+
+
+def test_memory_serves_until_it_ends() -> None:
+    with serving("memory://") as (process, address):
+        wait_until_ready(address)
+        process.terminate()
+        assert ended(process) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers through /proc")
+def test_a_worker_that_is_killed_is_replaced(sqlite: str) -> None:
+    with serving(sqlite, "--workers", "2") as (process, address):
+        wait_until_ready(address)
+        first = workers(process)
+        assert len(first) == 2
+        victim = first.pop()
+        os.kill(victim, signal.SIGKILL)
+        while victim in workers(process) or len(workers(process)) < 2:
+            time.sleep(0.1)
+        wait_until_ready(address)
+
+
+def test_a_prepared_server_is_served_and_an_unprepared_one_is_not(unprepared: str) -> None:
+    if not unprepared.startswith("sqlite"):
+        refused = userport("serve", "--port", "0", "--storage", unprepared)
+        assert (refused.exit_code, refused.errors.count("\n")) == (1, 1)
+        assert "userport storage prepare" in refused.errors
+        userport("storage", "prepare", "--storage", unprepared)
+    with serving(unprepared) as (_, address):
+        wait_until_ready(address)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.invalid", "", "*"])  # noqa: S104
+def test_no_other_machine_is_let_in(host: str) -> None:
+    refused = userport("serve", "--port", "0", "--storage", "memory://", "--host", host)
+    assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
+    assert "127.0.0.1" in refused.errors
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_port_in_use_is_told_in_one_line(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = userport("serve", "--port", port, "--storage", "memory://", "--host", host)
+    assert (refused.exit_code, refused.errors.count("\n")) == (1, 1)
+    assert str(port) in refused.errors
+
+
+def test_memory_has_one_worker_only() -> None:
+    refused = userport("serve", "--storage", "memory://", "--workers", "2")
+    assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
+
+
+def test_a_storage_url_that_is_wrong_is_told_in_one_line() -> None:
+    refused = userport("serve", "--storage", "memory://somewhere")
+    assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)

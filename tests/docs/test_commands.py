@@ -1,0 +1,46 @@
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.docs.console import Step, assert_alike, run, shown_in
+from tests.servers.choice import Kind
+from tests.servers.databases import Databases
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+
+
+def shown_on_one_database() -> Sequence[Step]:
+    tour = shown_in(README, "Start", "A tour", "Bringing users in, and taking them out")
+    return [*tour, *shown_in(ROOT / "docs" / "operating.md", "Backups")]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl")
+    return tmp_path_factory.mktemp("readme")
+
+
+@pytest.fixture(scope="module")
+def answers(directory: Path) -> Sequence[Step]:
+    return run(shown_on_one_database(), directory, {})
+
+
+def test_commands_on_one_database_answer_as_shown(answers: Sequence[Step]) -> None:
+    assert_alike(shown_on_one_database(), answers)
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_commands_that_move_to_another_storage_answer_as_shown(
+    request: pytest.FixtureRequest, directory: Path, databases: Databases, kind: Kind
+) -> None:
+    shown = shown_in(README, "Another storage")
+    with databases.fresh(kind) as url:
+        request.getfixturevalue("answers")  # not asked for above, since a skipped test needs no tour before
+        given = run(shown, directory, {"postgresql://userport:secret@localhost/userport": f"'{url}'"})
+    assert_alike(shown, given)

@@ -1,0 +1,38 @@
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+DOCUMENTS: Final = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+_BLOCK: Final = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+_LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+_HEADING: Final = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document: Path) -> None:
+    assert list(_broken_links(document)) == []
+
+
+def _broken_links(document: Path) -> Iterator[str]:
+    for path, heading in _LINK.findall(_text(document)):
+        target = (document.parent / path) if path else document
+        if not target.exists() or not target.resolve().is_relative_to(ROOT):
+            yield path
+        elif heading and heading not in _anchors(target):
+            yield f"{path}#{heading}"
+
+
+def _anchors(document: Path) -> set[str]:
+    """Name the headings as the sites do that show Markdown."""
+    words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(_text(document)))
+    return {heading.replace(" ", "-") for heading in words}
+
+
+def _text(document: Path) -> str:
+    """Read a document without its blocks of code, in which brackets are no links."""
+    return _BLOCK.sub("", document.read_text())

@@ -1,0 +1,1 @@
+"""The HTTP contract, met through the whole application and, where that matters, on every store."""

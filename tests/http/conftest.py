@@ -1,0 +1,74 @@
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, Literal, TypeAlias
+
+import httpx
+import pytest
+
+from tests.http.service import Service, running
+from tests.servers.choice import KINDS, Kind, skip_unless_chosen
+from tests.servers.databases import Databases
+
+Store: TypeAlias = Kind | Literal["memory"]
+
+_LONGEST_ID: Final = 40
+
+STORES: Final[tuple[Store, ...]] = ("memory", *KINDS)
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Keep texts of thousands of characters out of the names of tests."""
+    if isinstance(val, str) and len(val) > _LONGEST_ID:
+        return f"{argname}-of-{len(val)}-characters"
+    return None
+
+
+@pytest.fixture(scope="session", params=STORES)
+def store_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    """The URL of an empty store of each kind in turn."""
+    store: Store = request.param
+    skip_unless_chosen(store)
+    if store == "memory":
+        yield "memory://"
+    else:
+        with databases.fresh(store) as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+async def service_on_store(store_url: str) -> AsyncIterator[Service]:
+    async with running(store_url) as service:
+        yield service
+
+
+@pytest.fixture
+async def service(service_on_store: Service) -> Service:
+    """The application on an empty store of each kind in turn."""
+    await service_on_store.empty()
+    return service_on_store
+
+
+@pytest.fixture
+async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `service`."""
+    async with service.connect() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def service_in_memory() -> AsyncIterator[Service]:
+    async with running() as service:
+        yield service
+
+
+@pytest.fixture
+async def memory_service(service_in_memory: Service) -> Service:
+    """The application in memory, for what no store has a say in."""
+    await service_in_memory.empty()
+    return service_in_memory
+
+
+@pytest.fixture
+async def memory_client(memory_service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `memory_service`."""
+    async with memory_service.connect() as client:
+        yield client

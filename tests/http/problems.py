@@ -1,0 +1,38 @@
+"""What every error must look like."""
+
+import re
+from typing import Final
+
+import httpx
+
+_CODE: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+def check_problem(response: httpx.Response) -> None:
+    """Fail unless an error is a complete problem document (RFC 9457, and what the contract adds)."""
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    members = {"type", "title", "status", "detail", "instance", "code", "request_id"}
+    assert set(problem) - {"errors"} == members
+    assert problem["status"] == response.status_code
+    assert problem["request_id"] == response.headers["x-request-id"]
+    assert _CODE.fullmatch(problem["code"])
+    for member in members - {"status"}:
+        assert isinstance(problem[member], str)
+        assert problem[member]
+    for error in problem.get("errors", []):
+        assert set(error) == {"pointer", "code", "detail"}
+        assert _CODE.fullmatch(error["code"])
+        assert error["detail"]
+
+
+def code_of(response: httpx.Response) -> str:
+    """Tell the code of an error."""
+    code: str = response.json()["code"]
+    return code
+
+
+def pointers_of(response: httpx.Response) -> set[str]:
+    """Tell which fields or parameters a validation error names."""
+    assert response.status_code == 422
+    return {error["pointer"] for error in response.json()["errors"]}

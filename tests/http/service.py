@@ -1,0 +1,83 @@
+"""The application, running in this process, and connections to it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+from dependency_injector.providers import Object
+from fastapi import FastAPI
+
+from domain.storage import Storage
+from entrypoints.container import Container
+from entrypoints.http.app import create_app
+from entrypoints.settings import Settings
+from tests.http.document import Document
+from tests.http.problems import check_problem
+
+THIS_MACHINE: Final = ("127.0.0.1", 50000)
+
+
+@dataclass(frozen=True)
+class Service:
+    app: FastAPI
+    storage: Storage
+    document: Document
+
+    def connect(
+        self,
+        *,
+        peer: tuple[str, int] | None = THIS_MACHINE,
+        base_url: str = "http://localhost",
+        survives_bugs: bool = False,
+        documented: bool = True,
+        **settings: Any,
+    ) -> httpx.AsyncClient:
+        """Make a client that holds every answer against the contract, and, if it is `documented`, the document.
+
+        One that survives bugs shows what a client of a real server would see of an unexpected exception.
+        """
+        document = self.document if documented else None
+        transport = _CheckingTransport(self.app, document, peer, raise_app_exceptions=not survives_bugs)
+        return httpx.AsyncClient(transport=transport, base_url=base_url, **settings)
+
+    async def empty(self) -> None:
+        """Remove all users, and thereby everything."""
+        while users := await self.storage.unit_of_work().users.page(limit=200):
+            unit = self.storage.unit_of_work()
+            for user in users:
+                unit.users.remove(user)
+            await unit.commit()
+
+
+@asynccontextmanager
+async def running(url: str = "memory://", storage: Storage | None = None) -> AsyncIterator[Service]:
+    """Run the application on a storage, given by URL or as it is."""
+    container = Container(settings=Settings(storage=url))
+    if storage is not None:
+        container.storage.override(Object(storage))
+    await container.storage().prepare()
+    app = create_app(container)
+    async with app.router.lifespan_context(app):
+        yield Service(app, container.storage(), Document(app.openapi()))
+
+
+class _CheckingTransport(httpx.ASGITransport):
+    def __init__(
+        self, app: FastAPI, document: Document | None, peer: tuple[str, int] | None, *, raise_app_exceptions: bool
+    ) -> None:
+        # The signature leaves None out, which is what a server says of a peer that it does not know.
+        super().__init__(app, raise_app_exceptions, client=peer)  # type: ignore[arg-type]
+        self._document = document
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        response.request = request
+        await response.aread()
+        assert "x-request-id" in response.headers
+        if response.status_code >= 400 and request.method != "HEAD":
+            check_problem(response)
+        if self._document is not None:
+            self._document.check(request, response)
+        return response

@@ -1,0 +1,137 @@
+"""No value that a client sent comes back in an error or reaches a log."""
+
+import json
+import logging
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.http.records import NOBODY, Record, new_user, path_of, publish, register
+from tests.http.service import Service
+
+SECRET: Final = "Xq7marker9Zt"
+OURS_TO_SEND: Final = ("httpx", "httpcore")
+"""The loggers of the client, which may tell what it sends."""
+
+
+def _user(**fields: Any) -> Record:
+    return new_user(**fields)
+
+
+BODIES: Final[list[Any]] = [
+    _user(email=SECRET),
+    _user(email=f"{SECRET}@"),
+    _user(email=f"{SECRET}@{SECRET}"),
+    _user(email=[SECRET]),
+    _user(email={SECRET: SECRET}),
+    _user(name=f"{SECRET}\x00"),
+    _user(name=SECRET * 20),
+    _user(name=[SECRET]),
+    _user(username=f"-{SECRET}"),
+    _user(bio=f"{SECRET}\x07"),
+    _user(bio={"x": SECRET}),
+    _user(role=SECRET),
+    _user(active=SECRET),
+    _user(password=SECRET[:7]),
+    _user(password=SECRET * 30),
+    _user(password=[SECRET]),
+    _user(password={"x": SECRET}),
+    _user(password=SECRET, name=SECRET),
+    _user(password=SECRET, email="nothing"),
+    _user(password=SECRET, unknown=SECRET),
+    _user(unknown={"x": [SECRET]}),
+    _user(id=SECRET, version=SECRET),
+    {"title": SECRET, "body": f"{SECRET}\x00"},
+    {"title": SECRET * 30, "body": SECRET},
+    {"title": [SECRET], "body": 1},
+    [SECRET],
+    SECRET,
+]
+
+CONTENTS: Final = [
+    *(json.dumps(body).encode() for body in BODIES),
+    f'{{"password": "{SECRET}", '.encode(),
+    f'{{"password": "{SECRET}", "email": NaN}}'.encode(),
+    f'{{"password": "{SECRET}" "email"}}'.encode(),
+    f'{{"password": "{SECRET}"}}'.encode("utf-16"),
+    f'{{"password": "{SECRET}\xe9"}}'.encode("latin-1"),
+    SECRET.encode(),
+    f"password={SECRET}".encode(),
+    f'{{"name": "{SECRET}\\ud800"}}'.encode(),
+    f'{{"name": {"[" * 50_000}"{SECRET}"'.encode(),
+    SECRET.encode().ljust(300 * 1024),
+]
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=lambda content: content[:50].decode("latin-1"))
+@pytest.mark.parametrize("media_type", ["application/json", "application/merge-patch+json", "text/plain"])
+async def test_nothing_of_a_body_comes_back(
+    memory_client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, content: bytes, media_type: str
+) -> None:
+    user = await register(memory_client)
+    post = await publish(memory_client, user)
+    caplog.set_level(logging.DEBUG)
+    for method, path in (
+        ("POST", "/users"),
+        ("PUT", path_of(user)),
+        ("PATCH", path_of(user)),
+        ("POST", f"{path_of(user)}/posts"),
+        ("PATCH", path_of(post)),
+    ):
+        headers = {"content-type": media_type}
+        response = await memory_client.request(method, path, content=content, headers=headers)
+        assert response.status_code >= 400
+        _check(response, caplog)
+
+
+@pytest.mark.parametrize("name", ["limit", "offset", "order", "count", "cursor", "search", "unknown"])
+async def test_nothing_of_a_query_comes_back(
+    memory_client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for path in ("/users", f"{path_of(await register(memory_client))}/posts"):
+        response = await memory_client.get(path, params={name: f"{SECRET}\x00"})
+        assert response.status_code in {400, 422}
+        _check(response, caplog)
+
+
+@pytest.mark.parametrize(
+    "name", ["if-match", "if-none-match", "content-type", "authorization", "cookie", "accept", "host", "origin"]
+)
+async def test_nothing_of_a_header_comes_back(
+    memory_client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    user = await register(memory_client)
+    for method, path in (("PATCH", path_of(user)), ("GET", f"/users/{NOBODY}"), ("PUT", "/users"), ("POST", "/users")):
+        response = await memory_client.request(method, path, headers={name: f'"{SECRET}"'}, json={"name": 1})
+        assert response.status_code >= 400
+        _check(response, caplog)
+
+
+async def test_a_conflict_does_not_tell_over_what(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    await register(client, email=f"{SECRET}@example.org", username=SECRET)
+    for fields in ({"email": f"{SECRET}@example.org"}, {"username": SECRET.upper()}):
+        response = await client.post("/users", json=new_user(**fields, password=f"{SECRET} and more"))
+        assert response.status_code == 409
+        _check(response, caplog)
+
+
+async def test_a_password_of_a_new_user_is_in_no_log(memory_service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with memory_service.connect() as client:
+        response = await client.post("/users", json=new_user(password=f"{SECRET} and more"))
+        assert response.status_code == 201
+        _check(response, caplog)
+
+
+def _check(response: httpx.Response, caplog: pytest.LogCaptureFixture) -> None:
+    told = [response.text, *(f"{name}: {value}" for name, value in response.headers.multi_items())]
+    told += [
+        f"{record.getMessage()} {record.exc_text or ''} {record.__dict__}"
+        for record in caplog.records
+        if not record.name.startswith(OURS_TO_SEND)
+    ]
+    assert not [text for text in told if SECRET.lower() in text.lower()]

@@ -1,0 +1,101 @@
+"""Plant bugs into copies of the adapters, one by one, and tell which of them the storage contract notices.
+
+python -m tests.mutation.plant_bugs [store ...]
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.mutation import memory, sql
+from tests.mutation.bug import Bug
+
+Verdict: TypeAlias = Literal["caught", "SURVIVED", "BROKEN"]
+
+ROOT: Final = Path(__file__).parents[2]
+COPIED: Final = ("domain", "application", "adapters", "tests/servers", "tests/storage")
+SECONDS: Final = 300  # a suite that hangs has noticed, too
+AT_ONCE: Final = 2
+
+
+class Broken(Exception):
+    """The suite told nothing about the bug: it did not run, or fails without it."""
+
+
+def main(chosen: Sequence[str]) -> int:
+    bugs = [bug for bug in (*memory.BUGS, *sql.BUGS) if not chosen or bug.store in chosen]
+    for bug in bugs:
+        planted(bug, (ROOT / bug.file).read_text())  # all of them, before the first one takes its time
+    for store in sorted({bug.store for bug in bugs}):
+        if noticed(store, None):
+            raise Broken(f"the suite fails on {store} before there is any bug")
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        verdicts = list(threads.map(verdict, bugs))
+    report(bugs, verdicts)
+    return int(any(result != "caught" and not bug.allowed for bug, result in zip(bugs, verdicts, strict=True)))
+
+
+def planted(bug: Bug, text: str) -> str:
+    if text.count(bug.old) < 1:
+        raise Broken(f"{bug.file} has changed, so the bug cannot be planted any more: {bug.what}")
+    return text.replace(bug.old, bug.new, 1)
+
+
+def verdict(bug: Bug) -> Verdict:
+    try:
+        return "caught" if noticed(bug.store, bug) else "SURVIVED"
+    except Broken as error:
+        Console(stderr=True).print(f"{bug.what}: {error}", markup=False)
+        return "BROKEN"
+
+
+def noticed(store: str, bug: Bug | None) -> bool:
+    """Run the suite of one store on a copy with the bug in it."""
+    with tempfile.TemporaryDirectory(prefix="userport-bug-") as directory:
+        copy = Path(directory)
+        for part in COPIED:
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in ("pyproject.toml", "tests/conftest.py"):
+            shutil.copy(ROOT / file, copy / file)
+        if bug is not None:
+            target = copy / bug.file
+            target.write_text(planted(bug, target.read_text()))
+        command = [sys.executable, "-m", "pytest", "--exitfirst", "-q", "-p", "no:cacheprovider"]
+        try:
+            done = subprocess.run(  # noqa: S603
+                [*command, f"tests/storage/test_{store}.py"],
+                cwd=copy,
+                env={**os.environ, "REQUIRE_STORAGES": store, "STORAGES": store, "PYTHONPATH": str(copy)},
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return True
+    # A case has to have failed: a copy that cannot even be imported shows nothing.
+    if done.returncode not in {0, 1} or "NameError" in done.stdout:
+        raise Broken(done.stdout[-2000:])
+    return done.returncode == 1
+
+
+def report(bugs: Sequence[Bug], verdicts: Sequence[Verdict]) -> None:
+    table = Table("store", "planted bug", "verdict")
+    for bug, result in zip(bugs, verdicts, strict=True):
+        table.add_row(bug.store, bug.what, f"{result}, allowed" if bug.allowed and result != "caught" else result)
+    console = Console()
+    console.print(table)
+    console.print(f"{verdicts.count('caught')} of {len(bugs)} bugs were caught.")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,62 @@
+"""Finding and running MariaDB."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Final
+
+from tests.servers.process import ServerProcess, hand_over
+
+HOW_TO_GET_IT: Final = (
+    "set TEST_MARIADB_URL to one whose user may create databases, or install MariaDB (mariadb-install-db on PATH, "
+    "mariadbd on PATH or in /usr/sbin)"
+)
+
+
+def find_programs() -> Path | None:
+    """Find the directory of `mariadbd`, if there is also what prepares its data directory."""
+    server = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin")
+    return Path(server).resolve().parent if server and shutil.which("mariadb-install-db") else None
+
+
+class MariadbProcess(ServerProcess):
+    """A MariaDB that forgets what it wrote if the machine goes down, which makes it fast."""
+
+    scheme: ClassVar = "mariadb"
+    options: Sequence[str] = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0")
+
+    @property
+    def url(self) -> str:
+        return self.url_of("")
+
+    def initialize(self) -> None:
+        welcome = self.directory / "welcome.sql"
+        welcome.write_text(
+            f"CREATE USER IF NOT EXISTS userport@'%' IDENTIFIED BY '{self.password}';\n"
+            "GRANT ALL ON *.* TO userport@'%' WITH GRANT OPTION;\n"
+        )
+        hand_over(welcome)
+        settings = ("--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db")
+        install = shutil.which("mariadb-install-db") or "mariadb-install-db"
+        self.run(install, *settings, f"--datadir={self.directory / 'data'}")
+
+    def command(self) -> Sequence[str | Path]:
+        return [
+            self.programs / "mariadbd",
+            "--no-defaults",
+            f"--datadir={self.directory / 'data'}",
+            f"--tmpdir={self.directory}",
+            f"--socket={self.directory / 'socket'}",
+            f"--pid-file={self.directory / 'pid'}",
+            f"--init-file={self.directory / 'welcome.sql'}",
+            "--bind-address=127.0.0.1",
+            f"--port={self.port}",
+            "--skip-name-resolve",
+            *self.options,
+        ]
+
+
+class DurableMariadbProcess(MariadbProcess):
+    """A MariaDB with its own settings, as people run it."""
+
+    options = ()

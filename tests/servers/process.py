@@ -1,0 +1,181 @@
+"""A server of our own: a process in a temporary directory, listening on the loopback interface alone."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Final, Self
+from urllib.parse import quote
+
+from tests.servers.sql import Unreachable, execute
+
+PATIENCE: Final = 60.0
+
+
+class ServerProcess(ABC):
+    """Starts when it is entered. Tests that stop, kill or pause a server make one for themselves."""
+
+    scheme: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+
+    def __init__(self, programs: Path) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="userport-server-"))
+        self.programs = self._usable(programs)
+        self.port = free_port()
+        # Characters that mean something in a URL, so that every test also checks how the adapter reads one.
+        self.password = f"p@:/?#%{secrets.token_hex(8)}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def initialize(self) -> None:
+        """Lay out the data directory."""
+
+    @abstractmethod
+    def command(self) -> Sequence[str | Path]:
+        """Make the command line of the server, to be run in the foreground."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The address of the database that is always there, for a user who may create others."""
+
+    def url_of(self, database: str) -> str:
+        return f"{self.scheme}://userport:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
+
+    def __enter__(self) -> Self:
+        try:
+            hand_over(self.directory)
+            self.initialize()
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.directory)
+
+    def start(self) -> None:
+        """Start, and wait until the server answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the programs are found by us
+                [*as_another_user(), *self._bound_to_us(), *self.command()],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return execute(self.url, "SELECT 1")
+            except Unreachable:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"the server does not start:\n{self._log.read_text()[-4000:]}") from None
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End the server in good order."""
+        if self._process is not None:
+            self.resume()
+            self._process.send_signal(self.stop_signal)
+            try:
+                self._process.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+
+    def kill(self) -> None:
+        """End every process of the server at once, as a crash of its machine would."""
+        if self._process is not None:
+            family = self._signal(signal.SIGKILL)
+            self._process.wait()
+            while any(Path("/proc", str(pid)).exists() for pid in family):
+                time.sleep(0.01)
+            self._process = None
+
+    def pause(self) -> None:
+        """Make the server accept connections, by way of the kernel, and never answer."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    @property
+    def _log(self) -> Path:
+        return self.directory / "log"
+
+    def run(self, *command: str | Path) -> None:
+        """Run one of the server's tools, as the user whom the server will run as."""
+        done = subprocess.run(  # noqa: S603 - the programs are found by us
+            [*as_another_user(), *command], cwd=self.directory, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+
+    def _bound_to_us(self) -> list[str]:
+        """Make the part of a command by which Linux ends the server when the tests are killed."""
+        return ["setpriv", f"--pdeathsig={self.stop_signal.name}"] if shutil.which("setpriv") else []
+
+    def _signal(self, number: int) -> list[int]:
+        # The parent first, so that it starts no child that would be missed.
+        if self._process is None:
+            return []
+        os.kill(self._process.pid, number)
+        children = _children(self._process.pid)
+        for child in children:
+            try:
+                os.kill(child, number)
+            except ProcessLookupError:
+                continue
+        return children
+
+    def _usable(self, programs: Path) -> Path:
+        """Copy programs that lie where only we may look, such as root's home."""
+        probe = [*as_another_user(), "test", "-x", str(next(programs.iterdir()))]
+        if subprocess.run(probe, check=False).returncode == 0:  # noqa: S603
+            return programs
+        shutil.copytree(programs.parent, self.directory / "installation", symlinks=True)
+        return self.directory / "installation" / programs.name
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def as_another_user() -> list[str]:
+    """Make the beginning of a command that gives up root, whom database servers refuse to run as."""
+    if os.geteuid() != 0:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+
+
+def hand_over(path: Path) -> None:
+    """Give a file or directory that we made to the user whom the server runs as."""
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+
+
+def _children(pid: int) -> list[int]:
+    found = subprocess.run(  # noqa: S603
+        ["pgrep", "-P", str(pid)],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [int(child) for child in found.stdout.split()]

@@ -1,0 +1,8 @@
+from typing import ClassVar
+
+from tests.servers.choice import Kind
+from tests.storage.sql_contract import SqlStorageContract
+
+
+class TestMariaDBStorage(SqlStorageContract):
+    kind: ClassVar[Kind] = "mariadb"

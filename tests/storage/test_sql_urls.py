@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from adapters.sql.storage import SqlStorage
+from domain.errors import StorageUnavailable
+from tests.servers.databases import Databases
+from tests.servers.sql import execute
+from tests.storage.sql_contract import opened
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgresql://postgres@127.0.0.1",
+        "mariadb://root@127.0.0.1/",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite://host/file.db",
+        "sqlite:///what?.db",
+        "postgresql://127.0.0.1/database?require",
+        "postgresql://127.0.0.1/database?sslmode=",
+        "postgresql://127.0.0.1/database?secret=value",
+        "memory://",
+        "no URL at all",
+    ],
+)
+def test_a_url_that_leaves_something_open_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as refusal:
+        SqlStorage.open(url)
+    assert "value" not in str(refusal.value).replace("option=value", "")
+
+
+async def test_a_file_that_is_no_database_is_unavailable(databases: Databases) -> None:
+    with databases.fresh("sqlite") as url:
+        letter = Path(url.removeprefix("sqlite:///"))
+        letter.write_text("This is a letter, not a database. " * 100)  # noqa: ASYNC240 - nobody else is waiting
+        async with opened(url) as storage:
+            with pytest.raises(StorageUnavailable, match="no SQLite database"):
+                await storage.ping()
+            with pytest.raises(StorageUnavailable, match="no SQLite database"):
+                await storage.prepare()
+
+
+async def test_a_database_that_may_not_be_written_to_is_unavailable(databases: Databases) -> None:
+    with databases.fresh("postgresql") as url:
+        name = url.rpartition("/")[2]
+        execute(url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        async with opened(url) as storage:
+            with pytest.raises(StorageUnavailable, match="read-only"):
+                await storage.prepare()
