@@ -57,8 +57,6 @@ def test_openapi_prints_the_document_without_a_storage(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-# A thread of the SQLite driver that could not connect may outlive its event loop, and complain; the program hushes it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("command", [("storage", "ping"), ("storage", "prepare"), ("users", "export"), ("serve",)])
 def test_a_storage_out_of_reach_is_told_in_one_line_without_its_url(

@@ -9,9 +9,6 @@ from tests.servers.choice import Kind
 from tests.storage.sql_contract import SqlStorageContract
 
 
-# A call that is cancelled while aiosqlite connects leaves a connection to be closed by the garbage collector; Python
-# 3.13 complains of that. It has not begun anything yet, so it holds nobody up.
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <sqlite3.Connection:pytest.PytestUnraisableExceptionWarning")
 class TestSQLiteStorage(SqlStorageContract):
     kind: ClassVar[Kind] = "sqlite"
 

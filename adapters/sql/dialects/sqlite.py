@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import URL, Column, Connection, Table, UniqueConstraint, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -41,6 +42,9 @@ class SQLite(Dialect):
         # Taking the write lock at once: a transaction that begins by reading could not be promoted later.
         event.listen(writes.sync_engine, "begin", self._begin_immediately)
         event.listen(writes.sync_engine, "invalidate", self._roll_back)
+
+    def connect_args(self) -> Mapping[str, Any]:
+        return {"async_creator_fn": _connect}
 
     def meaning(self, error: DBAPIError) -> DomainError | None:
         message = str(error.orig)
@@ -100,3 +104,19 @@ class SQLite(Dialect):
         # for as long as a statement of it is referred to: by the traceback of the cancellation, for example.
         with suppress(Exception, asyncio.CancelledError):
             connection.rollback()
+
+
+async def _connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
+    """Connect; an attempt that fails or is cancelled leaves neither an open file nor a thread behind."""
+    connection = aiosqlite.connect(*arguments, **options)
+    thread = connection._thread  # noqa: SLF001 - SQLAlchemy, too, reaches for it to make it a daemon
+    thread.daemon = True
+    opening = asyncio.ensure_future(connection)
+    try:
+        return await asyncio.shield(opening)
+    except BaseException:
+        # Left alone, the thread would report to an event loop that may be closed by then, and its file stay open.
+        with suppress(Exception):
+            await (await opening).close()
+        thread.join()
+        raise
