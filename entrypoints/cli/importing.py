@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -63,7 +64,7 @@ async def import_from(
             await make_ready(container)
             user_import = container.user_import(dry_run=dry_run)
             with _telling_how_far(tally):
-                for batch in _batches(records, lines):
+                for batch in _interruptible(_batches(records, lines)):
                     for record, outcome in zip(batch, await _outcomes(user_import, batch), strict=True):
                         tally.count(outcome)
                         if isinstance(outcome, Refused):
@@ -102,6 +103,19 @@ async def _outcomes(user_import: UserImport, batch: Sequence[SourceRecord]) -> S
     await asyncio.sleep(0)  # a chance to be interrupted, where a storage never waits
     added = iter(await user_import.add([record.content for record in batch if not isinstance(record.content, Refused)]))
     return [record.content if isinstance(record.content, Refused) else next(added) for record in batch]
+
+
+def _interruptible(batches: Iterator[Sequence[SourceRecord]]) -> Iterator[Sequence[SourceRecord]]:
+    """Let ctrl-C end the reading at once: the event loop's own handler would have it wait for the next line."""
+    while True:
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            batch = next(batches, None)
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        if batch is None:
+            return
+        yield batch
 
 
 def _batches(records: Iterator[SourceRecord], lines: Lines) -> Iterator[Sequence[SourceRecord]]:
