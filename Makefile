@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --extra postgresql --extra mysql
+	--no-header --no-annotate --no-emit-index-url --extra postgresql --extra mysql \
+	--extra mongodb --extra redis --extra dynamodb
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve test check check-all format lock clean mutation
