@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     storage: str = Field(
         default="sqlite:///userport.db",
         repr=False,  # it may hold a password
-        description="URL of the storage: memory://, sqlite:///file.db, postgresql://… or mariadb://…",
+        description="URL of the storage, whose scheme says what kind it is: sqlite:///file.db, postgresql://…",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")

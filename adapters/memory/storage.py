@@ -1,9 +1,10 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from adapters.memory.table import Journal
 from adapters.memory.tables import Tables
+from adapters.storage_kind import StorageKind
 from domain.credential import Credential
 from domain.post import Post
 from domain.user import User
@@ -150,3 +151,6 @@ def open_storage(url: str) -> MemoryStorage:
     if url != "memory://":
         raise ValueError("memory:// takes nothing behind it")
     return MemoryStorage()
+
+
+KIND: Final = StorageKind(open_storage, embedded=True, shared=False)

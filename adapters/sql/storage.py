@@ -12,6 +12,7 @@ from adapters.sql.dialects.sqlite import SQLite
 from adapters.sql.repositories import SqlCredentialRepository, SqlPostRepository, SqlUserRepository
 from adapters.sql.schema import is_behind, upgrade
 from adapters.sql.staged_writes import StagedWrites
+from adapters.storage_kind import StorageKind
 from domain.errors import StorageNotPrepared
 
 _DIALECTS: Final[dict[str, type[Dialect]]] = {
@@ -90,5 +91,5 @@ class SqlStorage:
         await self._database.close()
 
 
-def open_storage(url: str) -> SqlStorage:
-    return SqlStorage.open(url)
+SERVER: Final = StorageKind(SqlStorage.open)
+EMBEDDED: Final = StorageKind(SqlStorage.open, embedded=True)

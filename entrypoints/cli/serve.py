@@ -36,7 +36,8 @@ def serve(
     """
     settings = load_settings(host=host, port=port, storage=storage, workers=workers)
     if settings.workers > 1 and not storage_kind(settings.storage).shared:
-        raise SettingsError("memory:// lives in one process: use --workers 1, or another --storage")
+        scheme = settings.storage.partition("://")[0]
+        raise SettingsError(f"{scheme}:// lives in one process: use --workers 1, or another --storage")
     family, address = _loopback(settings)
     run_async(_check_storage(settings))
     with _listening(family, address) as listener:

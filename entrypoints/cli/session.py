@@ -10,7 +10,7 @@ import typer
 
 from entrypoints.container import Container
 from entrypoints.settings import Settings
-from entrypoints.storage_by_url import storage_kind
+from entrypoints.storage_by_url import schemes, storage_kind
 
 if sys.platform == "win32":
     from asyncio import new_event_loop
@@ -23,7 +23,7 @@ StorageOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="memory://, sqlite:///file.db, postgresql://… or mariadb://…  [default: sqlite:///userport.db]",
+        help=f"{', '.join(f'{scheme}://…' for scheme in schemes())}  [default: sqlite:///userport.db]",
     ),
 ]
 

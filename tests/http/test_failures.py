@@ -12,8 +12,8 @@ from tests.http.problems import check_problem, code_of
 from tests.http.records import NOBODY, new_user, register
 from tests.http.service import Service, running
 from tests.http.storages import FailingStorage
-from tests.servers.choice import Kind
-from tests.servers.databases import Databases
+from tests.servers.choice import SERVED, Kind
+from tests.servers.databases import Databases, served_kind
 
 SECRET: Final = "postgresql://userport:Xq7marker9Zt@db.internal"
 CALLS: Final = [
@@ -132,12 +132,11 @@ async def test_every_domain_error_has_a_status_and_a_code(storage: FailingStorag
     assert code_of(response) == kind.code
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+@pytest.mark.parametrize("kind", SERVED)
 async def test_a_service_survives_the_outage_of_its_server(databases: Databases, kind: Kind) -> None:
     # Durable, so that the kill loses nothing.
     with databases.own_server(kind, durable=True) as server:
-        name = "postgres" if kind == "postgresql" else "mysql"
-        async with running(server.url_of(name)) as service, service.connect() as client:
+        async with running(served_kind(kind).create(server.url)) as service, service.connect() as client:
             await _check_outage(service, client, server.kill, server.start)
 
 

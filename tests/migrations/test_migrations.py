@@ -14,11 +14,12 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.sql.schema import MIGRATIONS, migration_config
+from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import Base
 from domain.errors import StorageNotPrepared
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
-from tests.storage.sql_contract import opened
+from tests.storage.served_contract import opened
 
 T = TypeVar("T")
 
@@ -101,6 +102,7 @@ async def test_an_empty_database_is_not_prepared_until_it_is(url: str) -> None:
 
 async def test_a_schema_that_a_newer_userport_has_migrated_can_still_be_used(url: str) -> None:
     async with opened(url) as storage:
+        assert isinstance(storage, SqlStorage)
         await storage.prepare()
 
         async def pretend(connection: AsyncConnection) -> None:
@@ -126,6 +128,7 @@ def look_at(url: str, look: Callable[[Connection], T]) -> T:
             found.append(await connection.run_sync(look))
 
         async with opened(url) as storage:
+            assert isinstance(storage, SqlStorage)
             await storage.database.migrate(work)
         return found[0]
 

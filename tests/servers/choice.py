@@ -9,9 +9,11 @@ from typing import Final, Literal, NoReturn, TypeAlias
 
 import pytest
 
-Kind: TypeAlias = Literal["sqlite", "postgresql", "mariadb"]
+Kind: TypeAlias = Literal["sqlite", "postgresql", "mariadb", "mongodb", "redis", "dynamodb"]
 
-KINDS: Final[tuple[Kind, ...]] = ("sqlite", "postgresql", "mariadb")
+SERVED: Final[tuple[Kind, ...]] = ("postgresql", "mariadb", "mongodb", "redis", "dynamodb")
+
+KINDS: Final[tuple[Kind, ...]] = ("sqlite", *SERVED)
 
 
 def is_chosen(kind: str) -> bool:

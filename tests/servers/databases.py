@@ -1,36 +1,20 @@
-"""Databases that a test may have for itself."""
+"""Places that a test may have for itself, on every kind of store: a database, a table, whatever its URL names."""
 
 import os
 import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Final
-from uuid import uuid4
 
-from sqlalchemy import make_url
-
-from tests.servers import mariadb, postgresql
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
+from tests.servers.kind import ServedKind
 from tests.servers.process import ServerProcess
-from tests.servers.sql import execute
-
-_MODULES: Final[dict[Kind, ModuleType]] = {"postgresql": postgresql, "mariadb": mariadb}
-_VARIABLES: Final[dict[Kind, str]] = {"postgresql": "TEST_POSTGRESQL_URL", "mariadb": "TEST_MARIADB_URL"}
-_FAST: Final[dict[Kind, type[ServerProcess]]] = {
-    "postgresql": postgresql.PostgresqlProcess,
-    "mariadb": mariadb.MariadbProcess,
-}
-_DURABLE: Final[dict[Kind, type[ServerProcess]]] = {
-    "postgresql": postgresql.DurablePostgresqlProcess,
-    "mariadb": mariadb.DurableMariadbProcess,
-}
 
 
 class Databases:
-    """Fresh databases of every kind. Servers start when one is first needed and end with this object."""
+    """Fresh places of every kind. Servers start when one is first needed and end with this object."""
 
     def __init__(self) -> None:
         self._ends = ExitStack()
@@ -43,7 +27,7 @@ class Databases:
         self._ends.close()
 
     def fresh(self, kind: Kind) -> AbstractContextManager[str]:
-        """Make an empty database with a name of its own, yield its URL, and drop it afterwards."""
+        """Make an empty place with a name of its own, yield its URL, and remove it afterwards."""
         skip_unless_chosen(kind)
         return _fresh_file() if kind == "sqlite" else self._fresh_on_server(kind)
 
@@ -55,26 +39,33 @@ class Databases:
     def own_server(self, kind: Kind, *, durable: bool = False) -> ServerProcess:
         """Make a server, to be entered, that the test may stop, kill, pause and start again."""
         skip_unless_chosen(kind)
-        programs = _MODULES[kind].find_programs()
+        served = served_kind(kind)
+        programs = served.find_programs()
         if programs is None:
-            give_up(kind, _MODULES[kind].HOW_TO_GET_IT)
-        return (_DURABLE if durable else _FAST)[kind](programs)
+            give_up(kind, served.how_to_get_it)
+        return (served.durable if durable else served.fast)(programs)
 
     @contextmanager
     def _fresh_on_server(self, kind: Kind) -> Iterator[str]:
-        server = self._server_url(kind)
-        name = f"userport_test_{uuid4().hex}"
-        execute(server, f"CREATE DATABASE {name}")
+        served = served_kind(kind)
+        url = served.create(self._server_url(kind))
         try:
-            yield make_url(server).set(database=name).render_as_string(hide_password=False)
+            yield url
         finally:
-            execute(server, f"DROP DATABASE {name}{' WITH (FORCE)' if kind == 'postgresql' else ''}")
+            served.drop(url)
 
     def _server_url(self, kind: Kind) -> str:
         if kind not in self._server_urls:
-            named = os.environ.get(_VARIABLES[kind])
+            named = os.environ.get(served_kind(kind).variable)
             self._server_urls[kind] = named or self._ends.enter_context(self.own_server(kind)).url
         return self._server_urls[kind]
+
+
+def served_kind(kind: Kind) -> ServedKind:
+    """Find what is known of a kind; its driver is imported only now, and need not be there for the other kinds."""
+    found = import_module(f"tests.servers.{kind}").KIND
+    assert isinstance(found, ServedKind)
+    return found
 
 
 @contextmanager
@@ -95,4 +86,4 @@ def _closed_port(kind: Kind) -> Iterator[str]:
     # Taken but not listened on: nobody else can start to answer there meanwhile.
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        yield f"{kind}://userport:secret@127.0.0.1:{taken.getsockname()[1]}/userport"
+        yield served_kind(kind).url_on(taken.getsockname()[1])

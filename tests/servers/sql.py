@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+from uuid import uuid4
 
 from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.servers.kind import ServedKind
+from tests.servers.process import ServerProcess, Unreachable
 
 _DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -17,8 +21,34 @@ _DRIVERS: Final = {
 }
 
 
-class Unreachable(Exception):
-    """The server did not take the connection or the statement."""
+class SqlProcess(ServerProcess):
+    def check(self) -> None:
+        execute(self.url, "SELECT 1")
+
+
+class ServedSql(ServedKind):
+    """A place is a database."""
+
+    scheme: ClassVar[str]
+    always_there: ClassVar = ""
+    """The database from which another one can be dropped."""
+
+    drop_options: ClassVar = ""
+
+    def create(self, server_url: str) -> str:
+        name = f"userport_test_{uuid4().hex}"
+        execute(server_url, f"CREATE DATABASE {name}")
+        return make_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+    def drop(self, url: str) -> None:
+        server_url = make_url(url).set(database=self.always_there).render_as_string(hide_password=False)
+        execute(server_url, f"DROP DATABASE {make_url(url).database}{self.drop_options}")
+
+    def empty(self, url: str) -> None:
+        delete_all_rows(url)
+
+    def url_on(self, port: int) -> str:
+        return f"{self.scheme}://userport:secret@127.0.0.1:{port}/userport"
 
 
 def execute(url: str, *statements: str) -> None:

@@ -5,38 +5,40 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from adapters.sql.storage import SqlStorage
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
 from adapters.storage_contract.steps import add, everything, stored_user
 from domain.errors import DomainError, StorageUnavailable
 from domain.storage import Storage
-from tests.servers.choice import Kind
-from tests.servers.databases import Databases
+from tests.servers.choice import SERVED, Kind
+from tests.servers.databases import Databases, served_kind
 from tests.servers.process import ServerProcess
-from tests.servers.sql import execute
-from tests.storage.sql_contract import opened
+from tests.storage.served_contract import connections_in_use, opened
 
 # Far beyond any timeout of the adapter, and far below for ever.
 PATIENCE_SECONDS = 60
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server(request: pytest.FixtureRequest, databases: Databases) -> Iterator[ServerProcess]:
+@pytest.fixture(params=SERVED)
+def kind(request: pytest.FixtureRequest) -> Kind:
     kind: Kind = request.param
+    return kind
+
+
+@pytest.fixture
+def server(kind: Kind, databases: Databases) -> Iterator[ServerProcess]:
     with databases.own_server(kind, durable=True) as server:
-        execute(server.url, "CREATE DATABASE userport")
         yield server
 
 
 @pytest.fixture
-async def storage(server: ServerProcess) -> AsyncIterator[SqlStorage]:
-    async with opened(server.url_of("userport")) as storage:
+async def storage(kind: Kind, server: ServerProcess) -> AsyncIterator[Storage]:
+    async with opened(served_kind(kind).create(server.url)) as storage:
         await storage.prepare()
         yield storage
 
 
 async def test_a_killed_server_is_unavailable_until_it_is_started_again(
-    server: ServerProcess, storage: SqlStorage
+    server: ServerProcess, storage: Storage
 ) -> None:
     kept = a_full_user()
     await add(storage, kept)
@@ -48,17 +50,17 @@ async def test_a_killed_server_is_unavailable_until_it_is_started_again(
     await storage.ping()
     await asyncio.gather(*(add(storage, a_user()) for _ in range(20)))
     assert await stored_user(storage, kept) == kept
-    assert storage.connections_in_use == 0
+    assert connections_in_use(storage) == 0
 
 
-async def test_a_server_that_was_restarted_unnoticed_is_no_failure(server: ServerProcess, storage: SqlStorage) -> None:
+async def test_a_server_that_was_restarted_unnoticed_is_no_failure(server: ServerProcess, storage: Storage) -> None:
     await asyncio.gather(*(everything(storage) for _ in range(20)), *(add(storage, a_user()) for _ in range(20)))
     server.stop()
     server.start()
     await asyncio.gather(*(add(storage, a_user()) for _ in range(20)), *(everything(storage) for _ in range(20)))
 
 
-async def test_what_was_committed_survives_the_kill_of_the_server(server: ServerProcess, storage: SqlStorage) -> None:
+async def test_what_was_committed_survives_the_kill_of_the_server(server: ServerProcess, storage: Storage) -> None:
     committed = []
     failed = asyncio.Event()
 
@@ -84,7 +86,7 @@ async def test_what_was_committed_survives_the_kill_of_the_server(server: Server
         assert await storage.unit_of_work().posts.count(user.id) == 1
 
 
-async def test_a_server_that_hangs_is_unavailable_until_it_goes_on(server: ServerProcess, storage: SqlStorage) -> None:
+async def test_a_server_that_hangs_is_unavailable_until_it_goes_on(server: ServerProcess, storage: Storage) -> None:
     kept = a_full_user()
     await add(storage, kept)
     server.pause()
@@ -95,11 +97,11 @@ async def test_a_server_that_hangs_is_unavailable_until_it_goes_on(server: Serve
     await storage.ping()
     await add(storage, a_user())
     assert await stored_user(storage, kept) == kept
-    assert storage.connections_in_use == 0
+    assert connections_in_use(storage) == 0
 
 
 async def test_a_server_that_hangs_while_many_wait_is_unavailable_to_all(
-    server: ServerProcess, storage: SqlStorage
+    server: ServerProcess, storage: Storage
 ) -> None:
     await storage.ping()
     server.pause()

@@ -1,8 +1,8 @@
 from typing import ClassVar
 
 from tests.servers.choice import Kind
-from tests.storage.sql_contract import SqlStorageContract
+from tests.storage.served_contract import ServedStorageContract
 
 
-class TestMariaDBStorage(SqlStorageContract):
+class TestMariaDBStorage(ServedStorageContract):
     kind: ClassVar[Kind] = "mariadb"

@@ -1,8 +1,8 @@
 from typing import ClassVar
 
 from tests.servers.choice import Kind
-from tests.storage.sql_contract import SqlStorageContract
+from tests.storage.served_contract import ServedStorageContract
 
 
-class TestPostgreSQLStorage(SqlStorageContract):
+class TestPostgreSQLStorage(ServedStorageContract):
     kind: ClassVar[Kind] = "postgresql"

@@ -6,7 +6,7 @@ from adapters.sql.storage import SqlStorage
 from domain.errors import StorageUnavailable
 from tests.servers.databases import Databases
 from tests.servers.sql import execute
-from tests.storage.sql_contract import opened
+from tests.storage.served_contract import opened
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.servers.choice import Kind
-from tests.storage.sql_contract import SqlStorageContract
+from tests.storage.served_contract import ServedStorageContract
 
 
-class TestSQLiteStorage(SqlStorageContract):
+class TestSQLiteStorage(ServedStorageContract):
     kind: ClassVar[Kind] = "sqlite"
 
     @pytest.fixture

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sql.storage import open_storage
+from adapters.sql.storage import SqlStorage
 from domain.errors import StorageUnavailable
 
 
 async def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Path) -> None:
-    storage = open_storage(f"sqlite:///{tmp_path}/nowhere/users.db")
+    storage = SqlStorage.open(f"sqlite:///{tmp_path}/nowhere/users.db")
     threads = threading.active_count()
     for _ in range(50):
         with pytest.raises(StorageUnavailable):

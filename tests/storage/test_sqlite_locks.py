@@ -4,8 +4,9 @@ import sqlite3
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.sql.storage import SqlStorage
 from tests.servers.databases import Databases
-from tests.storage.sql_contract import opened
+from tests.storage.served_contract import opened
 
 # Takes some tenths of a second, all of which the write lock is held.
 SLOW = text(
@@ -17,6 +18,7 @@ SLOW = text(
 async def test_a_cancelled_commit_holds_no_write_lock_even_while_its_traceback_is_kept(databases: Databases) -> None:
     with databases.fresh("sqlite") as url:
         async with opened(url) as storage:
+            assert isinstance(storage, SqlStorage)
             await storage.prepare()
             running = asyncio.Event()
 

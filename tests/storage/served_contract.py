@@ -1,26 +1,25 @@
-"""What the SQL stores have in common when they are held to the contract."""
+"""What all stores outside of this process have in common when they are held to the contract."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import pytest
 
-from adapters.sql.storage import SqlStorage
 from adapters.storage_contract.contract import PersistentStorageContract
 from domain.storage import Storage
+from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind
-from tests.servers.databases import Databases
-from tests.servers.sql import delete_all_rows
+from tests.servers.databases import Databases, served_kind
 
 
-class SqlStorageContract(PersistentStorageContract):
+class ServedStorageContract(PersistentStorageContract):
     kind: ClassVar[Kind]
 
     @pytest.fixture(scope="class")
     @classmethod
     async def prepared_url(cls, databases: Databases) -> AsyncIterator[str]:
-        """One database for all the cases of a store, since making one for each would take most of the time."""
+        """One place for all the cases of a store, since making one for each would take most of the time."""
         with databases.fresh(cls.kind) as url:
             async with opened(url) as storage:
                 await storage.prepare()
@@ -29,38 +28,50 @@ class SqlStorageContract(PersistentStorageContract):
     @pytest.fixture
     def empty_url(self, prepared_url: str) -> Iterator[str]:
         yield prepared_url
-        delete_all_rows(prepared_url)
+        served_kind(self.kind).empty(prepared_url)
 
     @pytest.fixture
-    async def storage(self, empty_url: str) -> AsyncIterator[SqlStorage]:
+    async def storage(self, empty_url: str) -> AsyncIterator[Storage]:
         async with opened(empty_url) as storage:
             yield storage
 
     @pytest.fixture
-    async def another_client(self, empty_url: str) -> AsyncIterator[SqlStorage]:
+    async def another_client(self, empty_url: str) -> AsyncIterator[Storage]:
         async with opened(empty_url) as storage:
             yield storage
 
     @pytest.fixture
-    async def unprepared_clients(self, databases: Databases) -> AsyncIterator[tuple[SqlStorage, SqlStorage]]:
+    async def unprepared_clients(self, databases: Databases) -> AsyncIterator[tuple[Storage, Storage]]:
         with databases.fresh(self.kind) as url:
             async with opened(url) as first, opened(url) as second:
                 yield first, second
 
     @pytest.fixture
-    async def unreachable(self, databases: Databases) -> AsyncIterator[SqlStorage]:
+    async def unreachable(self, databases: Databases) -> AsyncIterator[Storage]:
         with databases.unreachable(self.kind) as url:
             async with opened(url) as storage:
                 yield storage
 
     def connections_in_use(self, storage: Storage) -> int:
-        assert isinstance(storage, SqlStorage)
-        return storage.connections_in_use
+        return connections_in_use(storage)
+
+
+@runtime_checkable
+class Pooled(Protocol):
+    """A storage that can tell how many connections are out of its pool."""
+
+    @property
+    def connections_in_use(self) -> int: ...
+
+
+def connections_in_use(storage: Storage) -> int:
+    assert isinstance(storage, Pooled)
+    return storage.connections_in_use
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[SqlStorage]:
-    storage = SqlStorage.open(url)
+async def opened(url: str) -> AsyncIterator[Storage]:
+    storage = open_storage(url)
     try:
         yield storage
     finally:

@@ -1,0 +1,36 @@
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from tests.servers.process import ServerProcess
+
+
+class ServedKind(ABC):
+    """How the tests come by a server of one kind of store, and by places on it: what a storage URL names there."""
+
+    variable: ClassVar[str]
+    """The environment variable that may name a server which is running already."""
+
+    how_to_get_it: ClassVar[str]
+    fast: ClassVar[type[ServerProcess]]
+    durable: ClassVar[type[ServerProcess]]
+
+    @abstractmethod
+    def find_programs(self) -> Path | None:
+        """Find the directory of the server's programs."""
+
+    @abstractmethod
+    def create(self, server_url: str) -> str:
+        """Make an empty place with a name of its own and return its URL."""
+
+    @abstractmethod
+    def drop(self, url: str) -> None:
+        """Remove a place and all that is in it."""
+
+    @abstractmethod
+    def empty(self, url: str) -> None:
+        """Make a prepared place as good as new."""
+
+    @abstractmethod
+    def url_on(self, port: int) -> str:
+        """Make the URL of a place, with the password "secret" where there is one, on a port of this machine."""

@@ -1,0 +1,8 @@
+from typing import ClassVar
+
+from tests.servers.choice import Kind
+from tests.storage.served_contract import ServedStorageContract
+
+
+class TestRedisStorage(ServedStorageContract):
+    kind: ClassVar[Kind] = "redis"
