@@ -1,0 +1,1 @@
+"""Storage for userport by Pony ORM, in a SQLite file."""

@@ -1,0 +1,117 @@
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from sqlite3 import Connection
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+from domain.errors import (
+    DomainError,
+    EmailTaken,
+    IdTaken,
+    StorageNotPrepared,
+    StorageUnavailable,
+    TooBusy,
+    UsernameTaken,
+    UserNotFound,
+)
+from pony import orm
+
+from userport_pony.tables import define_entities
+
+T = TypeVar("T")
+
+_LOCK_SECONDS: Final = 5
+_MOST_SECONDS: Final = 8
+
+# How SQLite names what a write has violated. It repeats no values.
+_CONFLICTS: Final[dict[str, type[DomainError]]] = {
+    "users.email_key": EmailTaken,
+    "users.username_key": UsernameTaken,
+    "users.id": IdTaken,
+    "posts.id": IdTaken,
+    "FOREIGN KEY": UserNotFound,
+}
+
+
+class Database:
+    """A file, whose Pony sessions run one after another on a thread of its own: Pony waits, and a loop must not."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._pony: Any = orm.Database()
+        self._pony.on_connect(provider="sqlite")(_make_durable)
+        define_entities(self._pony)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pony")
+
+    async def read(self, work: Callable[[Any], T]) -> T:
+        """Give `work` the Pony database in a session, and return what it returns."""
+        return await self._run(lambda: self._in_session(orm.db_session(), work))
+
+    async def write(self, work: Callable[[Any], None]) -> None:
+        """Do the same in a transaction that holds the write lock from its beginning to its commit."""
+        await self._run(lambda: self._in_session(orm.db_session(immediate=True), work))
+
+    async def create_tables(self) -> None:
+        await self._run(lambda: self._pony.create_tables())
+
+    async def check_tables(self) -> None:
+        await self._run(lambda: self._pony.check_tables())
+
+    async def close(self) -> None:
+        with suppress(RuntimeError):  # it is closed already
+            self._thread.submit(self._pony.disconnect)
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        """Wait for the thread; a caller who is cancelled does not stop what it has begun."""
+        running = self._thread.submit(self._until_unlocked, work, monotonic() + _LOCK_SECONDS)
+        try:
+            async with asyncio.timeout(_MOST_SECONDS):
+                return await asyncio.wrap_future(running)
+        except TimeoutError:
+            raise (TooBusy() if running.cancel() else StorageUnavailable()) from None
+
+    def _until_unlocked(self, work: Callable[[], T], deadline: float) -> T:
+        while True:
+            try:
+                return self._attempt(work)
+            except TooBusy:  # for longer than Pony's connection waits, or SQLite did not wait at all
+                if monotonic() > deadline:
+                    raise
+
+    def _attempt(self, work: Callable[[], T]) -> T:
+        try:
+            if self._pony.provider is None:
+                self._pony.bind("sqlite", str(self._file), create_db=True, timeout=0.2)
+                self._pony.generate_mapping(check_tables=False)
+            return work()
+        except orm.IntegrityError as error:
+            raise _conflict(str(error)) or error from error
+        except (orm.DBException, orm.TransactionError) as error:
+            self._pony.disconnect()  # Pony would go on with a connection that could not be made durable
+            raise _failure(str(error)) from error
+
+    def _in_session(self, session: Any, work: Callable[[Any], T]) -> T:
+        with session:
+            return work(self._pony)
+
+
+def _make_durable(_: object, connection: Connection) -> None:
+    with ExitStack() as on_failure:
+        on_failure.callback(connection.close)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        on_failure.pop_all()
+
+
+def _conflict(message: str) -> DomainError | None:
+    return next((meaning() for name, meaning in _CONFLICTS.items() if name in message), None)
+
+
+def _failure(message: str) -> DomainError:
+    if "no such table" in message or "no such column" in message:
+        return StorageNotPrepared()
+    return TooBusy() if "locked" in message else StorageUnavailable()

@@ -1,0 +1,60 @@
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from adapters.storage_kind import StorageKind
+from userport_pony.database import Database
+from userport_pony.repositories import PonyCredentialRepository, PonyPostRepository, PonyUserRepository, Write
+
+
+class PonyUnitOfWork:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._staged: list[Write] = []
+        self.users = PonyUserRepository(database, self._staged)
+        self.posts = PonyPostRepository(database, self._staged)
+        self.credentials = PonyCredentialRepository(database, self._staged)
+
+    async def commit(self) -> None:
+        writes = self._staged.copy()
+        self._staged.clear()  # also when it fails
+
+        def apply(db: object) -> None:
+            for write in writes:
+                write(db)
+
+        if writes:
+            await self._database.write(apply)
+
+
+class PonyStorage:
+    """Users in a SQLite file that several processes may share; a commit is on the disk when it returns."""
+
+    def __init__(self, file: Path) -> None:
+        self._database = Database(file)
+
+    def unit_of_work(self) -> PonyUnitOfWork:
+        return PonyUnitOfWork(self._database)
+
+    async def prepare(self) -> None:
+        await self._database.create_tables()
+
+    async def ping(self) -> None:
+        await self._database.check_tables()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+def open_storage(url: str) -> PonyStorage:
+    """Open `pony:///file.db`, without connecting yet; raises `ValueError`, which repeats nothing of the URL."""
+    parts = urlsplit(url)
+    file = unquote(parts.path.removeprefix("/"))
+    if parts.netloc or not file:
+        raise ValueError("write pony:///file.db, or pony:////absolute/path/file.db")
+    if "?" in url or "#" in url:
+        raise ValueError("it takes no options; in the name of a file, write %3F for ? and %23 for #")
+    return PonyStorage(Path(file).absolute())
+
+
+KIND: Final = StorageKind(open_storage, embedded=True)
