@@ -1,0 +1,127 @@
+import asyncio
+import selectors
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, Protocol, cast
+
+from redis.asyncio import Connection as PlainConnection
+from redis.asyncio import SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from adapters.redis.place import Address, Place
+from domain.errors import TooBusy
+
+_MOST: Final = 16
+_QUEUE_TIMEOUT_SECONDS: Final = 5
+_CONNECT_TIMEOUT_SECONDS: Final = 3
+
+
+class Connection(Protocol):
+    """What the driver's connections can do, most of which it does not declare."""
+
+    async def connect(self) -> None: ...
+    async def send_command(self, *parts: str | bytes | int) -> None: ...
+    async def read_response(self) -> Any: ...
+    async def disconnect(self, nowait: bool = ...) -> None: ...
+    async def is_as_it_was(self) -> bool: ...
+
+
+class _Plain(PlainConnection):
+    async def is_as_it_was(self) -> bool:
+        """Tell whether the server has neither closed the connection nor said anything that nobody asked for."""
+        if self._writer is None or self._writer.is_closing() or await self.can_read():
+            return False
+        # The event loop may not have come to see it yet.
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._writer.get_extra_info("socket"), selectors.EVENT_READ)
+            return not selector.select(timeout=0)
+
+
+class _Encrypted(_Plain, SSLConnection):
+    pass
+
+
+class Connections:
+    """Connections to one server or several, so many at a time, with a fair queue in front of them.
+
+    The driver's pools lose a connection for good when a task is cancelled while it gives one back, and its clients
+    send a command again when they lost the answer to it; which a commit does not bear.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._free = asyncio.Semaphore(_MOST)
+        self._idle: defaultdict[Address, list[Connection]] = defaultdict(list)
+        self._in_use = 0
+
+    @property
+    def in_use(self) -> int:
+        return self._in_use
+
+    @asynccontextmanager
+    async def one(self, address: Address) -> AsyncIterator[Connection]:
+        """Lend a connection that was alive a moment ago; raises `TooBusy` when none becomes free in time."""
+        try:
+            async with asyncio.timeout(_QUEUE_TIMEOUT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise TooBusy from None
+        self._in_use += 1
+        try:
+            async with self._given_back_or_closed(address) as connection:
+                yield connection
+        finally:
+            self._in_use -= 1
+            self._free.release()
+
+    @asynccontextmanager
+    async def _given_back_or_closed(self, address: Address) -> AsyncIterator[Connection]:
+        connection = await self._idle_one(address) or self._new_one(address)
+        try:
+            await connection.connect()
+            yield connection
+        except ResponseError:
+            self._idle[address].append(connection)  # that was the answer, and has been read
+            raise
+        except BaseException:
+            # The answer may still come, and must never be taken for that to another question.
+            await connection.disconnect(nowait=True)
+            raise
+        self._idle[address].append(connection)
+
+    async def close(self, address: Address | None = None) -> None:
+        """Close those that nobody uses, to one address or to all."""
+        for chosen in [address] if address else list(self._idle):
+            for connection in self._idle.pop(chosen, ()):
+                with suppress(RedisError):  # it takes too long
+                    await connection.disconnect()
+
+    async def _idle_one(self, address: Address) -> Connection | None:
+        idle = self._idle[address]
+        while idle:
+            connection = idle.pop()
+            if await connection.is_as_it_was():
+                return connection
+            await connection.disconnect(nowait=True)
+        return None
+
+    def _new_one(self, address: Address) -> Connection:
+        place = self._place
+        tls: dict[str, Any] = {"ssl_ca_certs": place.ssl_ca} if place.uses_tls else {}
+        connection = (_Encrypted if place.uses_tls else _Plain)(
+            host=address.host,
+            port=address.port,
+            db=place.database,
+            username=place.username,
+            password=place.password,
+            protocol=2,
+            driver_info=None,
+            socket_timeout=None,  # whoever uses the connection has a limit of their own
+            socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            **tls,
+        )
+        return cast("Connection", connection)

@@ -1,0 +1,209 @@
+-- Applies the writes of one unit of work, in their order, or returns the code of the error with which the first one
+-- of them fails. Redis takes nothing back, so all of it is tried on what is noted here, and written at the end.
+--
+-- KEYS: as named below. ARGV, from 2 on: the name of a write, an id, and a record, a version or a hash; and so on.
+local VERSION, NAME_KEY, EMAIL_KEY, USERNAME_KEY = 1, 2, 3, 4 -- of the record of a user
+local AUTHOR_ID = 2 -- of the record of a post
+
+-- A hash with the changes of this commit before it. A value of false stands for none.
+local function hash(key)
+  local changed = {}
+  local self = {}
+
+  function self.get(field)
+    local value = changed[field]
+    if value == nil then
+      return redis.call('HGET', key, field)
+    end
+    return value
+  end
+
+  function self.put(field, value)
+    changed[field] = value
+  end
+
+  function self.write()
+    local set, deleted = {}, {}
+    for field, value in pairs(changed) do
+      if value then
+        set[#set + 1] = field
+        set[#set + 1] = value
+      else
+        deleted[#deleted + 1] = field
+      end
+    end
+    in_parts(deleted, function(...) redis.call('HDEL', key, ...) end)
+    in_parts(set, function(...) redis.call('HSET', key, ...) end)
+  end
+
+  return self
+end
+
+-- A sorted set, whose members are either in or not, with the changes of this commit before it.
+local function index(key)
+  local changed, by_owner = {}, {}
+  local self = {}
+
+  -- The owner is what the member begins with; only who asks for `members` need name one.
+  function self.put(member, is_in, owner)
+    changed[member] = is_in
+    if owner then
+      by_owner[owner] = by_owner[owner] or {}
+      by_owner[owner][member] = true
+    end
+  end
+
+  function self.members(owner)
+    local found = {}
+    for _, member in ipairs(redis.call('ZRANGEBYLEX', key, '[' .. owner, '(' .. owner .. '\255')) do
+      if changed[member] == nil then
+        found[#found + 1] = member
+      end
+    end
+    for member in pairs(by_owner[owner] or {}) do
+      if changed[member] then
+        found[#found + 1] = member
+      end
+    end
+    return found
+  end
+
+  function self.write()
+    local added, removed = {}, {}
+    for member, is_in in pairs(changed) do
+      if is_in then
+        added[#added + 1] = 0
+        added[#added + 1] = member
+      else
+        removed[#removed + 1] = member
+      end
+    end
+    in_parts(removed, function(...) redis.call('ZREM', key, ...) end)
+    in_parts(added, function(...) redis.call('ZADD', key, ...) end)
+  end
+
+  return self
+end
+
+local users, emails, usernames = hash(KEYS[2]), hash(KEYS[3]), hash(KEYS[4])
+local posts, credentials = hash(KEYS[5]), hash(KEYS[6])
+local user_ids, search, post_ids = index(KEYS[7]), index(KEYS[8]), index(KEYS[9])
+local tables = { users, emails, usernames, posts, credentials, user_ids, search, post_ids }
+
+local function at_version(records, id, version)
+  local text = records.get(id)
+  local record = text and cjson.decode(text)
+  return record and record[VERSION] == version and record
+end
+
+local function index_keys(id, record, is_in)
+  for place = NAME_KEY, USERNAME_KEY do
+    if record[place] ~= cjson.null then
+      search.put(record[place] .. '\0' .. id, is_in)
+    end
+  end
+end
+
+local function free_keys(id, record)
+  index_keys(id, record, false)
+  emails.put(record[EMAIL_KEY], false)
+  if record[USERNAME_KEY] ~= cjson.null then
+    usernames.put(record[USERNAME_KEY], false)
+  end
+end
+
+local function put_user(id, text, record)
+  local username = record[USERNAME_KEY]
+  if emails.get(record[EMAIL_KEY]) then
+    return 'email_taken'
+  end
+  if username ~= cjson.null and usernames.get(username) then
+    return 'username_taken'
+  end
+  users.put(id, text)
+  user_ids.put(id, true)
+  index_keys(id, record, true)
+  emails.put(record[EMAIL_KEY], id)
+  if username ~= cjson.null then
+    usernames.put(username, id)
+  end
+end
+
+local writes = {}
+
+function writes.add_user(id, text)
+  if users.get(id) then
+    return 'id_taken'
+  end
+  return put_user(id, text, cjson.decode(text))
+end
+
+function writes.save_user(id, text)
+  local record = cjson.decode(text)
+  local before = at_version(users, id, record[VERSION] - 1)
+  if not before then
+    return 'stale_version'
+  end
+  free_keys(id, before)
+  return put_user(id, text, record)
+end
+
+function writes.remove_user(id, version)
+  local record = at_version(users, id, tonumber(version))
+  if not record then
+    return 'stale_version'
+  end
+  free_keys(id, record)
+  for _, member in ipairs(post_ids.members(id)) do
+    post_ids.put(member, false, id)
+    posts.put(id_of(member), false)
+  end
+  credentials.put(id, false)
+  user_ids.put(id, false)
+  users.put(id, false)
+end
+
+function writes.add_post(id, text)
+  local author_id = cjson.decode(text)[AUTHOR_ID]
+  if posts.get(id) then
+    return 'id_taken'
+  end
+  if not users.get(author_id) then
+    return 'user_not_found'
+  end
+  posts.put(id, text)
+  post_ids.put(author_id .. id, true, author_id)
+end
+
+function writes.save_post(id, text)
+  if not at_version(posts, id, cjson.decode(text)[VERSION] - 1) then
+    return 'stale_version'
+  end
+  posts.put(id, text)
+end
+
+function writes.remove_post(id, version)
+  local record = at_version(posts, id, tonumber(version))
+  if not record then
+    return 'stale_version'
+  end
+  posts.put(id, false)
+  post_ids.put(record[AUTHOR_ID] .. id, false, record[AUTHOR_ID])
+end
+
+function writes.put_credential(user_id, password_hash)
+  if not users.get(user_id) then
+    return 'user_not_found'
+  end
+  credentials.put(user_id, password_hash)
+end
+
+for place = 2, #ARGV, 3 do
+  local refusal = writes[ARGV[place]](ARGV[place + 1], ARGV[place + 2])
+  if refusal then
+    return refusal
+  end
+end
+for _, changed in ipairs(tables) do
+  changed.write()
+end

@@ -1,0 +1,31 @@
+-- Goes before every other script here. KEYS[1] is the mark that `prepare` leaves, ARGV[1] the version that is needed.
+if tonumber(redis.call('GET', KEYS[1]) or 0) < tonumber(ARGV[1]) then
+  return redis.error_reply('NOTPREPARED the marker of the service is missing')
+end
+
+local ID_LENGTH = 36
+local AT_ONCE = 1000 -- arguments of one call, an even number: Lua's stack holds some 8,000
+
+local function in_parts(arguments, call)
+  for first = 1, #arguments, AT_ONCE do
+    call(unpack(arguments, first, math.min(first + AT_ONCE - 1, #arguments)))
+  end
+end
+
+-- The values that a hash has for some of its fields.
+local function values(key, fields)
+  local found = {}
+  in_parts(fields, function(...)
+    for _, value in ipairs(redis.call('HMGET', key, ...)) do
+      if value then
+        found[#found + 1] = value
+      end
+    end
+  end)
+  return found
+end
+
+-- The members of a sorted set all end with an id.
+local function id_of(member)
+  return string.sub(member, -ID_LENGTH)
+end

@@ -1,0 +1,69 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
+
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError
+
+from adapters.redis.place import Address, Place
+
+_ANSWER_SECONDS: Final = 2
+
+AskForSlots: TypeAlias = Callable[[Address], Awaitable[Any]]
+
+
+class Nodes:
+    """Knows the one node that may write a service's keys: the only one, or in a cluster the master of their slot."""
+
+    def __init__(self, place: Place, ask_for_slots: AskForSlots) -> None:
+        self._place = place
+        self._ask_for_slots = ask_for_slots
+        self._known = list(place.addresses)
+        self._master = None if place.is_cluster else place.addresses[0]
+        self._looking = asyncio.Lock()
+
+    async def master(self) -> Address:
+        async with self._looking:
+            if self._master is None:
+                self._master = await self._look()
+            return self._master
+
+    def follow(self, redirection: AskError, asked: Address) -> Address | None:
+        """Take it from a node that another one has the keys now, or that it has them for this once: then return it."""
+        if not self._place.is_cluster:
+            raise redirection
+        other = Address(redirection.host or asked.host, redirection.port)
+        if not isinstance(redirection, MovedError):
+            return other
+        self._master = other
+        return None
+
+    def lost(self, address: Address) -> None:
+        """Take it from a failure that a node may not be the master any more."""
+        if self._place.is_cluster and self._master == address:
+            self._master = None
+
+    async def _look(self) -> Address:
+        slot = key_slot(self._place.key("").encode())
+        failure: RedisError | OSError = ClusterDownError("no node has the slot")
+        for node in self._known.copy():
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    ranges = await self._ask_for_slots(node)
+            except (RedisError, OSError) as error:
+                failure = error
+                self._known.remove(node)
+                self._known.append(node)  # to be asked last, next time
+                continue
+            # Each has its first slot, its last one, its master and its replicas.
+            nodes = [[_address(end, node) for end in ends] for _, _, *ends in ranges]
+            self._known = list(dict.fromkeys([node, *(address for ends in nodes for address in ends), *self._known]))
+            for (first, last, *_), (master, *_) in zip(ranges, nodes, strict=True):
+                if first <= slot <= last:
+                    return master
+        raise failure
+
+
+def _address(node: Any, asked: Address) -> Address:
+    host, port, *_ = node
+    return Address(host.decode() if host else asked.host, port)

@@ -1,0 +1,125 @@
+from collections.abc import Collection, Sequence
+from typing import Final, TypeVar
+
+from adapters.redis import scripts
+from adapters.redis.records import post_from_record, post_record, user_from_record, user_record
+from adapters.redis.server import Part, Server
+from domain.credential import Credential
+from domain.post import Post
+from domain.user import User
+from domain.values import Email, PostId, SearchPrefix, UserId, Username
+
+T = TypeVar("T")
+
+# Members are compared byte by byte, and UTF-8 sorts as code points do, with nothing at or beyond this byte.
+_END: Final = b"\xff"
+
+
+class RedisUserRepository:
+    def __init__(self, server: Server, staged: list[Part]) -> None:
+        self._server = server
+        self._staged = staged
+
+    async def get(self, user_id: UserId) -> User | None:
+        return _one(await self._read(scripts.GET_USER, user_id))
+
+    async def find_by_email(self, email: Email) -> User | None:
+        return _one(await self.find_by_emails([email]))
+
+    async def find_by_emails(self, emails: Collection[Email]) -> Sequence[User]:
+        return await self._read(scripts.FIND_BY_EMAILS, *{email.canonical for email in emails})
+
+    async def find_by_username(self, username: Username) -> User | None:
+        return _one(await self._read(scripts.FIND_BY_USERNAMES, username.canonical))
+
+    async def page(
+        self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
+    ) -> Sequence[User]:
+        return await self._read(scripts.PAGE_USERS, *_range("", after, descending), skip, limit)
+
+    async def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Sequence[User]:
+        order = "descending" if descending else "ascending"
+        return await self._read(scripts.SEARCH, *_starting_with(prefix), order, limit)
+
+    async def count(self, prefix: SearchPrefix | None = None) -> int:
+        if prefix is None:
+            return int(await self._server.read(scripts.COUNT_USERS, *_starting_with("")))
+        return int(await self._server.read(scripts.SEARCH, *_starting_with(prefix), "count"))
+
+    def add(self, user: User) -> None:
+        self._staged += ("add_user", user.id, user_record(user))
+
+    def save(self, user: User) -> None:
+        self._staged += ("save_user", user.id, user_record(user))
+
+    def remove(self, user: User) -> None:
+        self._staged += ("remove_user", user.id, user.version)
+
+    async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[User]:
+        return [user_from_record(record) for record in await self._server.read(script, *arguments)]
+
+
+class RedisPostRepository:
+    def __init__(self, server: Server, staged: list[Part]) -> None:
+        self._server = server
+        self._staged = staged
+
+    async def get(self, post_id: PostId) -> Post | None:
+        return _one(await self._read(scripts.GET_POST, post_id))
+
+    async def page(
+        self,
+        author_id: UserId,
+        *,
+        after: PostId | None = None,
+        limit: int,
+        descending: bool = False,
+        skip: int = 0,
+    ) -> Sequence[Post]:
+        return await self._read(scripts.PAGE_POSTS, *_range(author_id, after, descending), skip, limit)
+
+    async def count(self, author_id: UserId) -> int:
+        return int(await self._server.read(scripts.COUNT_POSTS, *_starting_with(author_id)))
+
+    def add(self, post: Post) -> None:
+        self._staged += ("add_post", post.id, post_record(post))
+
+    def save(self, post: Post) -> None:
+        self._staged += ("save_post", post.id, post_record(post))
+
+    def remove(self, post: Post) -> None:
+        self._staged += ("remove_post", post.id, post.version)
+
+    async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[Post]:
+        return [post_from_record(record) for record in await self._server.read(script, *arguments)]
+
+
+class RedisCredentialRepository:
+    def __init__(self, server: Server, staged: list[Part]) -> None:
+        self._server = server
+        self._staged = staged
+
+    async def get(self, user_id: UserId) -> Credential | None:
+        hashes = await self._server.read(scripts.GET_CREDENTIAL, user_id)
+        return Credential(user_id, hashes[0].decode()) if hashes else None
+
+    def put(self, credential: Credential) -> None:
+        self._staged += ("put_credential", credential.user_id, credential.password_hash)
+
+
+def _one(records: Sequence[T]) -> T | None:
+    return records[0] if records else None
+
+
+def _starting_with(beginning: str) -> tuple[bytes, bytes]:
+    """Write the range of all members of a sorted set that begin so."""
+    return b"[" + beginning.encode(), b"(" + beginning.encode() + _END
+
+
+def _range(beginning: str, after: str | None, descending: bool) -> tuple[str, bytes, bytes]:
+    """Write the command and the range of those that begin so and come after one of them."""
+    first, last = _starting_with(beginning)
+    place = None if after is None else b"(" + (beginning + after).encode()
+    if descending:
+        return "ZREVRANGEBYLEX", place or last, first
+    return "ZRANGEBYLEX", place or first, last

@@ -1,0 +1,95 @@
+"""Finding and running Redis."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+from uuid import uuid4
+
+from redis import Redis, RedisCluster
+from redis.exceptions import RedisError
+
+from adapters.redis.place import Place
+from adapters.redis.scripts import KEYS, MARK
+from tests.servers.kind import ServedKind
+from tests.servers.process import ServerProcess, Unreachable, hand_over
+
+
+class RedisProcess(ServerProcess):
+    """A Redis that forgets what it wrote when it ends, which makes it fast."""
+
+    scheme: ClassVar = "redis"
+    settings: Sequence[str] = ("appendonly no",)
+
+    @property
+    def url(self) -> str:
+        return self.url_of("0")
+
+    def initialize(self) -> None:
+        config = self.directory / "redis.conf"
+        lines = (
+            "bind 127.0.0.1",
+            f"port {self.port}",
+            f"dir {self.directory}",
+            'save ""',
+            "user default off",
+            f"user userport on >{self.password} ~* &* +@all",
+            *self.settings,
+        )
+        config.write_text("\n".join(lines) + "\n")
+        hand_over(config)
+
+    def command(self) -> Sequence[str | Path]:
+        return [self.programs / "redis-server", self.directory / "redis.conf"]
+
+    def check(self) -> None:
+        with client(self.url) as redis:
+            try:
+                redis.ping()
+            except RedisError as error:
+                raise Unreachable(str(error)) from error
+
+
+class DurableRedisProcess(RedisProcess):
+    """A Redis that loses nothing which it has answered for."""
+
+    settings = ("appendonly yes", "appendfsync always")
+
+
+class ServedRedis(ServedKind):
+    """A place is the keys that begin with the name of a service, on a server or a cluster."""
+
+    variable = "TEST_REDIS_URL"
+    how_to_get_it = "set TEST_REDIS_URL, or install Redis (redis-server on PATH)"
+    fast = RedisProcess
+    durable = DurableRedisProcess
+
+    def find_programs(self) -> Path | None:
+        server = shutil.which("redis-server")
+        return Path(server).parent if server else None
+
+    def create(self, server_url: str) -> str:
+        return f"{server_url}{'&' if '?' in server_url else '?'}service=userport_test_{uuid4().hex}"
+
+    def drop(self, url: str) -> None:
+        with client(url) as redis:
+            redis.unlink(*map(Place.parse(url).key, KEYS))
+
+    def empty(self, url: str) -> None:
+        with client(url) as redis:
+            redis.unlink(*(Place.parse(url).key(name) for name in KEYS if name != MARK))
+
+    def url_on(self, port: int) -> str:
+        return f"redis://userport:secret@127.0.0.1:{port}/0"
+
+
+def client(url: str) -> Any:
+    """Open the driver's own client on what a storage URL names, to do what the adapter does not."""
+    place = Place.parse(url)
+    login: dict[str, Any] = {"username": place.username, "password": place.password, "ssl": place.uses_tls}
+    if place.is_cluster:
+        return RedisCluster(host=place.addresses[0].host, port=place.addresses[0].port, **login)
+    return Redis(host=place.addresses[0].host, port=place.addresses[0].port, db=place.database, **login)
+
+
+KIND: Final = ServedRedis()
