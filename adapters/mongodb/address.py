@@ -1,0 +1,62 @@
+"""What a storage URL says, checked before anything is connected to."""
+
+import logging
+from datetime import UTC
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import InvalidName, PyMongoError
+from pymongo.monitoring import ConnectionPoolListener
+
+from adapters.mongodb.documents import Document
+
+Client: TypeAlias = AsyncMongoClient[Document]
+
+_OPTIONS: Final = (
+    "appName",
+    "authMechanism",
+    "authSource",
+    "directConnection",
+    "replicaSet",
+    "retryWrites",
+    "tls",
+    "tlsCAFile",
+    "tlsCertificateKeyFile",
+    "w",
+)
+_SETTINGS: Final[dict[str, Any]] = {
+    "tz_aware": True,
+    "tzinfo": UTC,
+    "maxPoolSize": 32,
+    "serverSelectionTimeoutMS": 3_000,
+    "connectTimeoutMS": 3_000,
+}
+
+# The driver can log commands, and those hold password hashes.
+logging.getLogger("pymongo").setLevel(logging.WARNING)
+
+
+def client_for(url: str, listener: ConnectionPoolListener) -> tuple[Client, str]:
+    """Make a client that connects when it is first used, and name the database.
+
+    Raises `ValueError`, which never repeats the URL.
+    """
+    _check_options(url.partition("?")[2])
+    try:
+        client = Client(url, event_listeners=[listener], **_SETTINGS)
+        database = client.get_default_database().name
+    except (PyMongoError, ValueError, TypeError, OSError, InvalidName):
+        raise ValueError(
+            "write mongodb://user:password@host:port/database, with reserved characters in the name and the password "
+            "percent-encoded, options as MongoDB's manual has them, and files that are there"
+        ) from None
+    return client, database
+
+
+def _check_options(query: str) -> None:
+    options = {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)}
+    if options.keys() - {option.lower() for option in _OPTIONS}:
+        raise ValueError(f"it has options that are not known behind the '?'; known: {', '.join(_OPTIONS)}")
+    if options.get("w", "majority") != "majority":
+        raise ValueError("its option w can only be majority, as every commit is durable")

@@ -1,0 +1,180 @@
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, TypeAlias, TypeVar
+
+import pymongo
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from adapters.mongodb import schema
+from adapters.mongodb.address import client_for
+from adapters.mongodb.connections import CountedConnections
+from adapters.mongodb.documents import Document
+from adapters.mongodb.failures import NO_REPLICA_SET, meaning
+from domain.errors import StorageNotPrepared, StorageUnavailable, TooBusy
+
+T = TypeVar("T")
+Filter: TypeAlias = Mapping[str, Any]
+
+_OPERATION_TIMEOUT_SECONDS: Final = 8
+_PREPARATION_TIMEOUT_SECONDS: Final = 600  # an index on many records takes its time
+_TRANSACTIONS_AT_ONCE: Final = 16  # fewer than there are connections, so that reads go on
+_LONGEST_PAUSE_SECONDS: Final = 0.1
+
+# What a majority has on disk is not lost with any one server. A snapshot is of such data, too; and it is of one moment,
+# which what is read in several steps would otherwise not be.
+_DURABLE: Final = WriteConcern("majority", j=True)
+_ONE_MOMENT: Final = ReadConcern("snapshot")
+
+
+class Transaction:
+    """What a commit writes to; nobody else sees any of it before the end."""
+
+    def __init__(self, database: schema.Database, session: AsyncClientSession) -> None:
+        self._database = database
+        self.session = session
+
+    def collection(self, name: str) -> AsyncCollection[Document]:
+        return self._database[name]
+
+
+Work: TypeAlias = Callable[[Transaction], Awaitable[None]]
+
+
+class Database:
+    """Reads that are each of one moment, and transactions. Every failure comes out as a domain error."""
+
+    def __init__(self, url: str) -> None:
+        self._connections = CountedConnections()
+        self._client, name = client_for(url, self._connections)
+        self._database: schema.Database = self._client.get_database(
+            name, read_concern=_ONE_MOMENT, write_concern=_DURABLE, read_preference=ReadPreference.PRIMARY
+        )
+        self._room = asyncio.Semaphore(_TRANSACTIONS_AT_ONCE)
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._prepared = False
+
+    @property
+    def connections_in_use(self) -> int:
+        return self._connections.in_use
+
+    async def document(self, collection: str, wanted: Filter) -> Document | None:
+        return await self._read(lambda: self._database[collection].find_one(wanted))
+
+    async def documents(self, collection: str, wanted: Filter) -> Sequence[Document]:
+        return await self._read(lambda: self._database[collection].find(wanted).to_list())
+
+    async def page(
+        self, collection: str, wanted: Filter, limit: int, descending: bool = False, skip: int = 0
+    ) -> Sequence[Document]:
+        """Read in the order of the ids, up to `limit` behind the first `skip`."""
+        order = pymongo.DESCENDING if descending else pymongo.ASCENDING
+        # In one answer, unless that is too big: by itself, the server would begin with a hundred.
+        options: dict[str, Any] = {"sort": [("_id", order)], "skip": skip, "limit": limit, "batch_size": limit}
+        return await self._read(lambda: self._database[collection].find(wanted, **options).to_list())
+
+    async def count(self, collection: str, wanted: Filter) -> int:
+        return await self._read(lambda: self._database[collection].count_documents(wanted))
+
+    async def write(self, work: Work) -> None:
+        """Run `work` in a transaction, and again when it lost to another one.
+
+        A caller who is cancelled does not take it along: a transaction that is left in the middle would hold up
+        everybody who writes to the same records, until the server gives it up after a minute.
+        """
+        task = asyncio.create_task(self._write(work))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        await asyncio.shield(task)
+
+    async def prepare(self) -> None:
+        """Create what is missing, however long it takes once the server has answered.
+
+        A schema that is newer was made by a newer userport, which sees to it that this one can go on with it.
+        """
+        if await self._version() <= schema.VERSION:
+            with self._domain_errors(), pymongo.timeout(_PREPARATION_TIMEOUT_SECONDS):
+                await schema.prepare(self._database)
+
+    async def check(self) -> None:
+        """Raise `StorageNotPrepared` unless the schema is there, even if it was before."""
+        self._prepared = await self._version() >= schema.VERSION
+        if not self._prepared:
+            raise StorageNotPrepared
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._client.close()
+
+    async def _version(self) -> int:
+        with self._domain_errors(), pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
+            return await schema.version(self._database)
+
+    async def _need_schema(self) -> None:
+        if not self._prepared:
+            await self.check()
+
+    async def _read(self, query: Callable[[], Awaitable[T]]) -> T:
+        await self._need_schema()
+        with self._domain_errors(), pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
+            return await query()
+
+    async def _write(self, work: Work) -> None:
+        await self._need_schema()
+        with self._domain_errors(), pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
+            async with self._one_of_few(), self._client.start_session() as session:
+                await self._repeated(session, work)
+
+    async def _repeated(self, session: AsyncClientSession, work: Work) -> None:
+        """Attempt until it succeeds, fails for good or takes too long."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + _OPERATION_TIMEOUT_SECONDS
+        failures = 0
+        while True:
+            try:
+                # The driver itself repeats the end of a transaction, which is safe to repeat.
+                async with await session.start_transaction(_ONE_MOMENT, _DURABLE, ReadPreference.PRIMARY):
+                    return await work(Transaction(self._database, session))
+            except PyMongoError as error:
+                if not _may_be_repeated(error) or clock() > deadline:
+                    raise
+            failures += 1
+            # Rivals part by chance; nothing is to be kept secret here.
+            await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**failures)))  # noqa: S311
+
+    @asynccontextmanager
+    async def _one_of_few(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
+                await self._room.acquire()
+        except TimeoutError:
+            raise TooBusy from None
+        try:
+            yield
+        finally:
+            self._room.release()
+
+    @contextmanager
+    def _domain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ServerSelectionTimeoutError:
+            raise StorageUnavailable(self._why_there_is_no_server()) from None
+        except PyMongoError as error:
+            # Without the driver's error, which may hold what was to be written.
+            raise meaning(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
+
+    def _why_there_is_no_server(self) -> str | None:
+        servers = self._client.topology_description.server_descriptions().values()
+        return NO_REPLICA_SET if any(server.server_type_name == "RSGhost" for server in servers) else None
+
+
+def _may_be_repeated(error: PyMongoError) -> bool:
+    gone = isinstance(error, ServerSelectionTimeoutError)
+    return error.has_error_label("TransientTransactionError") and not gone

@@ -1,0 +1,51 @@
+"""Collections, indexes, and the version of both, which a document of its own keeps."""
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from pymongo import IndexModel
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
+
+from adapters.mongodb.documents import Document
+
+Database: TypeAlias = AsyncDatabase[Document]
+
+USERS: Final = "users"
+POSTS: Final = "posts"
+CREDENTIALS: Final = "credentials"
+
+VERSION: Final = 1
+_SCHEMA: Final = "schema"
+_NAMESPACE_EXISTS: Final = 48
+_SIMPLE: Final = {"locale": "simple"}  # byte by byte, whatever the collection is set to
+
+# Keys are unique in this order, so an email that is taken is told before a username is.
+_INDEXES: Final[Mapping[str, list[IndexModel]]] = {
+    USERS: [
+        IndexModel("email_key", unique=True, collation=_SIMPLE),
+        IndexModel("username_key", unique=True, sparse=True, collation=_SIMPLE),
+        IndexModel("name_key", collation=_SIMPLE),
+    ],
+    POSTS: [IndexModel(["author_id", "_id"], collation=_SIMPLE)],
+    CREDENTIALS: [],
+}
+
+
+async def version(database: Database) -> int:
+    """Read the version of the schema that is there; 0 for none."""
+    found = await database[_SCHEMA].find_one({"_id": "version"})
+    return 0 if found is None else int(found["version"])
+
+
+async def prepare(database: Database) -> None:
+    """Create what is missing; the version comes last, since it says that all the rest is there."""
+    for collection, indexes in _INDEXES.items():
+        try:
+            await database.create_collection(collection, check_exists=False)
+        except OperationFailure as error:
+            if error.code != _NAMESPACE_EXISTS:
+                raise
+        if indexes:
+            await database[collection].create_indexes(indexes)
+    await database[_SCHEMA].update_one({"_id": "version"}, {"$max": {"version": VERSION}}, upsert=True)
