@@ -19,11 +19,13 @@ class RedisProcess(ServerProcess):
     """A Redis that forgets what it wrote when it ends, which makes it fast."""
 
     scheme: ClassVar = "redis"
-    settings: Sequence[str] = ("appendonly no",)
 
     @property
     def url(self) -> str:
         return self.url_of("0")
+
+    def settings(self) -> Sequence[str]:
+        return ("appendonly no",)
 
     def initialize(self) -> None:
         config = self.directory / "redis.conf"
@@ -32,9 +34,10 @@ class RedisProcess(ServerProcess):
             f"port {self.port}",
             f"dir {self.directory}",
             'save ""',
-            "user default off",
+            # Redis 7 and 8.4 replay their append-only file with the rights of this user, who cannot sign in.
+            "user default off ~* &* +@all",
             f"user userport on >{self.password} ~* &* +@all",
-            *self.settings,
+            *self.settings(),
         )
         config.write_text("\n".join(lines) + "\n")
         hand_over(config)
@@ -53,7 +56,8 @@ class RedisProcess(ServerProcess):
 class DurableRedisProcess(RedisProcess):
     """A Redis that loses nothing which it has answered for."""
 
-    settings = ("appendonly yes", "appendfsync always")
+    def settings(self) -> Sequence[str]:
+        return ("appendonly yes", "appendfsync always")
 
 
 class ServedRedis(ServedKind):

@@ -1,0 +1,126 @@
+"""A Redis cluster of our own: three masters, each with a replica, on the loopback interface."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import ResponseError
+
+from adapters.redis.place import Place
+from tests.servers.process import PATIENCE, free_port
+from tests.servers.redis import RedisProcess, client
+
+_MASTERS: Final = 3
+
+
+class ClusterNode(RedisProcess):
+    """One node; all of a cluster have the same password."""
+
+    def __init__(self, programs: Path) -> None:
+        super().__init__(programs)
+        self.bus_port = free_port()
+
+    def settings(self) -> Sequence[str]:
+        return (
+            *super().settings(),
+            "cluster-enabled yes",
+            f"cluster-port {self.bus_port}",
+            "cluster-node-timeout 2000",
+            "repl-diskless-sync-delay 0",
+            "repl-ping-replica-period 1",  # nobody counts on a replica before it has been sent something
+            "masteruser userport",
+            f"masterauth {self.password}",
+        )
+
+    def ask(self, *command: str | bytes | int) -> Any:
+        with client(self.url) as redis:
+            return redis.execute_command(*command)
+
+    def is_complete(self) -> bool:
+        """Tell whether this node sees the whole cluster and, if it is a replica, has all that its master has."""
+        role, *details = self.ask("ROLE")
+        return (
+            b"cluster_state:ok" in self.ask("CLUSTER", "INFO")
+            and len(self.shards()) == _MASTERS
+            and all(len(nodes) == 2 for _, _, *nodes in self.shards())
+            and (role == b"master" or b"connected" in details)
+        )
+
+    def shards(self) -> Any:
+        """Tell the first slot, the last one, the master and the replicas of each part."""
+        return self.ask("CLUSTER", "SLOTS")
+
+
+class RedisClusterProcesses:
+    """Starts when it is entered, and is complete then."""
+
+    def __init__(self, programs: Path) -> None:
+        self.nodes = [ClusterNode(programs) for _ in range(2 * _MASTERS)]
+        for node in self.nodes[1:]:
+            node.password = self.nodes[0].password
+        self._ends = ExitStack()
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
+        return f"redis+cluster://userport:{quote(self.nodes[0].password, safe='')}@{hosts}"
+
+    def __enter__(self) -> Self:
+        with ExitStack() as ends:
+            for node in self.nodes:
+                ends.enter_context(node)
+            self._join()
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def master_of(self, url: str) -> ClusterNode:
+        """Find the node that has the keys of a place, in the view of the first one."""
+        slot = key_slot(Place.parse(url).key("").encode())
+        port = next(master[1] for first, last, master, *_ in self.nodes[0].shards() if first <= slot <= last)
+        return next(node for node in self.nodes if node.port == port)
+
+    def wait_for_replica(self, url: str) -> None:
+        """Wait until the replica of a place's master has all that the master has."""
+        master = self.master_of(url)
+
+        def has_all() -> bool:
+            _, written, replicas = master.ask("ROLE")
+            return [int(offset) for *_, offset in replicas] == [written]
+
+        wait_until(has_all)
+
+    def _join(self) -> None:
+        share = -(-REDIS_CLUSTER_HASH_SLOTS // _MASTERS)
+        for number, node in enumerate(self.nodes):
+            node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            if number < _MASTERS:
+                last = min((number + 1) * share, REDIS_CLUSTER_HASH_SLOTS) - 1
+                node.ask("CLUSTER", "ADDSLOTSRANGE", number * share, last)
+            self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port, node.bus_port)
+        for master, replica in zip(self.nodes[:_MASTERS], self.nodes[_MASTERS:], strict=True):
+            master_id = master.ask("CLUSTER", "MYID")
+            wait_until(lambda: _accepted(replica, "CLUSTER", "REPLICATE", master_id))  # noqa: B023 - called at once
+        wait_until(lambda: all(node.is_complete() for node in self.nodes))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.05)
+
+
+def _accepted(node: ClusterNode, *command: str | bytes) -> bool:
+    try:
+        node.ask(*command)
+    except ResponseError:  # it has not heard of the other node yet
+        return False
+    return True

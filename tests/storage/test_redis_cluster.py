@@ -1,0 +1,82 @@
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import ClassVar
+
+import pytest
+
+from adapters.storage_contract.examples import a_full_user, a_post, a_user
+from adapters.storage_contract.steps import add, everything, stored_user
+from domain.errors import StorageUnavailable
+from domain.storage import Storage
+from domain.user import User
+from tests.servers.choice import Kind, give_up, skip_unless_chosen
+from tests.servers.databases import Databases
+from tests.servers.redis import KIND
+from tests.servers.redis_cluster import RedisClusterProcesses
+from tests.storage.served_contract import ServedStorageContract, connections_in_use, opened
+
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RedisClusterProcesses]:
+    skip_unless_chosen("redis")
+    programs = KIND.find_programs()
+    if programs is None:
+        give_up("redis", KIND.how_to_get_it)
+    with RedisClusterProcesses(programs) as cluster:
+        yield cluster
+
+
+class TestRedisClusterStorage(ServedStorageContract):
+    kind: ClassVar[Kind] = "redis"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    async def prepared_url(cls, cluster: RedisClusterProcesses) -> str:
+        url = KIND.create(cluster.url)
+        async with opened(url) as storage:
+            await storage.prepare()
+        return url
+
+    @pytest.fixture
+    async def unprepared_clients(self, cluster: RedisClusterProcesses) -> AsyncIterator[tuple[Storage, Storage]]:
+        url = KIND.create(cluster.url)
+        async with opened(url) as first, opened(url) as second:
+            yield first, second
+
+    @pytest.fixture
+    async def unreachable(self, databases: Databases) -> AsyncIterator[Storage]:
+        with databases.unreachable("redis") as url:
+            async with opened(url.replace("redis:", "redis+cluster:")) as storage:
+                yield storage
+
+
+async def test_the_death_of_a_master_is_healed_by_its_replica(cluster: RedisClusterProcesses) -> None:
+    url = KIND.create(cluster.url)
+    async with opened(url) as storage:
+        await storage.prepare()
+        kept = a_full_user()
+        await add(storage, kept, a_post(kept))
+        await asyncio.gather(*(everything(storage) for _ in range(20)))
+        cluster.wait_for_replica(url)
+        cluster.master_of(url).kill()
+        with pytest.raises(StorageUnavailable):
+            await add(storage, a_user())
+        newcomer = await _added_at_last(storage)
+        assert await stored_user(storage, kept) == kept
+        assert await stored_user(storage, newcomer) == newcomer
+        assert connections_in_use(storage) == 0
+
+
+async def _added_at_last(storage: Storage) -> User:
+    """Add users until one is accepted, and return that."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            user = a_user()
+            try:
+                await add(storage, user)
+            except StorageUnavailable:
+                await asyncio.sleep(0.1)
+            else:
+                return user
