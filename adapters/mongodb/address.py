@@ -29,8 +29,7 @@ _SETTINGS: Final[dict[str, Any]] = {
     "tz_aware": True,
     "tzinfo": UTC,
     "maxPoolSize": 32,
-    "serverSelectionTimeoutMS": 3_000,
-    "connectTimeoutMS": 3_000,
+    "connectTimeoutMS": 3_000,  # also the patience of the driver's monitors with a server that hangs
 }
 
 # The driver can log commands, and those hold password hashes.

@@ -1,7 +1,7 @@
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
 import pymongo
@@ -22,6 +22,7 @@ from domain.errors import StorageNotPrepared, StorageUnavailable, TooBusy
 T = TypeVar("T")
 Filter: TypeAlias = Mapping[str, Any]
 
+_SEARCH_TIMEOUT_SECONDS: Final = 2  # for a server that can be written to, while none is known
 _OPERATION_TIMEOUT_SECONDS: Final = 8
 _PREPARATION_TIMEOUT_SECONDS: Final = 600  # an index on many records takes its time
 _TRANSACTIONS_AT_ONCE: Final = 16  # fewer than there are connections, so that reads go on
@@ -99,8 +100,7 @@ class Database:
         A schema that is newer was made by a newer userport, which sees to it that this one can go on with it.
         """
         if await self._version() <= schema.VERSION:
-            with self._domain_errors(), pymongo.timeout(_PREPARATION_TIMEOUT_SECONDS):
-                await schema.prepare(self._database)
+            await self._answer(lambda: schema.prepare(self._database), _PREPARATION_TIMEOUT_SECONDS)
 
     async def check(self) -> None:
         """Raise `StorageNotPrepared` unless the schema is there, even if it was before."""
@@ -113,8 +113,7 @@ class Database:
         await self._client.close()
 
     async def _version(self) -> int:
-        with self._domain_errors(), pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
-            return await schema.version(self._database)
+        return await self._answer(lambda: schema.version(self._database))
 
     async def _need_schema(self) -> None:
         if not self._prepared:
@@ -122,14 +121,30 @@ class Database:
 
     async def _read(self, query: Callable[[], Awaitable[T]]) -> T:
         await self._need_schema()
-        with self._domain_errors(), pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
-            return await query()
+        return await self._answer(query)
 
     async def _write(self, work: Work) -> None:
         await self._need_schema()
-        with self._domain_errors(), pymongo.timeout(_OPERATION_TIMEOUT_SECONDS):
+
+        async def transact() -> None:
             async with self._one_of_few(), self._client.start_session() as session:
                 await self._repeated(session, work)
+
+        await self._answer(transact)
+
+    async def _answer(self, query: Callable[[], Awaitable[T]], seconds: float = _OPERATION_TIMEOUT_SECONDS) -> T:
+        """Give the server some time to answer, but less to be found, and translate how it failed."""
+        try:
+            if not self._client.topology_description.has_writable_server():
+                with pymongo.timeout(_SEARCH_TIMEOUT_SECONDS):
+                    await self._client.admin.command("ping")
+            with pymongo.timeout(seconds):
+                return await query()
+        except ServerSelectionTimeoutError:
+            raise StorageUnavailable(self._why_there_is_no_server()) from None
+        except PyMongoError as error:
+            # Without the driver's error, which may hold what was to be written.
+            raise meaning(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
 
     async def _repeated(self, session: AsyncClientSession, work: Work) -> None:
         """Attempt until it succeeds, fails for good or takes too long."""
@@ -159,16 +174,6 @@ class Database:
             yield
         finally:
             self._room.release()
-
-    @contextmanager
-    def _domain_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except ServerSelectionTimeoutError:
-            raise StorageUnavailable(self._why_there_is_no_server()) from None
-        except PyMongoError as error:
-            # Without the driver's error, which may hold what was to be written.
-            raise meaning(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
 
     def _why_there_is_no_server(self) -> str | None:
         servers = self._client.topology_description.server_descriptions().values()
