@@ -4,11 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --extra postgresql --extra mysql \
-	--extra mongodb --extra redis --extra dynamodb
+	--no-header --no-annotate --no-emit-index-url
+EXTRAS := --extra postgresql --extra mysql --extra mongodb --extra redis --extra dynamodb
+EXAMPLE := examples/userport-pony
+EXAMPLE_BIN := $(CURDIR)/$(EXAMPLE)/.venv/bin
+EXAMPLE_PIP := $(EXAMPLE_BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-all format lock clean mutation
+.PHONY: help install serve test check check-all format lock clean mutation example
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,11 +28,19 @@ check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
+	cd $(EXAMPLE) && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy
 	$(BIN)/lint-imports
 	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow" --numprocesses 2
 
 check-all: check ## The gate, then all tests on every storage.
 	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb $(BIN)/pytest -q
+
+example: $(EXAMPLE)/.venv/installed ## Add a storage from a package of its own to an installed userport.
+	$(EXAMPLE_PIP) install --force-reinstall --no-build-isolation --no-deps . ./$(EXAMPLE)
+	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && cd "$$away" && \
+		$(EXAMPLE_BIN)/pytest -q -p no:cacheprovider $(CURDIR)/$(EXAMPLE) && \
+		$(EXAMPLE_BIN)/userport storage prepare --storage pony:///users.db && \
+		$(EXAMPLE_BIN)/userport storage ping --storage pony:///users.db
 
 mutation: $(VENV)/dev ## Plant bugs in the stores and see whether the storage contract notices.
 	$(BIN)/python -m tests.mutation.plant_bugs
@@ -39,11 +50,13 @@ format: $(VENV)/dev ## Put the code into its form.
 	$(BIN)/ruff format --quiet .
 
 lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
-	$(COMPILE) --group build --output-file requirements.lock pyproject.toml
-	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) $(EXTRAS) --group build --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(EXTRAS) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --group $(EXAMPLE)/pyproject.toml:test --constraint requirements-dev.lock \
+		--output-file $(EXAMPLE)/requirements.lock
 
-clean: ## Remove the environment.
-	rm -rf $(VENV)
+clean: ## Remove the environments.
+	rm -rf $(VENV) $(EXAMPLE)/.venv
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "userport needs Python 3.11 or newer")'
@@ -54,4 +67,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 
 $(VENV)/dev: $(VENV)/installed requirements-dev.lock
 	$(PIP) install --require-hashes --requirement requirements-dev.lock
+	touch $@
+
+$(EXAMPLE)/.venv/installed: requirements.lock $(EXAMPLE)/requirements.lock
+	test -x $(EXAMPLE_BIN)/python || $(PYTHON) -m venv $(EXAMPLE)/.venv
+	$(EXAMPLE_PIP) install --require-hashes --requirement requirements.lock --requirement $(EXAMPLE)/requirements.lock
 	touch $@

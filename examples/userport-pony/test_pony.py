@@ -1,13 +1,23 @@
-"""The whole contract, and what lies outside of it: processes that share a file, locks, URLs."""
+"""The whole contract, and what it cannot know: processes that share a file, locks, URLs."""
 
+import asyncio
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-
 from adapters.storage_contract.contract import PersistentStorageContract
-from userport_pony.storage import PonyStorage
+from adapters.storage_contract.examples import a_user
+from adapters.storage_contract.steps import add, everything
+from domain.errors import TooBusy
+
+from userport_pony import database
+from userport_pony.storage import PonyStorage, open_storage
 
 
 @asynccontextmanager
@@ -38,3 +48,67 @@ class TestPonyStorage(PersistentStorageContract):
     async def unreachable(self, tmp_path: Path) -> AsyncIterator[PonyStorage]:
         async with opened(tmp_path / "no such folder" / "users.db") as storage:
             yield storage
+
+
+def test_processes_that_import_the_same_users_add_each_of_them_once(tmp_path: Path) -> None:
+    emails = [f"user.{number}@example.org" for number in range(1_500)]
+    (tmp_path / "users.csv").write_text("email,name\n" + "".join(f"{email},Somebody\n" for email in emails))
+    userport = Path(sys.executable).with_name("userport")
+    running = [
+        subprocess.Popen(
+            [userport, "users", "import", "users.csv", "--storage", "pony:///users.db"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    ends = [(*process.communicate(timeout=60), process.returncode) for process in running]
+    added = [int(re.findall(r"(\d+) added", said)[0]) for said, *_ in ends]
+    assert sum(added) == len(emails), ends
+
+
+async def test_a_file_that_somebody_keeps_locked_is_busy_until_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_LOCK_SECONDS", 0.1)
+    async with opened(tmp_path / "users.db") as storage:
+        await storage.prepare()
+        user = a_user()
+        with closing(sqlite3.connect(tmp_path / "users.db", isolation_level=None)) as rival:
+            rival.execute("BEGIN IMMEDIATE")
+            with pytest.raises(TooBusy):
+                await add(storage, user)
+            assert (await everything(storage)).users == []
+        await add(storage, user)
+
+
+async def test_whoever_waits_too_long_for_others_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    file = database.Database(tmp_path / "users.db")
+    long_one = asyncio.create_task(file.read(lambda _: go_on.wait()))
+    await asyncio.sleep(0)  # it is first in the queue now
+    monkeypatch.setattr(database, "_MOST_SECONDS", 0.1)
+    with pytest.raises(TooBusy):
+        await file.read(lambda _: None)
+    go_on.set()
+    await long_one
+    await file.close()
+
+
+@pytest.mark.parametrize(
+    "rest", ["", "/", "secret@host/users.db", "users.db", "/users.db?secret=1", "/users.db#secret"]
+)
+def test_a_wrong_url_is_refused_and_not_repeated(rest: str) -> None:
+    with pytest.raises(ValueError, match=r"^(write pony:///|it takes no options)") as refused:
+        open_storage(f"pony://{rest}")
+    assert "secret" not in str(refused.value)
+
+
+async def test_a_relative_file_lies_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = open_storage("pony:///my%20users.db")
+    await storage.prepare()
+    await storage.close()
+    assert (tmp_path / "my users.db").exists()

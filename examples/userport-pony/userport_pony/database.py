@@ -55,10 +55,10 @@ class Database:
         await self._run(lambda: self._in_session(orm.db_session(immediate=True), work))
 
     async def create_tables(self) -> None:
-        await self._run(lambda: self._pony.create_tables())
+        await self._run(self._pony.create_tables)
 
     async def check_tables(self) -> None:
-        await self._run(lambda: self._pony.check_tables())
+        await self._run(self._pony.check_tables)
 
     async def close(self) -> None:
         with suppress(RuntimeError):  # it is closed already
@@ -78,7 +78,7 @@ class Database:
         while True:
             try:
                 return self._attempt(work)
-            except TooBusy:  # for longer than Pony's connection waits, or SQLite did not wait at all
+            except TooBusy:  # SQLite has waited, but not always does: changing to WAL it may give up at once
                 if monotonic() > deadline:
                     raise
 
@@ -91,7 +91,7 @@ class Database:
         except orm.IntegrityError as error:
             raise _conflict(str(error)) or error from error
         except (orm.DBException, orm.TransactionError) as error:
-            self._pony.disconnect()  # Pony would go on with a connection that could not be made durable
+            self._pony.disconnect()  # the next call begins with a connection that is as it should be
             raise _failure(str(error)) from error
 
     def _in_session(self, session: Any, work: Callable[[Any], T]) -> T:
@@ -114,4 +114,8 @@ def _conflict(message: str) -> DomainError | None:
 def _failure(message: str) -> DomainError:
     if "no such table" in message or "no such column" in message:
         return StorageNotPrepared()
-    return TooBusy() if "locked" in message else StorageUnavailable()
+    if "locked" in message:
+        return TooBusy()
+    if "unable to open" in message:
+        return StorageUnavailable("the SQLite file cannot be opened; see to its folder and to their permissions")
+    return StorageUnavailable()

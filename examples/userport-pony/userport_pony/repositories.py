@@ -12,8 +12,11 @@ from userport_pony.database import Database
 from userport_pony.tables import post_from, post_values, user_from, user_values
 
 Write: TypeAlias = Callable[[Any], object]
-"""What a commit does with the Pony database. It goes by statements and leaves Pony's objects alone: those compare
-with what the session remembers, in their own order, where SQLite's constraints have to decide, in ours."""
+"""One statement of a commit, given the Pony database.
+
+Pony's objects are for reading. In a commit they would remember each other and refuse a second user of an email before
+SQLite's constraint does, by an error that repeats the email; and they remove the posts of a user one by one.
+"""
 
 
 class PonyUserRepository:
@@ -143,14 +146,17 @@ def _starting_with(db: Any, prefix: str) -> Any:
     )
 
 
+# Both are put together from names of ours alone.
+
+
 def _save(db: Any, table: str, values: Mapping[str, object]) -> None:
     changes = ", ".join(f"{column} = ${column}" for column in values)
-    _change(db, f"UPDATE {table} SET {changes} WHERE id = $id AND version = $version - 1", values)
+    _change(db, f"UPDATE {table} SET {changes} WHERE id = $id AND version = $version - 1", values)  # noqa: S608
 
 
 def _remove(db: Any, table: str, record: User | Post) -> None:
     values = {"id": record.id, "version": record.version}
-    _change(db, f"DELETE FROM {table} WHERE id = $id AND version = $version", values)
+    _change(db, f"DELETE FROM {table} WHERE id = $id AND version = $version", values)  # noqa: S608
 
 
 def _change(db: Any, statement: str, values: Mapping[str, object]) -> None:

@@ -3,6 +3,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from adapters.storage_kind import StorageKind
+
 from userport_pony.database import Database
 from userport_pony.repositories import PonyCredentialRepository, PonyPostRepository, PonyUserRepository, Write
 

@@ -15,7 +15,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 def define_entities(database: Any) -> None:
     """Define the tables, as attributes of a Pony database.
 
-    Left to itself, Pony strips texts, turns None into an empty text, and drops the zones of times.
+    Pony strips texts, and takes an empty one for None, unless it is told otherwise. Times are milliseconds.
     """
 
     class User(database.Entity):
