@@ -15,7 +15,7 @@ from typing import Final, cast
 from application.user_import import BATCH, Imported, Outcome, Refused, UserImport
 from entrypoints.cli.errors import CommandFailed, told
 from entrypoints.cli.formats import Format, format_by_beginning, format_by_name, read_records
-from entrypoints.cli.progress import progress_bar
+from entrypoints.cli.progress import bytes_bar
 from entrypoints.cli.rejects import rejects_to
 from entrypoints.cli.session import make_ready, opened
 from entrypoints.cli.source import Lines, SourceRecord
@@ -56,7 +56,7 @@ async def import_from(
     with ExitStack() as stack:
         stream = stack.enter_context(_opened(name))
         reject = stack.enter_context(rejects_to(rejects_file, source=name))
-        advance = stack.enter_context(progress_bar(_size(stream)))
+        advance = stack.enter_context(bytes_bar(_size(stream)))
         lines = Lines(stream)
         records = read_records(lines, given_format or format_by_name(name) or format_by_beginning(stream))
         tally = Tally()

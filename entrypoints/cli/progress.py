@@ -1,4 +1,4 @@
-"""Showing how far a file has been read."""
+"""Showing how far a long command has got."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,17 +6,30 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 
 Advance: TypeAlias = Callable[[int], None]
-"""Takes the number of bytes read so far."""
+"""Takes how much is done so far."""
 
 
 @contextmanager
-def progress_bar(total: int | None) -> Iterator[Advance]:
-    """Show a bar on standard error while the context lasts; nothing where that is no terminal."""
-    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
+def bytes_bar(total: int | None) -> Iterator[Advance]:
+    """Show on standard error, while the context lasts, how many bytes are done; nothing where that is no terminal."""
+    with _bar("", DownloadColumn(), total) as advance:
+        yield advance
+
+
+@contextmanager
+def users_bar(doing: str, total: int) -> Iterator[Advance]:
+    """Show in the same way how many users are done, and what is done with them."""
+    with _bar(doing, MofNCompleteColumn(), total) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(doing: str, amount: ProgressColumn, total: int | None) -> Iterator[Advance]:
+    columns = ("{task.description}", BarColumn(), amount, TimeRemainingColumn())
     quiet = not sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda bytes_read: progress.update(task, completed=bytes_read)
+        task = progress.add_task(doing, total=total)
+        yield lambda done: progress.update(task, completed=done)

@@ -1,11 +1,14 @@
 """`userport storage …`"""
 
+from typing import Annotated
+
 import typer
 
+from entrypoints.cli.copying import copy
 from entrypoints.cli.session import StorageOption, opened, run_async
-from entrypoints.settings import load_settings
+from entrypoints.settings import SettingsError, load_settings
 
-app = typer.Typer(help="Prepare a storage, or see whether it is.")
+app = typer.Typer(help="Prepare a storage, see whether it is, or move to another one.")
 
 
 @app.command()
@@ -32,3 +35,28 @@ def ping(storage: StorageOption = None) -> None:
 
     run_async(main())
     typer.echo("The storage answers and is prepared.")
+
+
+@app.command("copy")
+def copy_storage(
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="URL", help="What to read. [default: the storage of the other commands]"),
+    ] = None,
+    target: Annotated[
+        str, typer.Option("--to", metavar="URL", envvar="USERPORT_COPY_TO", help="What to fill.", show_default=False)
+    ] = "",
+) -> None:
+    """Copy everything from one storage to another: users, posts and passwords, with ids, versions and times.
+
+    The target is prepared, and must be empty or hold the beginning of an earlier run: what ends a run, even kill -9,
+    only has to be followed by the same command again. At the end the target is read back and its digest compared.
+    Stop whatever writes to either of them first.
+
+    A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) is not seen in the list of processes.
+    """
+    if not target:
+        raise SettingsError("--to (USERPORT_COPY_TO) is missing: name the storage to fill")
+    made = run_async(copy(load_settings(storage=source), load_settings(storage=target)))
+    already = f"; {made.found} records were there already" if made.found else ""
+    typer.echo(f"Copied and verified: {made.read}{already}. SHA-256 of both: {made.read.digest}")

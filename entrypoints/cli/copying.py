@@ -1,0 +1,36 @@
+"""Copying everything from one storage to another."""
+
+import asyncio
+
+from application.storage_copy import CopyFailed, StorageCopy
+from entrypoints.cli.errors import CommandFailed, told
+from entrypoints.cli.progress import users_bar
+from entrypoints.cli.session import opened
+from entrypoints.settings import Settings, SettingsError
+from entrypoints.storage_by_url import storage_kind
+
+
+async def copy(source: Settings, target: Settings) -> StorageCopy:
+    """Copy, then verify; raises `CommandFailed`, whose line tells how far it got and what to do."""
+    for flag, settings in (("--from", source), ("--to", target)):
+        if not storage_kind(settings.storage).shared:
+            raise SettingsError(f"{flag} names a storage that only the process which opened it can see")
+    if source.storage == target.storage:
+        raise SettingsError("--from and --to name the same storage")
+    async with opened(source) as source_container, opened(target) as target_container:
+        await source_container.storage().ping()
+        await target_container.storage().prepare()
+        made = StorageCopy(source_container.storage(), target_container.storage())
+        total = await source_container.storage().unit_of_work().users.count()
+        try:
+            with users_bar("copying", total) as advance:
+                await made.run(advance)
+            with users_bar("verifying", total) as advance:
+                await made.verify(advance)
+        except CopyFailed as error:
+            raise CommandFailed(str(error)) from error
+        except (Exception, asyncio.CancelledError) as error:
+            reason, exit_code = told(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
+            far = f"stopped after {made.read}; run the same command again to go on"
+            raise CommandFailed(f"{reason.removesuffix('.')} - {far}", exit_code) from error
+    return made

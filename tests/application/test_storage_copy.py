@@ -1,0 +1,191 @@
+from collections.abc import Sequence
+
+import pytest
+
+from adapters.memory.storage import MemoryStorage
+from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_user, renamed
+from adapters.storage_contract.steps import add, everything, remove, save
+from application.all_records import Record, all_records
+from application.storage_copy import CopyFailed, StorageCopy
+from domain.errors import StorageUnavailable, TooBusy
+from domain.user import User
+from tests.application.surroundings import RivalledStorage
+
+
+@pytest.fixture
+def source() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+def target() -> RivalledStorage:
+    return RivalledStorage()
+
+
+async def filled(storage: MemoryStorage, users: int = 250) -> Sequence[User]:
+    """Add users, some with a credential, some with posts, and one with more posts than one read brings."""
+    added = [a_full_user() for _ in range(users)]
+    await add(storage, *added)
+    await add(storage, *(a_credential(user) for user in added[::3]))
+    await add(storage, *(a_post(user) for user in added[::2] for _ in range(5)))
+    await add(storage, *(a_post(added[7]) for _ in range(1_000)))
+    return added
+
+
+async def held(storage: MemoryStorage) -> Sequence[Record]:
+    return [record async for record in all_records(storage)]
+
+
+async def copied(source: MemoryStorage, target: MemoryStorage) -> StorageCopy:
+    copy = StorageCopy(source, target)
+    await copy.run(lambda _: None)
+    await copy.verify(lambda _: None)
+    return copy
+
+
+async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, target: RivalledStorage) -> None:
+    users = await filled(source)
+    copy = await copied(source, target)
+    assert await everything(target) == await everything(source)
+    assert (copy.read.users, copy.read.posts, copy.read.credentials) == (250, 1_625, 84)
+    assert copy.found == 0
+    assert list(await target.unit_of_work().posts.page(users[7].id, limit=2_000)) == list(
+        await source.unit_of_work().posts.page(users[7].id, limit=2_000)
+    )
+
+
+async def test_an_empty_storage_is_copied_too(source: MemoryStorage, target: RivalledStorage) -> None:
+    assert (await copied(source, target)).read.records == 0
+
+
+async def test_the_number_of_users_is_told_as_it_grows(source: MemoryStorage, target: RivalledStorage) -> None:
+    await filled(source)
+    told: list[int] = []
+    copy = StorageCopy(source, target)
+    await copy.run(told.append)
+    assert told == sorted(told)
+    assert told[-1] == 250
+    told.clear()
+    await copy.verify(told.append)
+    assert told == sorted(told)
+    assert told[-1] == 250
+
+
+@pytest.mark.parametrize("commits", range(4))
+async def test_a_run_goes_on_where_the_last_one_ended(
+    source: MemoryStorage, target: RivalledStorage, commits: int
+) -> None:
+    await filled(source)
+
+    async def nothing() -> None:
+        """Let this commit through."""
+
+    async def end() -> None:
+        raise StorageUnavailable
+
+    target.deeds = [*[nothing] * commits, end]
+    with pytest.raises(StorageUnavailable):
+        await copied(source, target)
+    before = await held(target)
+    assert (len(before) > 0) == (commits > 0)
+    copy = await copied(source, target)
+    assert copy.found == len(before)
+    assert await held(target) == await held(source)
+
+
+async def test_copying_again_changes_nothing(source: MemoryStorage, target: RivalledStorage) -> None:
+    await filled(source)
+    first = await copied(source, target)
+    again = await copied(source, target)
+    assert again.found == again.read.records == first.read.records
+    assert again.read.digest == first.read.digest
+
+
+async def test_what_was_added_to_the_end_of_the_source_is_copied_by_another_run(
+    source: MemoryStorage, target: RivalledStorage
+) -> None:
+    await filled(source)
+    await copied(source, target)
+    await filled(source, 20)
+    await copied(source, target)
+    assert await held(target) == await held(source)
+
+
+async def test_a_target_with_other_data_is_refused_and_left_alone(
+    source: MemoryStorage, target: RivalledStorage
+) -> None:
+    users = await filled(source)
+    stranger = a_user()
+    await add(target, stranger)
+    with pytest.raises(CopyFailed, match=f"user {stranger.id}"):
+        await copied(source, target)
+    assert await held(target) == [stranger]
+    await remove(target, stranger)
+    await copied(source, target)
+    await save(target, renamed(users[100], "Renamed"))
+    before = await held(target)
+    with pytest.raises(CopyFailed, match=f"user {users[100].id}"):
+        await copied(source, target)
+    assert await held(target) == before
+
+
+async def test_data_behind_those_of_the_source_are_other_data_too(
+    source: MemoryStorage, target: RivalledStorage
+) -> None:
+    users = await filled(source)
+    await copied(source, target)
+    post = a_post(users[-1])
+    await add(target, post)
+    with pytest.raises(CopyFailed, match=f"post {post.id}"):
+        await copied(source, target)
+    await remove(target, post)
+    await copied(source, target)
+    await add(target, a_credential(users[1]))
+    with pytest.raises(CopyFailed, match=f"the credential of user {users[1].id}"):
+        await copied(source, target)
+
+
+async def test_a_rival_who_writes_to_the_target_is_told_of(source: MemoryStorage, target: RivalledStorage) -> None:
+    users = await filled(source)
+    target.deeds = [lambda: add(target, a_user(email=users[0].email))]
+    with pytest.raises(CopyFailed, match="somebody else writes to the target"):
+        await copied(source, target)
+
+
+async def test_a_target_that_is_busy_for_a_while_is_waited_for(
+    source: MemoryStorage, target: RivalledStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("application.storage_copy._SECONDS_BETWEEN_ATTEMPTS", 0)
+    await filled(source)
+
+    async def be_busy() -> None:
+        raise TooBusy
+
+    target.deeds = [be_busy] * 50
+    await copied(source, target)
+    assert await held(target) == await held(source)
+    await add(source, a_user())
+    target.deeds = [be_busy] * 100
+    with pytest.raises(TooBusy):
+        await copied(source, target)
+
+
+async def test_a_copy_that_is_not_the_same_is_no_copy(source: MemoryStorage, target: RivalledStorage) -> None:
+    users = await filled(source)
+    copy = StorageCopy(source, target)
+    await copy.run(lambda _: None)
+    await copy.verify(lambda _: None)
+    await save(target, renamed(users[3], "Renamed"))
+    with pytest.raises(CopyFailed, match="digests differ"):
+        await copy.verify(lambda _: None)
+
+
+async def test_a_source_that_was_written_to_meanwhile_is_told_of(
+    source: MemoryStorage, target: RivalledStorage
+) -> None:
+    await filled(source)
+    copy = StorageCopy(source, target)
+    await copy.run(lambda _: None)
+    await add(source, a_user())
+    with pytest.raises(CopyFailed, match="the source was written to meanwhile"):
+        await copy.verify(lambda _: None)
