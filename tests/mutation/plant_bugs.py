@@ -4,25 +4,28 @@ python -m tests.mutation.plant_bugs [store ...]
 """
 
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.mutation import memory, sql
+from tests import mutation
+from tests.capabilities.results import Bugs, record
 from tests.mutation.bug import Bug
 
 Verdict: TypeAlias = Literal["caught", "SURVIVED", "BROKEN"]
 
 ROOT: Final = Path(__file__).parents[2]
-COPIED: Final = ("domain", "application", "adapters", "tests/servers", "tests/storage")
+COPIED: Final = ("domain", "application", "adapters", "entrypoints", "tests/servers", "tests/storage")
 SECONDS: Final = 300  # a suite that hangs has noticed, too
 AT_ONCE: Final = 2
 
@@ -32,7 +35,7 @@ class Broken(Exception):
 
 
 def main(chosen: Sequence[str]) -> int:
-    bugs = [bug for bug in (*memory.BUGS, *sql.BUGS) if not chosen or bug.store in chosen]
+    bugs = [bug for bug in all_bugs() if not chosen or bug.store in chosen]
     for bug in bugs:
         planted(bug, (ROOT / bug.file).read_text())  # all of them, before the first one takes its time
     for store in sorted({bug.store for bug in bugs}):
@@ -41,7 +44,16 @@ def main(chosen: Sequence[str]) -> int:
     with ThreadPoolExecutor(AT_ONCE) as threads:
         verdicts = list(threads.map(verdict, bugs))
     report(bugs, verdicts)
+    for store in {bug.store for bug in bugs}:
+        of_store = [result for bug, result in zip(bugs, verdicts, strict=True) if bug.store == store]
+        record(store, bugs=Bugs(planted=len(of_store), caught=of_store.count("caught")))
     return int(any(result != "caught" and not bug.allowed for bug, result in zip(bugs, verdicts, strict=True)))
+
+
+def all_bugs() -> Sequence[Bug]:
+    """Gather the `BUGS` of every module beside this one that has some."""
+    modules = (import_module(f"{mutation.__name__}.{found.name}") for found in pkgutil.iter_modules(mutation.__path__))
+    return [bug for module in modules for bug in getattr(module, "BUGS", ())]
 
 
 def planted(bug: Bug, text: str) -> str:

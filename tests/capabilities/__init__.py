@@ -1,0 +1,1 @@
+"""What each store has shown, and the table of it in the documentation."""
