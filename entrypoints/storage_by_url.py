@@ -1,15 +1,13 @@
 """Which storage a URL stands for: packages offer theirs in the entry-point group `userport.storages`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from typing import Final, TypeVar
+from typing import Final
 
 from adapters.storage_kind import StorageKind
 from domain.storage import Storage
 from entrypoints.settings import SettingsError
-
-T = TypeVar("T")
 
 _GROUP: Final = "userport.storages"
 
@@ -27,7 +25,10 @@ def schemes() -> Sequence[str]:
 def storage_kind(url: str) -> StorageKind:
     """Find the kind by the URL's scheme; raises `SettingsError`, which never repeats the URL."""
     offer = _offer(url)
-    kind = _with_its_packages(offer, offer.load)
+    try:
+        kind = offer.load()
+    except Exception as error:
+        raise _not_loaded(offer, error) from error
     if not isinstance(kind, StorageKind):
         raise SettingsError(f"the package that offers {offer.name}:// is broken: {offer.value} is no StorageKind")
     return kind
@@ -37,9 +38,11 @@ def open_storage(url: str) -> Storage:
     """Open the storage that a URL stands for, without connecting yet. Raises `SettingsError`."""
     kind = storage_kind(url)
     try:
-        return _with_its_packages(_offer(url), lambda: kind.open(url))
+        return kind.open(url)
     except ValueError as error:
         raise SettingsError(f"the storage URL is wrong: {error}") from error
+    except ModuleNotFoundError as error:  # some look for their driver only now
+        raise _not_loaded(_offer(url), error) from error
 
 
 def _offer(url: str) -> EntryPoint:
@@ -54,15 +57,13 @@ def _offer(url: str) -> EntryPoint:
     return offers[0]
 
 
-def _with_its_packages(offer: EntryPoint, action: Callable[[], T]) -> T:
-    """Act, or say what has to be installed first: the extra of the offering package that is named as the scheme is."""
-    try:
-        return action()
-    except ModuleNotFoundError as error:
-        extra = offer.name.partition("+")[0]
-        package = offer.dist
-        has_extra = package is not None and extra in (package.metadata.get_all("Provides-Extra") or ())
-        install = f": pip install '{package.name}[{extra}]'" if package and has_extra else ""
-        raise SettingsError(f"{offer.name}:// needs the package {error.name}{install}") from error
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"the package that offers {offer.name}:// is broken: {offer.value} is not there") from error
+def _not_loaded(offer: EntryPoint, error: Exception) -> SettingsError:
+    """Say what has to be installed first: the extra of the offering package that is named as the scheme is."""
+    if not isinstance(error, ModuleNotFoundError) or f"{offer.module}.".startswith(f"{error.name}."):
+        reason = f"{offer.value} cannot be loaded ({type(error).__name__})"
+        return SettingsError(f"the package that offers {offer.name}:// is broken: {reason}")
+    extra = offer.name.partition("+")[0]
+    package = offer.dist
+    has_extra = package is not None and extra in (package.metadata.get_all("Provides-Extra") or ())
+    install = f": pip install '{package.name}[{extra}]'" if package and has_extra else ""
+    return SettingsError(f"{offer.name}:// needs the package {error.name}{install}")

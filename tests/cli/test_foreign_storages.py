@@ -1,0 +1,127 @@
+"""Packages that offer a storage of their own, from whole to broken: what is wrong with one is told in one line."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from entrypoints.storage_by_url import _offers
+from tests.cli.commands import Ended, userport
+
+GOOD = """
+from adapters.memory.storage import MemoryStorage
+from adapters.storage_kind import StorageKind
+
+KIND = StorageKind(lambda url: MemoryStorage())
+"""
+
+Install: TypeAlias = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Install packages, of one module each, for the time of a test."""
+
+    def install(
+        module: str = "toy", content: str = GOOD, scheme: str = "toy", value: str = "toy:KIND", extra: str = ""
+    ) -> None:
+        (tmp_path / f"{module}.py").write_text(content)
+        information = tmp_path / f"userport_{module}-1.0.dist-info"
+        information.mkdir()
+        provides = f"Provides-Extra: {extra}\n" if extra else ""
+        (information / "METADATA").write_text(
+            f"Metadata-Version: 2.4\nName: userport-{module}\nVersion: 1.0\n{provides}"
+        )
+        (information / "entry_points.txt").write_text(f"[userport.storages]\n{scheme} = {value}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+    _offers.cache_clear()
+    yield install
+    _offers.cache_clear()
+    for module in ("toy", "other_toy"):
+        sys.modules.pop(module, None)
+
+
+def ping(url: str = "toy://user:secret@host/place") -> Ended:
+    return userport("storage", "ping", "--storage", url)
+
+
+def refusal(url: str = "toy://user:secret@host/place") -> str:
+    """Ping a storage that cannot be opened, and return the only line that is said about it."""
+    ended = ping(url)
+    assert (ended.exit_code, ended.output) == (2, b"")
+    (line,) = ended.errors.splitlines()
+    assert "secret" not in line
+    return line.removeprefix("userport: ")
+
+
+def test_a_storage_that_a_package_offers_is_opened_by_its_scheme(install: Install) -> None:
+    install()
+    assert ping().exit_code == 0
+
+
+def test_an_unknown_scheme_is_answered_with_those_that_are_installed(install: Install) -> None:
+    install()
+    for url in ("tay://user:secret@host", "TOY://secret", "toy:secret", "secret", "://secret"):
+        line = refusal(url)
+        assert line.startswith("the storage URL must start with one of: ")
+        assert {"sqlite://", "toy://"} <= set(line.rpartition(": ")[2].split(", "))
+
+
+@pytest.mark.parametrize("scheme", ["toy", "toy+tls"])
+def test_a_driver_that_is_missing_is_told_with_the_command_that_installs_it(install: Install, scheme: str) -> None:
+    install(content="import no_such_driver", scheme=scheme, extra="toy")
+    line = refusal(f"{scheme}://secret")
+    assert line == f"{scheme}:// needs the package no_such_driver: pip install 'userport-toy[toy]'"
+
+
+def test_a_driver_that_is_missed_only_when_a_url_is_opened_is_told_alike(install: Install) -> None:
+    content = GOOD.replace("MemoryStorage()", "__import__('no_such_driver')")
+    install(content=content, extra="toy")
+    assert refusal() == "toy:// needs the package no_such_driver: pip install 'userport-toy[toy]'"
+
+
+@pytest.mark.parametrize("extra", ["", "other"])
+def test_no_extra_is_named_that_the_package_does_not_have(install: Install, extra: str) -> None:
+    install(content="import no_such_driver", extra=extra)
+    assert refusal() == "toy:// needs the package no_such_driver"
+
+
+def test_two_packages_that_offer_one_scheme_are_both_named(install: Install) -> None:
+    install()
+    install(module="other_toy", value="other_toy:KIND")
+    assert refusal() == ("several packages offer toy://, so uninstall all but one: userport-other_toy and userport-toy")
+
+
+def test_what_is_no_storage_kind_is_told(install: Install) -> None:
+    install(content="KIND = object()")
+    assert refusal() == "the package that offers toy:// is broken: toy:KIND is no StorageKind"
+
+
+@pytest.mark.parametrize(
+    ("content", "value", "reason"),
+    [
+        (GOOD, "gone:KIND", "ModuleNotFoundError"),
+        (GOOD, "gone.further:KIND", "ModuleNotFoundError"),
+        (GOOD, "toy.further:KIND", "ModuleNotFoundError"),
+        (GOOD, "toy:GONE", "AttributeError"),
+        ("from adapters.storage_kind import Gone", "toy:KIND", "ImportError"),
+        ("raise RuntimeError('secret')", "toy:KIND", "RuntimeError"),
+        ("KIND = ", "toy:KIND", "SyntaxError"),
+    ],
+)
+def test_what_cannot_be_loaded_is_told(install: Install, content: str, value: str, reason: str) -> None:
+    install(content=content, value=value)
+    assert refusal() == f"the package that offers toy:// is broken: {value} cannot be loaded ({reason})"
+
+
+def test_a_url_that_the_storage_refuses_is_told_with_its_reason(install: Install) -> None:
+    install(content=f"{GOOD}\ndef refuse(url):\n    raise ValueError('it is too long')\n\nKIND = StorageKind(refuse)")
+    assert refusal() == "the storage URL is wrong: it is too long"
+
+
+def test_a_package_that_is_broken_is_no_trouble_for_other_schemes(install: Install) -> None:
+    install(content="raise RuntimeError")
+    assert ping("memory://").exit_code == 0
