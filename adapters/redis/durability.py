@@ -1,8 +1,8 @@
 """What a commit survives is up to the settings of the server; whoever runs it is told when that is not everything."""
 
 import logging
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
@@ -18,41 +18,53 @@ _told: set[tuple[object, str]] = set()
 
 async def tell_what_could_be_lost(server: Server) -> None:
     """Log one warning about a server that may lose commits or users, the same one once a process."""
-    warning = "; ".join(_losses(await _settings(server), is_cluster=server.place.is_cluster))
+    warning = "; ".join(await _losses(server))
     if warning and (server.place, warning) not in _told:
         _told.add((server.place, warning))
         _log.warning(warning)
 
 
-async def _settings(server: Server) -> Mapping[str, str] | None:
-    """Read the settings; None where the server keeps them to itself, as managed ones do."""
-    settings: dict[str, str] = {}
-    for name in _SETTINGS:
-        try:
-            answer = await server.command("CONFIG", "GET", name)
-        except StorageUnavailable as error:
-            if isinstance(error.__cause__, ResponseError):
-                return None
-            raise
-        if not answer:
-            return None
-        settings[name] = answer[1].decode()
-    return settings
-
-
-def _losses(settings: Mapping[str, str] | None, *, is_cluster: bool) -> list[str]:
+async def _losses(server: Server) -> Sequence[str]:
     losses = []
-    if settings is None:
-        losses.append("Redis does not tell its settings, so nobody here knows what a commit survives")
-    elif settings["appendonly"] != "yes":
-        losses.append(f"Redis may lose all commits since its last snapshot in a crash: appendonly is no; {_REMEDY}")
-    elif settings["appendfsync"] == "everysec":
-        losses.append(f"Redis may lose the last second of commits in a crash: appendfsync is everysec; {_REMEDY}")
-    elif settings["appendfsync"] != "always":
-        losses.append(f"Redis may lose the last commits in a crash: appendfsync is no; {_REMEDY}")
-    if is_cluster:
+    settings = {name: await _setting(server, name) for name in _SETTINGS}
+    match settings["appendonly"], settings["appendfsync"]:
+        case (None, _) | (_, None):
+            losses.append("Redis does not tell its settings, so it is unknown whether a commit survives a crash")
+        case "no", _:
+            losses.append(f"Redis may lose all commits since its last snapshot in a crash: appendonly is no; {_REMEDY}")
+        case _, "everysec":
+            losses.append(f"Redis may lose the last second of commits in a crash: appendfsync is everysec; {_REMEDY}")
+        case _, "no":
+            losses.append(f"Redis may lose the last commits in a crash: appendfsync is no; {_REMEDY}")
+    if settings["appendonly"] == "yes" and not await _replays_its_file(server):
+        losses.append(
+            "Redis may lose all commits at its next start: up to 8.4, it replays its file with the rights of the user "
+            '"default", who may not write here; ACL SETUSER default off ~* &* +@all keeps that user out as well'
+        )
+    if server.place.is_cluster:
         losses.append("in a failover, a Redis cluster may lose commits that no replica has received yet")
-    if settings and settings["maxmemory-policy"].startswith("allkeys-"):
-        policy = settings["maxmemory-policy"]
+    policy = settings["maxmemory-policy"]
+    if policy is not None and policy.startswith("allkeys-"):
         losses.append(f"Redis removes users when its memory is full: maxmemory-policy is {policy}, not noeviction")
     return losses
+
+
+async def _setting(server: Server, name: str) -> str | None:
+    """Read a setting; None where the server keeps it to itself, as managed ones do."""
+    answer = await _answer(server, "CONFIG", "GET", name)
+    return answer[1].decode() if answer else None
+
+
+async def _replays_its_file(server: Server) -> bool:
+    answer = await _answer(server, "ACL", "DRYRUN", "default", "HSET", server.place.key("users"), "id", "record")
+    return answer in {None, b"OK"}
+
+
+async def _answer(server: Server, *command: str) -> Any:
+    """Send a command that the server may refuse, which gives None."""
+    try:
+        return await server.command(*command)
+    except StorageUnavailable as error:
+        if isinstance(error.__cause__, ResponseError):
+            return None
+        raise

@@ -83,6 +83,10 @@ class ServedRedis(ServedKind):
         with client(url) as redis:
             redis.unlink(*(Place.parse(url).key(name) for name in KEYS if name != MARK))
 
+    def version(self, url: str) -> str:
+        with client(url) as redis:
+            return f"Redis {redis.info('server')['redis_version']}"
+
     def url_on(self, port: int) -> str:
         return f"redis://userport:secret@127.0.0.1:{port}/0"
 

@@ -11,6 +11,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ResponseError
 
 from adapters.redis.place import Place
+from adapters.redis.scripts import MARK, VERSION
 from tests.servers.process import PATIENCE, free_port
 from tests.servers.redis import RedisProcess, client
 
@@ -87,14 +88,9 @@ class RedisClusterProcesses:
         return next(node for node in self.nodes if node.port == port)
 
     def wait_for_replica(self, url: str) -> None:
-        """Wait until the replica of a place's master has all that the master has."""
-        master = self.master_of(url)
-
-        def has_all() -> bool:
-            _, written, replicas = master.ask("ROLE")
-            return [int(offset) for *_, offset in replicas] == [written]
-
-        wait_until(has_all)
+        """Wait until the replica of a place has all that its master has."""
+        with client(self.master_of(url).url) as redis, redis.pipeline(transaction=False) as one_connection:
+            one_connection.set(Place.parse(url).key(MARK), VERSION).wait(1, 0).execute()
 
     def _join(self) -> None:
         share = -(-REDIS_CLUSTER_HASH_SLOTS // _MASTERS)

@@ -1,0 +1,57 @@
+import pytest
+
+from adapters.redis.place import Address, Place
+from adapters.redis.storage import RedisStorage
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis:///0",
+        "redis://host:port/0",
+        "redis://host:70000/0",
+        "redis://host/name",
+        "redis://host/0/1",
+        "redis://one,two/0",
+        "redis+cluster://one,/0",
+        "redis+cluster://host/1",
+        "redis://host/0?secret=value",
+        "redis://host/0?service",
+        "redis://host/0?service=",
+        "redis://host/0?service={secret}",
+        "redis://host/0?ssl_ca=/value.pem",
+        "redis://user:secret?@host/0",
+        "redis://user:secret#@host/0",
+        "redis://[secret/0",
+    ],
+)
+def test_a_url_that_is_wrong_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as refusal:
+        RedisStorage.open(url)
+    told = str(refusal.value).replace("option=value", "")
+    assert not any(part in told for part in ("secret", "value", "70000"))
+
+
+def test_a_url_names_hosts_a_user_and_a_service() -> None:
+    place = Place.parse("rediss+cluster://us%40er:p%3A%2F%3F@one:7000,[::1],two?service=staff&ssl_ca=/ca.pem")
+    assert place == Place(
+        addresses=(Address("one", 7000), Address("::1", 6379), Address("two", 6379)),
+        is_cluster=True,
+        uses_tls=True,
+        ssl_ca="/ca.pem",
+        username="us@er",
+        password="p:/?",
+        database=0,
+        service="staff",
+    )
+    assert "p:/?" not in repr(place)
+    assert place.key("users") == "{staff}:users"
+
+
+def test_what_a_url_leaves_open_is_what_redis_takes_for_granted() -> None:
+    place = Place.parse("redis://host")
+    assert (place.addresses, place.database, place.service) == ((Address("host", 6379),), 0, "userport")
+    assert (place.username, place.password, place.uses_tls, place.is_cluster) == (None, None, False, False)
+    assert Place.parse("redis://:secret@host/3").password == "secret"
+    assert Place.parse("redis://host/3").database == 3
