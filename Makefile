@@ -11,7 +11,7 @@ EXAMPLE_BIN := $(CURDIR)/$(EXAMPLE)/.venv/bin
 EXAMPLE_PIP := $(EXAMPLE_BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-all format lock clean mutation example
+.PHONY: help install serve test check check-all format lock clean mutation capabilities example
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ install: $(VENV)/installed ## Put userport into .venv/bin.
 serve: install ## Serve on 127.0.0.1:8000, with an embedded database in userport.db.
 	$(BIN)/userport serve
 
-test: $(VENV)/dev ## Run all tests, on every storage whose server can be had.
+test: $(VENV)/dev $(VENV)/npm ## Run all tests, on every storage whose server can be had.
 	$(BIN)/pytest
 
 check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and SQLite.
@@ -32,8 +32,8 @@ check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and
 	$(BIN)/lint-imports
 	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow" --numprocesses 2
 
-check-all: check ## The gate, then all tests on every storage.
-	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb $(BIN)/pytest -q
+check-all: check $(VENV)/npm ## The gate, then all tests on every storage.
+	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q
 
 example: $(EXAMPLE)/.venv/installed ## Add a storage from a package of its own to an installed userport.
 	$(EXAMPLE_PIP) install --force-reinstall --no-build-isolation --no-deps . ./$(EXAMPLE)
@@ -42,7 +42,10 @@ example: $(EXAMPLE)/.venv/installed ## Add a storage from a package of its own t
 		$(EXAMPLE_BIN)/userport storage prepare --storage pony:///users.db && \
 		$(EXAMPLE_BIN)/userport storage ping --storage pony:///users.db
 
-mutation: $(VENV)/dev ## Plant bugs in the stores and see whether the storage contract notices.
+capabilities: $(VENV)/dev $(VENV)/npm ## Run the storage contract on every storage and write down how it went.
+	$(BIN)/python -m tests.capabilities
+
+mutation: $(VENV)/dev $(VENV)/npm ## Plant bugs in the stores and see whether the storage contract notices.
 	$(BIN)/python -m tests.mutation.plant_bugs
 
 format: $(VENV)/dev ## Put the code into its form.
@@ -73,3 +76,7 @@ $(EXAMPLE)/.venv/installed: requirements.lock $(EXAMPLE)/requirements.lock
 	test -x $(EXAMPLE_BIN)/python || $(PYTHON) -m venv $(EXAMPLE)/.venv
 	$(EXAMPLE_PIP) install --require-hashes --requirement requirements.lock --requirement $(EXAMPLE)/requirements.lock
 	touch $@
+
+# DynamoDB's local server, which tests alone need; without npm, its tests are left out.
+$(VENV)/npm: $(VENV)/installed package-lock.json
+	! command -v npm >/dev/null || { npm ci --silent --ignore-scripts && touch $@; }

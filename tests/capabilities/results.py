@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 
 FILE: Final = Path(__file__).parents[2] / "docs" / "contract-results.json"

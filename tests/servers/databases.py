@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -35,6 +36,10 @@ class Databases:
         """Yield a URL behind which there is nothing."""
         skip_unless_chosen(kind)
         return _impossible_file() if kind == "sqlite" else _closed_port(kind)
+
+    def version(self, kind: Kind, url: str) -> str:
+        """Tell what serves a place, as "PostgreSQL 15.20"."""
+        return f"SQLite {sqlite3.sqlite_version}" if kind == "sqlite" else served_kind(kind).version(url)
 
     def own_server(self, kind: Kind, *, durable: bool = False) -> ServerProcess:
         """Make a server, to be entered, that the test may stop, kill, pause and start again."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -122,6 +123,15 @@ class ServedDynamoDB(ServedKind):
         with _client(url) as client:
             for item in all_items(url):
                 client.delete_item(TableName=_table(url), Key={"pk": item["pk"], "sk": item["sk"]})
+
+    def version(self, url: str) -> str:
+        programs = self.find_programs()
+        if programs is None:
+            return "DynamoDB"  # TEST_DYNAMODB_URL names one, and the service has no version to ask for
+        (home,) = programs.iterdir()
+        command = ("java", f"-Djava.library.path={home / 'DynamoDBLocal_lib'}", "-jar", home / "DynamoDBLocal.jar")
+        done = subprocess.run((*command, "-version"), capture_output=True, text=True, check=True)  # noqa: S603
+        return f"DynamoDB Local {done.stdout.split()[-1]}"
 
     def url_on(self, port: int) -> str:
         return _url("userport", port)

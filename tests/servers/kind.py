@@ -32,5 +32,9 @@ class ServedKind(ABC):
         """Make a prepared place as good as new."""
 
     @abstractmethod
+    def version(self, url: str) -> str:
+        """Ask the server of a place for its product and version, as people call it."""
+
+    @abstractmethod
     def url_on(self, port: int) -> str:
         """Make the URL of a place, with the password "secret" where there is one, on a port of this machine."""

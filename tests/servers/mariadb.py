@@ -54,6 +54,7 @@ class DurableMariadbProcess(MariadbProcess):
 
 class ServedMariadb(ServedSql):
     scheme = "mariadb"
+    product = "MariaDB"
     variable = "TEST_MARIADB_URL"
     how_to_get_it = (
         "set TEST_MARIADB_URL to one whose user may create databases, or install MariaDB (mariadb-install-db on PATH, "

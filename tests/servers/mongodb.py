@@ -118,6 +118,10 @@ class ServedMongodb(ServedKind):
             for collection in ("credentials", "posts", "users"):
                 server.get_default_database()[collection].delete_many({})
 
+    def version(self, url: str) -> str:
+        with _server(url) as server:
+            return f"MongoDB {server.server_info()['version']}"
+
     def url_on(self, port: int) -> str:
         return f"mongodb://userport:secret@127.0.0.1:{port}/userport"
 

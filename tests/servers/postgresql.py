@@ -46,6 +46,8 @@ class ServedPostgresql(ServedSql):
     scheme = "postgresql"
     always_there = "postgres"
     drop_options = " WITH (FORCE)"
+    product = "PostgreSQL"
+    version_query = "SHOW server_version"
     variable = "TEST_POSTGRESQL_URL"
     how_to_get_it = (
         "set TEST_POSTGRESQL_URL to one whose user may create databases, or install PostgreSQL (initdb and postgres on "

@@ -1,6 +1,7 @@
 """Statements sent to a server from outside of what is being tested."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Final
@@ -34,6 +35,8 @@ class ServedSql(ServedKind):
     """The database from which another one can be dropped."""
 
     drop_options: ClassVar = ""
+    product: ClassVar[str]
+    version_query: ClassVar = "SELECT version()"
 
     def create(self, server_url: str) -> str:
         name = f"userport_test_{uuid4().hex}"
@@ -46,6 +49,11 @@ class ServedSql(ServedKind):
 
     def empty(self, url: str) -> None:
         delete_all_rows(url)
+
+    def version(self, url: str) -> str:
+        ((version,),) = query(url, self.version_query)
+        # Behind the number stands how it was built: in brackets, or after a hyphen.
+        return f"{self.product} {re.split('[ -]', version)[0]}"
 
     def url_on(self, port: int) -> str:
         return f"{self.scheme}://userport:secret@127.0.0.1:{port}/userport"

@@ -1,0 +1,57 @@
+"""Run the storage contract on each store, note how it went, and draw the table in the documentation anew.
+
+python -m tests.capabilities [store ...]
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+from xml.etree import ElementTree
+
+from tests.capabilities.results import Contract, load, record
+from tests.capabilities.table import put_into_page, stores, table
+from tests.servers.choice import Kind
+from tests.servers.databases import Databases
+
+
+def main(chosen: Sequence[str]) -> int:
+    failed = 0
+    for store in chosen or stores():
+        found = Contract(server_of(store), *cases_of(store))
+        failed += found.cases - found.passed
+        record(store, contract=found)
+    put_into_page(table(load()))
+    return int(failed > 0)
+
+
+def cases_of(store: str) -> tuple[int, int]:
+    """Run all cases of the contract on a store, and count them and those that passed."""
+    with tempfile.TemporaryDirectory(prefix="userport-contract-") as directory:
+        report = Path(directory, "report.xml")
+        subprocess.run(  # noqa: S603 - our own tests
+            [sys.executable, "-m", "pytest", "-q", f"tests/storage/test_{store}.py", f"--junitxml={report}"],
+            env={**os.environ, "REQUIRE_STORAGES": store},
+            check=False,
+        )
+        cases = [
+            case
+            for case in ElementTree.parse(report).iter("testcase")  # noqa: S314 - we wrote it ourselves
+            if case.get("classname", "").endswith("Storage")
+        ]
+    return len(cases), sum(len(case) == 0 for case in cases)
+
+
+def server_of(store: str) -> str:
+    """Ask the server that the contract runs on for its version."""
+    if store == "memory":
+        return "-"
+    with Databases() as databases, databases.fresh(cast("Kind", store)) as url:
+        return databases.version(cast("Kind", store), url)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
