@@ -1,0 +1,1 @@
+"""Storage in one table of Amazon DynamoDB."""

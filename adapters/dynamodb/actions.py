@@ -1,0 +1,100 @@
+"""What a transaction does to one item each."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from adapters.dynamodb.items import Image, Key, encoded, encoded_item, encoded_key
+
+MOST_ACTIONS: Final = 100  # DynamoDB's limit
+MOST_BYTES: Final = 1_500_000  # DynamoDB's limit is 4 MB, and what is marked holds two images
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """`#name` stands for an attribute, which may thus be any word; `:name` for a value."""
+
+    text: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+UNMARKED: Final = Expression("attribute_not_exists(#tx)")
+ABSENT: Final = Expression("attribute_not_exists(#pk)")
+ALIVE: Final = Expression("attribute_exists(#version) AND attribute_not_exists(#purging) AND attribute_not_exists(#tx)")
+"""A user, to whom posts and a credential may be added."""
+
+
+def still(image: Image | None) -> Expression:
+    """Hold that an item is as it was when it had this image, and that no other commit has marked it."""
+    if image is None:
+        return ABSENT
+    token = "rev" if "rev" in image else "owner"
+    return Expression(f"#{token} = :{token} AND {UNMARKED.text}", {token: image[token]})
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    verb: Literal["Put", "Delete", "Update", "ConditionCheck"]
+    key: Key
+    condition: Expression | None = None
+    image: Image = field(default_factory=dict)
+    change: Expression | None = None
+
+    def request(self, table: str) -> dict[str, Any]:
+        body: dict[str, Any] = {"TableName": table}
+        if self.verb == "Put":
+            body["Item"] = encoded_item(self.key, self.image)
+        else:
+            body["Key"] = encoded_key(self.key)
+        if self.change is not None:
+            body["UpdateExpression"] = self.change.text
+        if self.condition is not None:
+            body |= {"ConditionExpression": self.condition.text, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        return {self.verb: body | placeholders(*filter(None, (self.condition, self.change)))}
+
+    @property
+    def size(self) -> int:
+        """Estimate, in bytes, what it carries."""
+        return _size(self.image) + (_size(self.change.values) if self.change else 0)
+
+
+def placeholders(*expressions: Expression) -> dict[str, Any]:
+    names = {name for expression in expressions for name in re.findall(r"#(\w+)", expression.text)}
+    values = {name: value for expression in expressions for name, value in expression.values.items()}
+    told: dict[str, Any] = {}
+    if names:
+        told["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
+    if values:
+        told["ExpressionAttributeValues"] = {f":{name}": encoded(value) for name, value in values.items()}
+    return told
+
+
+def fits_in_one(actions: Sequence[Action]) -> bool:
+    return len(actions) <= MOST_ACTIONS and sum(action.size for action in actions) <= MOST_BYTES
+
+
+def split(actions: Iterable[Action], *, spare: int = 0) -> Iterator[Sequence[Action]]:
+    """Make parts that fit in one transaction each and leave room for some more actions."""
+    part: list[Action] = []
+    size = 0
+    for action in actions:
+        if part and (len(part) == MOST_ACTIONS - spare or size + action.size > MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(action)
+        size += action.size
+    if part:
+        yield part
+
+
+def _size(value: Any) -> int:
+    match value:
+        case str():
+            return len(value.encode())
+        case list():
+            return sum(map(_size, value))
+        case Mapping():
+            return sum(len(name) + _size(part) for name, part in value.items())
+        case _:
+            return 8

@@ -1,0 +1,92 @@
+from collections.abc import Mapping, Sequence
+
+from adapters.dynamodb.actions import ALIVE, UNMARKED, Action, Expression, still
+from adapters.dynamodb.items import Image, Key, is_user, removal_key
+
+
+class Unread(Exception):
+    """An item has to be read before a draft can go on."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__()
+        self.key = key
+
+
+class Unpurged(Exception):
+    """A user is in the way whose earlier posts have to be purged first."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__()
+        self.user_id = user_id
+
+
+class Draft:
+    """What a commit makes of the items that it touches, as far as these are known, and what has to be so for that.
+
+    What is not known is presumed. Whether that was right is decided by the conditions when the draft is sent.
+    """
+
+    def __init__(self, rev: str, facts: Mapping[Key, Image | None]) -> None:
+        self.rev = rev
+        self._facts = facts
+        self._images: dict[Key, Image | None] = {}
+        self._expected: dict[Key, Image | None] = {}
+        self._alive: set[Key] = set()
+
+    def known(self, key: Key) -> Image | None:
+        """Tell how an item is by now; raises `Unread`."""
+        if key not in self._images and key not in self._facts:
+            raise Unread(key)
+        return self.presumed(key, None)
+
+    def presumed(self, key: Key, presumption: Image | None) -> Image | None:
+        """Tell how an item is by now; if nothing is known of it, then as it is presumed; raises `Unread`."""
+        if key in self._images:
+            return self._images[key]
+        if key in self._alive and key not in self._facts:
+            raise Unread(key)  # it was presumed to be otherwise
+        return self._expected.setdefault(key, self._facts.get(key, presumption))
+
+    def has_user(self, key: Key) -> bool:
+        """Tell whether a user is there, as is presumed if nothing is known; raises `Unpurged`."""
+        if key in self._images:
+            return is_user(self._images[key])
+        fact = self._facts.get(key)
+        if key in self._facts and not is_user(fact):
+            return False
+        if fact and "purging" in fact:
+            raise Unpurged(key.sk)
+        self._alive.add(key)
+        return True
+
+    def put(self, key: Key, image: Image | None) -> None:
+        """Write an item, or delete it."""
+        self._images[key] = image
+
+    def was_there(self, key: Key) -> bool:
+        """Tell of an item that is known or presumed whether it was there before this draft."""
+        return self._expected[key] is not None
+
+    def written(self, pk: str) -> Sequence[Key]:
+        """Tell what this draft has written into a partition."""
+        return [key for key, image in self._images.items() if key.pk == pk and image is not None]
+
+    @property
+    def removed(self) -> Sequence[str]:
+        """Tell whose posts are to be purged after the commit."""
+        return [key.sk for key in self.written(removal_key("").pk)]
+
+    def actions(self) -> Sequence[Action]:
+        return [self._action(key) for key in dict.fromkeys((*self._images, *self._expected, *self._alive))]
+
+    def _action(self, key: Key) -> Action:
+        condition = self._condition(key)
+        if key not in self._images or (key in self._expected and self._images[key] == self._expected[key]):
+            return Action("ConditionCheck", key, condition)
+        image = self._images[key]
+        return Action("Delete", key, condition) if image is None else Action("Put", key, condition, image)
+
+    def _condition(self, key: Key) -> Expression:
+        if key in self._expected:
+            return still(self._expected[key])
+        return ALIVE if key in self._alive else UNMARKED

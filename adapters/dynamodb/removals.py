@@ -1,0 +1,86 @@
+"""How the posts of a removed user go, of whom there can be more than one transaction takes.
+
+The removal itself is one commit: of the user remains `purging`, the id of that commit, which makes nobody find the
+posts any more, and an entry among the removals. Then the posts go, part by part, all but those that this very commit
+has written (it may have added the user again), and at last the mark `purging` itself. If that is cut short, whoever
+comes upon the rest goes on with it: a look for that user, a write that meets it, or `prepare`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from adapters.dynamodb.actions import MOST_ACTIONS, UNMARKED, Action, Expression, still
+from adapters.dynamodb.failures import Refused
+from adapters.dynamodb.intents import Intents
+from adapters.dynamodb.items import Image, author_key, is_user, post_key, posts_of, removal_key, user_key
+from adapters.dynamodb.table import Range, Table, all_of, pause
+from domain.errors import TooBusy
+
+_PATIENCE_SECONDS: Final = 8
+"""How long to wait for commits that are under way."""
+
+
+class Removals:
+    def __init__(self, table: Table, intents: Intents) -> None:
+        self._table = table
+        self._intents = intents
+
+    async def purge(self, user_id: str) -> None:
+        """Delete what is left of an earlier user of this id; raises `TooBusy` when others are in the way."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        failures = 0
+        while True:
+            user = (await self._table.read([user_key(user_id)])).get(user_key(user_id))
+            if user is None or "purging" not in user:
+                return
+            if not await self._delete_posts(user_id, user["purging"]) or not await self._close(user_id, user):
+                if asyncio.get_running_loop().time() > deadline:
+                    raise TooBusy
+                failures += 1
+                await pause(failures)
+
+    async def purge_all(self) -> None:
+        for key, _ in await self._table.query_all(Range(removal_key("").pk)):
+            await self.purge(key.sk)
+
+    async def _delete_posts(self, user_id: str, purging: str) -> bool:
+        """Delete all posts but those of the commit `purging`; tells whether nothing was in the way."""
+        posts = await self._table.query_all(Range(posts_of(user_id)), only=("pk", "sk", "rev", "tx", "next"))
+        marked = [(key, image) for key, image in posts if "tx" in image]
+        doomed = [(key.sk, image) for key, image in posts if "tx" not in image and image["rev"] != purging]
+        at_once = MOST_ACTIONS // 2
+        parts = [doomed[start : start + at_once] for start in range(0, len(doomed), at_once)]
+        results = await all_of(partial(self._delete_part, user_id, part) for part in parts)
+        for key, image in marked:
+            await self._intents.help(key, image)
+        return all(results) and not marked
+
+    async def _delete_part(self, user_id: str, posts: Sequence[tuple[str, Image]]) -> bool:
+        doomed = [Action("Delete", post_key(user_id, post_id), still(image)) for post_id, image in posts]
+        owned = still({"owner": user_id})
+        pointers = {key: Action("Delete", key, owned) for key in (author_key(post_id) for post_id, _ in posts)}
+        while True:
+            try:
+                await self._table.transact([*doomed, *pointers.values()])
+            except Refused as refused:
+                for key, image in refused.found.items():
+                    if key not in pointers or (image and "tx" in image):
+                        return False
+                    del pointers[key]  # the commit that removed the user gave the post's id to another one
+            else:
+                return True
+
+    async def _close(self, user_id: str, user: Image) -> bool:
+        key = user_key(user_id)
+        same = Expression(f"#purging = :purging AND {UNMARKED.text}", {"purging": user["purging"]})
+        if is_user(user):
+            closing = Action("Update", key, same, change=Expression("REMOVE #purging"))
+        else:
+            closing = Action("Delete", key, same)
+        try:
+            await self._table.transact([closing, Action("Delete", removal_key(user_id))])
+        except Refused:
+            return False
+        return True

@@ -1,0 +1,69 @@
+from typing import Final
+
+from adapters.dynamodb.address import parse_address
+from adapters.dynamodb.commits import Commits, Write
+from adapters.dynamodb.intents import Intents
+from adapters.dynamodb.items import removal_key
+from adapters.dynamodb.reader import Reader
+from adapters.dynamodb.removals import Removals
+from adapters.dynamodb.repositories import (
+    DynamoDBCredentialRepository,
+    DynamoDBPostRepository,
+    DynamoDBUserRepository,
+    Source,
+)
+from adapters.dynamodb.table import Table
+from adapters.storage_kind import StorageKind
+
+
+class DynamoDBUnitOfWork:
+    def __init__(self, source: Source, commits: Commits) -> None:
+        self._commits = commits
+        self._staged: list[Write] = []
+        self.users = DynamoDBUserRepository(source, self._staged)
+        self.posts = DynamoDBPostRepository(source, self._staged)
+        self.credentials = DynamoDBCredentialRepository(source, self._staged)
+
+    async def commit(self) -> None:
+        writes = self._staged.copy()
+        self._staged.clear()
+        if writes:
+            await self._commits.commit(writes)
+
+
+class DynamoDBStorage:
+    """Users in one table of DynamoDB; a commit is durable on several machines when it returns."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._intents = Intents(table)
+        self._removals = Removals(table, self._intents)
+        self._source = Source(Reader(table, self._intents), self._removals)
+        self._commits = Commits(table, self._intents, self._removals)
+
+    @classmethod
+    def open(cls, url: str) -> "DynamoDBStorage":
+        """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
+        return cls(Table(parse_address(url)))
+
+    @property
+    def connections_in_use(self) -> int:
+        return self._table.calls_under_way
+
+    def unit_of_work(self) -> DynamoDBUnitOfWork:
+        return DynamoDBUnitOfWork(self._source, self._commits)
+
+    async def prepare(self) -> None:
+        """Create the table, and finish what was left behind by processes that died."""
+        await self._table.create()
+        await self._intents.finish_overdue()
+        await self._removals.purge_all()
+
+    async def ping(self) -> None:
+        await self._table.read([removal_key("nobody")])
+
+    async def close(self) -> None:
+        await self._table.close()
+
+
+KIND: Final = StorageKind(DynamoDBStorage.open)
