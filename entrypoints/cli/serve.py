@@ -31,7 +31,7 @@ def serve(
 ) -> None:
     """Serve the HTTP API, to this machine only.
 
-    An embedded storage (memory, SQLite) is prepared first; any other one must have been, by: userport storage
+    An embedded storage, such as SQLite, is prepared first; any other one must have been, by: userport storage
     prepare. SIGTERM and ctrl-C let running requests finish, for ten seconds at most.
     """
     settings = load_settings(host=host, port=port, storage=storage, workers=workers)
