@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from redis.exceptions import AskError, ClusterDownError, NoScriptError, ReadOnlyError, RedisError, TryAgainError
@@ -13,6 +14,10 @@ from adapters.redis.place import Address, Place
 from adapters.redis.scripts import VERSION, Script
 
 Part: TypeAlias = str | bytes | int
+Ask: TypeAlias = Callable[..., Awaitable[Any]]
+"""Sends the parts of a command to the right node and returns the answer."""
+
+Exchange: TypeAlias = Callable[[Ask], Awaitable[Any]]
 
 _OPERATION_TIMEOUT_SECONDS: Final = 8
 _MOST_ATTEMPTS: Final = 4
@@ -43,46 +48,44 @@ class Server:
 
     async def command(self, *parts: Part) -> Any:
         """Send a command that may be sent twice."""
-        return await self._exchange(lambda connection: _answer(connection, *parts), repeatable=True)
+        return await self._exchange(lambda ask: ask(*parts), repeatable=True)
 
     async def close(self) -> None:
         await self._connections.close()
 
-    def _running(self, script: Script, arguments: tuple[Part, ...]) -> Callable[[Connection], Awaitable[Any]]:
+    def _running(self, script: Script, arguments: tuple[Part, ...]) -> Exchange:
         keys = [self.place.key(name) for name in script.keys]
         rest = (len(keys), *keys, VERSION, *arguments)
 
-        async def run(connection: Connection) -> Any:
+        async def run(ask: Ask) -> Any:
             try:
-                return await _answer(connection, "EVALSHA", script.digest, *rest)
+                return await ask("EVALSHA", script.digest, *rest)
             except NoScriptError:
-                return await _answer(connection, "EVAL", script.source, *rest)
+                return await ask("EVAL", script.source, *rest)
 
         return run
 
-    async def _exchange(self, exchange: Callable[[Connection], Awaitable[Any]], *, repeatable: bool) -> Any:
+    async def _exchange(self, exchange: Exchange, *, repeatable: bool) -> Any:
         try:
             async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
                 return await self._repeated(exchange, repeatable)
         except (RedisError, OSError) as error:  # also a TimeoutError
             raise meaning(error) from error
 
-    async def _repeated(self, exchange: Callable[[Connection], Awaitable[Any]], repeatable: bool) -> Any:
+    async def _repeated(self, exchange: Exchange, repeatable: bool) -> Any:
         """Attempt at most so many times, again only where nothing can have been applied, or it does not matter."""
-        asked_of: Address | None = None
+        detour: Address | None = None
         for attempts_left in reversed(range(_MOST_ATTEMPTS)):
-            address = asked_of or await self._nodes.master()
+            address, for_this_once, detour = detour or await self._nodes.master(), detour is not None, None
             sent = False
             try:
                 async with self._connections.one(address) as connection:
-                    if asked_of is not None:
-                        await _answer(connection, "ASKING")
                     sent = True
-                    return await exchange(connection)
+                    return await exchange(partial(_answer, connection, for_this_once))
             except AskError as error:
                 if not attempts_left:
                     raise
-                asked_of = self._nodes.follow(error, address)
+                detour = self._nodes.follow(error, address)
             except TryAgainError:
                 if not attempts_left:
                     raise
@@ -97,9 +100,12 @@ class Server:
 
     async def _ask_for_slots(self, address: Address) -> Any:
         async with self._connections.one(address) as connection:
-            return await _answer(connection, "CLUSTER", "SLOTS")
+            return await _answer(connection, False, "CLUSTER", "SLOTS")
 
 
-async def _answer(connection: Connection, *parts: Part) -> Any:
+async def _answer(connection: Connection, for_this_once: bool, *parts: Part) -> Any:
+    if for_this_once:  # a node that is about to get the slot answers nobody else
+        await connection.send_command("ASKING")
+        await connection.read_response()
     await connection.send_command(*parts)
     return await connection.read_response()

@@ -1,7 +1,7 @@
 """A Redis cluster of our own: three masters, each with a replica, on the loopback interface."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
@@ -83,14 +83,33 @@ class RedisClusterProcesses:
 
     def master_of(self, url: str) -> ClusterNode:
         """Find the node that has the keys of a place, in the view of the first one."""
-        slot = key_slot(Place.parse(url).key("").encode())
+        slot = self._slot_of(url)
         port = next(master[1] for first, last, master, *_ in self.nodes[0].shards() if first <= slot <= last)
         return next(node for node in self.nodes if node.port == port)
+
+    def move_to_another_master(self, url: str) -> Iterator[None]:
+        """Move a place in three steps, to be asked for one by one: half of its keys, the other half, its slot."""
+        slot, source = self._slot_of(url), self.master_of(url)
+        target = next(node for node in self.nodes[:_MASTERS] if node is not source)
+        source_id, target_id = source.ask("CLUSTER", "MYID"), target.ask("CLUSTER", "MYID")
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        keys = source.ask("CLUSTER", "GETKEYSINSLOT", slot, 100)
+        to_target = ("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "AUTH2", "userport", target.password, "KEYS")
+        for half in (keys[::2], keys[1::2]):
+            source.ask(*to_target, *half)
+            yield
+        for node in (target, source):
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+        yield
 
     def wait_for_replica(self, url: str) -> None:
         """Wait until the replica of a place has all that its master has."""
         with client(self.master_of(url).url) as redis, redis.pipeline(transaction=False) as one_connection:
             one_connection.set(Place.parse(url).key(MARK), VERSION).wait(1, 0).execute()
+
+    def _slot_of(self, url: str) -> int:
+        return key_slot(Place.parse(url).key("").encode())
 
     def _join(self) -> None:
         share = -(-REDIS_CLUSTER_HASH_SLOTS // _MASTERS)

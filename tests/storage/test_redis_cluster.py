@@ -6,7 +6,7 @@ import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
 from adapters.storage_contract.steps import add, everything, stored_user
-from domain.errors import StorageUnavailable
+from domain.errors import StorageUnavailable, TooBusy
 from domain.storage import Storage
 from domain.user import User
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
@@ -50,6 +50,24 @@ class TestRedisClusterStorage(ServedStorageContract):
         with databases.unreachable("redis") as url:
             async with opened(url.replace("redis:", "redis+cluster:")) as storage:
                 yield storage
+
+
+async def test_a_service_goes_on_when_its_slot_has_moved(cluster: RedisClusterProcesses) -> None:
+    url = KIND.create(cluster.url)
+    async with opened(url) as storage:
+        await storage.prepare()
+        user, newcomer = a_full_user(), a_user()
+        await add(storage, user)
+        move = cluster.move_to_another_master(url)
+        next(move)  # some of the keys are here, and some there
+        for attempt in (add(storage, newcomer), stored_user(storage, user)):
+            with pytest.raises(TooBusy):
+                await attempt
+        next(move)  # all of them are there, but the slot is still here
+        assert await stored_user(storage, user) == user
+        next(move)
+        await add(storage, newcomer)
+        assert (await everything(storage)).users == [user, newcomer]
 
 
 async def test_the_death_of_a_master_is_healed_by_its_replica(cluster: RedisClusterProcesses) -> None:
