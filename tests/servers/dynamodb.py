@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +14,7 @@ from uuid import uuid4
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
+from botocore.session import Session, get_session
 
 from tests.servers.kind import ServedKind
 from tests.servers.process import ServerProcess, Unreachable
@@ -43,6 +44,9 @@ class OnLoopback {
     }
 }
 """
+
+
+_MOST_IN_A_BATCH: Final = 25
 
 
 class DynamoDBProcess(ServerProcess):
@@ -120,9 +124,12 @@ class ServedDynamoDB(ServedKind):
                 return  # the test never prepared it
 
     def empty(self, url: str) -> None:
+        items = all_items(url)
         with _client(url) as client:
-            for item in all_items(url):
-                client.delete_item(TableName=_table(url), Key={"pk": item["pk"], "sk": item["sk"]})
+            for start in range(0, len(items), _MOST_IN_A_BATCH):
+                some = items[start : start + _MOST_IN_A_BATCH]
+                deletions = [{"DeleteRequest": {"Key": {"pk": item["pk"], "sk": item["sk"]}}} for item in some]
+                client.batch_write_item(RequestItems={_table(url): deletions})
 
     def version(self, url: str) -> str:
         programs = self.find_programs()
@@ -147,7 +154,7 @@ def all_items(url: str) -> Sequence[dict[str, Any]]:
 @contextmanager
 def _client(url: str) -> "Iterator[BaseClient]":
     parts = urlsplit(url)
-    client = get_session().create_client(
+    client = _session().create_client(
         "dynamodb",
         region_name=parts.netloc,
         endpoint_url=parse_qs(parts.query).get("endpoint", [None])[0],
@@ -157,6 +164,11 @@ def _client(url: str) -> "Iterator[BaseClient]":
         yield client
     finally:
         client.close()
+
+
+@cache
+def _session() -> Session:
+    return get_session()
 
 
 def _table(url: str) -> str:
