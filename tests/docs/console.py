@@ -21,6 +21,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VOLATILE: Final = {
     "<uuid>": _UUID,
     "<time>": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"),
+    "<digest>": re.compile(r"\b[0-9a-f]{64}\b"),
     "cursor=<cursor>": re.compile(r"cursor=[\w-]{32}"),
 }
 

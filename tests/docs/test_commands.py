@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs.console import Step, assert_alike, run, shown_in
-from tests.servers.choice import Kind
-from tests.servers.databases import Databases
+from tests.servers.choice import SERVED, Kind
+from tests.servers.databases import Databases, served_kind
 
 pytestmark = pytest.mark.slow
 
@@ -35,12 +35,14 @@ def test_commands_on_one_database_answer_as_shown(answers: Sequence[Step]) -> No
     assert_alike(shown_on_one_database(), answers)
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+@pytest.mark.parametrize("kind", SERVED)
 def test_commands_that_move_to_another_storage_answer_as_shown(
     request: pytest.FixtureRequest, directory: Path, databases: Databases, kind: Kind
 ) -> None:
     shown = shown_in(README, "Another storage")
-    with databases.fresh(kind) as url:
+    # A server with its own settings, since userport warns of one that could lose commits.
+    with databases.own_server(kind, durable=True) as server:
+        url = served_kind(kind).create(server.url)
         request.getfixturevalue("answers")  # not asked for above, since a skipped test needs no tour before
         given = run(shown, directory, {"postgresql://userport:secret@localhost/userport": f"'{url}'"})
     assert_alike(shown, given)
