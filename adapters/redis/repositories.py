@@ -14,6 +14,8 @@ T = TypeVar("T")
 # Members are compared byte by byte, and UTF-8 sorts as code points do, with nothing at or beyond this byte.
 _END: Final = b"\xff"
 
+_MOST_SORTED: Final = 5_000
+
 
 class RedisUserRepository:
     def __init__(self, server: Server, staged: list[Part]) -> None:
@@ -38,13 +40,16 @@ class RedisUserRepository:
         return await self._read(scripts.PAGE_USERS, *_range("", after, descending), skip, limit)
 
     async def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Sequence[User]:
-        order = "descending" if descending else "ascending"
-        return await self._read(scripts.SEARCH, *_starting_with(prefix), order, limit)
+        direction = "descending" if descending else "ascending"
+        found = await self._server.read(scripts.SEARCH, prefix, direction, limit, _MOST_SORTED)
+        if isinstance(found, int):
+            return await self._walk(prefix, limit, descending)
+        return [user_from_record(record) for record in found]
 
     async def count(self, prefix: SearchPrefix | None = None) -> int:
         if prefix is None:
             return int(await self._server.read(scripts.COUNT_USERS, *_starting_with("")))
-        return int(await self._server.read(scripts.SEARCH, *_starting_with(prefix), "count"))
+        return int(await self._server.read(scripts.SEARCH, prefix))
 
     def add(self, user: User) -> None:
         self._staged += ("add_user", user.id, user_record(user))
@@ -54,6 +59,22 @@ class RedisUserRepository:
 
     def remove(self, user: User) -> None:
         self._staged += ("remove_user", user.id, user.version)
+
+    async def _walk(self, prefix: SearchPrefix, limit: int, descending: bool) -> Sequence[User]:
+        """Find those whom so many others are found with that sorting them would keep the server from all else.
+
+        They are not far apart. Each one's keys are looked at once, so nobody who has a fitting one all the while is
+        missed.
+        """
+        users: list[User] = []
+        last: str | None = None
+        while len(users) < limit:
+            some = await self._server.read(scripts.WALK, *_range("", last, descending), prefix)
+            last, found = some[0] and some[0].decode(), some[1]
+            if last is None:
+                break
+            users += map(user_from_record, found)
+        return users[:limit]
 
     async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[User]:
         return [user_from_record(record) for record in await self._server.read(script, *arguments)]

@@ -33,6 +33,7 @@ PAGE_POSTS: Final = _script("page", "post-ids", "posts")
 COUNT_USERS: Final = _script("count", "user-ids")
 COUNT_POSTS: Final = _script("count", "post-ids")
 SEARCH: Final = _script("search", "search", "users")
+WALK: Final = _script("walk", "user-ids", "users")
 COMMIT: Final = _script(
     "commit", "users", "emails", "usernames", "posts", "credentials", "user-ids", "search", "post-ids"
 )

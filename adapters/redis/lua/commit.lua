@@ -2,8 +2,6 @@
 -- of them fails. Redis takes nothing back, so all of it is tried on what is noted here, and written at the end.
 --
 -- KEYS: as named below. ARGV, from 2 on: the name of a write, an id, and a record, a version or a hash; and so on.
-local VERSION, NAME_KEY, EMAIL_KEY, USERNAME_KEY = 1, 2, 3, 4 -- of the record of a user
-local AUTHOR_ID = 2 -- of the record of a post
 
 -- A hash with the changes of this commit before it. A value of false stands for none.
 local function hash(key)
@@ -96,10 +94,24 @@ local function at_version(records, id, version)
   return record and record[VERSION] == version and record
 end
 
+-- How many bytes two texts have in common at their beginnings.
+local function shared_bytes(one, other)
+  local number = 0
+  while number < #one and string.byte(one, number + 1) == string.byte(other, number + 1) do
+    number = number + 1
+  end
+  return number
+end
+
+-- `search.lua` tells what the entries are.
 local function index_keys(id, record, is_in)
   for place = NAME_KEY, USERNAME_KEY do
-    if record[place] ~= cjson.null then
-      search.put(record[place] .. '\0' .. id, is_in)
+    local key, shared = record[place], 0
+    if key ~= cjson.null then
+      for earlier = NAME_KEY, place - 1 do
+        shared = math.max(shared, shared_bytes(key, record[earlier]))
+      end
+      search.put(bytes_of(shared) .. key .. '\0' .. id, is_in)
     end
   end
 end

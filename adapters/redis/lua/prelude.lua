@@ -3,6 +3,8 @@ if tonumber(redis.call('GET', KEYS[1]) or 0) < tonumber(ARGV[1]) then
   return redis.error_reply('NOTPREPARED the marker of the service is missing')
 end
 
+local VERSION, NAME_KEY, EMAIL_KEY, USERNAME_KEY = 1, 2, 3, 4 -- places in the record of a user
+local AUTHOR_ID = 2 -- place in the record of a post
 local ID_LENGTH = 36
 local AT_ONCE = 1000 -- arguments of one call, an even number: Lua's stack holds some 8,000
 
@@ -28,4 +30,8 @@ end
 -- The members of a sorted set all end with an id.
 local function id_of(member)
   return string.sub(member, -ID_LENGTH)
+end
+
+local function bytes_of(number)
+  return string.char(math.floor(number / 256), number % 256)
 end

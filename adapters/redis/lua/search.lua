@@ -1,23 +1,36 @@
--- KEYS: 2 the search index, 3 users by id. ARGV: 2 and 3 where the range begins and ends, 4 'count' or the direction,
--- 5 limit. A user whose keys fit more than once is found once.
-local ids, seen = {}, {}
-for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[2], ARGV[2], ARGV[3])) do
-  local id = id_of(member)
-  if not seen[id] then
-    seen[id] = true
-    ids[#ids + 1] = id
+-- KEYS: 2 the search index, 3 users by id. ARGV: 2 a prefix, and if not only the number of those found is wanted, 3 the
+-- direction, 4 limit, 5 the most that may be looked at: when there are more, their number is returned instead.
+--
+-- The index has an entry for each key of a user, which begins with the number of bytes that it shares with an earlier
+-- key of the same user. So a user has one entry, however many keys fit, that shares less than the prefix is long.
+local prefix, direction, limit, most = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local function entries(command, shared)
+  local beginning = bytes_of(shared) .. prefix
+  return redis.call(command, KEYS[2], '[' .. beginning, '(' .. beginning .. '\255')
+end
+
+local number = 0
+for shared = 0, #prefix - 1 do
+  number = number + entries('ZLEXCOUNT', shared)
+end
+if not direction or number > most then
+  return number
+end
+
+local ids = {}
+for shared = 0, #prefix - 1 do
+  for _, entry in ipairs(entries('ZRANGEBYLEX', shared)) do
+    ids[#ids + 1] = id_of(entry)
   end
 end
-if ARGV[4] == 'count' then
-  return #ids
-end
-if ARGV[4] == 'descending' then
+if direction == 'descending' then
   table.sort(ids, function(one, other) return one > other end)
 else
   table.sort(ids)
 end
 local first = {}
-for place = 1, math.min(#ids, tonumber(ARGV[5])) do
+for place = 1, math.min(#ids, limit) do
   first[place] = ids[place]
 end
 return values(KEYS[3], first)
