@@ -5,11 +5,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Annotated, Final, Literal, Protocol, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticKnownError
 
 from domain.errors import FieldError, InvalidInput
 from entrypoints.http.problems import RequestProblem
@@ -25,17 +26,29 @@ R = TypeVar("R", bound=_Record)
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
+def _plain(text: object) -> object:
+    """Refuse what Python would read as a whole number too, such as 1.0, 1_0 and digits of other scripts."""
+    if isinstance(text, str) and re.fullmatch(r"-?\d{1,9}", text, re.ASCII) is None:
+        raise PydanticKnownError("int_parsing")
+    return text
+
+
+_Plain: Final = BeforeValidator(_plain)
+
+
 class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(default=50, ge=1, le=200, description="How many items to answer with at most.")
+    limit: Annotated[int, Field(ge=1, le=200), _Plain] = Field(
+        default=50, description="How many items to answer with at most."
+    )
     order: Literal["asc", "desc"] = Field(default="asc", description="By creation: oldest or newest first.")
     cursor: str | None = Field(
         default=None,
         description="Where to go on, as the `Link` of the page before says. Never make one yourself.",
     )
-    offset: int | None = Field(
-        default=None, ge=0, le=10_000, description="How many items to leave out. Cannot be combined with `cursor`."
+    offset: Annotated[int, Field(ge=0, le=10_000), _Plain] | None = Field(
+        default=None, description="How many items to leave out. Cannot be combined with `cursor`."
     )
     count: bool = Field(default=False, description="Whether to tell how many items there are, in `X-Total-Count`.")
 

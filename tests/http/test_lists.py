@@ -140,7 +140,25 @@ async def test_a_cursor_outlives_the_item_that_it_points_at(client: httpx.AsyncC
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("limit", value) for value in ("0", "-1", "201", "", "abc", "1.5", "1e2", "9" * 5000, "\x00", "null")),
+        *(
+            ("limit", value)
+            for value in (
+                "0",
+                "-1",
+                "201",
+                "",
+                "abc",
+                "1.5",
+                "1.0",
+                "1_0",
+                "%2B5",
+                "٣",
+                "1e2",
+                "9" * 5000,
+                "\x00",
+                "null",
+            )
+        ),
         *(("offset", value) for value in ("-1", "10001", "", "abc", "0.5", "9" * 30)),
         *(("order", value) for value in ("", "up", "ASC", "asc,desc")),
         *(("count", value) for value in ("", "maybe", "2", "\x00")),
