@@ -11,9 +11,6 @@ from domain.values import Email, PostId, SearchPrefix, UserId, Username
 
 T = TypeVar("T")
 
-# Members are compared byte by byte, and UTF-8 sorts as code points do, with nothing at or beyond this byte.
-_END: Final = b"\xff"
-
 _MOST_SORTED: Final = 5_000
 
 
@@ -132,15 +129,15 @@ def _one(records: Sequence[T]) -> T | None:
     return records[0] if records else None
 
 
-def _starting_with(beginning: str) -> tuple[bytes, bytes]:
-    """Write the range of all members of a sorted set that begin so."""
-    return b"[" + beginning.encode(), b"(" + beginning.encode() + _END
+def _starting_with(beginning: str) -> tuple[str, str]:
+    """Write the range of all members of a sorted set that consist of ids, or two ids, and begin so."""
+    return f"[{beginning}", f"({beginning}~"
 
 
-def _range(beginning: str, after: str | None, descending: bool) -> tuple[str, bytes, bytes]:
+def _range(beginning: str, after: str | None, descending: bool) -> tuple[str, str, str]:
     """Write the command and the range of those that begin so and come after one of them."""
     first, last = _starting_with(beginning)
-    place = None if after is None else b"(" + (beginning + after).encode()
+    place = None if after is None else f"({beginning}{after}"
     if descending:
         return "ZREVRANGEBYLEX", place or last, first
     return "ZRANGEBYLEX", place or first, last
