@@ -18,7 +18,7 @@ from entrypoints.http.protocol import ProblemProtocol
 from entrypoints.settings import PREFIX, Settings, SettingsError, load_settings
 from entrypoints.storage_by_url import storage_kind
 
-_APP: Final = "entrypoints.http.app:create_app_from_environment"
+_APP: Final = "entrypoints.cli.worker:create_app"
 _BACKLOG: Final = 2_048
 _SECONDS_TO_FINISH: Final = 10
 

@@ -40,6 +40,14 @@ def workers(process: subprocess.Popen[str]) -> set[int]:
     return {int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()}
 
 
+def is_running(pid: int) -> bool:
+    try:
+        # A dead process whose new parent has not asked after it is a zombie.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def wait_until_ready(address: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -82,6 +90,23 @@ def test_a_worker_that_is_killed_is_replaced(sqlite: str) -> None:
         os.kill(victim, signal.SIGKILL)
         while victim in workers(process) or len(workers(process)) < 2:
             time.sleep(0.1)
+        wait_until_ready(address)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers through /proc")
+def test_workers_end_when_the_process_that_started_them_is_killed(sqlite: str) -> None:
+    with serving(sqlite, "--workers", "2") as (process, address):
+        wait_until_ready(address)
+        left = workers(process)
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 30
+        while any(is_running(worker) for worker in left):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    again = ("--port", str(httpx.URL(address).port))
+    with serving(sqlite, *again) as (_, same_address):
+        assert same_address == address
         wait_until_ready(address)
 
 
