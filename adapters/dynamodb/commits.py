@@ -3,6 +3,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.intents import Intents
 from adapters.dynamodb.items import Image, Key, is_listed
 from adapters.dynamodb.removals import Removals
-from adapters.dynamodb.table import Table, pause
+from adapters.dynamodb.table import Table, all_of, pause
 from domain.errors import DomainError, TooBusy
 
 _PATIENCE_SECONDS: Final = 8
@@ -73,9 +74,8 @@ class Commits:
             except Refused as error:
                 refused = True
                 await self._note(attempts, error.found)
-        for user_id in draft.removed:
-            with suppress(DomainError):  # the removal itself is committed, and others can finish it as well
-                await self._removals.purge(user_id)
+        with suppress(DomainError):  # the removals themselves are committed, and others can finish them as well
+            await all_of(partial(self._removals.purge, user_id) for user_id in draft.removed)
 
     async def _send(self, actions: Sequence[Action]) -> None:
         if fits_in_one(actions) and not _is_seen_in_parts(actions):

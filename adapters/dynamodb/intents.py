@@ -14,11 +14,11 @@ closes each part before looking for its marks; so none can come late and stay fo
 whose commit has no state is one that has been settled since.
 """
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from time import time
 from typing import Final
 from uuid import uuid4
 
@@ -69,7 +69,7 @@ class Intents:
         state = (await self._table.read([_state_key(tx)])).get(_state_key(tx))
         if state is None:
             return
-        if state["until"] < time.time():
+        if state["until"] < time():
             await self.finish(tx)
         elif state["state"] == "committed":
             await self._settle(tx, {key: marked})
@@ -92,7 +92,7 @@ class Intents:
 
     async def finish_overdue(self) -> None:
         for key, state in await self._table.query_all(Range(_state_key("").pk)):
-            if state["until"] < time.time():
+            if state["until"] < time():
                 await self.finish(key.sk)
 
     async def _open(self, tx: str, parts: Sequence[Sequence[Action]]) -> None:
@@ -100,7 +100,7 @@ class Intents:
             Action("Put", _part_key(tx, number), image={"keys": [list(action.key) for action in part]})
             for number, part in enumerate(parts)
         ]
-        until = int(time.time() + _SECONDS + _SECONDS_PER_PART * len(parts))
+        until = int(time() + _SECONDS + _SECONDS_PER_PART * len(parts))
         first = Action("Put", _state_key(tx), ABSENT, {"state": "pending", "until": until})
         for some in split(records, spare=1):
             await self._table.transact([first, *some])

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -18,9 +18,6 @@ from botocore.session import Session, get_session
 
 from tests.servers.kind import ServedKind
 from tests.servers.process import ServerProcess, Unreachable
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
 
 # What the local server asks for and does not look at. Nobody is to look for anything better in the network.
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "userport")
@@ -152,7 +149,7 @@ def all_items(url: str) -> Sequence[dict[str, Any]]:
 
 
 @contextmanager
-def _client(url: str) -> "Iterator[BaseClient]":
+def _client(url: str) -> Iterator[Any]:
     parts = urlsplit(url)
     client = _session().create_client(
         "dynamodb",

@@ -1,0 +1,67 @@
+"""What stands between a client and DynamoDB and can fail at a chosen moment."""
+
+import json
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from aiohttp import ClientSession, web
+
+
+class Proxy:
+    """Forwards requests one by one as told; `url` is that of the storage behind it, by way of this proxy."""
+
+    def __init__(self, target: str, session: ClientSession) -> None:
+        self.url = ""
+        self.requests = 0
+        self.dies_after: int | None = None
+        """After so many requests nothing is forwarded any more, as if the client had died."""
+        self.loses_answer_of: int | None = None
+        """This request is forwarded, but whoever sent it does not hear of it."""
+        self.errors: deque[str] = deque()
+        """Refusals that come first, instead of answers; each is the code of an error."""
+        self._target = target
+        self._session = session
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.requests += 1
+        number = self.requests
+        if self.errors:
+            error = {"__type": f"com.amazonaws.dynamodb.v20120810#{self.errors.popleft()}", "message": "No."}
+            return web.Response(status=400, body=json.dumps(error), content_type="application/x-amz-json-1.0")
+        if self.dies_after is not None and number > self.dies_after:
+            return _lost(request)
+        names = ("Content-Type", "X-Amz-Target", "X-Amz-Date", "Authorization")
+        headers = {name: request.headers[name] for name in names if name in request.headers}
+        async with self._session.post(self._target, data=body, headers=headers) as answer:
+            content = await answer.read()
+        if number == self.loses_answer_of:
+            return _lost(request)
+        return web.Response(status=answer.status, body=content, content_type="application/x-amz-json-1.0")
+
+
+@asynccontextmanager
+async def proxied(storage_url: str) -> AsyncIterator[Proxy]:
+    parts = urlsplit(storage_url)
+    (target,) = parse_qs(parts.query)["endpoint"]
+    async with ClientSession() as session:
+        proxy = Proxy(target, session)
+        application = web.Application(client_max_size=2**26)
+        application.router.add_post("/", proxy.handle)
+        runner = web.AppRunner(application, shutdown_timeout=1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            proxy.url = parts._replace(query=urlencode({"endpoint": f"http://127.0.0.1:{port}"})).geturl()
+            yield proxy
+        finally:
+            await runner.cleanup()
+
+
+def _lost(request: web.Request) -> web.StreamResponse:
+    assert request.transport
+    request.transport.abort()
+    return web.Response()

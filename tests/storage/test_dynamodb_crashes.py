@@ -1,0 +1,290 @@
+"""What takes DynamoDB several calls is all or nothing wherever it is cut short, and leaves nothing behind."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+
+from adapters.dynamodb import intents
+from adapters.dynamodb.items import decoded_item
+from adapters.storage_contract.examples import LATER, a_credential, a_full_user, a_post, a_prefix, a_user, an_email
+from adapters.storage_contract.steps import add, everything, outcomes, remove, save, stage_add, stored_post, stored_user
+from domain.errors import EmailTaken, IdTaken, StorageUnavailable, TooBusy
+from domain.storage import Storage
+from domain.user import User
+from tests.servers.databases import Databases, served_kind
+from tests.servers.dynamodb import all_items
+from tests.servers.dynamodb_proxy import proxied
+from tests.storage.served_contract import opened
+
+Work = Callable[[Storage], Awaitable[object]]
+
+MANY = 70  # users, of four items each: a commit of three parts
+MANY_POSTS = 60  # two items each, to be purged in two parts
+MOST_CALLS = 100
+
+
+@pytest.fixture(scope="module")
+async def prepared_url(databases: Databases) -> AsyncIterator[str]:
+    with databases.fresh("dynamodb") as url:
+        async with opened(url) as storage:
+            await storage.prepare()
+        yield url
+
+
+@pytest.fixture
+def url(prepared_url: str) -> Iterator[str]:
+    yield prepared_url
+    empty(prepared_url)
+
+
+@pytest.fixture
+async def storage(url: str) -> AsyncIterator[Storage]:
+    async with opened(url) as storage:
+        yield storage
+
+
+async def test_an_addition_of_many_users_is_all_or_nothing_wherever_it_ends(url: str, storage: Storage) -> None:
+    users = [a_full_user() for _ in range(MANY)]
+    met = set()
+    async for _ in dying_at_every_call(url, lambda dying: add(dying, *users)):
+        (number,) = await numbers_seen(storage, users)
+        met.add(number)
+        result = (await outcomes([in_time(add(storage, *users))]))[0]
+        assert result in ({None} if number == 0 else {IdTaken, EmailTaken})
+        assert await numbers_seen(storage, users) == {MANY}
+        await in_time(storage.prepare())
+        assert_whole(url)
+        empty(url)
+    assert met == {0, MANY}
+
+
+async def test_a_change_of_many_users_is_all_or_nothing_wherever_it_ends(url: str, storage: Storage) -> None:
+    before = [a_full_user() for _ in range(22)]
+    posts = [a_post(user) for user in before]
+    saved = [user.change(now=LATER, email=an_email(f"new.{user.id}"), username=None) for user in before[2:]]
+
+    async def change(storage: Storage) -> None:
+        unit = storage.unit_of_work()
+        for user in before[:2]:
+            unit.users.remove(user)
+        for user in saved:
+            unit.users.save(user)
+        stage_add(unit, *(a_post(user) for user in saved))
+        unit.posts.remove(posts[-1])
+        await unit.commit()
+
+    met = set()
+    await add(storage, *before, *posts)
+    async for _ in dying_at_every_call(url, change):
+        for _ in range(2):
+            found = await everything(storage)
+            met.add(len(found.posts))
+            assert (found.users, len(found.posts)) in ((before, 22), (saved, 39))
+            await in_time(storage.prepare())
+        assert_whole(url)
+        empty(url)
+        await add(storage, *before, *posts)
+    assert met == {22, 39}
+
+
+WAYS_TO_FINISH: dict[str, Callable[[Storage, User], Awaitable[object]]] = {
+    "looking for the user": lambda storage, user: stored_user(storage, user),
+    "removing the user again": lambda storage, user: outcomes([remove(storage, user)]),
+    "preparing": lambda storage, _: storage.prepare(),
+    "adding the user again": lambda storage, user: outcomes([add(storage, user)]),
+}
+
+
+@pytest.mark.parametrize("finish", WAYS_TO_FINISH.values(), ids=WAYS_TO_FINISH)
+async def test_a_removal_of_a_user_with_many_posts_is_all_or_nothing_wherever_it_ends(
+    url: str, storage: Storage, finish: Callable[[Storage, User], Awaitable[object]]
+) -> None:
+    user = a_full_user()
+    posts = [a_post(user) for _ in range(MANY_POSTS)]
+    await add(storage, user, *posts, a_credential(user))
+    async for _ in dying_at_every_call(url, lambda dying: remove(dying, user)):
+        unit = storage.unit_of_work()
+        users = await unit.users.page(limit=10)
+        assert await unit.users.count() == len(users)
+        assert await unit.posts.count(user.id) == MANY_POSTS * len(users)
+        assert len(await unit.posts.page(user.id, limit=100)) == MANY_POSTS * len(users)
+        for post in posts[::10]:
+            assert (await stored_post(storage, post) is not None) == (len(users) == 1)
+        await finish(storage, user)
+        if not users:
+            rest = await unit.users.page(limit=10)
+            assert await unit.posts.count(user.id) == 0
+            assert_whole(url)
+            assert len(all_items(url)) == 4 * len(rest)
+        empty(url)
+        await add(storage, user, *posts, a_credential(user))
+
+
+async def test_ids_of_posts_are_free_once_their_author_is_removed_wherever_that_ends(
+    url: str, storage: Storage
+) -> None:
+    user, heir = a_full_user(), a_user()
+    posts = [a_post(user) for _ in range(MANY_POSTS)]
+    await add(storage, user, *posts, heir)
+    async for calls in dying_at_every_call(url, lambda dying: remove(dying, user)):
+        inherited = [a_post(heir, id=post.id) for post in posts[::30]]
+        removed = await storage.unit_of_work().users.count() == 1
+        assert await outcomes([add(storage, *inherited)]) == [None if removed else IdTaken], calls
+        if removed:
+            assert [await stored_post(storage, post) for post in inherited] == inherited
+        await storage.prepare()
+        assert_whole(url)
+        empty(url)
+        await add(storage, user, *posts, heir)
+
+
+async def test_an_answer_that_is_lost_is_no_failure(url: str, storage: Storage) -> None:
+    users = [a_full_user() for _ in range(25)]
+    changed = users[0].change(now=LATER, email=an_email("changed"), username=None)
+
+    async def work(client: Storage) -> None:
+        await add(client, *users, a_credential(users[0]))
+        await add(client, a_post(users[0]), a_post(users[0]))
+        await save(client, changed)
+        await remove(client, changed)
+
+    async for _ in losing_every_answer(url, work):
+        assert (await everything(storage)).users == users[1:]
+        assert_whole(url)
+        empty(url)
+
+
+async def test_readers_see_all_of_an_addition_of_many_or_nothing(url: str, storage: Storage) -> None:
+    users = [a_full_user() for _ in range(MANY)]
+    done = asyncio.Event()
+    met = set()
+
+    async def watch() -> None:
+        while not done.is_set():
+            for numbers in await asyncio.gather(*(seen for seen in ways_of_seeing(storage, users))):
+                met.add(numbers)
+
+    async def write() -> None:
+        async with opened(url) as writer:
+            for _ in range(2):
+                await add(writer, *users)
+                unit = writer.unit_of_work()
+                for user in users:
+                    unit.users.remove(user)
+                await unit.commit()
+        done.set()
+
+    await asyncio.gather(write(), watch())
+    assert met <= {0, MANY}
+    assert_whole(url)
+
+
+async def test_rivals_with_many_users_each_leave_one_winner_or_none(url: str, storage: Storage) -> None:
+    for _ in range(3):
+        email = an_email(a_user().email.canonical)
+        rivals = [[*(a_full_user() for _ in range(30)), a_user(email=email), a_full_user()] for _ in range(4)]
+        results = await outcomes([add(storage, *users) for users in rivals])
+        assert set(results) <= {None, EmailTaken, TooBusy}
+        assert results.count(None) <= 1
+        added = [user for users, result in zip(rivals, results, strict=True) if result is None for user in users]
+        assert (await everything(storage)).users == added
+        assert_whole(url)
+        empty(url)
+
+
+async def test_a_commit_under_way_is_waited_for_and_an_overdue_one_is_not(
+    url: str, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = [a_full_user() for _ in range(2)]
+    async with proxied(url) as proxy, opened(proxy.url) as dying:
+        proxy.dies_after = 2  # it has set its marks
+        with pytest.raises(StorageUnavailable):
+            await add(dying, *users)
+    rival = a_user(email=users[0].email)
+    monkeypatch.setattr("adapters.dynamodb.commits._PATIENCE_SECONDS", 1)
+    with pytest.raises(TooBusy):
+        await add(storage, rival)
+    await in_time(add(storage, rival))
+    assert (await everything(storage)).users == [rival]
+    assert_whole(url)
+
+
+async def dying_at_every_call(url: str, work: Work) -> AsyncIterator[int]:
+    """Do some work again and again, each time by a client that lives for one call longer, until it is done."""
+    for calls in range(MOST_CALLS):
+        async with proxied(url) as proxy, opened(proxy.url) as dying:
+            proxy.dies_after = calls
+            try:
+                await work(dying)
+            except StorageUnavailable:
+                done = False
+            else:
+                done = proxy.requests <= calls
+        yield calls
+        if done:
+            return
+    raise AssertionError("it never comes to its end")
+
+
+async def losing_every_answer(url: str, work: Work) -> AsyncIterator[int]:
+    """Do some work again and again, each time with the answer to another call being lost."""
+    for call in range(1, MOST_CALLS):
+        async with proxied(url) as proxy, opened(proxy.url) as storage:
+            proxy.loses_answer_of = call
+            await work(storage)
+        yield call
+        if proxy.requests < call:
+            return
+    raise AssertionError("it never comes to its end")
+
+
+async def in_time(work: Awaitable[None]) -> None:
+    """Do it when all that is under way is overdue."""
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(intents, "time", lambda: (LATER + timedelta(days=1)).timestamp())
+        await work
+
+
+def ways_of_seeing(storage: Storage, users: Sequence[User]) -> Sequence[Awaitable[int]]:
+    """Count by each of the ways how many of the users are seen, who are all or none."""
+    repository = storage.unit_of_work().users
+
+    async def length(found: Awaitable[Sequence[User]]) -> int:
+        return len(await found)
+
+    return [
+        length(repository.page(limit=1_000)),
+        length(repository.page(limit=1_000, descending=True)),
+        length(repository.find_by_emails([user.email for user in users])),
+        length(repository.search(a_prefix("anna ärmel"), limit=1_000)),
+        repository.count(),
+        repository.count(a_prefix("anna")),
+    ]
+
+
+async def numbers_seen(storage: Storage, users: Sequence[User]) -> set[int]:
+    return set(await asyncio.gather(*ways_of_seeing(storage, users)))
+
+
+def empty(url: str) -> None:
+    served_kind("dynamodb").empty(url)
+
+
+def assert_whole(url: str) -> None:
+    """Hold that there are records in the table, what leads to them, and nothing else."""
+    items = dict(decoded_item(item) for item in all_items(url))
+    users = {key.sk: image for key, image in items.items() if key.pk == "users"}
+    expected = set()
+    for user_id, user in users.items():
+        assert "version" in user
+        expected |= {("users", user_id), ("emails", user["email_key"])}
+        expected |= {("usernames", user["username_key"])} if "username_key" in user else set()
+        expected |= {(key.pk, key.sk) for key in items if key.pk == "names" and key.sk.endswith(f"\0{user_id}")}
+        expected |= {(key.pk, key.sk) for key in items if key.pk == f"credential#{user_id}"}
+        posts = [key.sk for key in items if key.pk == f"posts#{user_id}"]
+        expected |= {item for post in posts for item in ((f"posts#{user_id}", post), (f"post#{post}", "author"))}
+    assert {(key.pk, key.sk) for key in items} == expected
+    assert len([key for key in items if key.pk == "names"]) == len(users)
+    assert not any(image.keys() & {"tx", "next", "purging"} for image in items.values())
