@@ -35,6 +35,7 @@ class RedisStorage:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._has_told = False
 
     @classmethod
     def open(cls, url: str) -> "RedisStorage":
@@ -51,14 +52,19 @@ class RedisStorage:
 
     async def prepare(self) -> None:
         await self._server.command("SET", self._server.place.key(scripts.MARK), scripts.VERSION, "NX")
-        await tell_what_could_be_lost(self._server)
+        await self._tell_once()
 
     async def ping(self) -> None:
         await self._server.read(scripts.GET_USER)
-        await tell_what_could_be_lost(self._server)
+        await self._tell_once()
 
     async def close(self) -> None:
         await self._server.close()
+
+    async def _tell_once(self) -> None:
+        if not self._has_told:
+            await tell_what_could_be_lost(self._server)
+            self._has_told = True
 
 
 KIND: Final = StorageKind(RedisStorage.open)

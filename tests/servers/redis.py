@@ -94,7 +94,8 @@ class ServedRedis(ServedKind):
 def client(url: str) -> Any:
     """Open the driver's own client on what a storage URL names, to do what the adapter does not."""
     place = Place.parse(url)
-    login: dict[str, Any] = {"username": place.username, "password": place.password, "ssl": place.uses_tls}
+    login: dict[str, Any] = {"username": place.username, "password": place.password}
+    login |= {"ssl": place.uses_tls, "ssl_ca_certs": place.ssl_ca}
     if place.is_cluster:
         return RedisCluster(host=place.addresses[0].host, port=place.addresses[0].port, **login)
     return Redis(host=place.addresses[0].host, port=place.addresses[0].port, db=place.database, **login)
