@@ -60,6 +60,7 @@ class Database:
 
     def __init__(self, url: URL, dialect: Dialect) -> None:
         self.dialect = dialect
+        self._url = url
         options: dict[str, Any] = {
             "connect_args": dict(dialect.connect_args()),
             "max_overflow": 0,
@@ -107,6 +108,8 @@ class Database:
 
     async def migrate(self, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
         """Run `work` in a transaction, however long it takes, while no other process migrates."""
+
+        self.dialect.make_place(self._url)
 
         async def attempt() -> None:
             async with self._writes.one() as connection, connection.begin(), self.dialect.migration_lock(connection):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from adapters.sql.storage import SqlStorage
-from domain.errors import StorageUnavailable
+from domain.errors import StorageNotPrepared, StorageUnavailable
 
 
 async def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Path) -> None:
@@ -15,3 +15,20 @@ async def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Pa
             await storage.ping()
         assert threading.active_count() == threads
     await storage.close()
+
+
+async def test_a_file_is_made_when_it_is_prepared_and_for_its_owner_alone(tmp_path: Path) -> None:
+    storage = SqlStorage.open(f"sqlite:///{tmp_path}/users #1?.db".replace("?", "%3F"))
+    for call in (storage.ping, storage.unit_of_work().users.count):
+        with pytest.raises(StorageNotPrepared):
+            await call()
+    assert modes(tmp_path) == {}
+    await storage.prepare()
+    await storage.ping()
+    assert "users #1?.db" in modes(tmp_path)
+    assert set(modes(tmp_path).values()) == {0o600}
+    await storage.close()
+
+
+def modes(directory: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mode & 0o777 for file in directory.iterdir()}

@@ -34,6 +34,9 @@ class Dialect(ABC):
         """Arguments for the driver's `connect`."""
         return {}
 
+    def make_place(self, url: URL) -> None:  # noqa: B027 - on a server somebody else has made it
+        """Make what the tables will be in, unless it is there."""
+
     def configure(self, reads: AsyncEngine, writes: AsyncEngine) -> None:  # noqa: B027 - most need nothing
         """Register events on the engines."""
 

@@ -1,8 +1,11 @@
 import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiosqlite
 from sqlalchemy import URL, Column, Connection, Table, UniqueConstraint, event
@@ -18,6 +21,7 @@ from adapters.sql.tables import Base
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 _BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
+_NO_FILE: Final = "there is no such file"
 
 
 class SQLite(Dialect):
@@ -46,11 +50,15 @@ class SQLite(Dialect):
     def connect_args(self) -> Mapping[str, Any]:
         return {"async_creator_fn": _connect}
 
+    def make_place(self, url: URL) -> None:
+        with suppress(OSError):  # whoever connects is told
+            Path(str(url.database)).touch(mode=0o600)  # it will hold password hashes
+
     def meaning(self, error: DBAPIError) -> DomainError | None:
         message = str(error.orig)
         if isinstance(error, IntegrityError):
             return conflict(self._violated_constraint(message))
-        if "no such table" in message:
+        if "no such table" in message or message == _NO_FILE:
             return StorageNotPrepared()
         if "locked" in message:
             return TooBusy()
@@ -106,17 +114,26 @@ class SQLite(Dialect):
             connection.rollback()
 
 
-async def _connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
-    """Connect; an attempt that fails or is cancelled leaves neither an open file nor a thread behind."""
-    connection = aiosqlite.connect(*arguments, **options)
+async def _connect(file: str, **options: Any) -> aiosqlite.Connection:
+    """Connect to a file that is there.
+
+    An attempt that fails or is cancelled leaves neither an open file nor a thread behind.
+    """
+    connection = aiosqlite.connect(f"file:{quote(file)}?mode=rw", uri=True, **options)
     thread = connection._thread  # noqa: SLF001 - SQLAlchemy, too, reaches for it to make it a daemon
     thread.daemon = True
     opening = asyncio.ensure_future(connection)
     try:
         return await asyncio.shield(opening)
-    except BaseException:
+    except BaseException as error:
         # Left alone, the thread would report to an event loop that may be closed by then, and its file stay open.
         with suppress(Exception):
             await (await opening).close()
         thread.join()
+        if isinstance(error, sqlite3.OperationalError) and _could_be_made(Path(file)):
+            raise sqlite3.OperationalError(_NO_FILE) from error
         raise
+
+
+def _could_be_made(path: Path) -> bool:
+    return path.parent.is_dir() and not path.exists()
