@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from multiprocessing import parent_process
 from typing import Any, Final
 
 from redis.exceptions import ResponseError
@@ -17,7 +18,9 @@ _told: set[tuple[object, str]] = set()
 
 
 async def tell_what_could_be_lost(server: Server) -> None:
-    """Log one warning about a server that may lose commits or users, the same one once a process."""
+    """Log one warning about a server that may lose commits or users, the same one once."""
+    if parent_process() is not None:  # which has told it, before it started this worker
+        return
     warning = "; ".join(await _losses(server))
     if warning and (server.place, warning) not in _told:
         _told.add((server.place, warning))
