@@ -6,8 +6,9 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
 
 from pymongo import AsyncMongoClient
-from pymongo.errors import InvalidName, PyMongoError
+from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.monitoring import ConnectionPoolListener
+from pymongo.uri_parser import parse_uri
 
 from adapters.mongodb.documents import Document
 
@@ -43,9 +44,13 @@ def client_for(url: str, listener: ConnectionPoolListener) -> tuple[Client, str]
     """
     _check_options(url.partition("?")[2])
     try:
+        # Making the client would merely warn of an option's value that it cannot read, and go on without it.
+        parts = parse_uri(f"mongodb://{url.partition('://')[2]}")
+        database = parts["database"]
+        if not database or parts["collection"]:
+            raise InvalidURI
         client = Client(url, event_listeners=[listener], **_SETTINGS)
-        database = client.get_default_database().name
-    except (PyMongoError, ValueError, TypeError, OSError, InvalidName):
+    except (PyMongoError, ValueError, TypeError, OSError):
         raise ValueError(
             "write mongodb://user:password@host:port/database, with reserved characters in the name and the password "
             "percent-encoded, options as MongoDB's manual has them, and files that are there"

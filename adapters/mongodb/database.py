@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -17,7 +17,7 @@ from adapters.mongodb.address import client_for
 from adapters.mongodb.connections import CountedConnections
 from adapters.mongodb.documents import Document
 from adapters.mongodb.failures import NO_REPLICA_SET, meaning
-from domain.errors import StorageNotPrepared, StorageUnavailable, TooBusy
+from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
 Filter: TypeAlias = Mapping[str, Any]
@@ -141,7 +141,7 @@ class Database:
             with pymongo.timeout(seconds):
                 return await query()
         except ServerSelectionTimeoutError:
-            raise StorageUnavailable(self._why_there_is_no_server()) from None
+            raise self._why_there_is_no_server() from None
         except PyMongoError as error:
             # Without the driver's error, which may hold what was to be written.
             raise meaning(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
@@ -175,9 +175,13 @@ class Database:
         finally:
             self._room.release()
 
-    def _why_there_is_no_server(self) -> str | None:
-        servers = self._client.topology_description.server_descriptions().values()
-        return NO_REPLICA_SET if any(server.server_type_name == "RSGhost" for server in servers) else None
+    def _why_there_is_no_server(self) -> DomainError:
+        for server in self._client.topology_description.server_descriptions().values():
+            if server.server_type_name == "RSGhost":  # it waits for rs.initiate()
+                return StorageUnavailable(NO_REPLICA_SET)
+            if isinstance(server.error, OperationFailure):  # it was found, and refused us
+                return meaning(server.error) or StorageUnavailable()
+        return StorageUnavailable()
 
 
 def _may_be_repeated(error: PyMongoError) -> bool:
