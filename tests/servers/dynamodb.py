@@ -24,24 +24,63 @@ os.environ.setdefault("AWS_ACCESS_KEY_ID", "userport")
 os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "secret")
 os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
 
-# The server has no option for the address that it listens on, and by itself takes all of them.
+# The server listens on all addresses, for which it has no option. And it answers when a transaction is put into the
+# queue of what is to be written to its file; to be as durable as DynamoDB, an answer has to wait for that queue.
 _ON_LOOPBACK: Final = """
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.Map;
+import org.eclipse.jetty.server.Handler;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
+import org.eclipse.jetty.util.Callback;
 import software.amazon.dynamodb.services.local.main.ServerRunner;
+import software.amazon.dynamodb.services.local.shared.access.AmazonDynamoDBLocal;
 
 class OnLoopback {
     public static void main(String[] options) throws Exception {
         var proxy = ServerRunner.createServerFromCommandLineArgs(options);
-        var field = proxy.getClass().getDeclaredField("server");
-        field.setAccessible(true);
-        ((ServerConnector) ((Server) field.get(proxy)).getConnectors()[0]).setHost("127.0.0.1");
+        var server = (Server) field(proxy.getClass(), proxy, "server");
+        ((ServerConnector) server.getConnectors()[0]).setHost("127.0.0.1");
+        if (Arrays.asList(options).contains("-dbPath")) {
+            var outer = field(proxy.getClass(), proxy, "serverHandler");
+            var inner = field(outer.getClass().getSuperclass(), outer, "primaryHandler");
+            var databases = (Map<?, ?>) field(inner.getClass(), inner, "dbRequestHandlers");
+            server.setHandler(new Durable(server.getHandler(), databases));
+        }
         proxy.safeStart();
         proxy.join();
     }
+
+    static Object field(Class<?> declaring, Object owner, String name) throws Exception {
+        var field = declaring.getDeclaredField(name);
+        field.setAccessible(true);
+        return field.get(owner);
+    }
+}
+
+class Durable extends Handler.Wrapper {
+    private final Map<?, ?> databases;
+
+    Durable(Handler handler, Map<?, ?> databases) {
+        super(handler);
+        this.databases = databases;
+    }
+
+    @Override
+    public boolean handle(Request request, Response response, Callback callback) throws Exception {
+        return super.handle(request, new Response.Wrapper(request, response) {
+            @Override
+            public void write(boolean last, ByteBuffer content, Callback callback) {
+                for (var database : databases.values()) ((AmazonDynamoDBLocal) database).dynamoDbClient().listTables();
+                super.write(last, content, callback);
+            }
+        }, callback);
+    }
 }
 """
-
 
 _MOST_IN_A_BATCH: Final = 25
 
