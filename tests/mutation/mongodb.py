@@ -1,0 +1,158 @@
+"""Mistakes in the MongoDB adapter."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from tests.mutation.bug import Bug
+
+_database = partial(Bug, file="adapters/mongodb/database.py", store="mongodb")
+_documents = partial(Bug, file="adapters/mongodb/documents.py", store="mongodb")
+_failures = partial(Bug, file="adapters/mongodb/failures.py", store="mongodb")
+_repositories = partial(Bug, file="adapters/mongodb/repositories.py", store="mongodb")
+_schema = partial(Bug, file="adapters/mongodb/schema.py", store="mongodb")
+_staged = partial(Bug, file="adapters/mongodb/staged_writes.py", store="mongodb")
+_address = partial(Bug, file="adapters/mongodb/address.py", store="mongodb")
+
+BUGS: Final[Sequence[Bug]] = (
+    _staged(
+        what="a save ignores the version",
+        old='before = {"_id": document["_id"], "version": document["version"] - 1}',
+        new='before = {"_id": document["_id"]}',
+    ),
+    _staged(
+        what="a removal ignores the version",
+        old='before = {"_id": record_id, "version": version}',
+        new='before = {"_id": record_id}',
+    ),
+    _staged(
+        what="a save that met no record is fine",
+        old="if saved.matched_count != 1:",
+        new="if saved.matched_count > 1:",
+    ),
+    _staged(
+        what="the author of a post is looked for and not touched",
+        old='{"$inc": {"touched": 1}}',
+        new='{"$setOnInsert": {"touched": 1}}',
+    ),
+    _staged(
+        what="nobody looks for the author of a post",
+        old="        if self._owners:\n            # It",
+        new="        if not self._owners:\n            # It",
+    ),
+    _staged(
+        what="an author who is added after their post is good enough",
+        old='if owner is None and document["_id"] in self._owners:',
+        new='if owner is None and document["_id"] == "":',
+    ),
+    _staged(
+        what="a second credential is refused",
+        old="upsert=True) for document",
+        new="upsert=False) for document",
+    ),
+    _staged(
+        what="posts outlive their author",
+        old='theirs = {POSTS: {"author_id": record_id}, CREDENTIALS',
+        new="theirs = {CREDENTIALS",
+    ),
+    _staged(
+        what="a write is made outside of the transaction",
+        old="replace_one(before, document, session=transaction.session)",
+        new="replace_one(before, document)",
+    ),
+    _staged(
+        what="a failed commit stays staged",
+        old="writes, self._writes = self._writes, []",
+        new="writes = self._writes",
+    ),
+    _staged(
+        what="additions join those from before a removal",
+        old="last = self._writes[-1] if self._writes else None",
+        new="last = next((write for write in self._writes if isinstance(write, Additions)), None)",
+    ),
+    _database(
+        what="what lost to a rival is not repeated",
+        old='return error.has_error_label("TransientTransactionError") and not gone',
+        new="return False",
+    ),
+    _database(
+        what="a large page is read of several moments",
+        old='_ONE_MOMENT: Final = ReadConcern("snapshot")',
+        new='_ONE_MOMENT: Final = ReadConcern("local")',
+        allowed="with one member, and the few records of the cases, nothing comes between two steps of a read",
+    ),
+    _database(
+        what="a cancelled caller takes the transaction along",
+        old="await asyncio.shield(task)",
+        new="await task",
+        allowed="the driver ends it as well as it can; only a server that is slow would show the difference",
+    ),
+    _database(
+        what="a failed transaction is committed as far as it went",
+        old="return await work(Transaction(self._database, session))",
+        new=(
+            "try:\n"
+            "                        return await work(Transaction(self._database, session))\n"
+            "                    except Exception:\n"
+            "                        await session.commit_transaction()\n"
+            "                        raise"
+        ),
+    ),
+    _database(
+        what="an unprepared place is as good as an empty one",
+        old="        if not self._prepared:\n            raise StorageNotPrepared",
+        new="        if not self._prepared:\n            return",
+    ),
+    _database(
+        what="the driver's own errors get out",
+        old="        except ServerSelectionTimeoutError:\n            raise",
+        new="        except ZeroDivisionError:\n            raise",
+        allowed="the next clause tells as much, but not why",
+    ),
+    _repositories(
+        what="a page begins with the record that it comes after",
+        old='"$lt" if descending else "$gt"',
+        new='"$lte" if descending else "$gte"',
+    ),
+    _repositories(
+        what="a search leaves out usernames",
+        old='("name_key", "email_key", "username_key")',
+        new='("name_key", "email_key")',
+    ),
+    _repositories(
+        what="a search is by a pattern that nobody escapes",
+        old='{"$or": [{key: bounds} for key in _SEARCHED]}',
+        new='{"$or": [{key: {"$regex": f"^{prefix}"}} for key in _SEARCHED]}',
+    ),
+    _documents(
+        what="an empty bio comes back as none",
+        old='Bio(document["bio"]) if "bio" in document else None',
+        new='Bio(document["bio"]) if document.get("bio") else None',
+    ),
+    _documents(
+        what="versions come back in the driver's own type",
+        old='version=int(document["version"])',
+        new='version=document["version"]',
+    ),
+    _documents(
+        what="nobody's username is a username, too",
+        old="    if user.username is not None:\n",
+        new='    document["username_key"] = None\n    if user.username is not None:\n',
+    ),
+    _schema(
+        what="emails are not unique",
+        old='IndexModel("email_key", unique=True, collation=_SIMPLE)',
+        new='IndexModel("email_key", collation=_SIMPLE)',
+    ),
+    _schema(
+        what="emails are unique in the judgement of a language",
+        old='IndexModel("email_key", unique=True, collation=_SIMPLE)',
+        new='IndexModel("email_key", unique=True, collation={"locale": "en", "strength": 1})',
+    ),
+    _failures(
+        what="a taken username is called a taken email",
+        old='"username_key": UsernameTaken',
+        new='"username_key": EmailTaken',
+    ),
+    _address(what="times come back without a zone", old='"tz_aware": True,\n    "tzinfo": UTC,\n', new=""),
+)
