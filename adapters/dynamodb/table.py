@@ -248,7 +248,7 @@ class Table:
             if self._client is None:
                 endpoint = self._address.endpoint
                 self._client = await self._ends.enter_async_context(
-                    _session().create_client(
+                    session().create_client(
                         "dynamodb",
                         region_name=self._address.region,
                         endpoint_url=endpoint,
@@ -305,6 +305,6 @@ def _last_key(answer: "QueryOutputTypeDef") -> Key | None:
 
 
 @cache
-def _session() -> AioSession:
+def session() -> AioSession:
     """Make one for the process: what it knows of AWS is read from many files."""
     return AioSession()

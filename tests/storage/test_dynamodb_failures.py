@@ -1,0 +1,78 @@
+"""What DynamoDB refuses for reasons of its own comes out as a domain error, or is tried again."""
+
+from collections.abc import AsyncIterator
+from itertools import repeat
+
+import pytest
+
+from adapters.dynamodb import table
+from adapters.storage_contract.examples import a_user
+from adapters.storage_contract.steps import add, stored_user
+from domain.errors import StorageUnavailable, TooBusy
+from domain.storage import Storage
+from tests.servers.databases import Databases
+from tests.servers.dynamodb_proxy import Proxy, proxied
+from tests.storage.served_contract import opened
+
+
+@pytest.fixture
+async def proxy(databases: Databases) -> AsyncIterator[Proxy]:
+    with databases.fresh("dynamodb") as url:
+        async with opened(url) as storage:
+            await storage.prepare()
+        async with proxied(url) as proxy:
+            yield proxy
+
+
+@pytest.fixture
+async def storage(proxy: Proxy) -> AsyncIterator[Storage]:
+    async with opened(proxy.url) as storage:
+        yield storage
+
+
+@pytest.mark.parametrize(
+    "code", ["ThrottlingException", "ProvisionedThroughputExceededException", "TransactionInProgressException"]
+)
+async def test_what_passes_is_no_failure(proxy: Proxy, storage: Storage, code: str) -> None:
+    user = a_user()
+    proxy.errors.extend([code] * 3)
+    await add(storage, user)
+    proxy.errors.extend([code] * 3)
+    assert await stored_user(storage, user) == user
+
+
+async def test_a_table_that_stays_overloaded_is_too_busy(
+    proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "_CALL_TIMEOUT_SECONDS", 0.5)
+    proxy.errors.extend(repeat("ThrottlingException", 1_000))
+    with pytest.raises(TooBusy):
+        await add(storage, a_user())
+    proxy.errors.clear()
+    assert await storage.unit_of_work().users.count() == 0
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"])
+async def test_credentials_that_are_refused_are_named_as_the_reason(proxy: Proxy, storage: Storage, code: str) -> None:
+    proxy.errors.append(code)
+    with pytest.raises(StorageUnavailable, match="credentials"):
+        await storage.ping()
+    await storage.ping()
+
+
+async def test_a_service_without_credentials_is_told_so(
+    proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.session.cache_clear()
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("HOME", "/nonexistent")
+    with pytest.raises(StorageUnavailable, match="credentials"):
+        await storage.ping()
+    table.session.cache_clear()
+
+
+async def test_an_unknown_refusal_is_unavailable(proxy: Proxy, storage: Storage) -> None:
+    proxy.errors.append("SomethingNewException")
+    with pytest.raises(StorageUnavailable):
+        await add(storage, a_user())
