@@ -7,16 +7,17 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from adapters.mongodb import schema
+from adapters.mongodb.abandoned import AbandonedSessions
 from adapters.mongodb.address import client_for
 from adapters.mongodb.connections import CountedConnections
 from adapters.mongodb.documents import Document
-from adapters.mongodb.failures import NO_REPLICA_SET, meaning
+from adapters.mongodb.failures import NO_REPLICA_SET, lost_to_others, may_be_repeated, meaning, ran_out_of_time
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ Filter: TypeAlias = Mapping[str, Any]
 
 _SEARCH_TIMEOUT_SECONDS: Final = 2  # for a server that can be written to, while none is known
 _OPERATION_TIMEOUT_SECONDS: Final = 8
+_TRANSACTION_TIMEOUT_SECONDS: Final = 6.5  # with time left to roll it back
+_SHORTEST_TIMEOUT_SECONDS: Final = 0.1
 _PREPARATION_TIMEOUT_SECONDS: Final = 600  # an index on many records takes its time
 _TRANSACTIONS_AT_ONCE: Final = 16  # fewer than there are connections, so that reads go on
 _LONGEST_PAUSE_SECONDS: Final = 0.1
@@ -57,6 +60,7 @@ class Database:
         self._database: schema.Database = self._client.get_database(
             name, read_concern=_ONE_MOMENT, write_concern=_DURABLE, read_preference=ReadPreference.PRIMARY
         )
+        self._abandoned = AbandonedSessions(self._client)
         self._room = asyncio.Semaphore(_TRANSACTIONS_AT_ONCE)
         self._under_way: set[asyncio.Task[None]] = set()
         self._prepared = False
@@ -110,6 +114,7 @@ class Database:
 
     async def close(self) -> None:
         await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._abandoned.close()
         await self._client.close()
 
     async def _version(self) -> int:
@@ -128,7 +133,11 @@ class Database:
 
         async def transact() -> None:
             async with self._one_of_few(), self._client.start_session() as session:
-                await self._repeated(session, work)
+                try:
+                    await self._repeated(session, work)
+                except ConnectionFailure:
+                    self._abandoned.add(session.session_id)
+                    raise
 
         await self._answer(transact)
 
@@ -149,19 +158,31 @@ class Database:
     async def _repeated(self, session: AsyncClientSession, work: Work) -> None:
         """Attempt until it succeeds, fails for good or takes too long."""
         clock = asyncio.get_running_loop().time
-        deadline = clock() + _OPERATION_TIMEOUT_SECONDS
+        deadline = clock() + _TRANSACTION_TIMEOUT_SECONDS
+        lost: PyMongoError | None = None
         failures = 0
         while True:
             try:
-                # The driver itself repeats the end of a transaction, which is safe to repeat.
-                async with await session.start_transaction(_ONE_MOMENT, _DURABLE, ReadPreference.PRIMARY):
-                    return await work(Transaction(self._database, session))
+                return await self._attempt(session, work, deadline - clock())
             except PyMongoError as error:
-                if not _may_be_repeated(error) or clock() > deadline:
+                if error.has_error_label("UnknownTransactionCommitResult"):
+                    raise
+                if lost_to_others(error):
+                    lost = error
+                elif lost and ran_out_of_time(error):
+                    raise lost from None
+                if not may_be_repeated(error) or clock() > deadline:
                     raise
             failures += 1
             # Rivals part by chance; nothing is to be kept secret here.
             await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**failures)))  # noqa: S311
+
+    async def _attempt(self, session: AsyncClientSession, work: Work, seconds: float) -> None:
+        # What fails is rolled back at the end of the block, for which there is some time left then.
+        async with await session.start_transaction(_ONE_MOMENT, _DURABLE, ReadPreference.PRIMARY):
+            with pymongo.timeout(max(seconds, _SHORTEST_TIMEOUT_SECONDS)):
+                await work(Transaction(self._database, session))
+                await session.commit_transaction()  # repeated by the driver when its answer is lost
 
     @asynccontextmanager
     async def _one_of_few(self) -> AsyncIterator[None]:
@@ -182,8 +203,3 @@ class Database:
             if isinstance(server.error, OperationFailure):  # it was found, and refused us
                 return meaning(server.error) or StorageUnavailable()
         return StorageUnavailable()
-
-
-def _may_be_repeated(error: PyMongoError) -> bool:
-    gone = isinstance(error, ServerSelectionTimeoutError)
-    return error.has_error_label("TransientTransactionError") and not gone

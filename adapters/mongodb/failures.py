@@ -11,6 +11,7 @@ from pymongo.errors import (
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
     WTimeoutError,
 )
@@ -44,6 +45,20 @@ def meaning(error: PyMongoError) -> DomainError | None:
     return None
 
 
+def may_be_repeated(error: PyMongoError) -> bool:
+    """Tell whether a transaction that failed so can be repeated as a whole."""
+    gone = isinstance(error, ServerSelectionTimeoutError)
+    return error.has_error_label("TransientTransactionError") and not gone
+
+
+def lost_to_others(error: PyMongoError) -> bool:
+    return isinstance(error, OperationFailure) and error.has_error_label("TransientTransactionError")
+
+
+def ran_out_of_time(error: PyMongoError) -> bool:
+    return isinstance(error, ConnectionFailure | ExecutionTimeout)
+
+
 def _meaning_of_code(error: OperationFailure) -> DomainError | None:
     match error.code:
         case 18 | 8000:
@@ -54,9 +69,9 @@ def _meaning_of_code(error: OperationFailure) -> DomainError | None:
             return StorageUnavailable(NO_REPLICA_SET)
         case 112 | 239 | 246:  # lost to others, or to a change of the catalogue
             return TooBusy()
-    if error.has_error_label("TransientTransactionError"):
-        return TooBusy()
-    return StorageUnavailable() if error.has_error_label("UnknownTransactionCommitResult") else None
+    if error.has_error_label("UnknownTransactionCommitResult"):
+        return StorageUnavailable()
+    return TooBusy() if lost_to_others(error) else None
 
 
 def _conflict(details: Mapping[str, Any]) -> DomainError | None:

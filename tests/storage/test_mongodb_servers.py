@@ -11,8 +11,8 @@ from adapters.mongodb.database import Transaction
 from adapters.mongodb.schema import USERS
 from adapters.mongodb.storage import MongoStorage
 from adapters.storage_contract.examples import a_post, a_user, an_email, renamed
-from adapters.storage_contract.steps import add, everything, save, stored_user
-from domain.errors import EmailTaken, IdTaken, StorageNotPrepared, StorageUnavailable, UserNotFound
+from adapters.storage_contract.steps import add, everything, outcomes, save, stored_user
+from domain.errors import EmailTaken, IdTaken, StorageNotPrepared, StorageUnavailable, TooBusy, UserNotFound
 from tests.servers.databases import Databases, served_kind
 from tests.servers.mongodb import StandaloneMongodbProcess
 from tests.servers.process import ServerProcess
@@ -109,6 +109,42 @@ async def test_a_commit_that_is_cancelled_in_the_middle_holds_nobody_up(storage:
     go_on.set()
     await save(storage, renamed(user, "Renamed"))
     assert await stored_user(storage, user) == renamed(user, "Renamed")
+
+
+async def test_who_loses_to_others_until_the_time_is_up_is_told_that_nothing_was_applied(storage: MongoStorage) -> None:
+    user = a_user()
+    await add(storage, user)
+    in_the_middle, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(transaction: Transaction) -> None:
+        change = {"$set": {"name": "Half-way"}}
+        await transaction.collection(USERS).update_one({"_id": str(user.id)}, change, session=transaction.session)
+        in_the_middle.set()
+        await go_on.wait()
+        raise EmailTaken
+
+    slow = asyncio.create_task(storage.database.write(work))
+    await in_the_middle.wait()
+    with pytest.raises(TooBusy):
+        await save(storage, renamed(user, "Renamed"))
+    go_on.set()
+    with pytest.raises(EmailTaken):
+        await slow
+    assert await stored_user(storage, user) == user
+
+
+async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_goes_on(databases: Databases) -> None:
+    with databases.own_server("mongodb") as server:
+        async with opened(served_kind("mongodb").create(server.url)) as storage:
+            await storage.prepare()
+            users = [a_user() for _ in range(4)]
+            await asyncio.gather(*(storage.ping() for _ in users))  # so that each commit has a connection
+            server.pause()
+            try:
+                assert set(await outcomes([add(storage, user) for user in users])) <= {StorageUnavailable, TooBusy}
+            finally:
+                server.resume()
+            assert await outcomes([add(storage, user) for user in users]) == [None] * len(users)
 
 
 async def test_of_several_errors_in_one_commit_the_first_by_staging_is_told(storage: MongoStorage) -> None:

@@ -1,0 +1,46 @@
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from contextvars import Context
+from typing import Any, Final
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+from adapters.mongodb.address import Client
+
+_LIFETIME_SECONDS: Final = 60  # by when the server itself gives up what nobody ends
+_PAUSE_SECONDS: Final = 0.5
+
+
+class AbandonedSessions:
+    """Sessions whose connection was lost in the middle of a transaction, which may still be open on the server.
+
+    Until it is ended, nobody else can write to what it has written. So they are ended as soon as the server answers.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._ids: list[Mapping[str, Any]] = []
+        self._ending: asyncio.Task[None] | None = None
+
+    def add(self, session_id: Mapping[str, Any]) -> None:
+        self._ids.append(session_id)
+        if self._ending is None or self._ending.done():
+            # In a context of its own, without the deadline of the call that has failed.
+            self._ending = asyncio.create_task(self._end(), context=Context())
+
+    async def close(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            await asyncio.gather(self._ending, return_exceptions=True)
+
+    async def _end(self) -> None:
+        while self._ids:
+            taken = len(self._ids)
+            with suppress(PyMongoError), pymongo.timeout(_LIFETIME_SECONDS):
+                # First a sign that it is back, and by then has met what had still been under way to it.
+                await self._client.admin.command("ping")
+                await self._client.admin.command({"killSessions": self._ids[:taken]})
+                del self._ids[:taken]
+            await asyncio.sleep(_PAUSE_SECONDS)
