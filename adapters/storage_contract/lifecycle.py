@@ -28,6 +28,11 @@ class LifecycleCases:
         await asyncio.gather(*(client.prepare() for client in (storage, another_client) * 3))
         assert (await everything(another_client)).users == [user]
 
+    async def test_a_storage_can_be_closed_twice(self, storage: Storage, another_client: Storage) -> None:
+        await another_client.ping()
+        await another_client.close()
+        await another_client.close()
+
     async def test_a_storage_serves_while_it_is_prepared_again(self, storage: Storage, another_client: Storage) -> None:
         users = [a_full_user() for _ in range(10)]
         await asyncio.gather(another_client.prepare(), *(add(storage, user) for user in users))

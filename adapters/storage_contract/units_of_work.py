@@ -137,6 +137,20 @@ class UnitOfWorkCases:
         found = await everything(storage)
         assert (found.users, found.posts, found.credentials) == ([user], [], [])
 
+    async def test_what_is_staged_with_an_author_goes_with_a_removal_that_is_staged_later(
+        self, storage: Storage
+    ) -> None:
+        author = a_user()
+        post = a_post(author)
+        unit = storage.unit_of_work()
+        stage_add(unit, author, post, a_credential(author))
+        stage_remove(unit, author)
+        await unit.commit()
+        assert await stored_post(storage, post) is None
+        await add(storage, author)
+        found = await everything(storage)
+        assert (found.users, found.posts, found.credentials) == ([author], [], [])
+
     async def test_a_post_staged_before_its_author_has_none(self, storage: Storage) -> None:
         author = a_user()
         with pytest.raises(UserNotFound):

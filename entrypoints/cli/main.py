@@ -37,9 +37,10 @@ def userport(
     command ends with 0 when all went well, 1 when it failed, 2 when it was called or set up wrongly, and 3 when an
     import refused some records.
     """
+    log = logging.getLogger("userport")
+    log.addHandler(logging.StreamHandler())
     if debug:
-        logging.getLogger("userport").addHandler(logging.StreamHandler())
-        logging.getLogger("userport").setLevel(logging.DEBUG)
+        log.setLevel(logging.DEBUG)
     if context.invoked_subcommand != "serve":
         # Drivers log what they are about to raise; these commands tell it once, in their own line.
         logging.getLogger().addHandler(logging.NullHandler())

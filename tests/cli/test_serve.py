@@ -22,7 +22,7 @@ def serving(storage: str, *options: str) -> Iterator[tuple[subprocess.Popen[str]
     with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
             assert process.stderr is not None
-            told = process.stderr.readline()
+            told = next(line for line in process.stderr if not line.startswith("Redis may lose"))
             assert "open mode" in told
             assert storage not in told
             yield process, told.split()[-1].removesuffix("/docs")

@@ -76,7 +76,9 @@ def served_kind(kind: Kind) -> ServedKind:
 @contextmanager
 def _fresh_file() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="userport-sqlite-") as directory:
-        yield f"sqlite:///{Path(directory, 'test.db')}"
+        file = Path(directory, "test.db")
+        file.touch()  # as a database that is there and empty
+        yield f"sqlite:///{file}"
 
 
 @contextmanager
