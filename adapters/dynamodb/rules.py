@@ -1,6 +1,7 @@
 """What each write makes of a draft, and why it may be refused: the constraints that all records obey."""
 
 from collections.abc import Collection, Set
+from typing import Final
 
 from adapters.dynamodb.draft import Draft, Unpurged
 from adapters.dynamodb.items import (
@@ -24,6 +25,8 @@ from domain.credential import Credential
 from domain.errors import EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
 from domain.post import Post
 from domain.user import User
+
+_TAKEN: Final = {"emails": EmailTaken, "usernames": UsernameTaken}
 
 
 def add_user(draft: Draft, user: User) -> None:
@@ -70,11 +73,11 @@ def add_post(draft: Draft, post: Post) -> None:
     key = author_key(post.id)
     pointer = draft.presumed(key, None)
     if pointer is not None:
-        earlier_author = draft.known(user_key(pointer["owner"]))
-        if draft.written(key.pk) or (is_user(earlier_author) and "purging" not in (earlier_author or ())):
+        author = draft.known(user_key(pointer["owner"]))
+        if draft.written(key.pk) or (author is not None and "purging" not in author):
             raise IdTaken
-        if earlier_author is None or earlier_author["purging"] != draft.rev:
-            raise Unpurged(pointer["owner"])
+        if author is None or author["purging"] != draft.rev:
+            raise Unpurged(pointer["owner"])  # else that post goes with this very commit
     if not draft.has_user(user_key(post.author_id)):
         raise UserNotFound
     draft.put(post_key(post.author_id, post.id), post_image(post, draft.rev))
@@ -131,9 +134,6 @@ def _free(draft: Draft, user_id: str, keys: Collection[Key]) -> None:
     for key in keys:
         draft.presumed(key, _owned_by(user_id))
         draft.put(key, None)
-
-
-_TAKEN = {"emails": EmailTaken, "usernames": UsernameTaken}
 
 
 def _owned_by(user_id: str) -> Image:

@@ -140,6 +140,34 @@ async def test_ids_of_posts_are_free_once_their_author_is_removed_wherever_that_
         await add(storage, user, *posts, heir)
 
 
+async def test_of_a_user_who_is_replaced_in_one_commit_only_what_it_adds_is_left(url: str, storage: Storage) -> None:
+    user, other = a_full_user(), a_full_user()
+    posts = [a_post(user) for _ in range(MANY_POSTS)]
+    anew = [a_post(user, id=posts[0].id), a_post(other, id=posts[1].id), a_post(user)]
+    await add(storage, user, other, *posts, a_credential(user))
+
+    async def replace(storage: Storage) -> None:
+        unit = storage.unit_of_work()
+        unit.users.remove(user)
+        stage_add(unit, user, *anew)
+        await unit.commit()
+
+    async for _ in dying_at_every_call(url, replace):
+        await in_time(storage.prepare())
+        found = await everything(storage)
+        assert found.users == [user, other]
+        assert found.posts in (posts, [anew[0], anew[2], anew[1]])
+        assert len(found.credentials) == (found.posts == posts)
+        assert_whole(url)
+        empty(url)
+        await add(storage, user, other, *posts, a_credential(user))
+    unit = storage.unit_of_work()
+    unit.users.remove(user)
+    stage_add(unit, user, anew[0], anew[0])
+    with pytest.raises(IdTaken):
+        await unit.commit()
+
+
 async def test_an_answer_that_is_lost_is_no_failure(url: str, storage: Storage) -> None:
     users = [a_full_user() for _ in range(25)]
     changed = users[0].change(now=LATER, email=an_email("changed"), username=None)
