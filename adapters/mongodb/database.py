@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -17,7 +17,15 @@ from adapters.mongodb.abandoned import AbandonedSessions
 from adapters.mongodb.address import client_for
 from adapters.mongodb.connections import CountedConnections
 from adapters.mongodb.documents import Document
-from adapters.mongodb.failures import NO_REPLICA_SET, lost_to_others, may_be_repeated, meaning, ran_out_of_time
+from adapters.mongodb.failures import (
+    NO_REPLICA_SET,
+    lost_to_others,
+    may_be_repeated,
+    may_have_committed,
+    may_have_left_open,
+    meaning,
+    ran_out_of_time,
+)
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
@@ -79,6 +87,8 @@ class Database:
         self, collection: str, wanted: Filter, limit: int, descending: bool = False, skip: int = 0
     ) -> Sequence[Document]:
         """Read in the order of the ids, up to `limit` behind the first `skip`."""
+        if limit == 0:  # which MongoDB takes for no limit
+            return []
         order = pymongo.DESCENDING if descending else pymongo.ASCENDING
         # In one answer, unless that is too big: by itself, the server would begin with a hundred.
         options: dict[str, Any] = {"sort": [("_id", order)], "skip": skip, "limit": limit, "batch_size": limit}
@@ -133,11 +143,7 @@ class Database:
 
         async def transact() -> None:
             async with self._one_of_few(), self._client.start_session() as session:
-                try:
-                    await self._repeated(session, work)
-                except ConnectionFailure:
-                    self._abandoned.add(session.session_id)
-                    raise
+                await self._repeated(session, work)
 
         await self._answer(transact)
 
@@ -165,13 +171,13 @@ class Database:
             try:
                 return await self._attempt(session, work, deadline - clock())
             except PyMongoError as error:
-                if error.has_error_label("UnknownTransactionCommitResult"):
-                    raise
                 if lost_to_others(error):
                     lost = error
-                elif lost and ran_out_of_time(error):
-                    raise lost from None
                 if not may_be_repeated(error) or clock() > deadline:
+                    if may_have_left_open(error):
+                        self._abandoned.add(session.session_id)
+                    if lost and ran_out_of_time(error) and not may_have_committed(error):
+                        raise lost from None
                     raise
             failures += 1
             # Rivals part by chance; nothing is to be kept secret here.

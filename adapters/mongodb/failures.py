@@ -48,7 +48,11 @@ def meaning(error: PyMongoError) -> DomainError | None:
 def may_be_repeated(error: PyMongoError) -> bool:
     """Tell whether a transaction that failed so can be repeated as a whole."""
     gone = isinstance(error, ServerSelectionTimeoutError)
-    return error.has_error_label("TransientTransactionError") and not gone
+    return error.has_error_label("TransientTransactionError") and not gone and not may_have_committed(error)
+
+
+def may_have_committed(error: PyMongoError) -> bool:
+    return error.has_error_label("UnknownTransactionCommitResult")
 
 
 def lost_to_others(error: PyMongoError) -> bool:
@@ -57,6 +61,11 @@ def lost_to_others(error: PyMongoError) -> bool:
 
 def ran_out_of_time(error: PyMongoError) -> bool:
     return isinstance(error, ConnectionFailure | ExecutionTimeout)
+
+
+def may_have_left_open(error: PyMongoError) -> bool:
+    """Tell whether the server, unreached since, may still have the transaction open that failed so."""
+    return isinstance(error, ConnectionFailure) and not isinstance(error, WaitQueueTimeoutError)
 
 
 def _meaning_of_code(error: OperationFailure) -> DomainError | None:
@@ -69,7 +78,7 @@ def _meaning_of_code(error: OperationFailure) -> DomainError | None:
             return StorageUnavailable(NO_REPLICA_SET)
         case 112 | 239 | 246:  # lost to others, or to a change of the catalogue
             return TooBusy()
-    if error.has_error_label("UnknownTransactionCommitResult"):
+    if may_have_committed(error):
         return StorageUnavailable()
     return TooBusy() if lost_to_others(error) else None
 

@@ -70,9 +70,9 @@ BUGS: Final[Sequence[Bug]] = (
         old="last = self._writes[-1] if self._writes else None",
         new="last = next((write for write in self._writes if isinstance(write, Additions)), None)",
     ),
-    _database(
+    _failures(
         what="what lost to a rival is not repeated",
-        old='return error.has_error_label("TransientTransactionError") and not gone',
+        old='return error.has_error_label("TransientTransactionError") and not gone and not may_have_committed(error)',
         new="return False",
     ),
     _database(
@@ -89,13 +89,13 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _database(
         what="a failed transaction is committed as far as it went",
-        old="return await work(Transaction(self._database, session))",
+        old="                await work(Transaction(self._database, session))\n",
         new=(
-            "try:\n"
-            "                        return await work(Transaction(self._database, session))\n"
-            "                    except Exception:\n"
-            "                        await session.commit_transaction()\n"
-            "                        raise"
+            "                try:\n"
+            "                    await work(Transaction(self._database, session))\n"
+            "                except Exception:\n"
+            "                    await session.commit_transaction()\n"
+            "                    raise\n"
         ),
     ),
     _database(
