@@ -8,12 +8,13 @@ from typing import Final
 from uuid import uuid4
 
 from adapters.dynamodb.actions import Action, fits_in_one
+from adapters.dynamodb.calls import all_of, pause
 from adapters.dynamodb.draft import Draft, Unpurged, Unread
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.intents import Intents
 from adapters.dynamodb.items import Image, Key, is_listed
 from adapters.dynamodb.removals import Removals
-from adapters.dynamodb.table import Table, all_of, pause
+from adapters.dynamodb.table import Table
 from domain.errors import DomainError, TooBusy
 
 _PATIENCE_SECONDS: Final = 8

@@ -23,9 +23,10 @@ from typing import Final
 from uuid import uuid4
 
 from adapters.dynamodb.actions import ABSENT, Action, Expression, split
+from adapters.dynamodb.calls import all_of
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.items import Image, Key
-from adapters.dynamodb.table import Range, Table, all_of
+from adapters.dynamodb.table import Range, Table
 from domain.errors import DomainError, TooBusy
 
 _SECONDS: Final = 10.0

@@ -12,10 +12,11 @@ from functools import partial
 from typing import Final
 
 from adapters.dynamodb.actions import MOST_ACTIONS, UNMARKED, Action, Expression, still
+from adapters.dynamodb.calls import all_of, pause
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.intents import Intents
 from adapters.dynamodb.items import Image, author_key, is_user, post_key, posts_of, removal_key, user_key
-from adapters.dynamodb.table import Range, Table, all_of, pause
+from adapters.dynamodb.table import Range, Table
 from domain.errors import TooBusy
 
 _PATIENCE_SECONDS: Final = 8

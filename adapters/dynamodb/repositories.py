@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from adapters.dynamodb import rules
+from adapters.dynamodb.calls import all_of
 from adapters.dynamodb.commits import Write
 from adapters.dynamodb.items import (
     Key,
@@ -23,7 +24,7 @@ from adapters.dynamodb.items import (
 )
 from adapters.dynamodb.reader import Reader
 from adapters.dynamodb.removals import Removals
-from adapters.dynamodb.table import Range, all_of
+from adapters.dynamodb.table import Range
 from domain.credential import Credential
 from domain.errors import DomainError, TooBusy
 from domain.post import Post

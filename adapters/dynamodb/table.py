@@ -1,41 +1,26 @@
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from itertools import count
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from adapters.dynamodb.actions import Action, Expression, placeholders
 from adapters.dynamodb.address import Address
-from adapters.dynamodb.failures import Failure, Refused, code_of, failure_of, unexpected
+from adapters.dynamodb.calls import Calls, all_of
+from adapters.dynamodb.failures import Refused, code_of, unexpected
 from adapters.dynamodb.items import Image, Key, decoded_item, encoded_key
-from domain.errors import StorageUnavailable, TooBusy
+from domain.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
     from types_aiobotocore_dynamodb.type_defs import BatchGetItemOutputTypeDef, QueryOutputTypeDef
 
-T = TypeVar("T")
-
-MOST_AT_ONCE: Final = 8
-"""How many parts of a large piece of work are under way at once."""
-
-_CONNECTIONS: Final = 32
-_QUEUE_TIMEOUT_SECONDS: Final = 5
-_CONNECT_TIMEOUT_SECONDS: Final = 2
-_READ_TIMEOUT_SECONDS: Final = 5
-_CALL_TIMEOUT_SECONDS: Final = 8
-_MOST_TIMES_LOST: Final = 5
-_LONGEST_PAUSE_SECONDS: Final = 0.5
 _MOST_KEYS: Final = 100  # DynamoDB's limit
 _READY_TIMEOUT_SECONDS: Final = 120
+_POLL_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +42,15 @@ class Range:
 
 
 class Table:
-    """The calls that are made of DynamoDB, on one table: bounded in number and time, repeated where that helps.
-
-    Every failure comes out as a domain error, but for the `Refused` of a transaction. All reads are consistent.
-    """
+    """What is asked of DynamoDB, of one table. All reads are consistent."""
 
     def __init__(self, address: Address) -> None:
-        self._address = address
         self._name = address.table
-        self._client: DynamoDBClient | None = None
-        self._opening = asyncio.Lock()
-        self._ends = AsyncExitStack()
-        self._free = asyncio.Semaphore(_CONNECTIONS)
-        self.calls_under_way = 0
+        self._call = Calls(address.region, address.endpoint)
+
+    @property
+    def calls_under_way(self) -> int:
+        return self._call.under_way
 
     async def read(self, keys: Collection[Key]) -> dict[Key, Image]:
         """Read the items that are there."""
@@ -166,13 +147,12 @@ class Table:
         try:
             async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
                 while await self._call(status) not in {"ACTIVE", "UPDATING"}:  # noqa: ASYNC110 - it has no event
-                    await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
+                    await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise StorageUnavailable from None
 
     async def close(self) -> None:
-        await self._ends.aclose()
-        self._client = None
+        await self._call.close()
 
     async def _read_one(self, key: Key) -> dict[Key, Image]:
         answer = await self._call(
@@ -206,90 +186,6 @@ class Table:
             request["ExclusiveStartKey"] = encoded_key(start)
         return request
 
-    async def _call(self, call: "Callable[[DynamoDBClient], Awaitable[T]]") -> T:
-        """Call until it succeeds, fails for good or takes too long."""
-        failure = lost = Failure(StorageUnavailable(), True)
-        times_lost = 0
-        try:
-            async with asyncio.timeout(_CALL_TIMEOUT_SECONDS):
-                for failures in count(1):
-                    async with self._turn():
-                        failure = lost
-                        try:
-                            return await call(await self._opened())
-                        except (ClientError, BotoCoreError) as error:
-                            failure = failure_of(error)
-                    times_lost += isinstance(failure.meaning, StorageUnavailable)
-                    if not failure.passing or times_lost == _MOST_TIMES_LOST:
-                        break
-                    await pause(failures)
-        except TimeoutError:
-            times_lost += failure is lost
-        if times_lost and isinstance(failure.meaning, TooBusy):
-            failure = lost  # what was lost may have been applied
-        raise failure.meaning from failure.cause
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(_QUEUE_TIMEOUT_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            raise TooBusy from None
-        self.calls_under_way += 1
-        try:
-            yield
-        finally:
-            self.calls_under_way -= 1
-            self._free.release()
-
-    async def _opened(self) -> "DynamoDBClient":
-        async with self._opening:
-            if self._client is None:
-                endpoint = self._address.endpoint
-                self._client = await self._ends.enter_async_context(
-                    session().create_client(
-                        "dynamodb",
-                        region_name=self._address.region,
-                        endpoint_url=endpoint,
-                        config=AioConfig(
-                            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-                            read_timeout=_READ_TIMEOUT_SECONDS,
-                            max_pool_connections=_CONNECTIONS,
-                            retries={"total_max_attempts": 1},  # ours know what may be repeated, and when to stop
-                            parameter_validation=False,
-                            warm_up_loader_caches=True,
-                        ),
-                    )
-                )
-            return self._client
-
-
-async def pause(failures: int) -> None:
-    """Wait for a moment, the longer the more failures there were; rivals part by chance."""
-    longest = min(_LONGEST_PAUSE_SECONDS, 0.01 * 2.0**failures)
-    await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - nothing is to be kept secret here
-
-
-async def all_of(works: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Do pieces of work, some at once; after a failure, end those that were begun and raise it."""
-    free = asyncio.Semaphore(MOST_AT_ONCE)
-    failures: list[Exception] = []
-    results: list[T] = []
-
-    async def do(work: Callable[[], Awaitable[T]]) -> None:
-        async with free:
-            if not failures:
-                try:
-                    results.append(await work())
-                except Exception as failure:  # noqa: BLE001 - it is raised below
-                    failures.append(failure)
-
-    await asyncio.gather(*map(do, works))
-    if failures:
-        raise failures[0]
-    return results
-
 
 async def _query(request: dict[str, Any], client: "DynamoDBClient") -> "QueryOutputTypeDef":
     return await client.query(**request)
@@ -302,9 +198,3 @@ async def _read(request: dict[str, Any], client: "DynamoDBClient") -> "BatchGetI
 def _last_key(answer: "QueryOutputTypeDef") -> Key | None:
     key = answer.get("LastEvaluatedKey")
     return decoded_item(key)[0] if key else None
-
-
-@cache
-def session() -> AioSession:
-    """Make one for the process: what it knows of AWS is read from many files."""
-    return AioSession()

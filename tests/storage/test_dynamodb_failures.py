@@ -1,13 +1,14 @@
 """What DynamoDB refuses for reasons of its own comes out as a domain error, or is tried again."""
 
+import logging
 from collections.abc import AsyncIterator
 from itertools import repeat
 
 import pytest
 
-from adapters.dynamodb import table
-from adapters.storage_contract.examples import a_user
-from adapters.storage_contract.steps import add, stored_user
+from adapters.dynamodb import calls
+from adapters.storage_contract.examples import a_credential, a_user
+from adapters.storage_contract.steps import add, stored_credential, stored_user
 from domain.errors import StorageUnavailable, TooBusy
 from domain.storage import Storage
 from tests.servers.databases import Databases
@@ -44,7 +45,7 @@ async def test_what_passes_is_no_failure(proxy: Proxy, storage: Storage, code: s
 async def test_a_table_that_stays_overloaded_is_too_busy(
     proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "_CALL_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(calls, "_CALL_TIMEOUT_SECONDS", 0.5)
     proxy.errors.extend(repeat("ThrottlingException", 1_000))
     with pytest.raises(TooBusy):
         await add(storage, a_user())
@@ -63,16 +64,25 @@ async def test_credentials_that_are_refused_are_named_as_the_reason(proxy: Proxy
 async def test_a_service_without_credentials_is_told_so(
     proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table.session.cache_clear()
+    calls.session.cache_clear()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("HOME", "/nonexistent")
     with pytest.raises(StorageUnavailable, match="credentials"):
         await storage.ping()
-    table.session.cache_clear()
+    calls.session.cache_clear()
 
 
 async def test_an_unknown_refusal_is_unavailable(proxy: Proxy, storage: Storage) -> None:
     proxy.errors.append("SomethingNewException")
     with pytest.raises(StorageUnavailable):
         await add(storage, a_user())
+
+
+async def test_not_even_the_driver_logs_a_hash(storage: Storage, caplog: pytest.LogCaptureFixture) -> None:
+    user = a_user()
+    credential = a_credential(user)
+    with caplog.at_level(logging.DEBUG):
+        await add(storage, user, credential)
+        assert await stored_credential(storage, user) == credential
+    assert credential.password_hash not in caplog.text

@@ -1,0 +1,140 @@
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
+from itertools import count
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError, ClientError
+
+from adapters.dynamodb.failures import Failure, failure_of
+from domain.errors import StorageUnavailable, TooBusy
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+T = TypeVar("T")
+
+_CONNECTIONS: Final = 32
+_MOST_PARTS_AT_ONCE: Final = 8
+_QUEUE_TIMEOUT_SECONDS: Final = 5
+_CONNECT_TIMEOUT_SECONDS: Final = 2
+_READ_TIMEOUT_SECONDS: Final = 5
+_CALL_TIMEOUT_SECONDS: Final = 8
+_MOST_TIMES_LOST: Final = 5
+_LONGEST_PAUSE_SECONDS: Final = 0.5
+
+
+class Calls:
+    """Calls to DynamoDB: bounded in number and time, and repeated where that helps.
+
+    Every failure of the driver comes out as a domain error.
+    """
+
+    def __init__(self, region: str, endpoint: str | None) -> None:
+        self._region = region
+        self._endpoint = endpoint
+        self._client: DynamoDBClient | None = None
+        self._opening = asyncio.Lock()
+        self._ends = AsyncExitStack()
+        self._free = asyncio.Semaphore(_CONNECTIONS)
+        self.under_way = 0
+
+    async def __call__(self, call: "Callable[[DynamoDBClient], Awaitable[T]]") -> T:
+        """Call until it succeeds, fails for good or takes too long."""
+        failure = lost = Failure(StorageUnavailable(), True)
+        times_lost = 0
+        try:
+            async with asyncio.timeout(_CALL_TIMEOUT_SECONDS):
+                for failures in count(1):
+                    async with self._turn():
+                        failure = lost
+                        try:
+                            return await call(await self._opened())
+                        except (ClientError, BotoCoreError) as error:
+                            failure = failure_of(error)
+                    times_lost += isinstance(failure.meaning, StorageUnavailable)
+                    if not failure.passing or times_lost == _MOST_TIMES_LOST:
+                        break
+                    await pause(failures)
+        except TimeoutError:
+            times_lost += failure is lost
+        if times_lost and isinstance(failure.meaning, TooBusy):
+            failure = lost  # what was lost may have been applied
+        raise failure.meaning from failure.cause
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(_QUEUE_TIMEOUT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise TooBusy from None
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+            self._free.release()
+
+    async def _opened(self) -> "DynamoDBClient":
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._ends.enter_async_context(
+                    session().create_client(
+                        "dynamodb",
+                        region_name=self._region,
+                        endpoint_url=self._endpoint,
+                        config=AioConfig(
+                            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+                            read_timeout=_READ_TIMEOUT_SECONDS,
+                            max_pool_connections=_CONNECTIONS,
+                            retries={"total_max_attempts": 1},  # ours know what may be repeated, and when to stop
+                            parameter_validation=False,
+                            warm_up_loader_caches=True,
+                        ),
+                    )
+                )
+            return self._client
+
+    async def close(self) -> None:
+        await self._ends.aclose()
+        self._client = None
+
+
+async def pause(failures: int) -> None:
+    """Wait for a moment, the longer the more failures there were; rivals part by chance."""
+    longest = min(_LONGEST_PAUSE_SECONDS, 0.01 * 2.0**failures)
+    await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - nothing is to be kept secret here
+
+
+async def all_of(works: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Do pieces of work, some at once; after a failure, end those that were begun and raise it."""
+    free = asyncio.Semaphore(_MOST_PARTS_AT_ONCE)
+    failures: list[Exception] = []
+    results: list[T] = []
+
+    async def do(work: Callable[[], Awaitable[T]]) -> None:
+        async with free:
+            if not failures:
+                try:
+                    results.append(await work())
+                except Exception as failure:  # noqa: BLE001 - it is raised below
+                    failures.append(failure)
+
+    await asyncio.gather(*map(do, works))
+    if failures:
+        raise failures[0]
+    return results
+
+
+@cache
+def session() -> AioSession:
+    """Make one for the process: what it knows of AWS is read from many files."""
+    for driver in ("aiobotocore", "botocore"):
+        logging.getLogger(driver).setLevel(logging.INFO)  # below, it logs whole requests, with hashes of passwords
+    return AioSession()
