@@ -63,6 +63,8 @@ class Calls:
                     await pause(failures)
         except TimeoutError:
             times_lost += failure is lost
+        except TooBusy as error:
+            failure = Failure(error, False)
         if times_lost and isinstance(failure.meaning, TooBusy):
             failure = lost  # what was lost may have been applied
         raise failure.meaning from failure.cause

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from adapters.dynamodb.actions import Action, Expression, placeholders
 from adapters.dynamodb.address import Address
-from adapters.dynamodb.calls import Calls, all_of
+from adapters.dynamodb.calls import Calls, all_of, pause
 from adapters.dynamodb.failures import Refused, code_of, unexpected
 from adapters.dynamodb.items import Image, Key, decoded_item, encoded_key
 from domain.errors import StorageUnavailable
@@ -163,10 +164,13 @@ class Table:
     async def _read_some(self, keys: Sequence[Key]) -> dict[Key, Image]:
         found: dict[Key, Image] = {}
         wanted: dict[str, Any] = {self._name: {"Keys": list(map(encoded_key, keys)), "ConsistentRead": True}}
-        while wanted:
+        for answers in count(1):
             answer = await self._call(partial(_read, wanted))
             found |= map(decoded_item, answer["Responses"].get(self._name, ()))
             wanted = dict(answer.get("UnprocessedKeys", {}))
+            if not wanted:
+                break
+            await pause(answers)  # there was no capacity for all of them
         return found
 
     def _query(self, within: Range, limit: int | None, start: Key | None, only: Expression) -> dict[str, Any]:
