@@ -1,10 +1,16 @@
+import asyncio
 from typing import ClassVar
+
+import pytest
 
 from adapters.storage_contract.examples import a_credential, a_user
 from adapters.storage_contract.steps import add, everything
+from domain.errors import EmailTaken
 from domain.storage import Storage
 from tests.servers.choice import Kind
 from tests.storage.served_contract import ServedStorageContract
+
+PATIENCE_SECONDS = 30
 
 
 class TestDynamoDBStorage(ServedStorageContract):
@@ -16,3 +22,12 @@ class TestDynamoDBStorage(ServedStorageContract):
         await add(storage, *users)
         await add(storage, *credentials)
         assert (await everything(storage)).credentials == credentials
+
+    async def test_a_commit_of_many_that_failed_is_in_nobodys_way(self, storage: Storage) -> None:
+        taken = a_user()
+        users = [a_user() for _ in range(60)]
+        await add(storage, taken)
+        with pytest.raises(EmailTaken):
+            await add(storage, *users, a_user(email=taken.email))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await add(storage, *users)
