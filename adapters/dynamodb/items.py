@@ -14,7 +14,7 @@
 Users, posts and credentials carry `rev`, the id of the commit that wrote them last.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -28,9 +28,7 @@ Image: TypeAlias = Mapping[str, Any]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_LONGEST_SORT_KEY: Final = 1_024  # bytes
-_LONGEST_NAME_KEY: Final = _LONGEST_SORT_KEY - len("\0") - 36
-"""No folded email is that long: at most 64 code points of 12 bytes, and 190 more. A folded name can be longer."""
+_LONGEST_SORT_KEY: Final = 1_024  # bytes, which no email and no name exceeds; what is searched for may
 
 
 class Key(NamedTuple):
@@ -71,21 +69,13 @@ def removal_key(user_id: str) -> Key:
 
 
 def name_key(image: Image, user_id: str) -> Key:
-    return Key("names", f"{_cut(fold(image['name']))}\0{user_id}")
+    return Key("names", f"{fold(image['name'])}\0{user_id}")
 
 
-def search_ranges(prefix: SearchPrefix) -> Iterator[Key]:
+def search_ranges(prefix: SearchPrefix) -> Sequence[Key]:
     """Name the ranges, by partition and beginning, in which the owners of a prefix are."""
-    beginning = _cut(prefix)
-    yield Key("names", beginning)
-    if beginning == prefix:
-        yield email_key(beginning)
-        yield username_key(beginning)
-
-
-def is_cut(prefix: SearchPrefix) -> bool:
-    """Tell whether the ranges of a prefix may hold more than belongs to it."""
-    return _cut(prefix) != prefix
+    fits = len(prefix.encode()) <= _LONGEST_SORT_KEY
+    return [Key(partition, prefix) for partition in ("names", "emails", "usernames")] if fits else []
 
 
 def is_user(image: Image | None) -> bool:
@@ -201,10 +191,6 @@ def encoded_item(key: Key, image: Image) -> dict[str, Any]:
 def decoded_item(item: Mapping[str, Any]) -> tuple[Key, Image]:
     image = {name: decoded(value) for name, value in item.items()}
     return Key(image.pop("pk"), image.pop("sk")), image
-
-
-def _cut(text: str) -> str:
-    return text.encode()[:_LONGEST_NAME_KEY].decode(errors="ignore")
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -12,7 +12,6 @@ from adapters.dynamodb.items import (
     author_key,
     credential_key,
     email_key,
-    is_cut,
     is_user,
     post_from,
     post_key,
@@ -90,8 +89,7 @@ class DynamoDBUserRepository:
     async def count(self, prefix: SearchPrefix | None = None) -> int:
         if prefix is None:
             return await self._reader.count(Range("users"))
-        ids = await self._ids_in_ranges(prefix)
-        return len(await self._starting_with(prefix, ids) if is_cut(prefix) else ids)
+        return len(await self._ids_in_ranges(prefix))
 
     def add(self, user: User) -> None:
         self._staged.append(Write(partial(rules.add_user, user=user)))

@@ -87,14 +87,14 @@ BUGS: Final[Sequence[Bug]] = (
         new="    else:",
     ),
     _items(
-        what="the key of a name is longer than DynamoDB allows",
-        old='    return text.encode()[:_LONGEST_NAME_KEY].decode(errors="ignore")',
-        new="    return text",
+        what="a prefix may be longer than a key",
+        old="    fits = len(prefix.encode()) <= _LONGEST_SORT_KEY\n",
+        new="    fits = True\n",
     ),
     _items(
         what="names are searched as they are written",
-        old="{_cut(fold(image['name']))}",
-        new="{_cut(image['name'])}",
+        old="{fold(image['name'])}",
+        new="{image['name']}",
     ),
     _items(
         what="an empty bio is taken for none",

@@ -7,6 +7,7 @@ from adapters.storage_contract.examples import a_credential, a_user
 from adapters.storage_contract.steps import add, everything
 from domain.errors import EmailTaken
 from domain.storage import Storage
+from domain.values import SearchPrefix
 from tests.servers.choice import Kind
 from tests.storage.served_contract import ServedStorageContract
 
@@ -31,3 +32,9 @@ class TestDynamoDBStorage(ServedStorageContract):
             await add(storage, *users, a_user(email=taken.email))
         async with asyncio.timeout(PATIENCE_SECONDS):
             await add(storage, *users)
+
+    async def test_what_is_searched_for_may_be_longer_than_a_key(self, storage: Storage) -> None:
+        await add(storage, a_user())
+        prefix = SearchPrefix.parse("\U0001d164" * SearchPrefix.LONGEST)  # a note that folds to three parts
+        assert list(await storage.unit_of_work().users.search(prefix, limit=10)) == []
+        assert await storage.unit_of_work().users.count(prefix) == 0
