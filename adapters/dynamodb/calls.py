@@ -25,6 +25,7 @@ _QUEUE_TIMEOUT_SECONDS: Final = 5
 _CONNECT_TIMEOUT_SECONDS: Final = 2
 _READ_TIMEOUT_SECONDS: Final = 5
 _CALL_TIMEOUT_SECONDS: Final = 8
+_PATIENCE_SECONDS: Final = 8
 _MOST_TIMES_LOST: Final = 5
 _LONGEST_PAUSE_SECONDS: Final = 0.5
 
@@ -106,6 +107,21 @@ class Calls:
     async def close(self) -> None:
         await self._ends.aclose()
         self._client = None
+
+
+class Patience:
+    """How long to go on with what others are in the way of."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+
+    async def pause(self) -> None:
+        """Wait before another attempt; raises `TooBusy` when there is to be none."""
+        if asyncio.get_running_loop().time() > self._deadline:
+            raise TooBusy
+        self._failures += 1
+        await pause(self._failures)
 
 
 async def pause(failures: int) -> None:

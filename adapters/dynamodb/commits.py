@@ -1,23 +1,19 @@
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 from uuid import uuid4
 
 from adapters.dynamodb.actions import Action, fits_in_one
-from adapters.dynamodb.calls import all_of, pause
+from adapters.dynamodb.calls import Patience, all_of
 from adapters.dynamodb.draft import Draft, Unpurged, Unread
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.intents import Intents
 from adapters.dynamodb.items import Image, Key, is_listed
 from adapters.dynamodb.removals import Removals
 from adapters.dynamodb.table import Table
-from domain.errors import DomainError, TooBusy
-
-_PATIENCE_SECONDS: Final = 8
+from domain.errors import DomainError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +22,6 @@ class Write:
 
     apply: Callable[[Draft], None]
     reads: Key | None = None
-
-
-class _Attempts:
-    """What is known of the items that a commit touches, and for how long it may go on trying."""
-
-    def __init__(self) -> None:
-        self.facts: dict[Key, Image | None] = {}
-        self._failures = 0
-        self._deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-
-    async def pause(self) -> None:
-        """Wait after a failed attempt; raises `TooBusy` when there is to be no other."""
-        if asyncio.get_running_loop().time() > self._deadline:
-            raise TooBusy
-        self._failures += 1
-        await pause(self._failures)
 
 
 class Commits:
@@ -53,28 +33,29 @@ class Commits:
     async def commit(self, writes: Sequence[Write]) -> None:
         """Draft what the writes come to, send it, and draft it anew for as long as things were not as presumed."""
         rev = uuid4().hex
-        attempts = _Attempts()
+        facts: dict[Key, Image | None] = {}
+        patience = Patience()
         wanted = {write.reads for write in writes if write.reads}
         refused = False
         while True:
-            await self._learn(attempts, wanted)
-            draft = Draft(rev, attempts.facts)
+            await self._learn(facts, wanted, patience)
+            draft = Draft(rev, facts)
             try:
                 for write in writes:
                     write.apply(draft)
                 if refused:
-                    await attempts.pause()
+                    await patience.pause()
                 await self._send(draft.actions())
                 break
             except Unread as unread:
                 wanted.add(unread.key)
             except Unpurged as unpurged:
                 await self._removals.purge(unpurged.user_id)
-                attempts.facts.clear()
-                await attempts.pause()
+                facts.clear()
+                await patience.pause()
             except Refused as error:
                 refused = True
-                await self._note(attempts, error.found)
+                await self._note(facts, error.found)
         with suppress(DomainError):  # the removals themselves are committed, and others can finish them as well
             await all_of(partial(self._removals.purge, user_id) for user_id in draft.removed)
 
@@ -84,22 +65,22 @@ class Commits:
         else:
             await self._intents.commit(actions)
 
-    async def _learn(self, attempts: _Attempts, wanted: Set[Key]) -> None:
+    async def _learn(self, facts: dict[Key, Image | None], wanted: Set[Key], patience: Patience) -> None:
         """Read what is not known yet."""
-        while unknown := wanted - attempts.facts.keys():
+        while unknown := wanted - facts.keys():
             found = await self._table.read(unknown)
-            await self._note(attempts, {key: found.get(key) for key in unknown})
-            if not unknown <= attempts.facts.keys():
-                await attempts.pause()
+            await self._note(facts, {key: found.get(key) for key in unknown})
+            if not unknown <= facts.keys():
+                await patience.pause()
 
-    async def _note(self, attempts: _Attempts, found: Mapping[Key, Image | None]) -> None:
+    async def _note(self, facts: dict[Key, Image | None], found: Mapping[Key, Image | None]) -> None:
         """Take items for facts, but for those that another commit has marked: help to have them unmarked."""
         for key, image in found.items():
             if image and "tx" in image:
-                attempts.facts.pop(key, None)
+                facts.pop(key, None)
                 await self._intents.help(key, image)
             else:
-                attempts.facts[key] = image
+                facts[key] = image
 
 
 def _is_seen_in_parts(actions: Sequence[Action]) -> bool:

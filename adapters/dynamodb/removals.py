@@ -6,21 +6,15 @@ has written (it may have added the user again), and at last the mark `purging` i
 comes upon the rest goes on with it: a look for that user, a write that meets it, or `prepare`.
 """
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
 
 from adapters.dynamodb.actions import MOST_ACTIONS, UNMARKED, Action, Expression, still
-from adapters.dynamodb.calls import all_of, pause
+from adapters.dynamodb.calls import Patience, all_of
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.intents import Intents
 from adapters.dynamodb.items import Image, author_key, is_user, post_key, posts_of, removal_key, user_key
 from adapters.dynamodb.table import Range, Table
-from domain.errors import TooBusy
-
-_PATIENCE_SECONDS: Final = 8
-"""How long to wait for commits that are under way."""
 
 
 class Removals:
@@ -30,17 +24,17 @@ class Removals:
 
     async def purge(self, user_id: str) -> None:
         """Delete what is left of an earlier user of this id; raises `TooBusy` when others are in the way."""
-        deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-        failures = 0
+        key = user_key(user_id)
+        patience = Patience()
         while True:
-            user = (await self._table.read([user_key(user_id)])).get(user_key(user_id))
+            user = (await self._table.read([key])).get(key)
             if user is None or "purging" not in user:
                 return
-            if not await self._delete_posts(user_id, user["purging"]) or not await self._close(user_id, user):
-                if asyncio.get_running_loop().time() > deadline:
-                    raise TooBusy
-                failures += 1
-                await pause(failures)
+            if "tx" in user:
+                await self._intents.help(key, user)
+            elif await self._delete_posts(user_id, user["purging"]) and await self._close(user_id, user):
+                return
+            await patience.pause()
 
     async def purge_all(self) -> None:
         for key, _ in await self._table.query_all(Range(removal_key("").pk)):

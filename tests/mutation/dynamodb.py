@@ -42,7 +42,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _commits(
         what="what was found out by a refusal is forgotten",
-        old="                await self._note(attempts, error.found)",
+        old="                await self._note(facts, error.found)",
         new="                pass",
     ),
     _commits(
@@ -114,8 +114,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _removals(
         what="posts stay when their author is removed",
-        old='if not await self._delete_posts(user_id, user["purging"]) or not',
-        new="if not",
+        old='elif await self._delete_posts(user_id, user["purging"]) and await',
+        new="elif await",
     ),
     _removals(
         what="a purge leaves the ids of posts in use",
