@@ -33,6 +33,28 @@ class TestDynamoDBStorage(ServedStorageContract):
         async with asyncio.timeout(PATIENCE_SECONDS):
             await add(storage, *users)
 
+    async def test_nothing_is_seen_of_a_commit_of_many_that_fails(
+        self, storage: Storage, another_client: Storage
+    ) -> None:
+        taken = a_user()
+        await add(storage, taken)
+        done = asyncio.Event()
+
+        async def fail() -> None:
+            for _ in range(3):
+                with pytest.raises(EmailTaken):
+                    await add(storage, *(a_user() for _ in range(60)), a_user(email=taken.email))
+            done.set()
+
+        async def watch() -> None:
+            while not done.is_set():
+                users = another_client.unit_of_work().users
+                assert list(await users.page(limit=100)) == [taken]
+                assert list(await users.page(limit=1, descending=True)) == [taken]  # though others would come first
+                assert await users.count() == 1
+
+        await asyncio.gather(fail(), watch())
+
     async def test_what_is_searched_for_may_be_longer_than_a_key(self, storage: Storage) -> None:
         await add(storage, a_user())
         prefix = SearchPrefix.parse("\U0001d164" * SearchPrefix.LONGEST)  # a note that folds to three parts
