@@ -19,6 +19,7 @@ from tests.storage.served_contract import opened
         "sqlite:///:memory:",
         "sqlite://host/file.db",
         "sqlite:///what?.db",
+        "sqlite:///what%00.db",
         "postgresql://127.0.0.1/database?require",
         "postgresql://127.0.0.1/database?sslmode=",
         "postgresql://127.0.0.1/database?secret=value",
@@ -41,6 +42,14 @@ async def test_a_file_that_is_no_database_is_unavailable(databases: Databases) -
                 await storage.ping()
             with pytest.raises(StorageUnavailable, match="no SQLite database"):
                 await storage.prepare()
+
+
+async def test_a_file_that_cannot_be_made_is_unavailable_and_not_merely_unprepared(tmp_path: Path) -> None:
+    file = tmp_path / "test.db"
+    file.symlink_to(tmp_path / "nowhere" / "test.db")
+    async with opened(f"sqlite:///{file}") as storage:
+        with pytest.raises(StorageUnavailable, match="cannot be opened"):
+            await storage.prepare()
 
 
 async def test_a_database_that_may_not_be_written_to_is_unavailable(databases: Databases) -> None:

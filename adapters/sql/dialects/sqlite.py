@@ -22,6 +22,7 @@ from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, T
 
 _BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
 _NO_FILE: Final = "there is no such file"
+_CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; see to its folder and to their permissions"
 
 
 class SQLite(Dialect):
@@ -36,7 +37,7 @@ class SQLite(Dialect):
     def driver_url(self, url: URL) -> URL:
         if url.host or url.username:
             raise ValueError("write sqlite:///file.db, or sqlite:////absolute/path/file.db")
-        if not url.database or url.database == ":memory:":
+        if not url.database or url.database == ":memory:" or "\0" in url.database:
             raise ValueError("it names no file; for a storage in memory use memory://")
         return url.set(drivername="sqlite+aiosqlite")
 
@@ -51,8 +52,10 @@ class SQLite(Dialect):
         return {"async_creator_fn": _connect}
 
     def make_place(self, url: URL) -> None:
-        with suppress(OSError):  # whoever connects is told
+        try:
             Path(str(url.database)).touch(mode=0o600)  # it will hold password hashes
+        except OSError as error:
+            raise StorageUnavailable(_CANNOT_BE_OPENED) from error
 
     def meaning(self, error: DBAPIError) -> DomainError | None:
         message = str(error.orig)
@@ -63,7 +66,7 @@ class SQLite(Dialect):
         if "locked" in message:
             return TooBusy()
         if "unable to open" in message:
-            return StorageUnavailable("the SQLite file cannot be opened; see to its folder and to their permissions")
+            return StorageUnavailable(_CANNOT_BE_OPENED)
         if "not a database" in message or "malformed" in message:
             return StorageUnavailable("the SQLite file is damaged, or is no SQLite database")
         return StorageUnavailable() if isinstance(error, OperationalError) else None
