@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from aiohttp import ClientSession, web
@@ -15,6 +16,8 @@ class Proxy:
     def __init__(self, target: str, session: ClientSession) -> None:
         self.url = ""
         self.requests = 0
+        self.reads: list[dict[str, Any]] = []
+        """What was asked of `GetItem`, `BatchGetItem` and `Query`; `Scan` is refused."""
         self.dies_after: int | None = None
         """After so many requests nothing is forwarded any more, as if the client had died."""
         self.loses_answer_of: int | None = None
@@ -28,6 +31,10 @@ class Proxy:
         body = await request.read()
         self.requests += 1
         number = self.requests
+        operation = request.headers["X-Amz-Target"].partition(".")[2]
+        assert operation != "Scan"
+        if operation in {"GetItem", "BatchGetItem", "Query"}:
+            self.reads.append(json.loads(body))
         if self.errors:
             error = {"__type": f"com.amazonaws.dynamodb.v20120810#{self.errors.popleft()}", "message": "No."}
             return web.Response(status=400, body=json.dumps(error), content_type="application/x-amz-json-1.0")

@@ -7,8 +7,8 @@ from itertools import repeat
 import pytest
 
 from adapters.dynamodb import calls
-from adapters.storage_contract.examples import a_credential, a_user
-from adapters.storage_contract.steps import add, stored_credential, stored_user
+from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_prefix, a_user
+from adapters.storage_contract.steps import add, everything, remove, stored_credential, stored_user
 from domain.errors import StorageUnavailable, TooBusy
 from domain.storage import Storage
 from tests.servers.databases import Databases
@@ -86,3 +86,18 @@ async def test_not_even_the_driver_logs_a_hash(storage: Storage, caplog: pytest.
         await add(storage, user, credential)
         assert await stored_credential(storage, user) == credential
     assert credential.password_hash not in caplog.text
+
+
+async def test_all_reads_are_consistent(proxy: Proxy, storage: Storage) -> None:
+    user = a_full_user()
+    await add(storage, user, a_post(user), a_credential(user))
+    await everything(storage)
+    users = storage.unit_of_work().users
+    await users.count()
+    await users.search(a_prefix("a"), limit=10)
+    await users.find_by_emails([user.email, a_user().email])
+    await storage.unit_of_work().posts.count(user.id)
+    await remove(storage, user)
+    for request in proxy.reads:
+        asked = request["RequestItems"].values() if "RequestItems" in request else [request]
+        assert [part["ConsistentRead"] for part in asked] == [True]
