@@ -36,7 +36,10 @@ class Proxy:
         if operation in {"GetItem", "BatchGetItem", "Query"}:
             self.reads.append(json.loads(body))
         if self.errors:
-            error = {"__type": f"com.amazonaws.dynamodb.v20120810#{self.errors.popleft()}", "message": "No."}
+            code = self.errors.popleft()
+            error: dict[str, Any] = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "No."}
+            if code == "TransactionCanceledException":
+                error["CancellationReasons"] = [{"Code": "None"}, {"Code": "TransactionConflict"}]
             return web.Response(status=400, body=json.dumps(error), content_type="application/x-amz-json-1.0")
         if self.dies_after is not None and number > self.dies_after:
             return _lost(request)

@@ -53,6 +53,15 @@ async def test_a_table_that_stays_overloaded_is_too_busy(
     assert await storage.unit_of_work().users.count() == 0
 
 
+async def test_a_transaction_in_conflict_is_sent_again(proxy: Proxy, storage: Storage) -> None:
+    users = [a_user(), a_user()]
+    proxy.errors.extend(["TransactionCanceledException"] * 3)
+    await add(storage, users[0])
+    proxy.errors.extend(["TransactionCanceledException"] * 3)
+    await add(storage, *users[1:], a_user())
+    assert [await stored_user(storage, user) for user in users] == users
+
+
 @pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"])
 async def test_credentials_that_are_refused_are_named_as_the_reason(proxy: Proxy, storage: Storage, code: str) -> None:
     proxy.errors.append(code)
