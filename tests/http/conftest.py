@@ -5,14 +5,14 @@ import httpx
 import pytest
 
 from tests.http.service import Service, running
-from tests.servers.choice import KINDS, Kind, skip_unless_chosen
+from tests.servers.choice import KINDS, Kind, is_chosen, skip_unless_chosen
 from tests.servers.databases import Databases
 
 Store: TypeAlias = Kind | Literal["memory"]
 
 _LONGEST_ID: Final = 40
 
-STORES: Final[tuple[Store, ...]] = ("memory", *KINDS)
+STORES: Final[tuple[Store, ...]] = (*(("memory",) if is_chosen("memory") else ()), *KINDS)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

@@ -11,14 +11,20 @@ import pytest
 
 Kind: TypeAlias = Literal["sqlite", "postgresql", "mariadb", "mongodb", "redis", "dynamodb"]
 
-SERVED: Final[tuple[Kind, ...]] = ("postgresql", "mariadb", "mongodb", "redis", "dynamodb")
+ALL: Final[tuple[Kind, ...]] = ("sqlite", "postgresql", "mariadb", "mongodb", "redis", "dynamodb")
 
-KINDS: Final[tuple[Kind, ...]] = ("sqlite", *SERVED)
+
+def _names(variable: str) -> set[str]:
+    return set(os.environ.get(variable, "").replace(",", " ").split())
 
 
 def is_chosen(kind: str) -> bool:
     chosen = _names("STORAGES")
     return not chosen or kind in chosen
+
+
+KINDS: Final[tuple[Kind, ...]] = tuple(kind for kind in ALL if is_chosen(kind))
+SERVED: Final[tuple[Kind, ...]] = tuple(kind for kind in KINDS if kind != "sqlite")
 
 
 def skip_unless_chosen(kind: str) -> None:
@@ -32,7 +38,3 @@ def give_up(kind: str, what_to_do: str) -> NoReturn:
     if kind in _names("REQUIRE_STORAGES"):
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
-
-
-def _names(variable: str) -> set[str]:
-    return set(os.environ.get(variable, "").replace(",", " ").split())
