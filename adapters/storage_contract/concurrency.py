@@ -219,6 +219,29 @@ class ConcurrencyCases:
 
         await asyncio.gather(write(), watch(), watch())
 
+    async def test_nothing_is_seen_of_a_commit_of_many_that_fails(
+        self, storage: Storage, another_client: Storage
+    ) -> None:
+        taken = a_user()
+        await add(storage, taken)
+        done = asyncio.Event()
+
+        async def fail() -> None:
+            for _ in range(3):
+                with pytest.raises(EmailTaken):
+                    await add(storage, *(a_user() for _ in range(60)), a_user(email=taken.email))
+            done.set()
+
+        async def watch() -> None:
+            while not done.is_set():
+                users = another_client.unit_of_work().users
+                assert list(await users.page(limit=100)) == [taken]
+                assert list(await users.page(limit=1, descending=True)) == [taken]  # though others would come first
+                assert await users.count() == 1
+                await asyncio.sleep(0)
+
+        await asyncio.gather(fail(), watch())
+
     async def test_no_post_outlives_an_author_who_is_removed_meanwhile(
         self, storage: Storage, clients: Sequence[Storage]
     ) -> None:

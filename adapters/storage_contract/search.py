@@ -187,3 +187,10 @@ class SearchCases:
         await add(storage, *(a_user(name=f"Ann {number}") for number in range(120)), a_user(name="Ben"))
         assert await storage.unit_of_work().users.count(a_prefix("ann")) == 120
         assert len(await storage.unit_of_work().users.search(a_prefix("ann"), limit=7)) == 7
+
+    async def test_a_prefix_may_be_longer_than_any_key(self, storage: Storage) -> None:
+        await add(storage, a_user())
+        users = storage.unit_of_work().users
+        prefix = SearchPrefix.parse("\U0001d164" * SearchPrefix.LONGEST)  # a note that folds to three parts
+        assert list(await users.search(prefix, limit=10)) == []
+        assert await users.count(prefix) == 0

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -28,6 +29,8 @@ from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, UserNo
 from domain.post import Post
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
+
+PATIENCE_SECONDS = 30
 
 Bad = Callable[[UnitOfWork, User, Post], None]
 
@@ -275,3 +278,20 @@ class UnitOfWorkCases:
         unit.posts.add(retitled(post, "Again"))
         await unit.commit()
         assert await stored_post(storage, post) == retitled(post, "Again")
+
+    async def test_many_credentials_go_in_one_commit(self, storage: Storage) -> None:
+        users = [a_user() for _ in range(60)]
+        credentials = [a_credential(user) for user in users]
+        await add(storage, *users)
+        await add(storage, *credentials)
+        assert (await everything(storage)).credentials == credentials
+
+    async def test_a_commit_of_many_that_failed_is_in_nobodys_way(self, storage: Storage) -> None:
+        taken = a_user()
+        users = [a_user() for _ in range(60)]
+        await add(storage, taken)
+        with pytest.raises(EmailTaken):
+            await add(storage, *users, a_user(email=taken.email))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await add(storage, *users)
+        assert (await everything(storage)).users == [taken, *users]

@@ -36,8 +36,10 @@ def create_app(container: Container) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await container.storage().close()
+        try:
+            yield
+        finally:
+            await container.storage().close()
 
     app = FastAPI(
         title="userport",

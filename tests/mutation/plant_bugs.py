@@ -26,7 +26,7 @@ Verdict: TypeAlias = Literal["caught", "SURVIVED", "BROKEN"]
 
 ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = ("domain", "application", "adapters", "entrypoints", "tests/servers", "tests/storage")
-SECONDS: Final = 300  # a suite that hangs has noticed, too
+SECONDS: Final = 600  # a suite that hangs has noticed, too
 AT_ONCE: Final = 2
 
 

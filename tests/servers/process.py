@@ -93,8 +93,9 @@ class ServerProcess(ABC):
     def stop(self) -> None:
         """End the server in good order."""
         if self._process is not None:
-            self.resume()
-            self._process.send_signal(self.stop_signal)
+            if self._process.poll() is None:
+                self.resume()
+                self._process.send_signal(self.stop_signal)
             try:
                 self._process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
