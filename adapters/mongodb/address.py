@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import InvalidURI, PyMongoError
-from pymongo.monitoring import ConnectionPoolListener
+from pymongo.monitoring import ConnectionPoolListener, ServerHeartbeatListener
 from pymongo.uri_parser import parse_uri
 
 from adapters.mongodb.documents import Document
@@ -37,7 +37,7 @@ _SETTINGS: Final[dict[str, Any]] = {
 logging.getLogger("pymongo").setLevel(logging.WARNING)
 
 
-def client_for(url: str, listener: ConnectionPoolListener) -> tuple[Client, str]:
+def client_for(url: str, *listeners: ConnectionPoolListener | ServerHeartbeatListener) -> tuple[Client, str]:
     """Make a client that connects when it is first used, and name the database.
 
     Raises `ValueError`, which never repeats the URL.
@@ -49,7 +49,7 @@ def client_for(url: str, listener: ConnectionPoolListener) -> tuple[Client, str]
         database = parts["database"]
         if not database or parts["collection"]:
             raise InvalidURI
-        client = Client(url, event_listeners=[listener], **_SETTINGS)
+        client = Client(url, event_listeners=listeners, **_SETTINGS)
     except (PyMongoError, ValueError, TypeError, OSError):
         raise ValueError(
             "write mongodb://user:password@host:port/database, with reserved characters in the name and the password "

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -26,6 +26,7 @@ from adapters.mongodb.failures import (
     meaning,
     ran_out_of_time,
 )
+from adapters.mongodb.heartbeats import Heartbeats
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
@@ -64,7 +65,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._connections = CountedConnections()
-        self._client, name = client_for(url, self._connections)
+        self._heartbeats = Heartbeats()
+        self._client, name = client_for(url, self._connections, self._heartbeats)
         self._database: schema.Database = self._client.get_database(
             name, read_concern=_ONE_MOMENT, write_concern=_DURABLE, read_preference=ReadPreference.PRIMARY
         )
@@ -97,13 +99,16 @@ class Database:
     async def count(self, collection: str, wanted: Filter) -> int:
         return await self._read(lambda: self._database[collection].count_documents(wanted))
 
-    async def write(self, work: Work) -> None:
+    async def write(self, work: Work, *, one_document: bool = False) -> None:
         """Run `work` in a transaction, and again when it lost to another one.
+
+        What changes one document is all or nothing by itself. It goes without a transaction, since one that is open
+        while its process is killed locks its records until the server gives it up.
 
         A caller who is cancelled does not take it along: a transaction that is left in the middle would hold up
         everybody who writes to the same records, until the server gives it up after a minute.
         """
-        task = asyncio.create_task(self._write(work))
+        task = asyncio.create_task(self._write(work, one_document))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         await asyncio.shield(task)
@@ -118,14 +123,18 @@ class Database:
 
     async def check(self) -> None:
         """Raise `StorageNotPrepared` unless the schema is there, even if it was before."""
-        self._prepared = await self._version() >= schema.VERSION
+        self._prepared = await self._version() >= schema.VERSION and await self._answer(
+            lambda: schema.has_indexes(self._database)
+        )
         if not self._prepared:
             raise StorageNotPrepared
 
     async def close(self) -> None:
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._abandoned.close()
-        await self._client.close()
+        await self._heartbeats.pause()
+        with pymongo.timeout(_SEARCH_TIMEOUT_SECONDS):  # it says good-bye to a server that may not be there
+            await self._client.close()
 
     async def _version(self) -> int:
         return await self._answer(lambda: schema.version(self._database))
@@ -138,12 +147,15 @@ class Database:
         await self._need_schema()
         return await self._answer(query)
 
-    async def _write(self, work: Work) -> None:
+    async def _write(self, work: Work, one_document: bool) -> None:
         await self._need_schema()
 
         async def transact() -> None:
             async with self._one_of_few(), self._client.start_session() as session:
-                await self._repeated(session, work)
+                if one_document:
+                    await self._without_transaction(session, work)
+                else:
+                    await self._repeated(session, work)
 
         await self._answer(transact)
 
@@ -160,6 +172,12 @@ class Database:
         except PyMongoError as error:
             # Without the driver's error, which may hold what was to be written.
             raise meaning(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
+
+    async def _without_transaction(self, session: AsyncClientSession, work: Work) -> None:
+        try:
+            await work(Transaction(self._database, session))
+        except ExecutionTimeout:  # the server has waited for others, and done nothing
+            raise TooBusy from None
 
     async def _repeated(self, session: AsyncClientSession, work: Work) -> None:
         """Attempt until it succeeds, fails for good or takes too long."""

@@ -38,6 +38,15 @@ async def version(database: Database) -> int:
     return 0 if found is None else int(found["version"])
 
 
+async def has_indexes(database: Database) -> bool:
+    """Tell whether all indexes are there, without which nothing would be unique."""
+    for collection, indexes in _INDEXES.items():
+        found = await database[collection].index_information()
+        if not {index.document["name"] for index in indexes} <= found.keys():
+            return False
+    return True
+
+
 async def prepare(database: Database) -> None:
     """Create what is missing; the version comes last, since it says that all the rest is there."""
     for collection, indexes in _INDEXES.items():

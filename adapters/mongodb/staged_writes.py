@@ -1,4 +1,5 @@
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from pymongo import ReplaceOne
@@ -7,8 +8,6 @@ from adapters.mongodb.database import Transaction
 from adapters.mongodb.documents import Document
 from adapters.mongodb.schema import CREDENTIALS, POSTS, USERS
 from domain.errors import StaleVersion, UserNotFound
-
-Write: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
 
 class Additions:
@@ -23,6 +22,10 @@ class Additions:
     def may_mix_up_errors(self) -> bool:
         """Whether the first error that is met need not be that of the first record that is in error."""
         return len(self._records) > 1 and len(self._added) < len(self._records)
+
+    @property
+    def changes_one_document(self) -> bool:
+        return len(self._records) == 1 and not self._owners
 
     def take(self, collection: str, document: Document, owner: str | None = None) -> bool:
         """Take a record in; refuse a user whom an earlier record needed to be there already."""
@@ -67,6 +70,50 @@ class Additions:
         return [document for name, document, _ in self._records if name == collection]
 
 
+@dataclass(frozen=True, slots=True)
+class Save:
+    """The next state of a record, in place of the one before."""
+
+    collection: str
+    document: Document
+
+    @property
+    def changes_one_document(self) -> bool:
+        return True
+
+    async def __call__(self, transaction: Transaction) -> None:
+        before = {"_id": self.document["_id"], "version": self.document["version"] - 1}
+        records = transaction.collection(self.collection)
+        if (await records.replace_one(before, self.document, session=transaction.session)).matched_count != 1:
+            raise StaleVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The end of a record, and of what belongs to it."""
+
+    collection: str
+    record_id: str
+    version: int
+
+    @property
+    def changes_one_document(self) -> bool:
+        return self.collection != USERS
+
+    async def __call__(self, transaction: Transaction) -> None:
+        before = {"_id": self.record_id, "version": self.version}
+        records = transaction.collection(self.collection)
+        if (await records.delete_one(before, session=transaction.session)).deleted_count != 1:
+            raise StaleVersion
+        if self.collection == USERS:
+            theirs = {POSTS: {"author_id": self.record_id}, CREDENTIALS: {"_id": self.record_id}}
+            for name, found in theirs.items():
+                await transaction.collection(name).delete_many(found, session=transaction.session)
+
+
+Write: TypeAlias = Additions | Save | Removal
+
+
 class StagedWrites:
     """What a unit of work will do at its commit."""
 
@@ -82,28 +129,10 @@ class StagedWrites:
             self._writes.append(additions)
 
     def save(self, collection: str, document: Document) -> None:
-        before = {"_id": document["_id"], "version": document["version"] - 1}
-
-        async def write(transaction: Transaction) -> None:
-            saved = await transaction.collection(collection).replace_one(before, document, session=transaction.session)
-            if saved.matched_count != 1:
-                raise StaleVersion
-
-        self._writes.append(write)
+        self._writes.append(Save(collection, document))
 
     def remove(self, collection: str, record_id: str, version: int) -> None:
-        before = {"_id": record_id, "version": version}
-
-        async def write(transaction: Transaction) -> None:
-            removed = await transaction.collection(collection).delete_one(before, session=transaction.session)
-            if removed.deleted_count != 1:
-                raise StaleVersion
-            if collection == USERS:
-                theirs = {POSTS: {"author_id": record_id}, CREDENTIALS: {"_id": record_id}}
-                for name, found in theirs.items():
-                    await transaction.collection(name).delete_many(found, session=transaction.session)
-
-        self._writes.append(write)
+        self._writes.append(Removal(collection, record_id, version))
 
     def take(self) -> Sequence[Write]:
         """Give out all of it and be empty."""

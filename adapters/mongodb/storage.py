@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from adapters.mongodb.database import Database, Transaction
+from adapters.mongodb.database import Database, Transaction, Work
 from adapters.mongodb.repositories import MongoCredentialRepository, MongoPostRepository, MongoUserRepository
 from adapters.mongodb.staged_writes import Additions, StagedWrites, Write, apart
 from adapters.storage_kind import StorageKind
@@ -21,7 +21,8 @@ class MongoUnitOfWork:
         if not writes:
             return
         try:
-            await self._database.write(_in_turn(writes))
+            one_document = len(writes) == 1 and writes[0].changes_one_document
+            await self._database.write(_in_turn(writes), one_document=one_document)
         except (EmailTaken, UsernameTaken, IdTaken, UserNotFound, StaleVersion):
             if not any(isinstance(write, Additions) and write.may_mix_up_errors for write in writes):
                 raise
@@ -62,7 +63,7 @@ class MongoStorage:
         await self._database.close()
 
 
-def _in_turn(writes: Sequence[Write]) -> Write:
+def _in_turn(writes: Sequence[Write]) -> Work:
     async def apply(transaction: Transaction) -> None:
         for write in writes:
             await write(transaction)
