@@ -17,18 +17,18 @@ _address = partial(Bug, file="adapters/mongodb/address.py", store="mongodb")
 BUGS: Final[Sequence[Bug]] = (
     _staged(
         what="a save ignores the version",
-        old='before = {"_id": document["_id"], "version": document["version"] - 1}',
-        new='before = {"_id": document["_id"]}',
+        old='before = {"_id": self.document["_id"], "version": self.document["version"] - 1}',
+        new='before = {"_id": self.document["_id"]}',
     ),
     _staged(
         what="a removal ignores the version",
-        old='before = {"_id": record_id, "version": version}',
-        new='before = {"_id": record_id}',
+        old='before = {"_id": self.record_id, "version": self.version}',
+        new='before = {"_id": self.record_id}',
     ),
     _staged(
         what="a save that met no record is fine",
-        old="if saved.matched_count != 1:",
-        new="if saved.matched_count > 1:",
+        old=".matched_count != 1:",
+        new=".matched_count > 1:",
     ),
     _staged(
         what="the author of a post is looked for and not touched",
@@ -52,13 +52,13 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _staged(
         what="posts outlive their author",
-        old='theirs = {POSTS: {"author_id": record_id}, CREDENTIALS',
+        old='theirs = {POSTS: {"author_id": self.record_id}, CREDENTIALS',
         new="theirs = {CREDENTIALS",
     ),
     _staged(
         what="a write is made outside of the transaction",
-        old="replace_one(before, document, session=transaction.session)",
-        new="replace_one(before, document)",
+        old="replace_one(before, self.document, session=transaction.session)",
+        new="replace_one(before, self.document)",
     ),
     _staged(
         what="a failed commit stays staged",
