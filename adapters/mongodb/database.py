@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -123,8 +123,9 @@ class Database:
 
     async def check(self) -> None:
         """Raise `StorageNotPrepared` unless the schema is there, even if it was before."""
-        self._prepared = await self._version() >= schema.VERSION and await self._answer(
-            lambda: schema.has_indexes(self._database)
+        version = await self._version()
+        self._prepared = version > schema.VERSION or (
+            version == schema.VERSION and await self._answer(lambda: schema.has_indexes(self._database))
         )
         if not self._prepared:
             raise StorageNotPrepared
@@ -153,7 +154,7 @@ class Database:
         async def transact() -> None:
             async with self._one_of_few(), self._client.start_session() as session:
                 if one_document:
-                    await self._without_transaction(session, work)
+                    await work(Transaction(self._database, session))
                 else:
                     await self._repeated(session, work)
 
@@ -172,12 +173,6 @@ class Database:
         except PyMongoError as error:
             # Without the driver's error, which may hold what was to be written.
             raise meaning(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
-
-    async def _without_transaction(self, session: AsyncClientSession, work: Work) -> None:
-        try:
-            await work(Transaction(self._database, session))
-        except ExecutionTimeout:  # the server has waited for others, and done nothing
-            raise TooBusy from None
 
     async def _repeated(self, session: AsyncClientSession, work: Work) -> None:
         """Attempt until it succeeds, fails for good or takes too long."""

@@ -1,7 +1,7 @@
 import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
 _OPTIONS: Final = ("service", "ssl_ca")
 _SERVICE: Final = r"[A-Za-z0-9_.-]{1,64}"
@@ -32,7 +32,7 @@ class Place:
     def parse(cls, url: str) -> "Place":
         """Read a storage URL; raises `ValueError`, which repeats nothing of it."""
         try:
-            parts = urlsplit(url)
+            parts = _split(url)
             options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
         except ValueError:
             raise ValueError(f"write {_WRITTEN}; in a name or a password, write %40 for @ and %3F for ?") from None
@@ -80,3 +80,12 @@ def _database(path: str) -> int:
     if re.fullmatch(r"(?:/[0-9]{0,5})?", path) is None:
         raise ValueError("what stands behind the port must be / and the number of a database")
     return int(path[1:] or 0)
+
+
+def _split(url: str) -> SplitResult:
+    """Take a URL apart without a look at its hosts: there may be several, which urlsplit does not know."""
+    scheme, _, rest = url.partition("://")
+    rest, _, fragment = rest.partition("#")
+    rest, _, query = rest.partition("?")
+    netloc, slash, path = rest.partition("/")
+    return SplitResult(scheme.lower(), netloc, slash + path, query, fragment)

@@ -59,11 +59,11 @@ def userport(*arguments: object, cwd: Path | None = None, pipe: bytes = b"", **v
         patch.setattr(threading, "excepthook", threading.excepthook)
         patch.setattr(logging.getLogger(), "handlers", handlers)
         patch.setattr(logger, "handlers", [])
-        patch.setattr(logger, "level", logging.NOTSET)
         if cwd is not None:
             patch.chdir(cwd)
         with pytest.raises(SystemExit) as ended:
             run()
+        logger.setLevel(logging.NOTSET)  # which --debug changes
         for text in texts.values():
             text.flush()
             text.detach()  # or it would close what is read below

@@ -10,7 +10,7 @@ from pymongo import AsyncMongoClient
 from adapters.mongodb.database import Transaction
 from adapters.mongodb.schema import USERS
 from adapters.mongodb.storage import MongoStorage
-from adapters.storage_contract.examples import a_post, a_user, an_email, renamed
+from adapters.storage_contract.examples import a_credential, a_post, a_user, an_email, renamed
 from adapters.storage_contract.steps import add, everything, outcomes, save, stored_user
 from domain.errors import EmailTaken, IdTaken, StorageNotPrepared, StorageUnavailable, TooBusy, UserNotFound
 from tests.servers.databases import Databases, served_kind
@@ -90,8 +90,8 @@ async def test_a_schema_of_a_newer_version_is_left_alone(storage: MongoStorage, 
 
 
 async def test_a_commit_that_is_cancelled_in_the_middle_holds_nobody_up(storage: MongoStorage) -> None:
-    user = a_user()
-    await add(storage, user)
+    user, other = a_user(), a_user()
+    await add(storage, user, other)
     in_the_middle, go_on = asyncio.Event(), asyncio.Event()
 
     async def work(transaction: Transaction) -> None:
@@ -112,8 +112,8 @@ async def test_a_commit_that_is_cancelled_in_the_middle_holds_nobody_up(storage:
 
 
 async def test_who_loses_to_others_until_the_time_is_up_is_told_that_nothing_was_applied(storage: MongoStorage) -> None:
-    user = a_user()
-    await add(storage, user)
+    user, other = a_user(), a_user()
+    await add(storage, user, other)
     in_the_middle, go_on = asyncio.Event(), asyncio.Event()
 
     async def work(transaction: Transaction) -> None:
@@ -126,11 +126,21 @@ async def test_who_loses_to_others_until_the_time_is_up_is_told_that_nothing_was
     slow = asyncio.create_task(storage.database.write(work))
     await in_the_middle.wait()
     with pytest.raises(TooBusy):
-        await save(storage, renamed(user, "Renamed"))
+        await save(storage, renamed(user, "Renamed"), renamed(other, "Renamed"))
     go_on.set()
     with pytest.raises(EmailTaken):
         await slow
     assert await stored_user(storage, user) == user
+    assert await stored_user(storage, other) == other
+
+
+async def test_indexes_that_are_missing_are_noticed_by_the_next_ping(storage: MongoStorage, url: str) -> None:
+    async with AsyncMongoClient[dict[str, object]](url) as server:
+        await server.get_default_database()[USERS].drop_indexes()
+    with pytest.raises(StorageNotPrepared):
+        await storage.ping()
+    await storage.prepare()
+    await storage.ping()
 
 
 async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_goes_on(databases: Databases) -> None:
@@ -138,13 +148,14 @@ async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_go
         async with opened(served_kind("mongodb").create(server.url)) as storage:
             await storage.prepare()
             users = [a_user() for _ in range(4)]
+            pairs = [(user, a_credential(user)) for user in users]  # which take a transaction
             await asyncio.gather(*(storage.ping() for _ in users))  # so that each commit has a connection
             server.pause()
             try:
-                assert set(await outcomes([add(storage, user) for user in users])) <= {StorageUnavailable, TooBusy}
+                assert set(await outcomes([add(storage, *pair) for pair in pairs])) <= {StorageUnavailable, TooBusy}
             finally:
                 server.resume()
-            assert await outcomes([add(storage, user) for user in users]) == [None] * len(users)
+            assert await outcomes([add(storage, *pair) for pair in pairs]) == [None] * len(users)
 
 
 async def test_of_several_errors_in_one_commit_the_first_by_staging_is_told(storage: MongoStorage) -> None:
