@@ -1,0 +1,45 @@
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.capabilities.results import load
+from tests.capabilities.table import in_page, stores, table
+from tests.mutation.plant_bugs import all_bugs
+from tests.servers.choice import ALL
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+def test_the_table_of_the_stores_is_made_from_their_results() -> None:
+    assert in_page() == table(load())
+    assert set(stores()) == {"memory", *ALL}
+
+
+@pytest.mark.parametrize("store", stores())
+def test_a_store_passed_every_case_that_there_is_now(store: str) -> None:
+    contract = load()[store].contract
+    assert contract is not None
+    assert contract.passed == contract.cases == _cases("memory" if store == "memory" else "sqlite")
+
+
+def test_every_bug_that_can_be_planted_now_was_planted() -> None:
+    planted = {store: result.bugs.planted for store, result in load().items() if result.bugs}
+    assert planted == Counter(bug.store for bug in all_bugs())
+
+
+@cache
+def _cases(store: str) -> int:
+    """Count the cases of the contract, which are as many for each store that outlives its process."""
+    listed = subprocess.run(  # noqa: S603 - our own tests
+        [sys.executable, "-m", "pytest", "-q", "--collect-only", f"tests/storage/test_{store}.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return sum("Storage::" in line for line in listed.stdout.splitlines())
