@@ -113,7 +113,9 @@ class ServerProcess(ABC):
 
     def pause(self) -> None:
         """Make the server accept connections, by way of the kernel, and never answer."""
-        self._signal(signal.SIGSTOP)
+        family = self._signal(signal.SIGSTOP)
+        while not all(map(_is_stopped, family)):  # each thread stops when it next leaves the kernel
+            time.sleep(0.001)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -145,7 +147,7 @@ class ServerProcess(ABC):
                 os.kill(child, number)
             except ProcessLookupError:
                 continue
-        return children
+        return [self._process.pid, *children]
 
     def _usable(self, programs: Path) -> Path:
         """Copy programs that lie where only we may look, such as root's home."""
@@ -186,3 +188,11 @@ def _children(pid: int) -> list[int]:
         check=False,
     )
     return [int(child) for child in found.stdout.split()]
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except FileNotFoundError:  # a thread or the process has ended meanwhile
+        return not Path(f"/proc/{pid}").exists()
+    return all(state in "TZ" for state in states)
