@@ -13,6 +13,7 @@ from adapters.mongodb.documents import (
 )
 from adapters.mongodb.schema import CREDENTIALS, POSTS, USERS
 from adapters.mongodb.staged_writes import StagedWrites
+from adapters.text_range import successor
 from domain.credential import Credential
 from domain.post import Post
 from domain.user import User
@@ -124,16 +125,7 @@ def _behind(after: str | None, descending: bool) -> Filter:
 def _starting_with(prefix: SearchPrefix) -> Filter:
     """Write "starts with" as a range, which every index on a key can serve."""
     bounds: Document = {"$gte": str(prefix)}
-    end = _successor(prefix)
+    end = successor(prefix)
     if end is not None:
         bounds["$lt"] = end
     return {"$or": [{key: bounds} for key in _SEARCHED]}
-
-
-def _successor(prefix: str) -> str | None:
-    """Make the first text, by code points, behind all that start with `prefix`; None when there is none."""
-    head = prefix.rstrip("\U0010ffff")
-    if not head:
-        return None
-    following = 0xE000 if head[-1] == "\ud7ff" else ord(head[-1]) + 1  # surrogates are no characters
-    return head[:-1] + chr(following)

@@ -15,6 +15,7 @@ from adapters.sql.rows import (
 )
 from adapters.sql.staged_writes import StagedWrites
 from adapters.sql.tables import CREDENTIALS, POSTS, USERS
+from adapters.text_range import successor
 from domain.credential import Credential
 from domain.post import Post
 from domain.user import User
@@ -143,14 +144,5 @@ def _ids_starting_with(prefix: SearchPrefix) -> Any:
 
 def _starts_with(key: ColumnElement[Any], prefix: str) -> Sequence[ColumnElement[bool]]:
     """Write "starts with" as a range, which every index on an `ExactText` can serve."""
-    end = _successor(prefix)
+    end = successor(prefix)
     return [key >= prefix] if end is None else [key >= prefix, key < end]
-
-
-def _successor(prefix: str) -> str | None:
-    """Make the first text, by code points, behind all that start with `prefix`; None when there is none."""
-    head = prefix.rstrip("\U0010ffff")
-    if not head:
-        return None
-    following = 0xE000 if head[-1] == "\ud7ff" else ord(head[-1]) + 1  # surrogates are no characters
-    return head[:-1] + chr(following)

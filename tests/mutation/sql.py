@@ -7,6 +7,7 @@ from typing import Final
 from tests.mutation.bug import Bug
 
 _repositories = partial(Bug, file="adapters/sql/repositories.py")
+_text_range = partial(Bug, file="adapters/text_range.py", store="sqlite")
 _staged = partial(Bug, file="adapters/sql/staged_writes.py", store="sqlite")
 _rows = partial(Bug, file="adapters/sql/rows.py")
 _database = partial(Bug, file="adapters/sql/database.py")
@@ -85,17 +86,15 @@ BUGS: Final[Sequence[Bug]] = (
         new='return [key.like(prefix + "%")]',
         store="sqlite",
     ),
-    _repositories(
+    _text_range(
         what="a search stumbles over the surrogates",
         old='0xE000 if head[-1] == "\\ud7ff" else ord(head[-1]) + 1',
         new="ord(head[-1]) + 1",
-        store="sqlite",
     ),
-    _repositories(
+    _text_range(
         what="a search takes the last of all characters for any other",
         old='head = prefix.rstrip("\\U0010ffff")',
         new="head = prefix[:-1]",
-        store="sqlite",
     ),
     _repositories(
         what="a search counts a user once for each key",
