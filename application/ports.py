@@ -1,9 +1,12 @@
 """What the use cases need from outside, besides storage."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from domain.values import Password, PostId, UserId
+from domain.user import Role
+from domain.values import Password, PostId, SessionId, UserId
 
 
 class Clock(Protocol):
@@ -19,6 +22,14 @@ class IdSource(Protocol):
 
     def post_id(self) -> PostId: ...
 
+    def session_id(self) -> SessionId: ...
+
+
+class SecretSource(Protocol):
+    def secret(self, size: int) -> bytes:
+        """Make so many bytes that nobody can foretell."""
+        ...
+
 
 class DomainNames(Protocol):
     def to_ascii(self, domain: str) -> str:
@@ -30,12 +41,51 @@ class DomainNames(Protocol):
 
 
 class PasswordHasher(Protocol):
-    async def hash(self, password: Password) -> str:
-        """Hash a password slowly, without holding up other tasks; raises `TooBusy` when too many wait."""
+    """Hashes and checks passwords, slowly on purpose but without holding up other tasks.
+
+    What waits raises `TooBusy` when too many wait already.
+    """
+
+    async def hash(self, password: Password) -> str: ...
+
+    async def verify(self, password: Password, password_hash: str | None) -> bool:
+        """Tell whether a hash is of this password. None, for nobody's hash, never is, and takes as long to tell."""
+        ...
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Tell whether `hash` would make a stronger one today."""
+        ...
+
+    def can_verify(self, password_hash: str) -> bool:
+        """Tell whether a hash from elsewhere is of a known form and of a bearable cost."""
         ...
 
 
 class CommonPasswords(Protocol):
     def __contains__(self, password: Password, /) -> bool:
         """Tell whether this password, in any case, is one of the first that an attacker tries."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What an access token says: who may come in, under which session, and until when."""
+
+    user_id: UserId
+    session_id: SessionId
+    role: Role
+    expires_at: datetime
+
+
+class TokenSigner(Protocol):
+    def sign(self, access: Access, now: datetime) -> str:
+        """Make an access token (RFC 9068)."""
+        ...
+
+    def verify(self, token: str, now: datetime) -> Access:
+        """Read a token that was signed here and has not expired; raises `InvalidAccessToken`."""
+        ...
+
+    def public_keys(self) -> Sequence[Mapping[str, str]]:
+        """Tell the keys by which others can verify tokens, as JSON Web Keys (RFC 7517, section 4)."""
         ...

@@ -61,6 +61,11 @@ class PostNotFound(DomainError):
     sentence = "There is no such post."
 
 
+class SessionNotFound(DomainError):
+    code = "session_not_found"
+    sentence = "There is no such session."
+
+
 class EmailTaken(DomainError):
     code = "email_taken"
     sentence = "Another user has this email address."
@@ -88,6 +93,66 @@ class VersionMismatch(DomainError):
 
     code = "version_mismatch"
     sentence = "The record is not at the version that the request names; read it again and repeat the change."
+
+
+class LastAdmin(DomainError):
+    """Nobody would be left who may do what only an admin may."""
+
+    code = "last_admin"
+    sentence = "This is the last active admin: make another one first."
+
+
+class InvalidCredentials(DomainError):
+    """There is no such user, or the password is not theirs, or they may not sign in: nobody is told which."""
+
+    code = "invalid_credentials"
+    sentence = "The name or the password is wrong."
+
+
+class WrongPassword(DomainError):
+    code = "wrong_password"
+    sentence = "The current password is wrong."
+
+
+class TooManyFailures(DomainError):
+    """Too many sign-ins have failed lately; nothing was checked. The next one is allowed in `wait_seconds`."""
+
+    code = "too_many_failures"
+    sentence = "Too many sign-ins have failed; try again later."
+
+    def __init__(self, wait_seconds: int) -> None:
+        super().__init__()
+        self.wait_seconds = wait_seconds
+
+
+class InvalidRefreshToken(DomainError):
+    code = "invalid_refresh_token"
+    sentence = "The refresh token is unknown, or its session has ended; sign in again."
+
+
+class RefreshTokenReused(InvalidRefreshToken):
+    """The token was used up before, so somebody else may have it: its session has to end."""
+
+    code = "refresh_token_reused"
+
+
+class InvalidAccessToken(DomainError):
+    """The token was not made here, has expired, or its session has ended."""
+
+    code = "invalid_token"
+    sentence = "The access token is not valid; refresh it, or sign in again."
+
+
+class NotSignedIn(DomainError):
+    code = "not_signed_in"
+    sentence = "This needs an access token."
+
+
+class NotPermitted(DomainError):
+    """The caller may know of the thing, but not do this with it."""
+
+    code = "not_permitted"
+    sentence = "Only an admin may do this."
 
 
 class TooBusy(DomainError):

@@ -47,6 +47,10 @@ class User:
         keys = (fold(self.name), self.email.canonical)
         return keys if self.username is None else (*keys, self.username.canonical)
 
+    @property
+    def is_active_admin(self) -> bool:
+        return self.active and self.role is Role.ADMIN
+
     @classmethod
     def register(
         cls,

@@ -68,6 +68,10 @@ class PostId(_Id):
     __slots__ = ()
 
 
+class SessionId(_Id):
+    __slots__ = ()
+
+
 class _Text(str):
     """A text after NFC and trimming, between `SHORTEST` and `LONGEST` code points."""
 
@@ -85,6 +89,15 @@ class _Text(str):
         if len(text) > cls.LONGEST:
             raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
         return cls(text)
+
+    @classmethod
+    def claimed(cls, text: str) -> Self:
+        """Take what somebody says to be their password, which need not be one that would be good enough today.
+
+        Of a text that is longer than any password only as much is kept as no password has.
+        """
+        normal = normalize("NFC", text[: 4 * cls.LONGEST].encode(errors="replace").decode())
+        return cls(normal[: cls.LONGEST + 1])
 
 
 class Name(_Text):
@@ -221,3 +234,12 @@ class Password:
         if len(text) > cls.LONGEST:
             raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
         return cls(text)
+
+    @classmethod
+    def claimed(cls, text: str) -> Self:
+        """Take what somebody says to be their password, which need not be one that would be good enough today.
+
+        Of a text that is longer than any password only as much is kept as no password has.
+        """
+        normal = normalize("NFC", text[: 4 * cls.LONGEST].encode(errors="replace").decode())
+        return cls(normal[: cls.LONGEST + 1])

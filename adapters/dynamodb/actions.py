@@ -22,7 +22,7 @@ class Expression:
 UNMARKED: Final = Expression("attribute_not_exists(#tx)")
 ABSENT: Final = Expression("attribute_not_exists(#pk)")
 ALIVE: Final = Expression("attribute_exists(#version) AND attribute_not_exists(#purging) AND attribute_not_exists(#tx)")
-"""A user, to whom posts and a credential may be added."""
+"""A user, to whom posts, sessions and a credential may be added."""
 
 
 def still(image: Image | None) -> Expression:

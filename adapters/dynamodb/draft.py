@@ -13,7 +13,7 @@ class Unread(Exception):
 
 
 class Unpurged(Exception):
-    """A user is in the way whose earlier posts have to be purged first."""
+    """A user is in the way whose earlier belongings have to be purged first."""
 
     def __init__(self, user_id: str) -> None:
         super().__init__()
@@ -59,6 +59,11 @@ class Draft:
         self._alive.add(key)
         return True
 
+    def replaces(self, key: Key) -> bool:
+        """Tell whether this draft adds a user while earlier belongings of this id are still to be purged."""
+        image = self._images.get(key)
+        return image is not None and image.get("purging") == self.rev
+
     def put(self, key: Key, image: Image | None) -> None:
         """Write an item, or delete it."""
         self._images[key] = image
@@ -73,7 +78,7 @@ class Draft:
 
     @property
     def removed(self) -> Sequence[str]:
-        """Tell whose posts are to be purged after the commit."""
+        """Tell whose belongings are to be purged after the commit."""
         return [key.sk for key in self.written(removal_key("").pk)]
 
     def actions(self) -> Sequence[Action]:

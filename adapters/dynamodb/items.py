@@ -1,39 +1,62 @@
 """Where each record lies in the table, and how it is written there.
 
-    users          <user id>                  the user, or what is left of one whose posts are being purged
+    users          <user id>                  the user, or what is left of one whose belongings are being purged
     emails         <canonical email>          owner
     usernames      <canonical username>       owner
     names          <folded name> NUL <id>     owner
     credential#<user id>  credential          the credential
     posts#<author id>     <post id>           the post
     post#<post id>        author              owner
-    removals       <user id>                  owner: a user whose posts are being purged
+    sessions#<user id>    <session id>        the session
+    session#<session id>  user                owner
+    admins         <user id>                  owner: a user who is an admin, and active
+    failures#<key>        failures            the failed sign-ins of a key
+    expiries       <expires_at>#<key>         owner: the key whose failed sign-ins expire then
+    removals       <user id>                  owner: a user whose belongings are being purged
     transactions   <id>                       a commit of several transactions; see `intents`
     transaction#<id>      <number>            the keys that a part of it touches
+    layout         version                    the version of this very list that the table is prepared for
 
-Users, posts and credentials carry `rev`, the id of the commit that wrote them last.
+Records carry `rev`, the id of the commit that wrote them last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
+from domain.sign_in_failures import SignInFailures
 from domain.user import Role, User
-from domain.values import Bio, Body, Email, Name, PostId, SearchPrefix, Title, UserId, Username, fold
+from domain.values import Bio, Body, Email, Name, PostId, SearchPrefix, SessionId, Title, UserId, Username, fold
 
 Image: TypeAlias = Mapping[str, Any]
 """The attributes of an item but for its key: texts, numbers, truth values, None, and lists and mappings of them."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_TIME_DIGITS: Final = 15  # of milliseconds since 1970, as many as any year has that Python knows
 _LONGEST_SORT_KEY: Final = 1_024  # bytes, which no email and no name exceeds; what is searched for may
 
 
 class Key(NamedTuple):
     pk: str
     sk: str
+
+
+LAYOUT_KEY: Final = Key("layout", "version")
+LAYOUT_VERSION: Final = 2
+"""A table of version 1 has no such item, no sessions, no failed sign-ins, and nothing that leads to its admins."""
+ADMINS: Final = "admins"
+EXPIRIES: Final = "expiries"
+
+
+class Belonging(NamedTuple):
+    """Where something lies that goes with its user: listed user by user, and found by its id through a pointer."""
+
+    record: Key
+    pointer: Key
 
 
 def user_key(user_id: str) -> Key:
@@ -56,12 +79,38 @@ def posts_of(author_id: str) -> str:
     return f"posts#{author_id}"
 
 
-def post_key(author_id: str, post_id: str) -> Key:
-    return Key(posts_of(author_id), post_id)
+def post_keys(author_id: str, post_id: str) -> Belonging:
+    return Belonging(Key(posts_of(author_id), post_id), Key(f"post#{post_id}", "author"))
 
 
-def author_key(post_id: str) -> Key:
-    return Key(f"post#{post_id}", "author")
+def sessions_of(user_id: str) -> str:
+    return f"sessions#{user_id}"
+
+
+def session_keys(user_id: str, session_id: str) -> Belonging:
+    return Belonging(Key(sessions_of(user_id), session_id), Key(f"session#{session_id}", "user"))
+
+
+def belongings_of(user_id: str) -> Mapping[str, Callable[[str, str], Belonging]]:
+    """Name the lists of all that goes with a user, and how the keys of what is in them are made."""
+    return {posts_of(user_id): post_keys, sessions_of(user_id): session_keys}
+
+
+def admin_key(user_id: str) -> Key:
+    return Key(ADMINS, user_id)
+
+
+def failures_key(key: str) -> Key:
+    return Key(f"failures#{key}", "failures")
+
+
+def expiry_key(image: Image, key: str) -> Key:
+    return Key(EXPIRIES, f"{image['expires_at']:0{_TIME_DIGITS}}#{key}")
+
+
+def end_of_expiries(moment: datetime) -> str:
+    """Make the sort key before which all lies that has expired."""
+    return f"{_milliseconds(moment) + 1:0{_TIME_DIGITS}}"
 
 
 def removal_key(user_id: str) -> Key:
@@ -79,13 +128,17 @@ def search_ranges(prefix: SearchPrefix) -> Sequence[Key]:
 
 
 def is_user(image: Image | None) -> bool:
-    """Tell a user from one who is removed, with posts that are still being purged."""
+    """Tell a user from one who is removed, with belongings that are still being purged."""
     return image is not None and "version" in image
 
 
+def is_active_admin(image: Image) -> bool:
+    return is_user(image) and bool(image["active"]) and image["role"] == Role.ADMIN
+
+
 def is_listed(key: Key) -> bool:
-    """Tell a user or a post, of which pages are made."""
-    return key.pk.startswith(("users", "posts#"))
+    """Tell a user, a post or a session, of which lists are made."""
+    return key.pk.startswith(("users", "posts#", "sessions#"))
 
 
 def user_image(user: User, rev: str) -> Image:
@@ -146,6 +199,56 @@ def post_from(author_id: str, post_id: str, image: Image) -> Post:
 
 def credential_image(credential: Credential, rev: str) -> Image:
     return {"rev": rev, "password_hash": credential.password_hash}
+
+
+def session_image(session: Session, rev: str) -> Image:
+    values = {
+        "rev": rev,
+        "user_agent": session.user_agent,
+        "place": session.place,
+        "token_digest": session.token_digest,
+        "salt": session.salt,
+        "refreshed_at": [_milliseconds(moment) for moment in session.refreshed_at],
+        "version": session.version,
+        "created_at": _milliseconds(session.created_at),
+        "last_used_at": _milliseconds(session.last_used_at),
+        "expires_at": _milliseconds(session.expires_at),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def session_from(user_id: str, session_id: str, image: Image) -> Session:
+    return Session(
+        id=SessionId(session_id),
+        user_id=UserId(user_id),
+        user_agent=image.get("user_agent"),
+        place=image.get("place"),
+        token_digest=image["token_digest"],
+        salt=image["salt"],
+        refreshed_at=tuple(map(_time, image["refreshed_at"])),
+        version=image["version"],
+        created_at=_time(image["created_at"]),
+        last_used_at=_time(image["last_used_at"]),
+        expires_at=_time(image["expires_at"]),
+    )
+
+
+def failures_image(failures: SignInFailures, rev: str) -> Image:
+    return {
+        "rev": rev,
+        "moments": [_milliseconds(moment) for moment in failures.moments],
+        "version": failures.version,
+        "expires_at": _milliseconds(failures.expires_at),
+    }
+
+
+def failures_from(key: str, image: Image) -> SignInFailures:
+    return SignInFailures(
+        key=key,
+        moments=tuple(map(_time, image["moments"])),
+        version=image["version"],
+        expires_at=_time(image["expires_at"]),
+    )
 
 
 def encoded(value: Any) -> dict[str, Any]:

@@ -78,11 +78,12 @@ class Reader:
 
         return await self._looked(look)
 
-    async def all(self, within: Range, only: Collection[str]) -> list[tuple[Key, Image]]:
-        """Read some attributes of all items of a range."""
+    async def all(self, within: Range, only: Collection[str] = ()) -> list[tuple[Key, Image]]:
+        """Read all items of a range, or only some of their attributes."""
+        names = (*only, "pk", "sk", *_MARKS) if only else ()
 
         async def look(view: _View) -> list[tuple[Key, Image]]:
-            return await view.of(await self._table.query_all(within, only=(*only, "pk", "sk", *_MARKS)))
+            return await view.of(await self._table.query_all(within, only=names))
 
         return await self._looked(look)
 

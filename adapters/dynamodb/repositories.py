@@ -1,20 +1,22 @@
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from adapters.dynamodb import rules
+from adapters.dynamodb.belongings import Belongings
 from adapters.dynamodb.calls import all_of
 from adapters.dynamodb.commits import Write
 from adapters.dynamodb.items import (
+    ADMINS,
     Key,
-    author_key,
     credential_key,
     email_key,
+    is_active_admin,
     is_user,
     post_from,
-    post_key,
+    post_keys,
     posts_of,
     search_ranges,
     user_from,
@@ -30,8 +32,6 @@ from domain.post import Post
 from domain.user import User
 from domain.values import Email, PostId, SearchPrefix, UserId, Username
 
-T = TypeVar("T")
-
 _MOST_LOOKS: Final = 10
 _AT_ONCE: Final = 100
 
@@ -42,6 +42,7 @@ class Source:
 
     reader: Reader
     removals: Removals
+    belongings: Belongings
 
 
 class DynamoDBUserRepository:
@@ -91,6 +92,19 @@ class DynamoDBUserRepository:
             return await self._reader.count(Range("users"))
         return len(await self._ids_in_ranges(prefix))
 
+    async def active_admins(self, *, limit: int) -> Sequence[User]:
+        """Look again when somebody listed is none any more; who is so twice was demoted by an earlier version."""
+        none_before: Collection[str] = ()
+        for _ in range(_MOST_LOOKS):
+            listed = [key.sk for key, _ in await self._reader.first(Range(ADMINS), limit + len(none_before))]
+            images = await self._reader.some([user_key(user_id) for user_id in listed])
+            admins = {key.sk: user_from(key.sk, image) for key, image in images.items() if is_active_admin(image)}
+            none = set(listed) - admins.keys()
+            if none.issubset(none_before):
+                return [admins[user_id] for user_id in listed if user_id in admins][:limit]
+            none_before = none
+        raise TooBusy
+
     def add(self, user: User) -> None:
         self._staged.append(Write(partial(rules.add_user, user=user)))
 
@@ -99,6 +113,9 @@ class DynamoDBUserRepository:
 
     def remove(self, user: User) -> None:
         self._staged.append(Write(partial(rules.remove_user, user=user), user_key(user.id)))
+
+    def require(self, user: User) -> None:
+        self._staged.append(Write(partial(rules.require_user, user=user), user_key(user.id)))
 
     async def _owners(self, keys: Collection[Key], key_of: Callable[[User], Key | None]) -> list[User]:
         """Read the users who own emails or usernames: they, and what leads to them, are read one after the other."""
@@ -132,19 +149,15 @@ class DynamoDBUserRepository:
 class DynamoDBPostRepository:
     def __init__(self, source: Source, staged: list[Write]) -> None:
         self._reader = source.reader
-        self._removals = source.removals
+        self._belongings = source.belongings
         self._staged = staged
 
     async def get(self, post_id: PostId) -> Post | None:
-        pointer = await self._reader.one(author_key(post_id))
-        if pointer is None:
+        found = await self._belongings.find(post_keys, post_id)
+        if found is None:
             return None
-        key, author = post_key(pointer["owner"], post_id), user_key(pointer["owner"])
-        images = await self._reader.some([key, author])
-        if key not in images or not is_user(images.get(author)):
-            return None
-        purging = images[author].get("purging")
-        return post_from(author.sk, post_id, images[key]) if purging in {None, images[key]["rev"]} else None
+        author_id, image = found
+        return post_from(author_id, post_id, image)
 
     async def page(
         self,
@@ -156,32 +169,21 @@ class DynamoDBPostRepository:
         skip: int = 0,
     ) -> Sequence[Post]:
         within = Range(posts_of(author_id), after=after, descending=descending)
-        found = await self._if_there(author_id, lambda: self._reader.first(within, skip + limit)) or []
+        found = await self._belongings.if_there(author_id, lambda: self._reader.first(within, skip + limit)) or []
         return [post_from(author_id, key.sk, image) for key, image in found[skip:]]
 
     async def count(self, author_id: UserId) -> int:
-        return await self._if_there(author_id, lambda: self._reader.count(Range(posts_of(author_id)))) or 0
+        within = Range(posts_of(author_id))
+        return await self._belongings.if_there(author_id, lambda: self._reader.count(within)) or 0
 
     def add(self, post: Post) -> None:
         self._staged.append(Write(partial(rules.add_post, post=post)))
 
     def save(self, post: Post) -> None:
-        self._staged.append(Write(partial(rules.save_post, post=post), post_key(post.author_id, post.id)))
+        self._staged.append(Write(partial(rules.save_post, post=post), _record_key(post)))
 
     def remove(self, post: Post) -> None:
-        self._staged.append(Write(partial(rules.remove_post, post=post), post_key(post.author_id, post.id)))
-
-    async def _if_there(self, author_id: UserId, look: Callable[[], Awaitable[T]]) -> T | None:
-        """Look at an author's posts, and only then at the author: what was seen of a removed one does not count."""
-        for _ in range(_MOST_LOOKS):
-            found = await look()
-            author = await self._reader.one(user_key(author_id))
-            if author is None or not is_user(author):
-                return None
-            if "purging" not in author:
-                return found
-            await self._removals.purge(author_id)
-        raise TooBusy
+        self._staged.append(Write(partial(rules.remove_post, post=post), _record_key(post)))
 
 
 class DynamoDBCredentialRepository:
@@ -195,6 +197,15 @@ class DynamoDBCredentialRepository:
 
     def put(self, credential: Credential) -> None:
         self._staged.append(Write(partial(rules.put_credential, credential=credential)))
+
+    def require(self, credential: Credential) -> None:
+        self._staged.append(
+            Write(partial(rules.require_credential, credential=credential), credential_key(credential.user_id))
+        )
+
+
+def _record_key(post: Post) -> Key:
+    return post_keys(post.author_id, post.id).record
 
 
 def _email_key(user: User) -> Key:

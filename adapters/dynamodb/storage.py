@@ -1,9 +1,10 @@
 from typing import Final
 
 from adapters.dynamodb.address import parse_address
+from adapters.dynamodb.belongings import Belongings
 from adapters.dynamodb.commits import Commits, Write
 from adapters.dynamodb.intents import Intents
-from adapters.dynamodb.items import removal_key
+from adapters.dynamodb.layout import Layout
 from adapters.dynamodb.reader import Reader
 from adapters.dynamodb.removals import Removals
 from adapters.dynamodb.repositories import (
@@ -12,6 +13,7 @@ from adapters.dynamodb.repositories import (
     DynamoDBUserRepository,
     Source,
 )
+from adapters.dynamodb.sign_ins import DynamoDBSessionRepository, DynamoDBSignInFailureRepository
 from adapters.dynamodb.table import Table
 from adapters.storage_kind import StorageKind
 
@@ -23,6 +25,8 @@ class DynamoDBUnitOfWork:
         self.users = DynamoDBUserRepository(source, self._staged)
         self.posts = DynamoDBPostRepository(source, self._staged)
         self.credentials = DynamoDBCredentialRepository(source, self._staged)
+        self.sessions = DynamoDBSessionRepository(source, self._staged)
+        self.sign_in_failures = DynamoDBSignInFailureRepository(source, self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.copy()
@@ -38,8 +42,10 @@ class DynamoDBStorage:
         self._table = table
         self._intents = Intents(table)
         self._removals = Removals(table, self._intents)
-        self._source = Source(Reader(table, self._intents), self._removals)
+        reader = Reader(table, self._intents)
+        self._source = Source(reader, self._removals, Belongings(reader, self._removals))
         self._commits = Commits(table, self._intents, self._removals)
+        self._layout = Layout(table, self._commits)
 
     @classmethod
     def open(cls, url: str) -> "DynamoDBStorage":
@@ -54,13 +60,14 @@ class DynamoDBStorage:
         return DynamoDBUnitOfWork(self._source, self._commits)
 
     async def prepare(self) -> None:
-        """Create the table, and finish what was left behind by processes that died."""
+        """Create the table, or add what one of an earlier version lacks, and finish what processes left that died."""
         await self._table.create()
         await self._intents.finish_overdue()
         await self._removals.purge_all()
+        await self._layout.bring_about()
 
     async def ping(self) -> None:
-        await self._table.read([removal_key("nobody")])
+        await self._layout.check()
 
     async def close(self) -> None:
         await self._table.close()

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -7,8 +8,10 @@ from adapters.memory.tables import Tables
 from adapters.storage_kind import StorageKind
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
+from domain.sign_in_failures import SignInFailures
 from domain.user import User
-from domain.values import Email, PostId, SearchPrefix, UserId, Username
+from domain.values import Email, PostId, SearchPrefix, SessionId, UserId, Username
 
 _Write: TypeAlias = Callable[[Journal], None]
 
@@ -46,6 +49,10 @@ class MemoryUserRepository:
             return len(self._tables.users)
         return sum(1 for _ in self._starting_with(prefix))
 
+    async def active_admins(self, *, limit: int) -> Sequence[User]:
+        users = self._tables.users.walk(None, descending=False)
+        return list(islice((user for user in users if user.is_active_admin), limit))
+
     def add(self, user: User) -> None:
         self._staged.append(lambda journal: self._tables.add_user(user, journal))
 
@@ -54,6 +61,9 @@ class MemoryUserRepository:
 
     def remove(self, user: User) -> None:
         self._staged.append(lambda journal: self._tables.remove_user(user, journal))
+
+    def require(self, user: User) -> None:
+        self._staged.append(lambda _: self._tables.require_user(user))
 
     def _starting_with(self, prefix: SearchPrefix, *, descending: bool = False) -> Iterator[User]:
         return (
@@ -107,6 +117,52 @@ class MemoryCredentialRepository:
     def put(self, credential: Credential) -> None:
         self._staged.append(lambda journal: self._tables.put_credential(credential, journal))
 
+    def require(self, credential: Credential) -> None:
+        self._staged.append(lambda _: self._tables.require_credential(credential))
+
+
+class MemorySessionRepository:
+    def __init__(self, tables: Tables, staged: list[_Write]) -> None:
+        self._tables = tables
+        self._staged = staged
+
+    async def get(self, session_id: SessionId) -> Session | None:
+        return self._tables.sessions.get(session_id)
+
+    async def of_user(self, user_id: UserId) -> Sequence[Session]:
+        return list(self._tables.sessions_of(user_id).walk(None, descending=False))
+
+    def add(self, session: Session) -> None:
+        self._staged.append(lambda journal: self._tables.add_session(session, journal))
+
+    def save(self, session: Session) -> None:
+        self._staged.append(lambda journal: self._tables.save_session(session, journal))
+
+    def remove(self, session: Session) -> None:
+        self._staged.append(lambda journal: self._tables.remove_session(session, journal))
+
+
+class MemorySignInFailureRepository:
+    def __init__(self, tables: Tables, staged: list[_Write]) -> None:
+        self._tables = tables
+        self._staged = staged
+
+    async def get(self, key: str) -> SignInFailures | None:
+        return self._tables.sign_in_failures.get(key)
+
+    async def expired(self, moment: datetime, *, limit: int) -> Sequence[SignInFailures]:
+        everybody = self._tables.sign_in_failures.walk(None, descending=False)
+        return list(islice((failures for failures in everybody if failures.expires_at <= moment), limit))
+
+    def add(self, failures: SignInFailures) -> None:
+        self._staged.append(lambda journal: self._tables.add_failures(failures, journal))
+
+    def save(self, failures: SignInFailures) -> None:
+        self._staged.append(lambda journal: self._tables.save_failures(failures, journal))
+
+    def remove(self, failures: SignInFailures) -> None:
+        self._staged.append(lambda journal: self._tables.remove_failures(failures, journal))
+
 
 class MemoryUnitOfWork:
     def __init__(self, tables: Tables) -> None:
@@ -114,6 +170,8 @@ class MemoryUnitOfWork:
         self.users = MemoryUserRepository(tables, self._staged)
         self.posts = MemoryPostRepository(tables, self._staged)
         self.credentials = MemoryCredentialRepository(tables, self._staged)
+        self.sessions = MemorySessionRepository(tables, self._staged)
+        self.sign_in_failures = MemorySignInFailureRepository(tables, self._staged)
 
     async def commit(self) -> None:
         # Nothing here waits, so no other task can see a half of it.

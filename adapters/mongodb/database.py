@@ -82,19 +82,16 @@ class Database:
     async def document(self, collection: str, wanted: Filter) -> Document | None:
         return await self._read(lambda: self._database[collection].find_one(wanted))
 
-    async def documents(self, collection: str, wanted: Filter) -> Sequence[Document]:
-        return await self._read(lambda: self._database[collection].find(wanted).to_list())
+    async def documents(self, collection: str, wanted: Filter, limit: int | None = None) -> Sequence[Document]:
+        """Read all, or up to `limit`, in no particular order."""
+        return await self._find(collection, wanted, limit)
 
     async def page(
-        self, collection: str, wanted: Filter, limit: int, descending: bool = False, skip: int = 0
+        self, collection: str, wanted: Filter, limit: int | None = None, descending: bool = False, skip: int = 0
     ) -> Sequence[Document]:
-        """Read in the order of the ids, up to `limit` behind the first `skip`."""
-        if limit == 0:  # which MongoDB takes for no limit
-            return []
+        """Read in the order of the ids, all or up to `limit`, behind the first `skip`."""
         order = pymongo.DESCENDING if descending else pymongo.ASCENDING
-        # In one answer, unless that is too big: by itself, the server would begin with a hundred.
-        options: dict[str, Any] = {"sort": [("_id", order)], "skip": skip, "limit": limit, "batch_size": limit}
-        return await self._read(lambda: self._database[collection].find(wanted, **options).to_list())
+        return await self._find(collection, wanted, limit, sort=[("_id", order)], skip=skip)
 
     async def count(self, collection: str, wanted: Filter) -> int:
         return await self._read(lambda: self._database[collection].count_documents(wanted))
@@ -147,6 +144,14 @@ class Database:
     async def _read(self, query: Callable[[], Awaitable[T]]) -> T:
         await self._need_schema()
         return await self._answer(query)
+
+    async def _find(self, collection: str, wanted: Filter, limit: int | None, **options: Any) -> Sequence[Document]:
+        if limit == 0:  # which MongoDB takes for no limit
+            return []
+        if limit is not None:
+            # In one answer, unless that is too big: by itself, the server would begin with a hundred.
+            options |= {"limit": limit, "batch_size": limit}
+        return await self._read(lambda: self._database[collection].find(wanted, **options).to_list())
 
     async def _write(self, work: Work, one_document: bool) -> None:
         await self._need_schema()

@@ -1,12 +1,14 @@
-"""Documents to entities and back. What a user does not have is left out, as a sparse index wants it."""
+"""Documents to entities and back. What a record does not have is left out, as a sparse index wants it of a user."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
+from domain.sign_in_failures import SignInFailures
 from domain.user import Role, User
-from domain.values import Bio, Body, Email, Name, PostId, Title, UserId, Username, fold
+from domain.values import Bio, Body, Email, Name, PostId, SessionId, Title, UserId, Username, fold
 
 Document: TypeAlias = dict[str, Any]
 
@@ -76,3 +78,56 @@ def credential_from_document(document: Mapping[str, Any]) -> Credential:
 
 def credential_document(credential: Credential) -> Document:
     return {"_id": str(credential.user_id), "password_hash": credential.password_hash}
+
+
+def session_from_document(document: Mapping[str, Any]) -> Session:
+    return Session(
+        id=SessionId(document["_id"]),
+        user_id=UserId(document["user_id"]),
+        user_agent=document.get("user_agent"),
+        place=document.get("place"),
+        token_digest=document["token_digest"],
+        salt=document["salt"],
+        refreshed_at=tuple(document["refreshed_at"]),
+        version=int(document["version"]),  # instead of the driver's own Int64
+        created_at=document["created_at"],
+        last_used_at=document["last_used_at"],
+        expires_at=document["expires_at"],
+    )
+
+
+def session_document(session: Session) -> Document:
+    document: Document = {
+        "_id": str(session.id),
+        "user_id": str(session.user_id),
+        "token_digest": session.token_digest,
+        "salt": session.salt,
+        "refreshed_at": list(session.refreshed_at),
+        "version": session.version,
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at,
+        "expires_at": session.expires_at,
+    }
+    if session.user_agent is not None:
+        document["user_agent"] = session.user_agent
+    if session.place is not None:
+        document["place"] = session.place
+    return document
+
+
+def failures_from_document(document: Mapping[str, Any]) -> SignInFailures:
+    return SignInFailures(
+        key=document["_id"],
+        moments=tuple(document["moments"]),
+        version=int(document["version"]),  # instead of the driver's own Int64
+        expires_at=document["expires_at"],
+    )
+
+
+def failures_document(failures: SignInFailures) -> Document:
+    return {
+        "_id": failures.key,
+        "moments": list(failures.moments),
+        "version": failures.version,
+        "expires_at": failures.expires_at,
+    }

@@ -1,4 +1,5 @@
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from adapters.mongodb.database import Database
@@ -6,18 +7,24 @@ from adapters.mongodb.documents import (
     Document,
     credential_document,
     credential_from_document,
+    failures_document,
+    failures_from_document,
     post_document,
     post_from_document,
+    session_document,
+    session_from_document,
     user_document,
     user_from_document,
 )
-from adapters.mongodb.schema import CREDENTIALS, POSTS, USERS
+from adapters.mongodb.schema import ACTIVE_ADMINS, CREDENTIALS, POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
 from adapters.mongodb.staged_writes import StagedWrites
 from adapters.text_range import successor
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
+from domain.sign_in_failures import SignInFailures
 from domain.user import User
-from domain.values import Email, PostId, SearchPrefix, UserId, Username
+from domain.values import Email, PostId, SearchPrefix, SessionId, UserId, Username
 
 Filter: TypeAlias = Mapping[str, Any]
 
@@ -56,6 +63,10 @@ class MongoUserRepository:
     async def count(self, prefix: SearchPrefix | None = None) -> int:
         return await self._database.count(USERS, {} if prefix is None else _starting_with(prefix))
 
+    async def active_admins(self, *, limit: int) -> Sequence[User]:
+        found = await self._database.page(USERS, ACTIVE_ADMINS, limit)
+        return [user_from_document(document) for document in found]
+
     def add(self, user: User) -> None:
         self._staged.add(USERS, user_document(user))
 
@@ -64,6 +75,9 @@ class MongoUserRepository:
 
     def remove(self, user: User) -> None:
         self._staged.remove(USERS, str(user.id), user.version)
+
+    def require(self, user: User) -> None:
+        self._staged.require(USERS, {"_id": str(user.id), "version": user.version})
 
     async def _one(self, wanted: Filter) -> User | None:
         document = await self._database.document(USERS, wanted)
@@ -116,6 +130,55 @@ class MongoCredentialRepository:
 
     def put(self, credential: Credential) -> None:
         self._staged.add(CREDENTIALS, credential_document(credential), owner=str(credential.user_id))
+
+    def require(self, credential: Credential) -> None:
+        self._staged.require(CREDENTIALS, credential_document(credential))
+
+
+class MongoSessionRepository:
+    def __init__(self, database: Database, staged: StagedWrites) -> None:
+        self._database = database
+        self._staged = staged
+
+    async def get(self, session_id: SessionId) -> Session | None:
+        document = await self._database.document(SESSIONS, {"_id": str(session_id)})
+        return None if document is None else session_from_document(document)
+
+    async def of_user(self, user_id: UserId) -> Sequence[Session]:
+        found = await self._database.page(SESSIONS, {"user_id": str(user_id)})
+        return [session_from_document(document) for document in found]
+
+    def add(self, session: Session) -> None:
+        self._staged.add(SESSIONS, session_document(session), owner=str(session.user_id))
+
+    def save(self, session: Session) -> None:
+        self._staged.save(SESSIONS, session_document(session))
+
+    def remove(self, session: Session) -> None:
+        self._staged.remove(SESSIONS, str(session.id), session.version)
+
+
+class MongoSignInFailureRepository:
+    def __init__(self, database: Database, staged: StagedWrites) -> None:
+        self._database = database
+        self._staged = staged
+
+    async def get(self, key: str) -> SignInFailures | None:
+        document = await self._database.document(SIGN_IN_FAILURES, {"_id": key})
+        return None if document is None else failures_from_document(document)
+
+    async def expired(self, moment: datetime, *, limit: int) -> Sequence[SignInFailures]:
+        found = await self._database.documents(SIGN_IN_FAILURES, {"expires_at": {"$lte": moment}}, limit)
+        return [failures_from_document(document) for document in found]
+
+    def add(self, failures: SignInFailures) -> None:
+        self._staged.add(SIGN_IN_FAILURES, failures_document(failures))
+
+    def save(self, failures: SignInFailures) -> None:
+        self._staged.save(SIGN_IN_FAILURES, failures_document(failures))
+
+    def remove(self, failures: SignInFailures) -> None:
+        self._staged.remove(SIGN_IN_FAILURES, failures.key, failures.version)
 
 
 def _behind(after: str | None, descending: bool) -> Filter:

@@ -1,21 +1,26 @@
 """Collections, indexes, and the version of both, which a document of its own keeps."""
 
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pymongo import IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
 from adapters.mongodb.documents import Document
+from domain.user import Role
 
 Database: TypeAlias = AsyncDatabase[Document]
 
 USERS: Final = "users"
 POSTS: Final = "posts"
 CREDENTIALS: Final = "credentials"
+SESSIONS: Final = "sessions"
+SIGN_IN_FAILURES: Final = "sign_in_failures"
 
-VERSION: Final = 1
+ACTIVE_ADMINS: Final[Mapping[str, Any]] = {"role": Role.ADMIN.value, "active": True}
+
+VERSION: Final = 2  # 1 had neither sessions, nor failures, nor an index of the admins
 _SCHEMA: Final = "schema"
 _NAMESPACE_EXISTS: Final = 48
 _SIMPLE: Final = {"locale": "simple"}  # byte by byte, whatever the collection is set to
@@ -26,9 +31,12 @@ _INDEXES: Final[Mapping[str, list[IndexModel]]] = {
         IndexModel("email_key", unique=True, collation=_SIMPLE),
         IndexModel("username_key", unique=True, sparse=True, collation=_SIMPLE),
         IndexModel("name_key", collation=_SIMPLE),
+        IndexModel(["role", "_id"], partialFilterExpression=ACTIVE_ADMINS, collation=_SIMPLE),
     ],
     POSTS: [IndexModel(["author_id", "_id"], collation=_SIMPLE)],
     CREDENTIALS: [],
+    SESSIONS: [IndexModel(["user_id", "_id"], collation=_SIMPLE)],
+    SIGN_IN_FAILURES: [IndexModel("expires_at", collation=_SIMPLE)],
 }
 
 

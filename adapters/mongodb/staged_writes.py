@@ -1,17 +1,21 @@
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
-from pymongo import ReplaceOne
+from pymongo import DeleteOne, ReplaceOne
 
-from adapters.mongodb.database import Transaction
+from adapters.mongodb.database import Filter, Transaction
 from adapters.mongodb.documents import Document
-from adapters.mongodb.schema import CREDENTIALS, POSTS, USERS
+from adapters.mongodb.schema import CREDENTIALS, POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
 from domain.errors import StaleVersion, UserNotFound
+
+# A record that is changed only so that whoever changes or removes it at the same time is in conflict with this commit:
+# to have read it would not do.
+_TOUCH: Final[Mapping[str, Any]] = {"$inc": {"touched": 1}}
 
 
 class Additions:
-    """Records that are added one after another, and go together: users first, then what is theirs."""
+    """Records that are added one after another, and go together: users first, then what may be theirs."""
 
     def __init__(self) -> None:
         self._records: list[tuple[str, Document, str | None]] = []
@@ -21,7 +25,8 @@ class Additions:
     @property
     def may_mix_up_errors(self) -> bool:
         """Whether the first error that is met need not be that of the first record that is in error."""
-        return len(self._records) > 1 and len(self._added) < len(self._records)
+        collections = {collection for collection, _, _ in self._records}
+        return len(self._records) > 1 and (len(collections) > 1 or bool(self._owners))
 
     @property
     def changes_one_document(self) -> bool:
@@ -29,12 +34,12 @@ class Additions:
 
     def take(self, collection: str, document: Document, owner: str | None = None) -> bool:
         """Take a record in; refuse a user whom an earlier record needed to be there already."""
-        if owner is None and document["_id"] in self._owners:
+        if collection == USERS and document["_id"] in self._owners:
             return False
         self._records.append((collection, document, owner))
-        if owner is None:
+        if collection == USERS:
             self._added.add(document["_id"])
-        elif owner not in self._added:
+        elif owner is not None and owner not in self._added:
             self._owners.add(owner)
         return True
 
@@ -49,7 +54,7 @@ class Additions:
 
     async def __call__(self, transaction: Transaction) -> None:
         session = transaction.session
-        for collection in (USERS, POSTS):
+        for collection in (USERS, POSTS, SESSIONS, SIGN_IN_FAILURES):
             documents = self._documents(collection)
             if documents:
                 await transaction.collection(collection).insert_many(documents, session=session)
@@ -59,11 +64,9 @@ class Additions:
         if puts:
             await transaction.collection(CREDENTIALS).bulk_write(puts, session=session)
         if self._owners:
-            # It is changed only so that whoever removes the user at the same time is in conflict with this commit.
-            change = transaction.collection(USERS).update_many(
-                {"_id": {"$in": list(self._owners)}}, {"$inc": {"touched": 1}}, session=session
-            )
-            if (await change).matched_count != len(self._owners):
+            owners = {"_id": {"$in": list(self._owners)}}
+            change = await transaction.collection(USERS).update_many(owners, _TOUCH, session=session)
+            if change.matched_count != len(self._owners):
                 raise UserNotFound
 
     def _documents(self, collection: str) -> list[Document]:
@@ -88,30 +91,50 @@ class Save:
             raise StaleVersion
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """The end of a record, and of what belongs to it."""
+class Removals:
+    """The end of records of one collection that are removed one after another, and of what belongs to them."""
 
-    collection: str
-    record_id: str
-    version: int
+    def __init__(self, collection: str) -> None:
+        self.collection = collection
+        self._versions: list[tuple[str, int]] = []
 
     @property
     def changes_one_document(self) -> bool:
-        return self.collection != USERS
+        return len(self._versions) == 1 and self.collection != USERS
+
+    def take(self, record_id: str, version: int) -> None:
+        self._versions.append((record_id, version))
 
     async def __call__(self, transaction: Transaction) -> None:
-        before = {"_id": self.record_id, "version": self.version}
-        records = transaction.collection(self.collection)
-        if (await records.delete_one(before, session=transaction.session)).deleted_count != 1:
+        session = transaction.session
+        ends = [DeleteOne({"_id": record_id, "version": version}) for record_id, version in self._versions]
+        if (await transaction.collection(self.collection).bulk_write(ends, session=session)).deleted_count != len(ends):
             raise StaleVersion
         if self.collection == USERS:
-            theirs = {POSTS: {"author_id": self.record_id}, CREDENTIALS: {"_id": self.record_id}}
+            gone = {"$in": [record_id for record_id, _ in self._versions]}
+            theirs = {POSTS: {"author_id": gone}, CREDENTIALS: {"_id": gone}, SESSIONS: {"user_id": gone}}
             for name, found in theirs.items():
-                await transaction.collection(name).delete_many(found, session=transaction.session)
+                await transaction.collection(name).delete_many(found, session=session)
 
 
-Write: TypeAlias = Additions | Save | Removal
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A record that has to be as it was when it was read."""
+
+    collection: str
+    before: Filter = field(repr=False)  # it may hold a password hash
+
+    @property
+    def changes_one_document(self) -> bool:
+        return True
+
+    async def __call__(self, transaction: Transaction) -> None:
+        records = transaction.collection(self.collection)
+        if (await records.update_one(self.before, _TOUCH, session=transaction.session)).matched_count != 1:
+            raise StaleVersion
+
+
+Write: TypeAlias = Additions | Save | Removals | Requirement
 
 
 class StagedWrites:
@@ -121,7 +144,7 @@ class StagedWrites:
         self._writes: list[Write] = []
 
     def add(self, collection: str, document: Document, owner: str | None = None) -> None:
-        """Stage a record that may need its owner to be there; without an owner it is a user itself."""
+        """Stage a record that may need its owner, a user, to be there."""
         last = self._writes[-1] if self._writes else None
         if not isinstance(last, Additions) or not last.take(collection, document, owner):
             additions = Additions()
@@ -132,7 +155,14 @@ class StagedWrites:
         self._writes.append(Save(collection, document))
 
     def remove(self, collection: str, record_id: str, version: int) -> None:
-        self._writes.append(Removal(collection, record_id, version))
+        last = self._writes[-1] if self._writes else None
+        if not isinstance(last, Removals) or last.collection != collection:
+            last = Removals(collection)
+            self._writes.append(last)
+        last.take(record_id, version)
+
+    def require(self, collection: str, before: Filter) -> None:
+        self._writes.append(Requirement(collection, before))
 
     def take(self) -> Sequence[Write]:
         """Give out all of it and be empty."""

@@ -2,7 +2,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from adapters.mongodb.database import Database, Transaction, Work
-from adapters.mongodb.repositories import MongoCredentialRepository, MongoPostRepository, MongoUserRepository
+from adapters.mongodb.repositories import (
+    MongoCredentialRepository,
+    MongoPostRepository,
+    MongoSessionRepository,
+    MongoSignInFailureRepository,
+    MongoUserRepository,
+)
 from adapters.mongodb.staged_writes import Additions, StagedWrites, Write, apart
 from adapters.storage_kind import StorageKind
 from domain.errors import EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
@@ -15,6 +21,8 @@ class MongoUnitOfWork:
         self.users = MongoUserRepository(database, self._staged)
         self.posts = MongoPostRepository(database, self._staged)
         self.credentials = MongoCredentialRepository(database, self._staged)
+        self.sessions = MongoSessionRepository(database, self._staged)
+        self.sign_in_failures = MongoSignInFailureRepository(database, self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.take()

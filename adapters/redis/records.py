@@ -1,6 +1,6 @@
 """Records as they are kept, JSON arrays, to entities and back.
 
-What comes first is what `lua/commit.lua` looks at. Times are milliseconds since 1970.
+What `lua/prelude.lua` names has its place for good. Times are milliseconds since 1970.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,8 +9,10 @@ from typing import Final
 import orjson
 
 from domain.post import Post
+from domain.session import Session
+from domain.sign_in_failures import SignInFailures
 from domain.user import Role, User
-from domain.values import Bio, Body, Email, Name, PostId, Title, UserId, Username, fold
+from domain.values import Bio, Body, Email, Name, PostId, SessionId, Title, UserId, Username, fold
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -30,8 +32,8 @@ def user_record(user: User) -> bytes:
             user.bio,
             user.role,
             user.active,
-            _milliseconds(user.created_at),
-            _milliseconds(user.updated_at),
+            milliseconds(user.created_at),
+            milliseconds(user.updated_at),
         ]
     )
 
@@ -74,8 +76,8 @@ def post_record(post: Post) -> bytes:
             post.id,
             post.title,
             post.body,
-            _milliseconds(post.created_at),
-            _milliseconds(post.updated_at),
+            milliseconds(post.created_at),
+            milliseconds(post.updated_at),
         ]
     )
 
@@ -93,7 +95,70 @@ def post_from_record(record: bytes) -> Post:
     )
 
 
-def _milliseconds(time: datetime) -> int:
+def session_record(session: Session) -> bytes:
+    return orjson.dumps(
+        [
+            session.version,
+            session.user_id,
+            session.id,
+            session.user_agent,
+            session.place,
+            session.token_digest,
+            session.salt,
+            [milliseconds(moment) for moment in session.refreshed_at],
+            milliseconds(session.created_at),
+            milliseconds(session.last_used_at),
+            milliseconds(session.expires_at),
+        ]
+    )
+
+
+def session_from_record(record: bytes) -> Session:
+    (
+        version,
+        user_id,
+        id_,
+        user_agent,
+        place,
+        token_digest,
+        salt,
+        refreshed_at,
+        created_at,
+        last_used_at,
+        expires_at,
+    ) = orjson.loads(record)
+    return Session(
+        id=SessionId(id_),
+        user_id=UserId(user_id),
+        user_agent=user_agent,
+        place=place,
+        token_digest=token_digest,
+        salt=salt,
+        refreshed_at=tuple(map(_time, refreshed_at)),
+        version=version,
+        created_at=_time(created_at),
+        last_used_at=_time(last_used_at),
+        expires_at=_time(expires_at),
+    )
+
+
+def failures_record(failures: SignInFailures) -> bytes:
+    return orjson.dumps(
+        [
+            failures.version,
+            milliseconds(failures.expires_at),
+            failures.key,
+            [milliseconds(moment) for moment in failures.moments],
+        ]
+    )
+
+
+def failures_from_record(record: bytes) -> SignInFailures:
+    version, expires_at, key, moments = orjson.loads(record)
+    return SignInFailures(key=key, moments=tuple(map(_time, moments)), version=version, expires_at=_time(expires_at))
+
+
+def milliseconds(time: datetime) -> int:
     return (time - _EPOCH) // _MILLISECOND
 
 

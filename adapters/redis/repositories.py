@@ -1,17 +1,31 @@
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Final, TypeVar
 
 from adapters.redis import scripts
-from adapters.redis.records import post_from_record, post_record, user_from_record, user_record
+from adapters.redis.records import (
+    failures_from_record,
+    failures_record,
+    milliseconds,
+    post_from_record,
+    post_record,
+    session_from_record,
+    session_record,
+    user_from_record,
+    user_record,
+)
 from adapters.redis.server import Part, Server
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
+from domain.sign_in_failures import SignInFailures
 from domain.user import User
-from domain.values import Email, PostId, SearchPrefix, UserId, Username
+from domain.values import Email, PostId, SearchPrefix, SessionId, UserId, Username
 
 T = TypeVar("T")
 
 _MOST_SORTED: Final = 5_000
+_ALL: Final = -1
 
 
 class RedisUserRepository:
@@ -48,6 +62,9 @@ class RedisUserRepository:
             return int(await self._server.read(scripts.COUNT_USERS, *_starting_with("")))
         return int(await self._server.read(scripts.SEARCH, prefix))
 
+    async def active_admins(self, *, limit: int) -> Sequence[User]:
+        return await self._read(scripts.PAGE_ACTIVE_ADMINS, *_range("", None, descending=False), 0, limit)
+
     def add(self, user: User) -> None:
         self._staged += ("add_user", user.id, user_record(user))
 
@@ -56,6 +73,9 @@ class RedisUserRepository:
 
     def remove(self, user: User) -> None:
         self._staged += ("remove_user", user.id, user.version)
+
+    def require(self, user: User) -> None:
+        self._staged += ("require_user", user.id, user.version)
 
     async def _walk(self, prefix: SearchPrefix, limit: int, descending: bool) -> Sequence[User]:
         """Find those whom so many others are found with that sorting them would keep the server from all else.
@@ -123,6 +143,57 @@ class RedisCredentialRepository:
 
     def put(self, credential: Credential) -> None:
         self._staged += ("put_credential", credential.user_id, credential.password_hash)
+
+    def require(self, credential: Credential) -> None:
+        self._staged += ("require_credential", credential.user_id, credential.password_hash)
+
+
+class RedisSessionRepository:
+    def __init__(self, server: Server, staged: list[Part]) -> None:
+        self._server = server
+        self._staged = staged
+
+    async def get(self, session_id: SessionId) -> Session | None:
+        return _one(await self._read(scripts.GET_SESSION, session_id))
+
+    async def of_user(self, user_id: UserId) -> Sequence[Session]:
+        return await self._read(scripts.PAGE_SESSIONS, *_range(user_id, None, descending=False), 0, _ALL)
+
+    def add(self, session: Session) -> None:
+        self._staged += ("add_session", session.id, session_record(session))
+
+    def save(self, session: Session) -> None:
+        self._staged += ("save_session", session.id, session_record(session))
+
+    def remove(self, session: Session) -> None:
+        self._staged += ("remove_session", session.id, session.version)
+
+    async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[Session]:
+        return [session_from_record(record) for record in await self._server.read(script, *arguments)]
+
+
+class RedisSignInFailureRepository:
+    def __init__(self, server: Server, staged: list[Part]) -> None:
+        self._server = server
+        self._staged = staged
+
+    async def get(self, key: str) -> SignInFailures | None:
+        return _one(await self._read(scripts.GET_FAILURES, key))
+
+    async def expired(self, moment: datetime, *, limit: int) -> Sequence[SignInFailures]:
+        return await self._read(scripts.EXPIRED_FAILURES, milliseconds(moment), limit)
+
+    def add(self, failures: SignInFailures) -> None:
+        self._staged += ("add_failures", failures.key, failures_record(failures))
+
+    def save(self, failures: SignInFailures) -> None:
+        self._staged += ("save_failures", failures.key, failures_record(failures))
+
+    def remove(self, failures: SignInFailures) -> None:
+        self._staged += ("remove_failures", failures.key, failures.version)
+
+    async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[SignInFailures]:
+        return [failures_from_record(record) for record in await self._server.read(script, *arguments)]
 
 
 def _one(records: Sequence[T]) -> T | None:

@@ -3,7 +3,13 @@ from typing import Final
 from adapters.redis import scripts
 from adapters.redis.durability import tell_what_could_be_lost
 from adapters.redis.place import Place
-from adapters.redis.repositories import RedisCredentialRepository, RedisPostRepository, RedisUserRepository
+from adapters.redis.repositories import (
+    RedisCredentialRepository,
+    RedisPostRepository,
+    RedisSessionRepository,
+    RedisSignInFailureRepository,
+    RedisUserRepository,
+)
 from adapters.redis.server import Part, Server
 from adapters.storage_kind import StorageKind
 from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
@@ -20,6 +26,8 @@ class RedisUnitOfWork:
         self.users = RedisUserRepository(server, self._staged)
         self.posts = RedisPostRepository(server, self._staged)
         self.credentials = RedisCredentialRepository(server, self._staged)
+        self.sessions = RedisSessionRepository(server, self._staged)
+        self.sign_in_failures = RedisSignInFailureRepository(server, self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.copy()
@@ -51,7 +59,9 @@ class RedisStorage:
         return RedisUnitOfWork(self._server)
 
     async def prepare(self) -> None:
-        await self._server.command("SET", self._server.place.key(scripts.MARK), scripts.VERSION, "NX")
+        beginning = "-"
+        while last := await self._server.read(scripts.PREPARE, beginning):  # it writes, but may well run twice
+            beginning = f"({last.decode()}"
         await self._tell_once()
 
     async def ping(self) -> None:

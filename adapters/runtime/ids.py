@@ -1,6 +1,6 @@
 from uuid_utils import uuid7
 
-from domain.values import PostId, UserId
+from domain.values import PostId, SessionId, UserId
 
 
 class Uuid7Source:
@@ -11,3 +11,6 @@ class Uuid7Source:
 
     def post_id(self) -> PostId:
         return PostId(str(uuid7()))
+
+    def session_id(self) -> SessionId:
+        return SessionId(str(uuid7()))

@@ -1,8 +1,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, func, select, union
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Select, Table, func, literal, select, union
 
 from adapters.sql.database import Database
 from adapters.sql.rows import (
@@ -18,10 +17,12 @@ from adapters.sql.tables import CREDENTIALS, POSTS, USERS
 from adapters.text_range import successor
 from domain.credential import Credential
 from domain.post import Post
-from domain.user import User
+from domain.user import Role, User
 from domain.values import Email, PostId, SearchPrefix, UserId, Username
 
 _SEARCHED: Final = (USERS.c.name_key, USERS.c.email_key, USERS.c.username_key)
+# The role is written out in the statement, or a database could not tell that an index of the admins alone serves it.
+_ACTIVE_ADMIN: Final = (USERS.c.role == literal(Role.ADMIN.value, literal_execute=True), USERS.c.active)
 
 
 class SqlUserRepository:
@@ -55,6 +56,9 @@ class SqlUserRepository:
         counted = USERS if prefix is None else _ids_starting_with(prefix).subquery()
         return int((await self._database.rows(select(func.count()).select_from(counted)))[0][0])
 
+    async def active_admins(self, *, limit: int) -> Sequence[User]:
+        return await self._all(_paged(select(*USER_COLUMNS).where(*_ACTIVE_ADMIN), USERS, None, limit, False, 0))
+
     def add(self, user: User) -> None:
         self._staged.add(USERS, user_values(user))
 
@@ -63,6 +67,9 @@ class SqlUserRepository:
 
     def remove(self, user: User) -> None:
         self._staged.remove(USERS, user.id, user.version)  # the foreign keys take the rest along
+
+    def require(self, user: User) -> None:
+        self._staged.require(USERS.c.version, user.id, user.version)
 
     async def _one(self, statement: Select[Any]) -> User | None:
         users = await self._all(statement)
@@ -121,11 +128,10 @@ class SqlCredentialRepository:
     def put(self, credential: Credential) -> None:
         values = {"user_id": credential.user_id, "password_hash": credential.password_hash}
         statement = self._database.dialect.upsert(CREDENTIALS, CREDENTIALS.c.user_id, values)
+        self._staged.put(CREDENTIALS, credential.user_id, statement)
 
-        async def write(connection: AsyncConnection) -> None:
-            await connection.execute(statement)
-
-        self._staged.append(write)
+    def require(self, credential: Credential) -> None:
+        self._staged.require(CREDENTIALS.c.password_hash, credential.user_id, credential.password_hash)
 
 
 def _paged(

@@ -4,10 +4,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from adapters.sql.tables import POSTS, USERS
+from adapters.sql.tables import POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
 from domain.post import Post
+from domain.session import Session
+from domain.sign_in_failures import SignInFailures
 from domain.user import Role, User
-from domain.values import Bio, Body, Email, Name, PostId, Title, UserId, Username, fold
+from domain.values import Bio, Body, Email, Name, PostId, SessionId, Title, UserId, Username, fold
 
 USER_COLUMNS = [
     USERS.c[name]
@@ -27,6 +29,23 @@ USER_COLUMNS = [
     )
 ]
 POST_COLUMNS = [POSTS.c[name] for name in ("id", "author_id", "title", "body", "version", "created_at", "updated_at")]
+SESSION_COLUMNS = [
+    SESSIONS.c[name]
+    for name in (
+        "id",
+        "user_id",
+        "user_agent",
+        "place",
+        "token_digest",
+        "salt",
+        "refreshed_at",
+        "version",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+    )
+]
+SIGN_IN_FAILURE_COLUMNS = [SIGN_IN_FAILURES.c[name] for name in ("key", "moments", "version", "expires_at")]
 
 
 def user_from_row(row: Row[*tuple[Any, ...]]) -> User:
@@ -87,4 +106,65 @@ def post_values(post: Post) -> dict[str, object]:
         "version": post.version,
         "created_at": post.created_at,
         "updated_at": post.updated_at,
+    }
+
+
+def session_from_row(row: Row[*tuple[Any, ...]]) -> Session:
+    """Restore a session from `SESSION_COLUMNS`."""
+    (
+        id_,
+        user_id,
+        user_agent,
+        place,
+        token_digest,
+        salt,
+        refreshed_at,
+        version,
+        created_at,
+        last_used_at,
+        expires_at,
+    ) = row
+    return Session(
+        id=SessionId(id_),
+        user_id=UserId(user_id),
+        user_agent=user_agent,
+        place=place,
+        token_digest=token_digest,
+        salt=salt,
+        refreshed_at=refreshed_at,
+        version=version,
+        created_at=created_at,
+        last_used_at=last_used_at,
+        expires_at=expires_at,
+    )
+
+
+def session_values(session: Session) -> dict[str, object]:
+    return {
+        "id": session.id,
+        "user_id": session.user_id,
+        "user_agent": session.user_agent,
+        "place": session.place,
+        "token_digest": session.token_digest,
+        "salt": session.salt,
+        "refreshed_at": session.refreshed_at,
+        "version": session.version,
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at,
+        "expires_at": session.expires_at,
+    }
+
+
+def sign_in_failures_from_row(row: Row[*tuple[Any, ...]]) -> SignInFailures:
+    """Restore failures from `SIGN_IN_FAILURE_COLUMNS`."""
+    key, moments, version, expires_at = row
+    return SignInFailures(key=key, moments=moments, version=version, expires_at=expires_at)
+
+
+def sign_in_failures_values(failures: SignInFailures) -> dict[str, object]:
+    return {
+        "key": failures.key,
+        "moments": failures.moments,
+        "version": failures.version,
+        "expires_at": failures.expires_at,
     }

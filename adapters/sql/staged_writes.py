@@ -1,7 +1,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Delete, Table, Update, select
+from sqlalchemy import Column, Delete, Insert, Table, Update, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.sql.tables import Base
@@ -27,26 +27,49 @@ class StagedWrites:
         async def write(connection: AsyncConnection) -> None:
             await connection.execute(table.insert(), rows)
 
-        self.append(write)
+        self._append(write)
         self._added = (table, rows)
 
+    def put(self, table: Table, key: str, upsert: Insert) -> None:
+        self._touch(table, key)
+
+        async def write(connection: AsyncConnection) -> None:
+            await connection.execute(upsert)
+
+        self._append(write)
+
     def save(self, table: Table, values: Mapping[str, Any]) -> None:
-        self._change(table, values["id"], values["version"] - 1, table.update().values(values))
+        self._change(table, values[_key(table).name], values["version"] - 1, table.update().values(values))
 
-    def remove(self, table: Table, record_id: str, version: int) -> None:
-        self._change(table, record_id, version, table.delete())
+    def remove(self, table: Table, key: str, version: int) -> None:
+        self._change(table, key, version, table.delete())
 
-    def _change(self, table: Table, record_id: str, version: int, change: Update | Delete) -> None:
-        self._touched.setdefault(table, set()).add(record_id)
-        statement = change.where(table.c.id == record_id, table.c.version == version)
+    def require(self, column: Column[Any], key: str, value: object) -> None:
+        """Let the commit go on only if the row of that key has that very value, and nobody can change it any more."""
+        self._touch(column.table, key)
+        statement = select(column).where(_key(column.table) == key).with_for_update()
+
+        async def write(connection: AsyncConnection) -> None:
+            # Compared here, since to MariaDB a text is equal to another one that ends with more spaces.
+            if (await connection.execute(statement)).scalar_one_or_none() != value:
+                raise StaleVersion
+
+        self._append(write)
+
+    def _change(self, table: Table, key: str, version: int, change: Update | Delete) -> None:
+        self._touch(table, key)
+        statement = change.where(_key(table) == key, table.c.version == version)
 
         async def write(connection: AsyncConnection) -> None:
             if (await connection.execute(statement)).rowcount != 1:
                 raise StaleVersion
 
-        self.append(write)
+        self._append(write)
 
-    def append(self, write: Write) -> None:
+    def _touch(self, table: Table, key: str) -> None:
+        self._touched.setdefault(table, set()).add(key)
+
+    def _append(self, write: Write) -> None:
         self._added = None
         self._writes.append(write)
 
@@ -63,8 +86,14 @@ class StagedWrites:
         return [_lock(table, self._touched[table]) for table in Base.metadata.sorted_tables if table in self._touched]
 
 
-def _lock(table: Table, ids: Collection[str]) -> Write:
-    statement = select(table.c.id).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update()
+def _key(table: Table) -> Column[Any]:
+    (key,) = table.primary_key
+    return key
+
+
+def _lock(table: Table, keys: Collection[str]) -> Write:
+    key = _key(table)
+    statement = select(key).where(key.in_(keys)).order_by(key).with_for_update()
 
     async def write(connection: AsyncConnection) -> None:
         await connection.execute(statement)

@@ -11,6 +11,7 @@ from adapters.sql.dialects.postgresql import PostgreSQL
 from adapters.sql.dialects.sqlite import SQLite
 from adapters.sql.repositories import SqlCredentialRepository, SqlPostRepository, SqlUserRepository
 from adapters.sql.schema import is_behind, upgrade
+from adapters.sql.sign_in_repositories import SqlSessionRepository, SqlSignInFailureRepository
 from adapters.sql.staged_writes import StagedWrites
 from adapters.storage_kind import StorageKind
 from domain.errors import StorageNotPrepared
@@ -30,6 +31,8 @@ class SqlUnitOfWork:
         self.users = SqlUserRepository(database, self._staged)
         self.posts = SqlPostRepository(database, self._staged)
         self.credentials = SqlCredentialRepository(database, self._staged)
+        self.sessions = SqlSessionRepository(database, self._staged)
+        self.sign_in_failures = SqlSignInFailureRepository(database, self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.take()

@@ -1,12 +1,16 @@
 """Column types that keep a value exactly the same in every database."""
 
-from datetime import UTC, datetime
-from typing import Any
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import BINARY, VARBINARY, DateTime, Dialect, LargeBinary, Text, TypeDecorator
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.types import TypeEngine
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Id(TypeDecorator[str]):
@@ -75,3 +79,16 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value if value is None else value.replace(tzinfo=UTC)
+
+
+class UtcTimes(TypeDecorator[tuple[datetime, ...]]):
+    """Some aware UTC times in milliseconds, in their order: a JSON list of the milliseconds since 1970."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[datetime, ...] | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps([(moment - _EPOCH) // _MILLISECOND for moment in value])
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[datetime, ...] | None:
+        return None if value is None else tuple(_EPOCH + number * _MILLISECOND for number in json.loads(value))

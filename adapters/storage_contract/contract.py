@@ -1,5 +1,6 @@
 import pytest
 
+from adapters.storage_contract.admins import AdminCases
 from adapters.storage_contract.concurrency import ConcurrencyCases
 from adapters.storage_contract.connections import ConnectionCases
 from adapters.storage_contract.credentials import CredentialCases
@@ -9,7 +10,10 @@ from adapters.storage_contract.paging import PostPagingCases, UserPagingCases
 from adapters.storage_contract.persistence import PersistenceCases
 from adapters.storage_contract.posts import PostCases
 from adapters.storage_contract.removal import RemovalCases
+from adapters.storage_contract.requirements import RequirementCases
 from adapters.storage_contract.search import SearchCases
+from adapters.storage_contract.sessions import SessionCases
+from adapters.storage_contract.sign_in_failures import SignInFailureCases
 from adapters.storage_contract.text import TextCases
 from adapters.storage_contract.times import TimeCases
 from adapters.storage_contract.uniqueness import UniquenessCases
@@ -23,11 +27,15 @@ class StorageContract(
     UserCases,
     PostCases,
     CredentialCases,
+    SessionCases,
+    SignInFailureCases,
+    AdminCases,
     TextCases,
     TimeCases,
     UniquenessCases,
     VersionCases,
     UnitOfWorkCases,
+    RequirementCases,
     RemovalCases,
     EmailLookupCases,
     UserPagingCases,

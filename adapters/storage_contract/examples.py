@@ -1,5 +1,6 @@
 """Makers of records. Whatever a case does not name is filled in, different for each record."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Final
@@ -7,8 +8,10 @@ from uuid import UUID
 
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
+from domain.sign_in_failures import SignInFailures
 from domain.user import Role, User
-from domain.values import Bio, Body, Email, Name, PostId, SearchPrefix, Title, UserId, Username, fold
+from domain.values import Bio, Body, Email, Name, PostId, SearchPrefix, SessionId, Title, UserId, Username, fold
 
 LATER: Final = datetime(2031, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
@@ -23,6 +26,10 @@ def nth_user_id(number: int) -> UserId:
 
 def nth_post_id(number: int) -> PostId:
     return PostId(_nth_id(number))
+
+
+def nth_session_id(number: int) -> SessionId:
+    return SessionId(_nth_id(number))
 
 
 def an_email(text: str) -> Email:
@@ -107,6 +114,59 @@ def a_full_post(author: User) -> Post:
 
 def a_credential(user: User) -> Credential:
     return Credential(user.id, f"$argon2id$v=19$m=19456,t=2,p=1$c2FsdA${next(_numbers)}")
+
+
+def a_session(user: User, *, id: SessionId | None = None) -> Session:  # noqa: A002 - the entity's own word
+    """Make a session in its first state, all of whose optional fields are empty."""
+    number = next(_numbers)
+    now = _START + timedelta(milliseconds=number)
+    return Session(
+        id=id or nth_session_id(1_000_000 + number),
+        user_id=user.id,
+        user_agent=None,
+        place=None,
+        token_digest=f"{number:064x}",
+        salt=f"{number + 1:064x}",
+        refreshed_at=(),
+        version=1,
+        created_at=now,
+        last_used_at=now,
+        expires_at=now + timedelta(days=7),
+    )
+
+
+def a_full_session(user: User) -> Session:
+    """Make a session no two of whose fields are alike, and none of them a default."""
+    number = next(_numbers)
+    return Session(
+        id=nth_session_id(1_000_000 + number),
+        user_id=user.id,
+        user_agent=f"Mozilla/5.0 (Ä; \"'{number}",
+        place=f"{number:032x}",
+        token_digest=f"{number + 1:064x}",
+        salt=f"{number + 2:064x}",
+        refreshed_at=tuple(_START + timedelta(hours=1, milliseconds=number + nth) for nth in range(20)),
+        version=number + 1,
+        created_at=_START + timedelta(milliseconds=number),
+        last_used_at=_START + timedelta(days=1, milliseconds=number),
+        expires_at=_START + timedelta(days=2, milliseconds=number),
+    )
+
+
+def some_failures(*, key: str | None = None, expires_at: datetime | None = None) -> SignInFailures:
+    number = next(_numbers)
+    return SignInFailures(
+        key=key or f"{number:064x}",
+        moments=tuple(_START + timedelta(milliseconds=number + nth) for nth in range(3)),
+        version=1,
+        expires_at=expires_at or _START + timedelta(minutes=1, milliseconds=number),
+    )
+
+
+def refreshed(session: Session) -> Session:
+    """Make a next state of a session, different each time."""
+    digest = f"{next(_numbers):064x}"
+    return replace(session, token_digest=digest, refreshed_at=(LATER,), version=session.version + 1, last_used_at=LATER)
 
 
 def renamed(user: User, name: str) -> User:

@@ -3,8 +3,20 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_prefix, a_user, a_username, an_email
-from adapters.storage_contract.steps import add, assert_same, everything, stored_user
+from adapters.storage_contract.examples import (
+    LATER,
+    a_credential,
+    a_full_session,
+    a_full_user,
+    a_post,
+    a_prefix,
+    a_session,
+    a_user,
+    a_username,
+    an_email,
+    some_failures,
+)
+from adapters.storage_contract.steps import add, assert_same, everything, stored_failures, stored_user
 from domain.errors import StorageNotPrepared, StorageUnavailable
 from domain.storage import Storage
 
@@ -20,10 +32,15 @@ CALLS: dict[str, Callable[[Storage], Awaitable[object]]] = {
     "page users": lambda storage: storage.unit_of_work().users.page(limit=1),
     "search users": lambda storage: storage.unit_of_work().users.search(a_prefix("ann"), limit=1),
     "count users": lambda storage: storage.unit_of_work().users.count(),
+    "read admins": lambda storage: storage.unit_of_work().users.active_admins(limit=1),
     "get a post": lambda storage: storage.unit_of_work().posts.get(a_post(a_user()).id),
     "page posts": lambda storage: storage.unit_of_work().posts.page(a_user().id, limit=1),
     "count posts": lambda storage: storage.unit_of_work().posts.count(a_user().id),
     "get a credential": lambda storage: storage.unit_of_work().credentials.get(a_user().id),
+    "get a session": lambda storage: storage.unit_of_work().sessions.get(a_session(a_user()).id),
+    "read sessions": lambda storage: storage.unit_of_work().sessions.of_user(a_user().id),
+    "get failures": lambda storage: storage.unit_of_work().sign_in_failures.get(some_failures().key),
+    "read expired failures": lambda storage: storage.unit_of_work().sign_in_failures.expired(LATER, limit=1),
     "commit": lambda storage: add(storage, a_user()),
 }
 
@@ -33,10 +50,12 @@ class PersistenceCases:
 
     async def test_what_was_committed_outlives_the_client(self, storage: Storage, another_client: Storage) -> None:
         user = a_full_user()
-        await add(storage, user, a_post(user), a_credential(user))
+        failures = some_failures()
+        await add(storage, user, a_post(user), a_credential(user), a_full_session(user), failures)
         before = await everything(storage)
         await storage.close()
         assert await everything(another_client) == before
+        assert_same(await stored_failures(another_client, failures), failures)
         assert_same(await stored_user(another_client, user), user)
 
     async def test_an_empty_place_is_not_prepared(self, unprepared_clients: tuple[Storage, Storage]) -> None:

@@ -8,11 +8,14 @@ from typing import TypeAlias
 
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
+from domain.sign_in_failures import SignInFailures
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
 from domain.values import Email, UserId, Username
 
-Record: TypeAlias = User | Post | Credential
+Versioned: TypeAlias = User | Post | Session | SignInFailures
+Record: TypeAlias = Versioned | Credential
 
 
 def stage_add(unit: UnitOfWork, *records: Record) -> None:
@@ -24,24 +27,36 @@ def stage_add(unit: UnitOfWork, *records: Record) -> None:
                 unit.posts.add(record)
             case Credential():
                 unit.credentials.put(record)
+            case Session():
+                unit.sessions.add(record)
+            case SignInFailures():
+                unit.sign_in_failures.add(record)
 
 
-def stage_save(unit: UnitOfWork, *records: User | Post) -> None:
+def stage_save(unit: UnitOfWork, *records: Versioned) -> None:
     for record in records:
         match record:
             case User():
                 unit.users.save(record)
             case Post():
                 unit.posts.save(record)
+            case Session():
+                unit.sessions.save(record)
+            case SignInFailures():
+                unit.sign_in_failures.save(record)
 
 
-def stage_remove(unit: UnitOfWork, *records: User | Post) -> None:
+def stage_remove(unit: UnitOfWork, *records: Versioned) -> None:
     for record in records:
         match record:
             case User():
                 unit.users.remove(record)
             case Post():
                 unit.posts.remove(record)
+            case Session():
+                unit.sessions.remove(record)
+            case SignInFailures():
+                unit.sign_in_failures.remove(record)
 
 
 async def add(storage: Storage, *records: Record) -> None:
@@ -50,13 +65,13 @@ async def add(storage: Storage, *records: Record) -> None:
     await unit.commit()
 
 
-async def save(storage: Storage, *records: User | Post) -> None:
+async def save(storage: Storage, *records: Versioned) -> None:
     unit = storage.unit_of_work()
     stage_save(unit, *records)
     await unit.commit()
 
 
-async def remove(storage: Storage, *records: User | Post) -> None:
+async def remove(storage: Storage, *records: Versioned) -> None:
     unit = storage.unit_of_work()
     stage_remove(unit, *records)
     await unit.commit()
@@ -74,20 +89,30 @@ async def stored_credential(storage: Storage, user: User) -> Credential | None:
     return await storage.unit_of_work().credentials.get(user.id)
 
 
+async def stored_session(storage: Storage, session: Session) -> Session | None:
+    return await storage.unit_of_work().sessions.get(session.id)
+
+
+async def stored_failures(storage: Storage, failures: SignInFailures) -> SignInFailures | None:
+    return await storage.unit_of_work().sign_in_failures.get(failures.key)
+
+
 @dataclass(frozen=True, slots=True)
 class Everything:
     users: Sequence[User]
     posts: Sequence[Post]
     credentials: Sequence[Credential]
+    sessions: Sequence[Session]
 
 
 async def everything(storage: Storage) -> Everything:
-    """Read all that is stored, to tell whether something has changed."""
+    """Read all that is stored of all users, to tell whether something has changed."""
     unit = storage.unit_of_work()
     users = await unit.users.page(limit=1_000)
     posts = [post for user in users for post in await unit.posts.page(user.id, limit=1_000)]
     credentials = [await unit.credentials.get(user.id) for user in users]
-    return Everything(list(users), posts, [credential for credential in credentials if credential])
+    sessions = [session for user in users for session in await unit.sessions.of_user(user.id)]
+    return Everything(list(users), posts, [credential for credential in credentials if credential], sessions)
 
 
 async def outcomes(attempts: Sequence[Awaitable[None]]) -> Sequence[type[BaseException] | None]:
@@ -103,9 +128,13 @@ def assert_same(found: object, given: object) -> None:
     """
     assert found == given
     assert type(found) is type(given)
-    if isinstance(given, User | Post | Credential | Email | Username):
+    if isinstance(given, User | Post | Credential | Session | SignInFailures | Email | Username):
         for field in fields(given):
             assert_same(getattr(found, field.name), getattr(given, field.name))
+    if isinstance(given, tuple):
+        assert isinstance(found, tuple)
+        for found_item, given_item in zip(found, given, strict=True):
+            assert_same(found_item, given_item)
     if isinstance(given, datetime):
         assert isinstance(found, datetime)
         assert found.tzinfo is UTC

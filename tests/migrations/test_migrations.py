@@ -1,6 +1,6 @@
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +17,6 @@ from adapters.sql.schema import MIGRATIONS, migration_config
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import Base
 from domain.errors import StorageNotPrepared
-from tests.servers.choice import Kind
-from tests.servers.databases import Databases
 from tests.storage.served_contract import opened
 
 T = TypeVar("T")
@@ -27,13 +25,6 @@ ROOT = Path(__file__).parents[2]
 REVISIONS = [
     script.revision for script in reversed(list(ScriptDirectory.from_config(migration_config()).walk_revisions()))
 ]
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
-    kind: Kind = request.param
-    with databases.fresh(kind) as url:
-        yield url
 
 
 @pytest.fixture

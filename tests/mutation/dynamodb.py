@@ -16,6 +16,7 @@ _reader = partial(Bug, file="adapters/dynamodb/reader.py", store="dynamodb")
 _removals = partial(Bug, file="adapters/dynamodb/removals.py", store="dynamodb")
 _repositories = partial(Bug, file="adapters/dynamodb/repositories.py", store="dynamodb")
 _rules = partial(Bug, file="adapters/dynamodb/rules.py", store="dynamodb")
+_sign_ins = partial(Bug, file="adapters/dynamodb/sign_ins.py", store="dynamodb")
 _storage = partial(Bug, file="adapters/dynamodb/storage.py", store="dynamodb")
 _table = partial(Bug, file="adapters/dynamodb/table.py", store="dynamodb")
 
@@ -66,6 +67,11 @@ BUGS: Final[Sequence[Bug]] = (
         old="        if key in self._facts and not is_user(fact):\n            return False\n",
         new="",
     ),
+    _draft(
+        what="what a commit requires and does not write was looked at before, and is not at the commit",
+        old="dict.fromkeys((*self._images, *self._expected, *self._alive))",
+        new="dict.fromkeys((*self._images, *self._alive))",
+    ),
     _failures(
         what="that the table is missing is taken for an outage",
         old="return Failure(StorageNotPrepared(), False, error)",
@@ -101,6 +107,26 @@ BUGS: Final[Sequence[Bug]] = (
         old="None if user.bio is None else str(user.bio)",
         new="str(user.bio) if user.bio else None",
     ),
+    _items(
+        what="an admin who is not active is taken for one who is",
+        old='is_user(image) and bool(image["active"]) and image',
+        new="is_user(image) and image",
+    ),
+    _items(
+        what="sessions stay when their user is removed",
+        old="{posts_of(user_id): post_keys, sessions_of(user_id): session_keys}",
+        new="{posts_of(user_id): post_keys}",
+    ),
+    _items(
+        what="what expires at this very moment has not expired",
+        old="{_milliseconds(moment) + 1:0",
+        new="{_milliseconds(moment):0",
+    ),
+    _items(
+        what="no place comes back as an empty one",
+        old='        "place": session.place,\n',
+        new='        "place": session.place or "",\n',
+    ),
     _reader(
         what="what is marked by a commit under way is seen as if it were committed",
         old='        return next_image(image) if image["tx"] in self._committed else previous_image(image)',
@@ -113,7 +139,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _removals(
         what="posts stay when their author is removed",
-        old='elif await self._delete_posts(user_id, user["purging"]) and await',
+        old='elif await self._delete_belongings(user_id, user["purging"]) and await',
         new="elif await",
     ),
     _removals(
@@ -136,6 +162,11 @@ BUGS: Final[Sequence[Bug]] = (
         old="user_from(key.sk, image) for key, image in found[skip:]]",
         new="user_from(key.sk, image) for key, image in found[:limit]]",
     ),
+    _repositories(
+        what="the last admins come first",
+        old="Range(ADMINS), limit",
+        new="Range(ADMINS, descending=True), limit",
+    ),
     _rules(
         what="a change keeps the former email",
         old="    _free(draft, user.id, before - after)\n",
@@ -155,6 +186,41 @@ BUGS: Final[Sequence[Bug]] = (
         what="a post is saved at any version",
         old='or stored["version"] != version or',
         new="or",
+    ),
+    _rules(
+        what="an admin is not listed",
+        old="        keys.append(admin_key(user_id))",
+        new="        pass",
+    ),
+    _rules(
+        what="a user may be required at any version",
+        old="def require_user(draft: Draft, user: User) -> None:\n    _user_at(draft, user.id, user.version)",
+        new="def require_user(draft: Draft, user: User) -> None:\n    draft.known(user_key(user.id))",
+    ),
+    _rules(
+        what="any credential of a user does for the one that is required",
+        old='    if stored is None or stored["password_hash"] != credential.password_hash:',
+        new="    if stored is None:",
+    ),
+    _rules(
+        what="a removed session leaves its id in use",
+        old="    draft.put(keys.record, None)\n    draft.put(keys.pointer, None)",
+        new="    draft.put(keys.record, None)",
+    ),
+    _rules(
+        what="failures that were saved never expire",
+        old="    _claim(draft, failures.key, [expiry_key(image, failures.key)])\n    draft.put(failures_key",
+        new="    draft.put(failures_key",
+    ),
+    _rules(
+        what="failures are added over those that are there",
+        old="    if draft.presumed(key, None) is not None:\n        raise IdTaken\n    image = failures_image",
+        new="    image = failures_image",
+    ),
+    _sign_ins(
+        what="those have expired that have not",
+        old="after=end_of_expiries(moment), descending=True",
+        new="after=end_of_expiries(moment)",
     ),
     _storage(
         what="a failed commit leaves its writes staged",

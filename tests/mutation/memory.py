@@ -156,4 +156,89 @@ BUGS: Final[Sequence[Bug]] = (
         old="        self._posts_by_author[post.author_id].delete(post.id, journal)\n",
         new="",
     ),
+    _repositories(
+        what="inactive admins are among the active ones",
+        old="if user.is_active_admin)",
+        new="if user.role == 'admin')",
+    ),
+    _repositories(
+        what="active admins are given without a limit",
+        old="for user in users if user.is_active_admin), limit))",
+        new="for user in users if user.is_active_admin), None))",
+    ),
+    _repositories(
+        what="a required user is not looked at",
+        old="self._staged.append(lambda _: self._tables.require_user(user))",
+        new="return",
+    ),
+    _repositories(
+        what="a required credential is not looked at",
+        old="self._staged.append(lambda _: self._tables.require_credential(credential))",
+        new="return",
+    ),
+    _repositories(
+        what="failures that expire this very moment have not expired",
+        old="failures.expires_at <= moment",
+        new="failures.expires_at < moment",
+    ),
+    _repositories(
+        what="expired failures are given without a limit",
+        old="if failures.expires_at <= moment), limit))",
+        new="if failures.expires_at <= moment), None))",
+    ),
+    _tables(
+        what="a required user may be at another version",
+        old="        self._user_at(user.id, user.version)\n\n    def add_post",
+        new="        self._user_at(user.id, self.users.get(user.id).version)\n\n    def add_post",
+    ),
+    _tables(
+        what="any credential does for a required one",
+        old="if self.credentials.get(credential.user_id) != credential:",
+        new="if credential.user_id not in self.credentials:",
+    ),
+    _tables(
+        what="sessions stay when their user is removed",
+        old="            self.remove_session(session, journal)",
+        new="            pass",
+    ),
+    _tables(
+        what="a session needs no user",
+        old="        if session.user_id not in self.users:\n            raise UserNotFound\n",
+        new="",
+    ),
+    _tables(
+        what="a session takes the place of another with its id",
+        old="        if session.id in self.sessions:\n            raise IdTaken\n",
+        new="",
+    ),
+    _tables(
+        what="a refresh token is used by everybody who comes",
+        old="        self._check_session_at(session.id, session.version - 1)\n",
+        new="",
+    ),
+    _tables(
+        what="a session ends at whatever version",
+        old="        self._check_session_at(session.id, session.version)\n",
+        new="",
+    ),
+    _tables(
+        what="an ended session is listed still",
+        old="        self._sessions_by_user[session.user_id].delete(session.id, journal)\n",
+        new="",
+    ),
+    _tables(
+        what="failures are added twice for a key",
+        old="        if failures.key in self.sign_in_failures:\n            raise IdTaken\n",
+        new="",
+    ),
+    _tables(
+        what="failures are saved over whatever version",
+        old="        self._check_failures_at(failures.key, failures.version - 1)\n",
+        new="",
+    ),
+    _tables(
+        what="failures are removed at whatever version",
+        old="        self._check_failures_at(failures.key, failures.version)\n",
+        new="",
+    ),
 )

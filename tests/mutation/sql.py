@@ -7,6 +7,7 @@ from typing import Final
 from tests.mutation.bug import Bug
 
 _repositories = partial(Bug, file="adapters/sql/repositories.py")
+_sign_in = partial(Bug, file="adapters/sql/sign_in_repositories.py", store="sqlite")
 _text_range = partial(Bug, file="adapters/text_range.py", store="sqlite")
 _staged = partial(Bug, file="adapters/sql/staged_writes.py", store="sqlite")
 _rows = partial(Bug, file="adapters/sql/rows.py")
@@ -14,6 +15,7 @@ _database = partial(Bug, file="adapters/sql/database.py")
 _sqlite = partial(Bug, file="adapters/sql/dialects/sqlite.py", store="sqlite")
 _mariadb = partial(Bug, file="adapters/sql/dialects/mariadb.py", store="mariadb")
 _postgresql = partial(Bug, file="adapters/sql/dialects/postgresql.py", store="postgresql")
+_sessions_migration = partial(Bug, file="adapters/sql/migrations/versions/2026_11_21_sessions_and_sign_in_failures.py")
 _migration = partial(Bug, file="adapters/sql/migrations/versions/2026_11_21_users_posts_and_credentials.py")
 _types = partial(Bug, file="adapters/sql/types.py")
 _constraints = partial(Bug, file="adapters/sql/constraints.py", store="sqlite")
@@ -22,8 +24,8 @@ _storage = partial(Bug, file="adapters/sql/storage.py", store="sqlite")
 BUGS: Final[Sequence[Bug]] = (
     _staged(
         what="a change ignores the version",
-        old="change.where(table.c.id == record_id, table.c.version == version)",
-        new="change.where(table.c.id == record_id)",
+        old="change.where(_key(table) == key, table.c.version == version)",
+        new="change.where(_key(table) == key)",
     ),
     _staged(
         what="a change accepts any older version",
@@ -32,8 +34,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _staged(
         what="a removal ignores the version",
-        old="self._change(table, record_id, version, table.delete())",
-        new="self.append(lambda connection: connection.execute(table.delete().where(table.c.id == record_id)))",
+        old="self._change(table, key, version, table.delete())",
+        new="self._append(lambda connection: connection.execute(table.delete().where(_key(table) == key)))",
     ),
     _staged(
         what="a change that met no record is fine",
@@ -49,6 +51,46 @@ BUGS: Final[Sequence[Bug]] = (
         what="a row that is added late goes in too early",
         old="        self._added = None\n        self._writes.append(write)",
         new="        self._writes.append(write)",
+    ),
+    _staged(
+        what="a requirement is met by any record that is there",
+        old=".scalar_one_or_none() != value:",
+        new=".scalar_one_or_none() is None:",
+    ),
+    _staged(
+        what="a requirement is met by a record that is gone",
+        old=".scalar_one_or_none() != value:",
+        new=".scalar_one_or_none() not in (None, value):",
+    ),
+    _staged(
+        what="a requirement is met by any older version",
+        old="(await connection.execute(statement)).scalar_one_or_none() != value:",
+        new="(found := (await connection.execute(statement)).scalar_one_or_none()) is None or found > value:",
+    ),
+    _staged(
+        what="what a commit requires can be changed meanwhile",
+        old="_key(column.table) == key).with_for_update()",
+        new="_key(column.table) == key)",
+        store="postgresql",
+    ),
+    _staged(
+        what="what a commit requires can be changed meanwhile",
+        old="_key(column.table) == key).with_for_update()",
+        new="_key(column.table) == key)",
+        store="mariadb",
+    ),
+    _staged(
+        what="a requirement is compared by the database, which pads",
+        old="""_key(column.table) == key).with_for_update()
+
+        async def write(connection: AsyncConnection) -> None:
+            # Compared here, since to MariaDB a text is equal to another one that ends with more spaces.
+            if (await connection.execute(statement)).scalar_one_or_none() != value:""",
+        new="""_key(column.table) == key, column == value).with_for_update()
+
+        async def write(connection: AsyncConnection) -> None:
+            if (await connection.execute(statement)).first() is None:""",
+        store="mariadb",
     ),
     _repositories(
         what="a page begins with the record that it comes after",
@@ -114,6 +156,44 @@ BUGS: Final[Sequence[Bug]] = (
         new="USERS.c.email == email.address",
         store="sqlite",
     ),
+    _repositories(
+        what="admins who are not active are listed with those who are",
+        old="literal_execute=True), USERS.c.active)",
+        new="literal_execute=True),)",
+        store="sqlite",
+    ),
+    _repositories(
+        what="active members are listed with the admins",
+        old="(USERS.c.role == literal(Role.ADMIN.value, literal_execute=True), USERS.c.active)",
+        new="(USERS.c.active,)",
+        store="sqlite",
+    ),
+    _repositories(
+        what="the last admins are listed for the first ones",
+        old="USERS, None, limit, False, 0))\n\n    def add",
+        new="USERS, None, limit, True, 0))\n\n    def add",
+        store="sqlite",
+    ),
+    _sign_in(
+        what="sessions are listed as they come",
+        old=".order_by(SESSIONS.c.id)",
+        new=".order_by(SESSIONS.c.user_id, SESSIONS.c.salt.desc())",
+    ),
+    _sign_in(
+        what="sessions of all users are listed",
+        old=".where(SESSIONS.c.user_id == user_id)",
+        new="",
+    ),
+    _sign_in(
+        what="expired failures are found a moment too late",
+        old="expires_at <= moment",
+        new="expires_at < moment",
+    ),
+    _sign_in(
+        what="all expired failures are found at once",
+        old=".order_by(expires_at).limit(limit)",
+        new=".order_by(expires_at)",
+    ),
     _rows(
         what="the email comes back folded",
         old="Email(email, email_key)",
@@ -135,6 +215,24 @@ BUGS: Final[Sequence[Bug]] = (
         store="sqlite",
     ),
     _types(what="times come back without a zone", old="value.replace(tzinfo=UTC)\n", new="value\n", store="sqlite"),
+    _types(
+        what="lists of times lose their milliseconds",
+        old="_MILLISECOND: Final = timedelta(milliseconds=1)",
+        new="_MILLISECOND: Final = timedelta(seconds=1)",
+        store="sqlite",
+    ),
+    _types(
+        what="a tuple of times comes back as a list",
+        old="else tuple(_EPOCH + number * _MILLISECOND for number in json.loads(value))",
+        new="else [_EPOCH + number * _MILLISECOND for number in json.loads(value)]",
+        store="sqlite",
+    ),
+    _types(
+        what="no times come back as none",
+        old="return None if value is None else tuple(",
+        new='return None if value in (None, "[]") else tuple(',
+        store="sqlite",
+    ),
     _types(what="times lose their milliseconds", old="DATETIME(fsp=3)", new="DATETIME()", store="mariadb"),
     _types(
         what="keys are compared without case and accents",
@@ -204,6 +302,46 @@ BUGS: Final[Sequence[Bug]] = (
         store="mariadb",
     ),
     _migration(what="versions have 32 bits", old="sa.BigInteger()", new="sa.Integer()", store="postgresql"),
+    _sessions_migration(
+        what="sessions outlive their user",
+        old='name="fk_sessions_user_id", ondelete="CASCADE"',
+        new='name="fk_sessions_user_id"',
+        store="sqlite",
+    ),
+    _sessions_migration(
+        what="user agents know no emoji",
+        old='"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"',
+        new='"mysql_charset": "utf8mb3", "mysql_collate": "utf8mb3_bin"',
+        store="mariadb",
+    ),
+    _sessions_migration(
+        what="a user agent's length is counted in bytes",
+        old="sa.String(200)",
+        new="sa.VARBINARY(200)",
+        store="mariadb",
+    ),
+    _sessions_migration(
+        what="there is no room for a hundred moments",
+        old='"moments", types.UtcTimes()',
+        new='"moments", sa.String(1000)',
+        store="postgresql",
+    ),
+    _sessions_migration(
+        what="versions of failures have 32 bits",
+        old="""UtcTimes(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at\"""",
+        new="""UtcTimes(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("expires_at\"""",
+        store="postgresql",
+    ),
+    _sessions_migration(
+        what="a key may have failures twice",
+        old='        sa.PrimaryKeyConstraint("key"),\n',
+        new="",
+        store="sqlite",
+    ),
     _database(
         what="the failure of a write is swallowed",
         old="            raise self.dialect.meaning(error) or error from error",

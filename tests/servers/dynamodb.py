@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session, get_session
 
+from adapters.dynamodb.items import LAYOUT_KEY, Key, decoded_item, encoded_key
 from tests.servers.kind import ServedKind
 from tests.servers.process import ServerProcess, Unreachable
 
@@ -160,12 +161,8 @@ class ServedDynamoDB(ServedKind):
                 return  # the test never prepared it
 
     def empty(self, url: str) -> None:
-        items = all_items(url)
-        with _client(url) as client:
-            for start in range(0, len(items), _MOST_IN_A_BATCH):
-                some = items[start : start + _MOST_IN_A_BATCH]
-                deletions = [{"DeleteRequest": {"Key": {"pk": item["pk"], "sk": item["sk"]}}} for item in some]
-                client.batch_write_item(RequestItems={_table(url): deletions})
+        """Leave nothing but what tells that the table is prepared."""
+        delete_items(url, lambda key: key != LAYOUT_KEY)
 
     def version(self, url: str) -> str:
         programs = self.find_programs()
@@ -185,6 +182,21 @@ def all_items(url: str) -> Sequence[dict[str, Any]]:
     with _client(url) as client:
         pages = client.get_paginator("scan").paginate(TableName=_table(url), ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
+
+
+def delete_items(url: str, wanted: Callable[[Key], bool]) -> None:
+    keys = [key for key in (decoded_item(item)[0] for item in all_items(url)) if wanted(key)]
+    with _client(url) as client:
+        for start in range(0, len(keys), _MOST_IN_A_BATCH):
+            some = keys[start : start + _MOST_IN_A_BATCH]
+            deletions = [{"DeleteRequest": {"Key": encoded_key(key)}} for key in some]
+            client.batch_write_item(RequestItems={_table(url): deletions})
+
+
+def put_items(url: str, items: Sequence[dict[str, Any]]) -> None:
+    with _client(url) as client:
+        for item in items:
+            client.put_item(TableName=_table(url), Item=item)
 
 
 @contextmanager

@@ -115,7 +115,7 @@ class ServedMongodb(ServedKind):
 
     def empty(self, url: str) -> None:
         with _server(url) as server:
-            for collection in ("credentials", "posts", "users"):
+            for collection in ("credentials", "posts", "sessions", "sign_in_failures", "users"):
                 server.get_default_database()[collection].delete_many({})
 
     def version(self, url: str) -> str:

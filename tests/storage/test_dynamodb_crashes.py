@@ -2,19 +2,47 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from adapters.dynamodb import intents
-from adapters.dynamodb.items import decoded_item
-from adapters.storage_contract.examples import LATER, a_credential, a_full_user, a_post, a_prefix, a_user, an_email
-from adapters.storage_contract.steps import add, everything, outcomes, remove, save, stage_add, stored_post, stored_user
-from domain.errors import EmailTaken, IdTaken, StorageUnavailable, TooBusy
-from domain.storage import Storage
-from domain.user import User
+from adapters.dynamodb.items import ADMINS, LAYOUT_KEY, admin_key, decoded_item, expiry_key, is_active_admin
+from adapters.storage_contract.admins import an_admin
+from adapters.storage_contract.examples import (
+    LATER,
+    a_credential,
+    a_full_user,
+    a_post,
+    a_prefix,
+    a_session,
+    a_user,
+    an_email,
+    refreshed,
+    renamed,
+    some_failures,
+)
+from adapters.storage_contract.steps import (
+    add,
+    everything,
+    outcomes,
+    remove,
+    save,
+    stage_add,
+    stage_remove,
+    stage_save,
+    stored_failures,
+    stored_post,
+    stored_session,
+    stored_user,
+)
+from domain.errors import EmailTaken, IdTaken, StaleVersion, StorageNotPrepared, StorageUnavailable, TooBusy
+from domain.session import Session
+from domain.storage import Storage, UnitOfWork
+from domain.user import Role, User
 from tests.servers.databases import Databases, served_kind
-from tests.servers.dynamodb import all_items
+from tests.servers.dynamodb import all_items, delete_items, put_items
 from tests.servers.dynamodb_proxy import proxied
 from tests.storage.served_contract import opened
 
@@ -103,7 +131,8 @@ async def test_a_removal_of_a_user_with_many_posts_is_all_or_nothing_wherever_it
 ) -> None:
     user = a_full_user()
     posts = [a_post(user) for _ in range(MANY_POSTS)]
-    await add(storage, user, *posts, a_credential(user))
+    sessions = [a_session(user) for _ in range(3)]
+    await add(storage, user, *posts, *sessions, a_credential(user))
     async for _ in dying_at_every_call(url, lambda dying: remove(dying, user)):
         unit = storage.unit_of_work()
         users = await unit.users.page(limit=10)
@@ -112,14 +141,18 @@ async def test_a_removal_of_a_user_with_many_posts_is_all_or_nothing_wherever_it
         assert len(await unit.posts.page(user.id, limit=100)) == MANY_POSTS * len(users)
         for post in posts[::10]:
             assert (await stored_post(storage, post) is not None) == (len(users) == 1)
+        assert await unit.sessions.of_user(user.id) == sessions * len(users)
+        for session in sessions:
+            assert await stored_session(storage, session) == (session if users else None)
         await finish(storage, user)
         if not users:
             rest = await unit.users.page(limit=10)
             assert await unit.posts.count(user.id) == 0
+            assert await unit.sessions.of_user(user.id) == []
             assert_whole(url)
-            assert len(all_items(url)) == 4 * len(rest)
+            assert len(all_items(url)) == 4 * len(rest) + 1
         empty(url)
-        await add(storage, user, *posts, a_credential(user))
+        await add(storage, user, *posts, *sessions, a_credential(user))
 
 
 async def test_ids_of_posts_are_free_once_their_author_is_removed_wherever_that_ends(
@@ -144,23 +177,26 @@ async def test_of_a_user_who_is_replaced_in_one_commit_only_what_it_adds_is_left
     user, other = a_full_user(), a_full_user()
     posts = [a_post(user) for _ in range(MANY_POSTS)]
     anew = [a_post(user, id=posts[0].id), a_post(other, id=posts[1].id), a_post(user)]
-    await add(storage, user, other, *posts, a_credential(user))
+    sessions = [a_session(user), a_session(user), a_session(user)]
+    sessions_anew = [a_session(user, id=sessions[0].id), a_session(user), a_session(other, id=sessions[1].id)]
+    await add(storage, user, other, *posts, *sessions, a_credential(user))
 
-    async def replace(storage: Storage) -> None:
+    async def remove_and_add(storage: Storage) -> None:
         unit = storage.unit_of_work()
         unit.users.remove(user)
-        stage_add(unit, user, *anew)
+        stage_add(unit, user, *anew, *sessions_anew)
         await unit.commit()
 
-    async for _ in dying_at_every_call(url, replace):
+    async for _ in dying_at_every_call(url, remove_and_add):
         await in_time(storage.prepare())
         found = await everything(storage)
         assert found.users == [user, other]
         assert found.posts in (posts, [anew[0], anew[2], anew[1]])
+        assert found.sessions == (sessions if found.posts == posts else sessions_anew)
         assert len(found.credentials) == (found.posts == posts)
         assert_whole(url)
         empty(url)
-        await add(storage, user, other, *posts, a_credential(user))
+        await add(storage, user, other, *posts, *sessions, a_credential(user))
     unit = storage.unit_of_work()
     unit.users.remove(user)
     stage_add(unit, user, anew[0], anew[0])
@@ -168,13 +204,105 @@ async def test_of_a_user_who_is_replaced_in_one_commit_only_what_it_adds_is_left
         await unit.commit()
 
 
+async def test_what_a_user_had_cannot_be_changed_by_the_commit_that_replaces_them(storage: Storage) -> None:
+    user = a_user()
+    post, session = a_post(user), a_session(user)
+    await add(storage, user, post, session)
+    changes: list[Callable[[UnitOfWork], None]] = [
+        lambda unit: stage_save(unit, refreshed(session)),
+        lambda unit: stage_remove(unit, session),
+        lambda unit: stage_remove(unit, post),
+    ]
+    for stage in changes:
+        unit = storage.unit_of_work()
+        unit.users.remove(user)
+        unit.users.add(user)
+        stage(unit)
+        with pytest.raises(StaleVersion):
+            await unit.commit()
+    found = await everything(storage)
+    assert (found.users, found.posts, found.sessions) == ([user], [post], [session])
+
+
+async def test_an_end_of_all_sessions_of_a_user_is_all_or_nothing_wherever_it_ends(url: str, storage: Storage) -> None:
+    user, other = an_admin(), an_admin()
+    sessions = [a_session(user) for _ in range(Session.MOST_OF_A_USER)]
+    demoted = user.change(now=LATER, role=Role.MEMBER)
+
+    async def sign_out(storage: Storage) -> None:
+        unit = storage.unit_of_work()
+        unit.users.require(other)
+        unit.users.save(demoted)
+        stage_remove(unit, *sessions)
+        await unit.commit()
+
+    met = set()
+    await add(storage, user, other, *sessions)
+    async for _ in dying_at_every_call(url, sign_out):
+        for _ in range(2):
+            found = await everything(storage)
+            admins = list(await storage.unit_of_work().users.active_admins(limit=10))
+            met.add(len(found.sessions))
+            assert (found.users, found.sessions, admins) in (
+                ([user, other], sessions, [user, other]),
+                ([demoted, other], [], [other]),
+            )
+            await in_time(storage.prepare())
+        assert_whole(url)
+        empty(url)
+        await add(storage, user, other, *sessions)
+    assert met == {0, len(sessions)}
+
+
+async def test_a_table_of_an_earlier_version_is_not_prepared_until_all_that_it_lacks_is_there(
+    url: str, storage: Storage
+) -> None:
+    admins = [an_admin() for _ in range(20)]
+    await add(storage, *admins, *(a_full_user() for _ in range(20)))
+    as_by_an_earlier_version(url)
+    async for _ in dying_at_every_call(url, lambda dying: dying.prepare()):
+        try:
+            await storage.ping()
+        except StorageNotPrepared:
+            await storage.prepare()
+            await storage.ping()
+        assert list(await storage.unit_of_work().users.active_admins(limit=100)) == admins
+        assert_whole(url)
+        as_by_an_earlier_version(url)
+    with pytest.raises(StorageNotPrepared):
+        await storage.ping()
+    await storage.prepare()
+
+
+async def test_admins_whom_a_server_of_an_earlier_version_makes_and_demotes_are_got_right(
+    url: str, storage: Storage
+) -> None:
+    demoted, kept, made = an_admin(), an_admin(), an_admin()
+    await add(storage, demoted, kept)
+    left = [item for item in all_items(url) if decoded_item(item)[0] == admin_key(demoted.id)]
+    await save(storage, demoted.change(now=LATER, role=Role.MEMBER))
+    put_items(url, left)
+    await add(storage, made)
+    delete_items(url, lambda key: key == admin_key(made.id))
+    users = storage.unit_of_work().users
+    assert list(await users.active_admins(limit=1)) == [kept]
+    await save(storage, renamed(made, "Renamed"))
+    assert list(await users.active_admins(limit=2)) == [kept, renamed(made, "Renamed")]
+
+
 async def test_an_answer_that_is_lost_is_no_failure(url: str, storage: Storage) -> None:
     users = [a_full_user() for _ in range(25)]
     changed = users[0].change(now=LATER, email=an_email("changed"), username=None)
+    session = a_session(users[1])
 
     async def work(client: Storage) -> None:
+        failures = some_failures()
+        more = replace(failures, version=2, expires_at=LATER)
         await add(client, *users, a_credential(users[0]))
         await add(client, a_post(users[0]), a_post(users[0]))
+        await add(client, session, failures)
+        await save(client, refreshed(session), more)
+        assert await stored_failures(client, failures) == more
         await save(client, changed)
         await remove(client, changed)
 
@@ -300,11 +428,18 @@ def empty(url: str) -> None:
     served_kind("dynamodb").empty(url)
 
 
+def as_by_an_earlier_version(url: str) -> None:
+    delete_items(url, lambda key: key == LAYOUT_KEY or key.pk == ADMINS)
+
+
 def assert_whole(url: str) -> None:
     """Hold that there are records in the table, what leads to them, and nothing else."""
     items = dict(decoded_item(item) for item in all_items(url))
     users = {key.sk: image for key, image in items.items() if key.pk == "users"}
-    expected = set()
+    expected: set[tuple[str, str]] = {LAYOUT_KEY}
+    for key, image in items.items():
+        if key.pk.startswith("failures#"):
+            expected |= {key, expiry_key(image, key.pk.removeprefix("failures#"))}
     for user_id, user in users.items():
         assert "version" in user
         expected |= {("users", user_id), ("emails", user["email_key"])}
@@ -313,6 +448,9 @@ def assert_whole(url: str) -> None:
         expected |= {(key.pk, key.sk) for key in items if key.pk == f"credential#{user_id}"}
         posts = [key.sk for key in items if key.pk == f"posts#{user_id}"]
         expected |= {item for post in posts for item in ((f"posts#{user_id}", post), (f"post#{post}", "author"))}
+        sessions = [key.sk for key in items if key.pk == f"sessions#{user_id}"]
+        expected |= {item for one in sessions for item in ((f"sessions#{user_id}", one), (f"session#{one}", "user"))}
+        expected |= {("admins", user_id)} if is_active_admin(user) else set()
     assert {(key.pk, key.sk) for key in items} == expected
     assert len([key for key in items if key.pk == "names"]) == len(users)
     assert not any(image.keys() & {"tx", "next", "purging"} for image in items.values())

@@ -7,8 +7,26 @@ from itertools import repeat
 import pytest
 
 from adapters.dynamodb import calls
-from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_prefix, a_user
-from adapters.storage_contract.steps import add, everything, remove, stored_credential, stored_user
+from adapters.storage_contract.admins import an_admin
+from adapters.storage_contract.examples import (
+    LATER,
+    a_credential,
+    a_full_user,
+    a_post,
+    a_prefix,
+    a_session,
+    a_user,
+    some_failures,
+)
+from adapters.storage_contract.steps import (
+    add,
+    everything,
+    remove,
+    stored_credential,
+    stored_post,
+    stored_session,
+    stored_user,
+)
 from domain.errors import StorageUnavailable, TooBusy
 from domain.storage import Storage
 from tests.servers.databases import Databases
@@ -99,10 +117,15 @@ async def test_not_even_the_driver_logs_a_hash(storage: Storage, caplog: pytest.
 
 async def test_all_reads_are_consistent(proxy: Proxy, storage: Storage) -> None:
     user = a_full_user()
-    await add(storage, user, a_post(user), a_credential(user))
+    post, session, failures = a_post(user), a_session(user), some_failures()
+    await add(storage, user, an_admin(), post, a_credential(user), session, failures)
     await everything(storage)
+    assert await stored_post(storage, post) == post
+    assert await stored_session(storage, session) == session
+    assert list(await storage.unit_of_work().sign_in_failures.expired(LATER, limit=10)) == [failures]
     users = storage.unit_of_work().users
     await users.count()
+    await users.active_admins(limit=10)
     await users.search(a_prefix("a"), limit=10)
     await users.find_by_emails([user.email, a_user().email])
     await storage.unit_of_work().posts.count(user.id)

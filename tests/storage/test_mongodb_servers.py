@@ -2,17 +2,38 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from pymongo import AsyncMongoClient
 
 from adapters.mongodb.database import Transaction
-from adapters.mongodb.schema import USERS
+from adapters.mongodb.schema import ACTIVE_ADMINS, SESSIONS, SIGN_IN_FAILURES, USERS
 from adapters.mongodb.storage import MongoStorage
-from adapters.storage_contract.examples import a_credential, a_post, a_user, an_email, renamed
-from adapters.storage_contract.steps import add, everything, outcomes, save, stored_user
-from domain.errors import EmailTaken, IdTaken, StorageNotPrepared, StorageUnavailable, TooBusy, UserNotFound
+from adapters.storage_contract.admins import an_admin
+from adapters.storage_contract.examples import (
+    a_credential,
+    a_post,
+    a_session,
+    a_user,
+    an_email,
+    refreshed,
+    renamed,
+    some_failures,
+)
+from adapters.storage_contract.steps import add, assert_same, everything, outcomes, remove, save, stored_user
+from domain.errors import (
+    EmailTaken,
+    IdTaken,
+    StaleVersion,
+    StorageNotPrepared,
+    StorageUnavailable,
+    TooBusy,
+    UserNotFound,
+)
 from tests.servers.databases import Databases, served_kind
 from tests.servers.mongodb import StandaloneMongodbProcess
 from tests.servers.process import ServerProcess
@@ -143,6 +164,31 @@ async def test_indexes_that_are_missing_are_noticed_by_the_next_ping(storage: Mo
     await storage.ping()
 
 
+async def test_a_store_that_the_first_version_prepared_is_upgraded(storage: MongoStorage, url: str) -> None:
+    admin, member = an_admin(), a_user()
+    post, credential = a_post(admin), a_credential(admin)
+    await add(storage, member, admin, post, credential)
+    async with AsyncMongoClient[dict[str, object]](url) as server:
+        database = server.get_default_database()
+        await database[SESSIONS].drop()
+        await database[SIGN_IN_FAILURES].drop()
+        await database[USERS].drop_index("role_1__id_1")
+        await database["schema"].update_one({}, {"$set": {"version": 1}})
+    session, failures = a_session(member), some_failures()
+    async with opened(url) as upgraded:
+        users = upgraded.unit_of_work().users
+        for call in (upgraded.ping, lambda: users.active_admins(limit=9), lambda: add(upgraded, session, failures)):
+            with pytest.raises(StorageNotPrepared):
+                await call()
+        await upgraded.prepare()
+        await upgraded.ping()
+        assert_same(tuple(await users.active_admins(limit=9)), (admin,))
+        await add(upgraded, session, failures)
+        await remove(upgraded, member)
+        found = await everything(upgraded)
+    assert (found.users, found.posts, found.credentials, found.sessions) == ([admin], [post], [credential], [])
+
+
 async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_goes_on(databases: Databases) -> None:
     with databases.own_server("mongodb") as server:
         async with opened(served_kind("mongodb").create(server.url)) as storage:
@@ -160,16 +206,21 @@ async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_go
 
 async def test_of_several_errors_in_one_commit_the_first_by_staging_is_told(storage: MongoStorage) -> None:
     taken, author = a_user(), a_user()
-    post = a_post(author)
-    await add(storage, taken, author, post)
+    post, session, failures = a_post(author), a_session(author), some_failures()
+    await add(storage, taken, author, post, session, failures)
     before = await everything(storage)
     same_email, same_post, orphan = a_user(email=taken.email), a_post(author, id=post.id), a_post(a_user())
+    same_session, same_key = a_session(author, id=session.id), some_failures(key=failures.key)
     with pytest.raises(UserNotFound):
         await add(storage, orphan, same_email, same_post)
     with pytest.raises(IdTaken):
         await add(storage, a_post(author), same_post, same_email, orphan)
     with pytest.raises(EmailTaken):
         await add(storage, a_user(email=an_email("new@example.org")), same_email, orphan, same_post)
+    with pytest.raises(IdTaken):
+        await add(storage, same_key, same_email)
+    with pytest.raises(UserNotFound):
+        await add(storage, a_session(author), a_session(a_user()), same_session)
     assert await everything(storage) == before
 
 
@@ -181,6 +232,7 @@ async def test_of_several_errors_in_one_commit_the_first_by_staging_is_told(stor
         ("users", {"$or": [{key: {"$gte": "a", "$lt": "b"}} for key in ("name_key", "email_key", "username_key")]}),
         ("users", {"email_key": {"$in": ["a", "b"]}}),
         ("posts", {"author_id": "a", "_id": {"$gt": "a"}}),
+        ("sessions", {"user_id": "a"}),
     ],
 )
 async def test_every_query_has_an_index(
@@ -190,3 +242,48 @@ async def test_every_query_has_an_index(
         plan = await server.get_default_database()[collection].find(wanted).sort("_id").limit(10).explain()
     assert "IXSCAN" in str(plan["queryPlanner"])
     assert "COLLSCAN" not in str(plan["queryPlanner"])
+
+
+async def test_active_admins_and_expired_failures_are_looked_up_in_indexes_of_their_own(
+    storage: MongoStorage, url: str
+) -> None:
+    await add(storage, an_admin(), an_admin(), *(a_user() for _ in range(20)))
+    await add(storage, *(some_failures() for _ in range(20)))
+    async with AsyncMongoClient[dict[str, Any]](url) as server:
+        database = server.get_default_database()
+        admins = await database[USERS].find(ACTIVE_ADMINS).sort("_id").limit(3).explain()
+        expired = {"expires_at": {"$lte": datetime(2000, 1, 1, tzinfo=UTC)}}
+        failures = await database[SIGN_IN_FAILURES].find(expired).limit(3).explain()
+    assert (admins["executionStats"]["totalKeysExamined"], admins["executionStats"]["totalDocsExamined"]) == (2, 2)
+    assert "'SORT'" not in str(admins["queryPlanner"]["winningPlan"])
+    assert failures["executionStats"]["totalDocsExamined"] == 0
+
+
+async def test_several_sessions_end_together_or_not_at_all(storage: MongoStorage) -> None:
+    user = a_user()
+    first, second = a_session(user), a_session(user)
+    await add(storage, user, first, second)
+    with pytest.raises(StaleVersion):
+        await remove(storage, first, replace(second, version=9))
+    assert (await everything(storage)).sessions == [first, second]
+    await remove(storage, first, second)
+    assert (await everything(storage)).sessions == []
+
+
+async def test_a_commit_of_one_session_or_one_key_takes_no_transaction(storage: MongoStorage, url: str) -> None:
+    user, failures = a_user(), some_failures()
+    session = a_session(user)
+    async with AsyncMongoClient[dict[str, object]](url) as server:
+
+        async def transactions() -> object:
+            return (await server.admin.command("serverStatus"))["transactions"]["totalStarted"]
+
+        none = await transactions()
+        await add(storage, user, session)
+        one = await transactions()
+        await save(storage, refreshed(session))
+        await remove(storage, refreshed(session))
+        await add(storage, failures)
+        await save(storage, replace(failures, version=2))
+        await remove(storage, replace(failures, version=2))
+        assert none != one == await transactions()

@@ -7,6 +7,7 @@ from sqlalchemy import make_url
 
 from tests.servers.choice import Kind
 from tests.storage.served_contract import ServedStorageContract
+from tests.storage.sql_cases import SqlCases
 
 
 class TestSQLiteStorage(ServedStorageContract):
@@ -16,3 +17,7 @@ class TestSQLiteStorage(ServedStorageContract):
     def empty_url(self, prepared_url: str, tmp_path: Path) -> str:
         """A copy of the prepared file, which is sooner made than one is emptied."""
         return f"sqlite:///{shutil.copy(str(make_url(prepared_url).database), tmp_path / 'test.db')}"
+
+
+class TestSQLiteCases(SqlCases):
+    kind: ClassVar[Kind] = "sqlite"

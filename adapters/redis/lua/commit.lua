@@ -1,7 +1,8 @@
 -- Applies the writes of one unit of work, in their order, or returns the code of the error with which the first one
 -- of them fails. Redis takes nothing back, so all of it is tried on what is noted here, and written at the end.
 --
--- KEYS: as named below. ARGV, from 2 on: the name of a write, an id, and a record, a version or a hash; and so on.
+-- KEYS: as named below. ARGV, from 2 on: the name of a write, an id or a key, and a record, a version or a hash; and so
+-- on.
 
 -- A hash with the changes of this commit before it. A value of false stands for none.
 local function hash(key)
@@ -37,14 +38,14 @@ local function hash(key)
   return self
 end
 
--- A sorted set, whose members are either in or not, with the changes of this commit before it.
+-- A sorted set with the changes of this commit before it. A score of false stands for a member who is not in.
 local function index(key)
   local changed, by_owner = {}, {}
   local self = {}
 
   -- The owner is what the member begins with; only who asks for `members` need name one.
-  function self.put(member, is_in, owner)
-    changed[member] = is_in
+  function self.put(member, score, owner)
+    changed[member] = score
     if owner then
       by_owner[owner] = by_owner[owner] or {}
       by_owner[owner][member] = true
@@ -68,9 +69,9 @@ local function index(key)
 
   function self.write()
     local added, removed = {}, {}
-    for member, is_in in pairs(changed) do
-      if is_in then
-        added[#added + 1] = 0
+    for member, score in pairs(changed) do
+      if score then
+        added[#added + 1] = score
         added[#added + 1] = member
       else
         removed[#removed + 1] = member
@@ -84,9 +85,13 @@ local function index(key)
 end
 
 local users, emails, usernames = hash(KEYS[2]), hash(KEYS[3]), hash(KEYS[4])
-local posts, credentials = hash(KEYS[5]), hash(KEYS[6])
-local user_ids, search, post_ids = index(KEYS[7]), index(KEYS[8]), index(KEYS[9])
-local tables = { users, emails, usernames, posts, credentials, user_ids, search, post_ids }
+local posts, credentials, sessions, failures = hash(KEYS[5]), hash(KEYS[6]), hash(KEYS[7]), hash(KEYS[8])
+local user_ids, search, post_ids, session_ids = index(KEYS[9]), index(KEYS[10]), index(KEYS[11]), index(KEYS[12])
+local active_admins, expiries = index(KEYS[13]), index(KEYS[14])
+local tables = {
+  users, emails, usernames, posts, credentials, sessions, failures,
+  user_ids, search, post_ids, session_ids, active_admins, expiries,
+}
 
 local function at_version(records, id, version)
   local text = records.get(id)
@@ -103,21 +108,24 @@ local function shared_bytes(one, other)
   return number
 end
 
--- `search.lua` tells what the entries are.
-local function index_keys(id, record, is_in)
+-- `search.lua` tells what the entries of the search index are.
+local function index_user(id, record, score)
   for place = NAME_KEY, USERNAME_KEY do
     local key, shared = record[place], 0
     if key ~= cjson.null then
       for earlier = NAME_KEY, place - 1 do
         shared = math.max(shared, shared_bytes(key, record[earlier]))
       end
-      search.put(bytes_of(shared) .. key .. '\0' .. id, is_in)
+      search.put(bytes_of(shared) .. key .. '\0' .. id, score)
     end
+  end
+  if is_active_admin(record) then
+    active_admins.put(id, score)
   end
 end
 
 local function free_keys(id, record)
-  index_keys(id, record, false)
+  index_user(id, record, false)
   emails.put(record[EMAIL_KEY], false)
   if record[USERNAME_KEY] ~= cjson.null then
     usernames.put(record[USERNAME_KEY], false)
@@ -133,15 +141,71 @@ local function put_user(id, text, record)
     return 'username_taken'
   end
   users.put(id, text)
-  user_ids.put(id, true)
-  index_keys(id, record, true)
+  user_ids.put(id, BY_MEMBER)
+  index_user(id, record, BY_MEMBER)
   emails.put(record[EMAIL_KEY], id)
   if username ~= cjson.null then
     usernames.put(username, id)
   end
 end
 
-local writes = {}
+-- The writes to records that belong to a user, with the index that lists them user by user.
+local function belongings(records, ids)
+  local self = {}
+
+  function self.add(id, text)
+    local owner = cjson.decode(text)[OWNER_ID]
+    if records.get(id) then
+      return 'id_taken'
+    end
+    if not users.get(owner) then
+      return 'user_not_found'
+    end
+    records.put(id, text)
+    ids.put(owner .. id, BY_MEMBER, owner)
+  end
+
+  function self.save(id, text)
+    if not at_version(records, id, cjson.decode(text)[VERSION] - 1) then
+      return 'stale_version'
+    end
+    records.put(id, text)
+  end
+
+  function self.remove(id, version)
+    local record = at_version(records, id, tonumber(version))
+    if not record then
+      return 'stale_version'
+    end
+    records.put(id, false)
+    ids.put(record[OWNER_ID] .. id, false, record[OWNER_ID])
+  end
+
+  function self.remove_all_of(owner)
+    for _, member in ipairs(ids.members(owner)) do
+      ids.put(member, false, owner)
+      records.put(id_of(member), false)
+    end
+  end
+
+  return self
+end
+
+local posts_of_users, sessions_of_users = belongings(posts, post_ids), belongings(sessions, session_ids)
+
+local function put_failures(key, text, record)
+  failures.put(key, text)
+  expiries.put(key, record[EXPIRES_AT])
+end
+
+local writes = {
+  add_post = posts_of_users.add,
+  save_post = posts_of_users.save,
+  remove_post = posts_of_users.remove,
+  add_session = sessions_of_users.add,
+  save_session = sessions_of_users.save,
+  remove_session = sessions_of_users.remove,
+}
 
 function writes.add_user(id, text)
   if users.get(id) then
@@ -166,41 +230,17 @@ function writes.remove_user(id, version)
     return 'stale_version'
   end
   free_keys(id, record)
-  for _, member in ipairs(post_ids.members(id)) do
-    post_ids.put(member, false, id)
-    posts.put(id_of(member), false)
-  end
+  posts_of_users.remove_all_of(id)
+  sessions_of_users.remove_all_of(id)
   credentials.put(id, false)
   user_ids.put(id, false)
   users.put(id, false)
 end
 
-function writes.add_post(id, text)
-  local author_id = cjson.decode(text)[AUTHOR_ID]
-  if posts.get(id) then
-    return 'id_taken'
-  end
-  if not users.get(author_id) then
-    return 'user_not_found'
-  end
-  posts.put(id, text)
-  post_ids.put(author_id .. id, true, author_id)
-end
-
-function writes.save_post(id, text)
-  if not at_version(posts, id, cjson.decode(text)[VERSION] - 1) then
+function writes.require_user(id, version)
+  if not at_version(users, id, tonumber(version)) then
     return 'stale_version'
   end
-  posts.put(id, text)
-end
-
-function writes.remove_post(id, version)
-  local record = at_version(posts, id, tonumber(version))
-  if not record then
-    return 'stale_version'
-  end
-  posts.put(id, false)
-  post_ids.put(record[AUTHOR_ID] .. id, false, record[AUTHOR_ID])
 end
 
 function writes.put_credential(user_id, password_hash)
@@ -208,6 +248,35 @@ function writes.put_credential(user_id, password_hash)
     return 'user_not_found'
   end
   credentials.put(user_id, password_hash)
+end
+
+function writes.require_credential(user_id, password_hash)
+  if credentials.get(user_id) ~= password_hash then
+    return 'stale_version'
+  end
+end
+
+function writes.add_failures(key, text)
+  if failures.get(key) then
+    return 'id_taken'
+  end
+  put_failures(key, text, cjson.decode(text))
+end
+
+function writes.save_failures(key, text)
+  local record = cjson.decode(text)
+  if not at_version(failures, key, record[VERSION] - 1) then
+    return 'stale_version'
+  end
+  put_failures(key, text, record)
+end
+
+function writes.remove_failures(key, version)
+  if not at_version(failures, key, tonumber(version)) then
+    return 'stale_version'
+  end
+  failures.put(key, false)
+  expiries.put(key, false)
 end
 
 for place = 2, #ARGV, 3 do

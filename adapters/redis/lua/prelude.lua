@@ -1,11 +1,12 @@
 -- Goes before every other script here. KEYS[1] is the mark that `prepare` leaves, ARGV[1] the version that is needed.
-if tonumber(redis.call('GET', KEYS[1]) or 0) < tonumber(ARGV[1]) then
-  return redis.error_reply('NOTPREPARED the marker of the service is missing')
-end
+local IS_PREPARED = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
 
-local VERSION, NAME_KEY, EMAIL_KEY, USERNAME_KEY = 1, 2, 3, 4 -- places in the record of a user
-local AUTHOR_ID = 2 -- place in the record of a post
+-- Places in the record of a user. What has a version has it first.
+local VERSION, NAME_KEY, EMAIL_KEY, USERNAME_KEY, ID, ROLE, ACTIVE = 1, 2, 3, 4, 5, 10, 11
+local OWNER_ID = 2 -- place in the record of a post or a session
+local EXPIRES_AT = 2 -- place in the record of failures
 local ID_LENGTH = 36
+local BY_MEMBER = 0 -- the score of all in a sorted set that has the order of its members
 local AT_ONCE = 1000 -- arguments of one call, an even number: Lua's stack holds some 8,000
 
 local function in_parts(arguments, call)
@@ -34,4 +35,8 @@ end
 
 local function bytes_of(number)
   return string.char(math.floor(number / 256), number % 256)
+end
+
+local function is_active_admin(record)
+  return record[ROLE] == 'admin' and record[ACTIVE]
 end

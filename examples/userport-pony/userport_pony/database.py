@@ -3,7 +3,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, OperationalError
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -18,6 +18,7 @@ from domain.errors import (
     UserNotFound,
 )
 from pony import orm
+from pony.orm.dbproviders import sqlite  # noqa: F401 - or Pony would import it late, in two threads at once
 
 from userport_pony.tables import define_entities
 
@@ -32,6 +33,8 @@ _CONFLICTS: Final[dict[str, type[DomainError]]] = {
     "users.username_key": UsernameTaken,
     "users.id": IdTaken,
     "posts.id": IdTaken,
+    "sessions.id": IdTaken,
+    "sign_in_failures.key": IdTaken,
     "FOREIGN KEY": UserNotFound,
 }
 
@@ -90,7 +93,7 @@ class Database:
             return work()
         except orm.IntegrityError as error:
             raise _conflict(str(error)) or error from error
-        except (orm.DBException, orm.TransactionError) as error:
+        except (orm.DBException, orm.TransactionError, OperationalError) as error:  # the last: SQLite's own, of a bind
             self._pony.disconnect()  # the next call begins with a connection that is as it should be
             raise _failure(str(error)) from error
 

@@ -1,26 +1,21 @@
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
 
 from domain.credential import Credential
-from domain.errors import StaleVersion
 from domain.post import Post
-from domain.user import User
+from domain.user import Role, User
 from domain.values import Email, PostId, SearchPrefix, UserId, Username
 from pony import orm
 
 from userport_pony.database import Database
+from userport_pony.staged_writes import StagedWrites
 from userport_pony.tables import post_from, post_values, user_from, user_values
 
-Write: TypeAlias = Callable[[Any], object]
-"""One statement of a commit, given the Pony database.
-
-Pony's objects are for reading. In a commit they would remember each other and refuse a second user of an email before
-SQLite's constraint does, by an error that repeats the email; and they remove the posts of a user one by one.
-"""
+_ADMIN: Final = Role.ADMIN.value
 
 
 class PonyUserRepository:
-    def __init__(self, database: Database, staged: list[Write]) -> None:
+    def __init__(self, database: Database, staged: StagedWrites) -> None:
         self._database = database
         self._staged = staged
 
@@ -50,14 +45,24 @@ class PonyUserRepository:
             lambda db: int((db.User.select() if prefix is None else _starting_with(db, prefix)).count())
         )
 
+    async def active_admins(self, *, limit: int) -> Sequence[User]:
+        def read(db: Any) -> Any:
+            admins = db.User.select(lambda user: user.role == _ADMIN and user.active)
+            return _paged(admins, None, limit, False, 0)
+
+        return await self._all(read)
+
     def add(self, user: User) -> None:
-        self._staged.append(lambda db: db.insert("users", **user_values(user)))
+        self._staged.add("users", user_values(user))
 
     def save(self, user: User) -> None:
-        self._staged.append(lambda db: _save(db, "users", user_values(user)))
+        self._staged.save("users", user_values(user))
 
     def remove(self, user: User) -> None:
-        self._staged.append(lambda db: _remove(db, "users", user))  # the foreign keys take the rest along
+        self._staged.remove("users", user.id, user.version)  # the foreign keys take the rest along
+
+    def require(self, user: User) -> None:
+        self._staged.require("users", id=user.id, version=user.version)
 
     async def _one(self, **key: str) -> User | None:
         def read(db: Any) -> User | None:
@@ -71,7 +76,7 @@ class PonyUserRepository:
 
 
 class PonyPostRepository:
-    def __init__(self, database: Database, staged: list[Write]) -> None:
+    def __init__(self, database: Database, staged: StagedWrites) -> None:
         self._database = database
         self._staged = staged
 
@@ -103,17 +108,17 @@ class PonyPostRepository:
         )
 
     def add(self, post: Post) -> None:
-        self._staged.append(lambda db: db.insert("posts", **post_values(post)))
+        self._staged.add("posts", post_values(post))
 
     def save(self, post: Post) -> None:
-        self._staged.append(lambda db: _save(db, "posts", post_values(post)))
+        self._staged.save("posts", post_values(post))
 
     def remove(self, post: Post) -> None:
-        self._staged.append(lambda db: _remove(db, "posts", post))
+        self._staged.remove("posts", post.id, post.version)
 
 
 class PonyCredentialRepository:
-    def __init__(self, database: Database, staged: list[Write]) -> None:
+    def __init__(self, database: Database, staged: StagedWrites) -> None:
         self._database = database
         self._staged = staged
 
@@ -127,6 +132,9 @@ class PonyCredentialRepository:
     def put(self, credential: Credential) -> None:
         values = {"user_id": credential.user_id, "password_hash": credential.password_hash}
         self._staged.append(lambda db: db.execute("REPLACE INTO credentials VALUES ($user_id, $password_hash)", values))
+
+    def require(self, credential: Credential) -> None:
+        self._staged.require("credentials", user_id=credential.user_id, password_hash=credential.password_hash)
 
 
 def _paged(query: Any, after: str | None, limit: int, descending: bool, skip: int) -> Any:
@@ -144,21 +152,3 @@ def _starting_with(db: Any, prefix: str) -> Any:
             or user.username_key.startswith(prefix)
         )
     )
-
-
-# Both are put together from names of ours alone.
-
-
-def _save(db: Any, table: str, values: Mapping[str, object]) -> None:
-    changes = ", ".join(f"{column} = ${column}" for column in values)
-    _change(db, f"UPDATE {table} SET {changes} WHERE id = $id AND version = $version - 1", values)  # noqa: S608
-
-
-def _remove(db: Any, table: str, record: User | Post) -> None:
-    values = {"id": record.id, "version": record.version}
-    _change(db, f"DELETE FROM {table} WHERE id = $id AND version = $version", values)  # noqa: S608
-
-
-def _change(db: Any, statement: str, values: Mapping[str, object]) -> None:
-    if db.execute(statement, dict(values)).rowcount != 1:
-        raise StaleVersion

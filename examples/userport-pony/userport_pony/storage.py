@@ -5,20 +5,23 @@ from urllib.parse import unquote, urlsplit
 from adapters.storage_kind import StorageKind
 
 from userport_pony.database import Database
-from userport_pony.repositories import PonyCredentialRepository, PonyPostRepository, PonyUserRepository, Write
+from userport_pony.repositories import PonyCredentialRepository, PonyPostRepository, PonyUserRepository
+from userport_pony.sign_in_repositories import PonySessionRepository, PonySignInFailureRepository
+from userport_pony.staged_writes import StagedWrites
 
 
 class PonyUnitOfWork:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._staged: list[Write] = []
+        self._staged = StagedWrites()
         self.users = PonyUserRepository(database, self._staged)
         self.posts = PonyPostRepository(database, self._staged)
         self.credentials = PonyCredentialRepository(database, self._staged)
+        self.sessions = PonySessionRepository(database, self._staged)
+        self.sign_in_failures = PonySignInFailureRepository(database, self._staged)
 
     async def commit(self) -> None:
-        writes = self._staged.copy()
-        self._staged.clear()  # also when it fails
+        writes = self._staged.take()
 
         def apply(db: object) -> None:
             for write in writes:

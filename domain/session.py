@@ -1,0 +1,115 @@
+"""What keeps a user signed in on one device: a family of refresh tokens of which one at a time is good."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hmac import compare_digest
+from typing import ClassVar, Self
+from unicodedata import category
+
+from domain.errors import InvalidRefreshToken, RefreshTokenReused
+from domain.refresh_token import RefreshToken
+from domain.values import SessionId, UserId, cut_to_milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One state of a session, versioned like a `User`. Its repr hides what tokens are checked and made by."""
+
+    LONGEST: ClassVar = timedelta(days=30)  # NIST SP 800-63B-4, section 2.1.3
+    LONGEST_PAUSE: ClassVar = timedelta(days=7)
+    REPEATABLE: ClassVar = timedelta(seconds=10)
+    """For how long after its use a refresh token may be used again, as by a client that missed the answer."""
+    MOST_REPEATABLE: ClassVar = 20
+    MOST_OF_A_USER: ClassVar = 50
+    LONGEST_USER_AGENT: ClassVar = 200
+
+    id: SessionId
+    user_id: UserId
+    user_agent: str | None
+    place: str | None
+    """A digest of where the user signed in from, by which guesses of somebody elsewhere are told apart."""
+    token_digest: str = field(repr=False)
+    salt: str = field(repr=False)
+    refreshed_at: tuple[datetime, ...]
+    """When the last refreshes were, as far back as they could be repeated at the last of them; at most 20."""
+    version: int
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def begin(
+        cls,
+        *,
+        token: RefreshToken,
+        salt: str,
+        user_id: UserId,
+        user_agent: str | None,
+        place: str | None,
+        now: datetime,
+    ) -> Self:
+        """Make the first state of a session, which `token` will refresh."""
+        now = cut_to_milliseconds(now)
+        return cls(
+            id=token.session_id,
+            user_id=user_id,
+            user_agent=None if user_agent is None else _visible(user_agent)[: cls.LONGEST_USER_AGENT],
+            place=place,
+            token_digest=token.digest,
+            salt=salt,
+            refreshed_at=(),
+            version=1,
+            created_at=now,
+            last_used_at=now,
+            expires_at=now + cls.LONGEST_PAUSE,
+        )
+
+    def has_expired(self, now: datetime) -> bool:
+        return now >= self.expires_at
+
+    def owns(self, token: RefreshToken) -> bool:
+        """Tell whether a token was ever made for this session."""
+        return token.session_id == self.id and token.is_proven(self.salt)
+
+    def refresh(self, token: RefreshToken, now: datetime) -> tuple[Self, RefreshToken]:
+        """Use up the current token, and make the next state with the token that is current then.
+
+        An earlier token that was used up a moment ago changes nothing: it gives this very object, and the token that
+        is current already.
+
+        Raises:
+            InvalidRefreshToken: the token is none of this session's, or the session has expired.
+            RefreshTokenReused: the token was used up before; whoever has it may have stolen it, or been stolen from.
+        """
+        if not self.owns(token) or self.has_expired(now):
+            raise InvalidRefreshToken
+        now = max(cut_to_milliseconds(now), self.last_used_at)
+        if self._is_current(token):
+            return self._refreshed(token.successor(self.salt), now)
+        for refreshed_at in reversed(self.refreshed_at):
+            # What came of the token is known as soon as going on from it leads to the current one.
+            token = token.successor(self.salt)
+            if self._is_current(token):
+                if now - refreshed_at > self.REPEATABLE:
+                    break
+                return self, token
+        raise RefreshTokenReused
+
+    def _is_current(self, token: RefreshToken) -> bool:
+        return compare_digest(token.digest, self.token_digest)
+
+    def _refreshed(self, token: RefreshToken, now: datetime) -> tuple[Self, RefreshToken]:
+        recent = [then for then in self.refreshed_at if now - then <= self.REPEATABLE]
+        state = replace(
+            self,
+            token_digest=token.digest,
+            refreshed_at=(*recent, now)[-self.MOST_REPEATABLE :],
+            version=self.version + 1,
+            last_used_at=now,
+            expires_at=min(self.created_at + self.LONGEST, now + self.LONGEST_PAUSE),
+        )
+        return state, token
+
+
+def _visible(text: str) -> str:
+    return "".join(character if category(character)[0] != "C" else "?" for character in text)

@@ -1,0 +1,48 @@
+"""Counting failed sign-ins, so that nobody can try one password after another."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import ClassVar, Self
+
+from domain.values import cut_to_milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInFailures:
+    """When sign-ins failed lately at one account or from one address; versioned like a `User`.
+
+    `key` is a digest of whose failures they are: 64 hexadecimal digits. Once it has expired, it says nothing any more.
+    """
+
+    WINDOW: ClassVar = timedelta(minutes=1)
+
+    key: str
+    moments: tuple[datetime, ...]
+    version: int
+    expires_at: datetime
+
+    @classmethod
+    def none_yet(cls, key: str, now: datetime) -> Self:
+        now = cut_to_milliseconds(now)
+        return cls(key=key, moments=(), version=1, expires_at=now + cls.WINDOW)
+
+    def blocked_until(self, most: int, now: datetime) -> datetime | None:
+        """Tell when the next attempt is allowed if it is not now, because of `most` failures within the window.
+
+        Attempts in between are not counted, so nobody can prolong this.
+        """
+        recent = self._recent(now)
+        return recent[-most] + self.WINDOW if len(recent) >= most else None
+
+    def one_more(self, now: datetime, most: int) -> Self:
+        """Make the next state, with another failure; no more than the latest `most` are kept."""
+        now = cut_to_milliseconds(now)
+        moments = (*self._recent(now), now)[-most:]
+        return replace(self, moments=moments, version=self.version + 1, expires_at=now + self.WINDOW)
+
+    def forgotten(self, now: datetime) -> Self:
+        """Make the next state, without failures, as after a sign-in that went well."""
+        return replace(self.none_yet(self.key, now), version=self.version + 1)
+
+    def _recent(self, now: datetime) -> tuple[datetime, ...]:
+        return tuple(moment for moment in self.moments if now - moment < self.WINDOW)
