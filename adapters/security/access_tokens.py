@@ -1,0 +1,103 @@
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
+from typing import Any, Final
+
+import jwt
+from jwt.types import Options
+
+from adapters.security.signing_keys import SigningKeys
+from application.ports import Access
+from domain.errors import InvalidAccessToken
+from domain.user import Role
+from domain.values import SessionId, UserId
+
+_LONGEST: Final = 4 * 1024
+_FORM: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+_TYPE: Final = "at+jwt"
+_TYPES: Final = {_TYPE, f"application/{_TYPE}"}
+_CLAIMS: Final = ("iss", "aud", "sub", "jti", "iat", "exp", "role", "sid")
+_CLOCKS_APART: Final = timedelta(seconds=60)
+_CHECKS: Final[Options] = {
+    "require": list(_CLAIMS),
+    "strict_aud": True,
+    # The library would ask its own clock.
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+}
+
+
+class JwtSigner:
+    """Access tokens as JWTs (RFC 9068), made and read as RFC 8725 advises.
+
+    What a token says of its algorithm is believed only if that is the one that its key is for, and what it says of
+    where to find a key is never looked at.
+    """
+
+    def __init__(self, keys: SigningKeys, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+
+    def sign(self, access: Access, now: datetime) -> str:
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": access.user_id,
+            "jti": token_urlsafe(16),
+            "iat": int(now.timestamp()),
+            "exp": int(access.expires_at.timestamp()),
+            "role": access.role,
+            "sid": access.session_id,
+        }
+        key = self._keys.signing
+        return jwt.encode(claims, self._keys.private, key.algorithm, {"typ": _TYPE, "kid": key.id})
+
+    def verify(self, token: str, now: datetime) -> Access:
+        if len(token) > _LONGEST or _FORM.fullmatch(token) is None:
+            raise InvalidAccessToken
+        try:
+            return self._access(self._claims(token), now)
+        except (jwt.PyJWTError, ValueError) as error:  # of which the latter comes from the values of claims
+            raise InvalidAccessToken from error
+
+    def public_keys(self) -> Sequence[Mapping[str, str]]:
+        return [key.jwk for key in self._keys.verifying.values()]
+
+    def _claims(self, token: str) -> Mapping[str, Any]:
+        """Read the claims of a token whose signature, issuer and audience are right."""
+        header = jwt.get_unverified_header(token)
+        token_type, key = header.get("typ"), self._keys.verifying.get(header.get("kid", ""))
+        if not isinstance(token_type, str) or token_type.lower() not in _TYPES or "crit" in header or key is None:
+            raise InvalidAccessToken
+        return jwt.decode(token, key.public, [key.algorithm], _CHECKS, audience=self._audience, issuer=self._issuer)
+
+    def _access(self, claims: Mapping[str, Any], now: datetime) -> Access:
+        user_id, token_id, role, session_id = (_text(claims[name]) for name in ("sub", "jti", "role", "sid"))
+        issued_at, expires_at = (_time(claims[name]) for name in ("iat", "exp"))
+        too_early = issued_at > now + _CLOCKS_APART or ("nbf" in claims and _time(claims["nbf"]) > now)
+        if too_early or now >= expires_at or not token_id:
+            raise InvalidAccessToken
+        return Access(
+            user_id=UserId.parse(user_id),
+            session_id=SessionId.parse(session_id),
+            role=Role(role),
+            expires_at=expires_at,
+        )
+
+
+def _text(claim: object) -> str:
+    if not isinstance(claim, str):
+        raise InvalidAccessToken
+    return claim
+
+
+def _time(claim: object) -> datetime:
+    if type(claim) is not int:  # True is an int, too
+        raise InvalidAccessToken
+    try:
+        return datetime.fromtimestamp(claim, UTC)
+    except (OverflowError, OSError) as error:
+        raise InvalidAccessToken from error

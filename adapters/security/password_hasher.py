@@ -1,0 +1,82 @@
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from secrets import token_bytes
+from typing import Final, TypeVar
+
+from argon2 import PasswordHasher, Type
+from argon2.low_level import ARGON2_VERSION
+
+from adapters.security.hash_forms.argon2 import Argon2Hash
+from adapters.security.hash_forms.forms import parse_hash
+from domain.errors import TooBusy
+from domain.values import Password
+
+T = TypeVar("T")
+
+_WAITING: Final = 32
+_NICENESS: Final = 10
+
+
+class ThreadedPasswordHasher:
+    """Argon2id, with the parameters of OWASP's Password Storage Cheat Sheet; it checks hashes of other forms too.
+
+    The work is done in a few threads of its own: one for every two processors, and each gives way to whatever else
+    wants to run, so other requests are served meanwhile. Beyond `_WAITING` in the queue there is `TooBusy`.
+    """
+
+    def __init__(self) -> None:
+        self._argon2 = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
+        # Nobody's hash, and what any other one is measured by.
+        self._decoy = Argon2Hash(
+            type=self._argon2.type,
+            version=ARGON2_VERSION,
+            kibibytes=self._argon2.memory_cost,
+            passes=self._argon2.time_cost,
+            lanes=self._argon2.parallelism,
+            salt=token_bytes(self._argon2.salt_len),
+            digest=token_bytes(self._argon2.hash_len),
+        )
+        self._at_once = max(1, _processors() // 2)
+        self._threads = ThreadPoolExecutor(self._at_once, "password-hash", initializer=_give_way)
+        self._pending = 0
+
+    async def hash(self, password: Password) -> str:
+        return await self._run(partial(self._argon2.hash, password.secret))
+
+    async def verify(self, password: Password, password_hash: str | None) -> bool:
+        known = None if password_hash is None else parse_hash(password_hash)
+        return await self._run(partial((known or self._decoy).is_of, password.secret.encode()))
+
+    def is_outdated(self, password_hash: str) -> bool:
+        known = parse_hash(password_hash)
+        return not (isinstance(known, Argon2Hash) and known.is_as_strong_as(self._decoy))
+
+    def can_verify(self, password_hash: str) -> bool:
+        return parse_hash(password_hash) is not None
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._pending >= self._at_once + _WAITING:
+            raise TooBusy
+        self._pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._pending -= 1
+
+
+def _processors() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _give_way() -> None:
+    """Let other threads go first. Elsewhere than on Linux only whole processes have a priority."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,0 +1,51 @@
+"""`userport keys …`"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from entrypoints.cli.errors import CommandFailed
+from entrypoints.settings import PREFIX
+from entrypoints.signing_keys import new_signing_keys
+
+app = typer.Typer(help="Make the keys that access tokens are signed with.")
+
+
+@app.command("new")
+def new_keys(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to make.", show_default=False)],
+    retire: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The file of the key that signs now: what it has signed stays good.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write a new Ed25519 key, in PEM, into a file that only its owner can read.
+
+    A file that exists already is never overwritten. With --retire the public half of the old file's first key is
+    added, so that tokens which that one has signed go on being accepted until they expire.
+    """
+    made = new_signing_keys(retire)
+    _write(out, made.to_pem())
+    typer.echo(f"Made key {made.signing.id}. Now set {PREFIX}SIGNING_KEY={out} and restart userport serve.")
+
+
+def _write(path: Path, text: str) -> None:
+    """Make a file of mode 600 that is on the disk, whole, or not there."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise CommandFailed(f"{path} exists already, and a key is never overwritten: choose another --out") from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink()
+        raise

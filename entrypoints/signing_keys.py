@@ -1,0 +1,40 @@
+"""What access tokens are signed with, as an operator has set it or is about to.
+
+Cryptography is imported when it is needed: whoever serves in open mode, or runs another command, does without.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from application.ports import TokenSigner
+from entrypoints.settings import PREFIX, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from adapters.security.signing_keys import SigningKeys
+
+
+def open_signer(settings: Settings) -> TokenSigner:
+    """Read the keys that are set. Raises `SettingsError`, which never repeats any of them."""
+    from adapters.security.access_tokens import JwtSigner
+    from adapters.security.signing_keys import SigningKeys
+
+    if settings.signing_key is None:
+        raise SettingsError(
+            "--auth token needs a signing key: make one with: userport keys new --out FILE, "
+            f"then set {PREFIX}SIGNING_KEY=FILE"
+        )
+    try:
+        keys = SigningKeys.read(settings.signing_key.get_secret_value())
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}SIGNING_KEY is wrong: {error}") from error
+    return JwtSigner(keys, issuer=settings.issuer, audience=settings.audience)
+
+
+def new_signing_keys(retired: Path | None) -> "SigningKeys":
+    """Make a key; what the first one in the retired file has signed stays good. Raises `SettingsError`."""
+    from adapters.security.signing_keys import SigningKeys
+
+    try:
+        return SigningKeys.new(None if retired is None else SigningKeys.read(str(retired)))
+    except ValueError as error:
+        raise SettingsError(f"--retire is wrong: {error}") from error
