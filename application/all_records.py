@@ -7,10 +7,11 @@ from typing import Final, TypeAlias
 
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
 
-Record: TypeAlias = User | Credential | Post
+Record: TypeAlias = User | Credential | Session | Post
 
 _USERS_AT_ONCE: Final = 100
 _POSTS_AT_ONCE: Final = 20  # of each of those users; 80 MB if all are as long as a post may be
@@ -18,7 +19,7 @@ _READS_AT_ONCE: Final = 8  # fewer than a storage has connections, so that none 
 
 
 async def all_records(storage: Storage) -> AsyncGenerator[Record, None]:
-    """Go through all users by id; each is followed by their credential and then by their posts, by id.
+    """Go through all users by id; each is followed by their credential, their sessions by id, and their posts by id.
 
     It takes bounded memory, and reads ahead while the caller is busy. Raises what the storage port raises.
     """
@@ -38,8 +39,8 @@ async def _batches(storage: Storage) -> AsyncIterator[Sequence[Record]]:
             if isinstance(records, BaseException):
                 raise records
             yield records
-            match records[-1]:
-                case Post() as last if len(records) > _POSTS_AT_ONCE:
+            match records[-_POSTS_AT_ONCE:]:
+                case [Post(), *_, Post() as last]:  # as many as one read brings
                     async for posts in _posts_behind(unit, last):
                         yield posts
         users = await unit.users.page(after=users[-1].id, limit=_USERS_AT_ONCE)
@@ -48,8 +49,9 @@ async def _batches(storage: Storage) -> AsyncIterator[Sequence[Record]]:
 async def _beginning(unit: UnitOfWork, user: User, turn: asyncio.Semaphore) -> Sequence[Record]:
     async with turn:
         credential = await unit.credentials.get(user.id)
+        sessions = await unit.sessions.of_user(user.id)
         posts = await unit.posts.page(user.id, limit=_POSTS_AT_ONCE)
-    return [user, *([credential] if credential else []), *posts]
+    return [user, *([credential] if credential else []), *sessions, *posts]
 
 
 async def _posts_behind(unit: UnitOfWork, last: Post) -> AsyncIterator[Sequence[Post]]:

@@ -6,6 +6,7 @@ from application.all_records import Record
 from application.timestamps import timestamp
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
 from domain.user import User
 
 
@@ -15,6 +16,7 @@ class Inventory:
     def __init__(self) -> None:
         self.users = 0
         self.credentials = 0
+        self.sessions = 0
         self.posts = 0
         self._hash = sha256()
 
@@ -24,6 +26,8 @@ class Inventory:
                 self.users += 1
             case Credential():
                 self.credentials += 1
+            case Session():
+                self.sessions += 1
             case Post():
                 self.posts += 1
         line = json.dumps([type(record).__name__, *_fields(record)], ensure_ascii=False, separators=(",", ":"))
@@ -31,7 +35,7 @@ class Inventory:
 
     @property
     def records(self) -> int:
-        return self.users + self.credentials + self.posts
+        return self.users + self.credentials + self.sessions + self.posts
 
     @property
     def digest(self) -> str:
@@ -39,7 +43,7 @@ class Inventory:
         return self._hash.hexdigest()
 
     def __str__(self) -> str:
-        return f"{self.users} users, {self.posts} posts and {self.credentials} credentials"
+        return f"{self.users} users, {self.posts} posts, {self.credentials} credentials and {self.sessions} sessions"
 
 
 def _fields(record: Record) -> Sequence[object]:
@@ -60,6 +64,20 @@ def _fields(record: Record) -> Sequence[object]:
             )
         case Credential():
             return (record.user_id, record.password_hash)
+        case Session():
+            return (
+                record.id,
+                record.user_id,
+                record.user_agent,
+                record.place,
+                record.token_digest,
+                record.salt,
+                [timestamp(moment) for moment in record.refreshed_at],
+                record.version,
+                timestamp(record.created_at),
+                timestamp(record.last_used_at),
+                timestamp(record.expires_at),
+            )
         case Post():
             return (record.id, record.author_id, record.title, record.body, *_state(record))
 

@@ -29,3 +29,14 @@ class Passwords:
     async def credential(self, user: User, password: Password) -> Credential:
         """Hash a password for a user; raises `TooBusy`."""
         return Credential(user.id, await self._hasher.hash(password))
+
+    async def verify(self, password: Password, credential: Credential | None) -> bool:
+        """Tell whether a password is that of a credential; without one it never is, and it takes as long to tell.
+
+        Raises `TooBusy`.
+        """
+        return await self._hasher.verify(password, None if credential is None else credential.password_hash)
+
+    def is_outdated(self, credential: Credential) -> bool:
+        """Tell whether a credential made anew today would be stronger."""
+        return self._hasher.is_outdated(credential.password_hash)

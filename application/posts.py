@@ -29,7 +29,10 @@ class PostChanges:
 
 
 class PostService:
-    """The use cases around posts. Besides what each one names, all raise what the storage port may raise."""
+    """The use cases around posts. Besides what each one names, all raise what the storage port may raise.
+
+    Where a caller may know of one user's posts alone, `of` is that user; any other post is not found then.
+    """
 
     def __init__(self, storage: Storage, clock: Clock, ids: IdSource) -> None:
         self._storage = storage
@@ -53,9 +56,9 @@ class PostService:
         await unit.commit()
         return post
 
-    async def get(self, post_id: PostId) -> Post:
+    async def get(self, post_id: PostId, *, of: UserId | None = None) -> Post:
         """Raises `PostNotFound`."""
-        return await self._expected_post(self._storage.unit_of_work(), post_id, None)
+        return await self._expected_post(self._storage.unit_of_work(), post_id, None, of)
 
     async def list_by(
         self,
@@ -77,7 +80,9 @@ class PostService:
         """Count the posts of an author, known or not."""
         return await self._storage.unit_of_work().posts.count(author_id)
 
-    async def change(self, post_id: PostId, changes: PostChanges, expected: Expected = None) -> Post:
+    async def change(
+        self, post_id: PostId, changes: PostChanges, expected: Expected = None, *, of: UserId | None = None
+    ) -> Post:
         """Change the fields that are named. Raises `InvalidInput`, `PostNotFound` or `VersionMismatch`."""
         check = FieldChecks()
         title = check("title", Title.parse, changes.title)
@@ -86,7 +91,7 @@ class PostService:
 
         async def attempt() -> Post:
             unit = self._storage.unit_of_work()
-            post = await self._expected_post(unit, post_id, expected)
+            post = await self._expected_post(unit, post_id, expected, of)
             changed = post.change(now=self._clock.now(), title=title, body=body)
             if changed is not post:
                 unit.posts.save(changed)
@@ -95,19 +100,19 @@ class PostService:
 
         return await self._races.until_won(post_id, attempt)
 
-    async def remove(self, post_id: PostId, expected: Expected = None) -> None:
+    async def remove(self, post_id: PostId, expected: Expected = None, *, of: UserId | None = None) -> None:
         """Raises `PostNotFound` or `VersionMismatch`."""
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
-            unit.posts.remove(await self._expected_post(unit, post_id, expected))
+            unit.posts.remove(await self._expected_post(unit, post_id, expected, of))
             await unit.commit()
 
         await self._races.until_won(post_id, attempt)
 
-    async def _expected_post(self, unit: UnitOfWork, post_id: PostId, expected: Expected) -> Post:
+    async def _expected_post(self, unit: UnitOfWork, post_id: PostId, expected: Expected, of: UserId | None) -> Post:
         post = await unit.posts.get(post_id)
-        if post is None:
+        if post is None or of not in (None, post.author_id):
             raise PostNotFound
         check_version(post.version, expected)
         return post

@@ -10,6 +10,7 @@ from application.inventory import Inventory
 from domain.credential import Credential
 from domain.errors import EmailTaken, IdTaken, TooBusy, UsernameTaken, UserNotFound
 from domain.post import Post
+from domain.session import Session
 from domain.storage import Storage
 from domain.user import User
 
@@ -26,7 +27,9 @@ class CopyFailed(Exception):
 
 
 class StorageCopy:
-    """A copy of all users, credentials and posts, with their versions and times.
+    """A copy of all users, credentials, sessions and posts, with their versions and times.
+
+    Sign-in failures stay behind, for they say nothing any more after a minute.
 
     Records are committed in one order, so whatever ends a run, the target then holds a beginning of the copy, and the
     next run goes on behind it. Nobody else should write to either storage meanwhile; if somebody does, the copy
@@ -105,6 +108,8 @@ class StorageCopy:
             unit.users.add(user)
         for credential in (record for record in records if isinstance(record, Credential)):
             unit.credentials.put(credential)
+        for session in (record for record in records if isinstance(record, Session)):
+            unit.sessions.add(session)
         for post in (record for record in records if isinstance(record, Post)):
             unit.posts.add(post)
         await unit.commit()
@@ -116,5 +121,7 @@ def _named(record: Record) -> str:
             return f"user {record.id}"
         case Credential():
             return f"the credential of user {record.user_id}"
+        case Session():
+            return f"session {record.id}"
         case Post():
             return f"post {record.id}"

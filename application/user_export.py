@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+from application.many_credentials import credentials_of
+from domain.credential import Credential
 from domain.storage import Storage
 from domain.user import User
 
@@ -24,3 +26,9 @@ class UserExport:
         while batch:
             yield batch
             batch = await users.page(after=batch[-1].id, limit=_AT_ONCE)
+
+    async def batches_with_credentials(self) -> AsyncIterator[Sequence[tuple[User, Credential | None]]]:
+        """Go through all users in the same way, each with their credential, if they have one."""
+        credentials = self._storage.unit_of_work().credentials
+        async for users in self.batches():
+            yield list(zip(users, await credentials_of(users, credentials), strict=True))

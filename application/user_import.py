@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol, TypeAlias
 
-from application.ports import Clock, DomainNames, IdSource
-from application.user_records import ParsedRecord, RawRecord, RecordParser
+from application.many_credentials import credentials_of
+from application.ports import Clock, DomainNames, IdSource, PasswordHasher
+from application.user_records import HASH_FIELD, ParsedRecord, RawRecord, RecordParser
+from domain.credential import Credential
 from domain.errors import DomainError, EmailTaken, FieldError, IdTaken, InvalidInput, UsernameTaken
 from domain.storage import Storage
 from domain.user import User
@@ -41,14 +43,27 @@ _FIELD_IN_CONFLICT: Final[dict[str, str]] = {
     UsernameTaken.code: "username",
     IdTaken.code: "id",
 }
+_HASH_DIFFERS: Final = Refused(
+    (
+        FieldError(
+            HASH_FIELD,
+            "password_hash_differs",
+            "is not that of this user, who is there already; no import changes a password or gives one to them",
+        ),
+    )
+)
 
 
 class UserImport:
     """One run of an import, batch by batch, in the order of the file.
 
     A record whose email is unknown is added, with all that it names restored exactly: an id, a version and times as
-    an export has them too. A record that says of the user with its email nothing but what is so is already there;
-    one that says something else is refused. So a run that was cut short can simply be repeated.
+    an export has them too, and a password by its hash, in one commit with the user. A record that says of the user
+    with its email nothing but what is so is already there; one that says something else is refused. So a run that was
+    cut short can simply be repeated.
+
+    No password that is stored is ever replaced, and nobody who is there is given one. A hash that is weaker than
+    those made today counts as what is so where a hash of today is stored: most likely it was renewed at a sign-in.
 
     A dry run checks the same and writes nothing, with two differences: it cannot tell which of its records a
     store would lose to a writer in between, and beyond some hundred thousand records it forgets the earlier ones,
@@ -56,11 +71,18 @@ class UserImport:
     """
 
     def __init__(
-        self, storage: Storage, clock: Clock, ids: IdSource, domain_names: DomainNames, *, dry_run: bool = False
+        self,
+        storage: Storage,
+        clock: Clock,
+        ids: IdSource,
+        domain_names: DomainNames,
+        hasher: PasswordHasher,
+        *,
+        dry_run: bool = False,
     ) -> None:
         self._clock = clock
-        self._parser = RecordParser(ids, domain_names)
-        self._target: _Target = _Rehearsal(storage) if dry_run else _Store(storage)
+        self._parser = RecordParser(ids, domain_names, hasher)
+        self._target: _Target = _Rehearsal(storage, hasher) if dry_run else _Store(storage, hasher)
 
     async def add(self, records: Sequence[RawRecord]) -> Sequence[Outcome]:
         """Import at most `BATCH` records and tell the outcome of each, in their order.
@@ -117,20 +139,43 @@ class _Target(Protocol):
 class _Store:
     """Users go where they belong."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, hasher: PasswordHasher) -> None:
         self._storage = storage
+        self._hasher = hasher
 
     async def known(self, records: Sequence[ParsedRecord]) -> Sequence[Outcome | None]:
+        unit = self._storage.unit_of_work()
         emails: list[Email] = [record.user.email for record in records]
-        stored = await self._storage.unit_of_work().users.find_by_emails(emails)
-        by_email = {user.email.canonical: user for user in stored}
-        return [_compared(record, by_email.get(record.user.email.canonical)) for record in records]
+        by_email = {user.email.canonical: user for user in await unit.users.find_by_emails(emails)}
+        stored = [by_email.get(record.user.email.canonical) for record in records]
+        outcomes = list(map(_compared, records, stored))
+        # A read for each hash, so it is made only where everything else is as the record says.
+        hashes = {
+            place: (user, record.password_hash)
+            for place, (record, user) in enumerate(zip(records, stored, strict=True))
+            if user and record.password_hash and outcomes[place] is Imported.ALREADY_THERE
+        }
+        credentials = await credentials_of([user for user, _ in hashes.values()], unit.credentials)
+        for (place, (_, password_hash)), credential in zip(hashes.items(), credentials, strict=True):
+            if not self._agree(password_hash, credential):
+                outcomes[place] = _HASH_DIFFERS
+        return outcomes
 
     async def add(self, records: Sequence[ParsedRecord]) -> None:
         unit = self._storage.unit_of_work()
         for record in records:
             unit.users.add(record.user)
+        for record in records:
+            if record.credential:
+                unit.credentials.put(record.credential)
         await unit.commit()
+
+    def _agree(self, password_hash: str, credential: Credential | None) -> bool:
+        if credential is None:
+            return False
+        if credential.password_hash == password_hash:
+            return True
+        return self._hasher.is_outdated(password_hash) and not self._hasher.is_outdated(credential.password_hash)
 
 
 class _Rehearsal(_Store):
@@ -139,8 +184,8 @@ class _Rehearsal(_Store):
     Of the latter it keeps hashes, which take little room and of which two are as good as never the same.
     """
 
-    def __init__(self, storage: Storage) -> None:
-        super().__init__(storage)
+    def __init__(self, storage: Storage, hasher: PasswordHasher) -> None:
+        super().__init__(storage, hasher)
         self._seen: set[int] = set()
 
     async def known(self, records: Sequence[ParsedRecord]) -> Sequence[Outcome | None]:
@@ -165,7 +210,15 @@ class _Rehearsal(_Store):
     def _known_from_file(self, record: ParsedRecord) -> Outcome | None:
         if not self._has_seen("email", record.user.email.canonical):
             return None
-        return Imported.ALREADY_THERE if self._has_seen("record", _said(record)) else _refused(EmailTaken())
+        if not self._has_seen("record", _said(record)):
+            return _refused(EmailTaken())
+        return Imported.ALREADY_THERE if self._agrees_with_file(record) else _HASH_DIFFERS
+
+    def _agrees_with_file(self, record: ParsedRecord) -> bool:
+        email, password_hash = record.user.email.canonical, record.password_hash
+        if password_hash is None or self._has_seen("hash", (email, password_hash)):
+            return True
+        return self._hasher.is_outdated(password_hash) and self._has_seen("hash of today", email)
 
     def _has_seen(self, kind: str, value: Hashable) -> bool:
         return hash((kind, value)) in self._seen
@@ -178,6 +231,10 @@ class _Rehearsal(_Store):
             keys.append(("id", record.user.id))
         if record.user.username:
             keys.append(("username", record.user.username.canonical))
+        if record.password_hash:
+            keys.append(("hash", (record.user.email.canonical, record.password_hash)))
+            if not self._hasher.is_outdated(record.password_hash):
+                keys.append(("hash of today", record.user.email.canonical))
         self._seen.update(map(hash, keys))
 
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
 
-from application.ports import DomainNames, IdSource
+from application.ports import DomainNames, IdSource, PasswordHasher
 from application.timestamps import timestamp
+from domain.credential import Credential
 from domain.errors import FieldChecks, InvalidValue
 from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username
@@ -19,15 +20,19 @@ RawRecord: TypeAlias = Mapping[str, object]
 """What somebody wrote about a user, unchecked. A field that is absent, or None, is not given."""
 
 PlainRecord: TypeAlias = dict[str, str | int | bool | None]
-"""A user as text, numbers and truth values, in the order of `FIELDS`."""
+"""A user as text, numbers and truth values, in the order of `FIELDS`, perhaps with `HASH_FIELD` behind them."""
 
 FIELDS: Final = (
     "id", "email", "username", "name", "bio", "role", "active", "version", "created_at", "updated_at",
 )  # fmt: skip
 REQUIRED_FIELDS: Final = ("email", "name")
-PASSWORD_FIELDS: Final = frozenset({"password", "password_hash"})
+HASH_FIELD: Final = "password_hash"
+"""A field that a record may have besides; it is a secret, and none of a user's own fields."""
 
-_KNOWN: Final = frozenset(FIELDS)
+CLEAR_TEXT_FIELD: Final = "password"
+NO_PASSWORDS: Final = f"a password must not lie in a file: give a hash of it instead, as {HASH_FIELD}"
+
+_KNOWN: Final = frozenset({*FIELDS, HASH_FIELD})
 _CLEARABLE: Final = ("username", "bio")  # None says something of these: that there is none
 _ROLES: Final = {role.value: role for role in Role}
 _HIGHEST_VERSION: Final = 1_000_000_000  # leaves room to count on in the 32 bits that a store may have
@@ -40,21 +45,27 @@ _DOMAINS_REMEMBERED: Final = 4_096
 
 @dataclass(frozen=True, slots=True)
 class ParsedRecord:
-    """A user as a record describes them, and which of their fields it really named."""
+    """A user as a record describes them, and which of their fields it really named. Its repr hides the hash."""
 
     user: User
     given: Collection[str]
+    password_hash: str | None = field(repr=False)
+
+    @property
+    def credential(self) -> Credential | None:
+        return None if self.password_hash is None else Credential(self.user.id, self.password_hash)
 
     def describes(self, stored: User) -> bool:
-        """Tell whether `stored` is just as the record says, in all that it says."""
-        return all(getattr(self.user, field) == getattr(stored, field) for field in self.given)
+        """Tell whether `stored` is just as the record says, in all that it says but the hash."""
+        return all(getattr(self.user, name) == getattr(stored, name) for name in self.given)
 
 
 class RecordParser:
     """Turns records into users. It remembers domain names, since few domains have most of the addresses."""
 
-    def __init__(self, ids: IdSource, domain_names: DomainNames) -> None:
+    def __init__(self, ids: IdSource, domain_names: DomainNames, hasher: PasswordHasher) -> None:
         self._ids = ids
+        self._hasher = hasher
         self._to_ascii = lru_cache(_DOMAINS_REMEMBERED)(domain_names.to_ascii)
 
     def parse(self, raw: RawRecord, now: datetime) -> ParsedRecord:
@@ -73,6 +84,7 @@ class RecordParser:
         version = fields.plain("version", int, "must be a whole number")
         created_at = fields.text("created_at", _time)
         updated_at = fields.text("updated_at", _time)
+        password_hash = fields.text(HASH_FIELD, self._password_hash)
         if version is not None and not 1 <= version <= _HIGHEST_VERSION:
             fields.refuse("version", "out_of_range", f"must be from 1 to {_HIGHEST_VERSION}")
         if created_at and updated_at and updated_at < created_at:
@@ -91,10 +103,19 @@ class RecordParser:
             created_at=created_at or updated_at or now,
             updated_at=updated_at or created_at or now,
         )
-        return ParsedRecord(user, [field for field in raw if raw[field] is not None or field in _CLEARABLE])
+        given = [name for name in raw if name != HASH_FIELD and (raw[name] is not None or name in _CLEARABLE)]
+        return ParsedRecord(user, given, password_hash)
 
     def _email(self, text: str) -> Email:
         return Email.parse(text, self._to_ascii)
+
+    def _password_hash(self, text: str) -> str:
+        if not self._hasher.can_verify(text):
+            raise InvalidValue(
+                "unknown_password_hash",
+                "must be a hash by Argon2, bcrypt, scrypt, or PBKDF2 in Django's form, and not too costly to check",
+            )
+        return text
 
 
 def to_record(user: User) -> PlainRecord:
@@ -111,6 +132,11 @@ def to_record(user: User) -> PlainRecord:
         "created_at": timestamp(user.created_at),
         "updated_at": timestamp(user.updated_at),
     }
+
+
+def to_record_with_hash(user: User, credential: Credential | None) -> PlainRecord:
+    """Write a user down with the hash of their password, or None if they have none."""
+    return to_record(user) | {HASH_FIELD: None if credential is None else credential.password_hash}
 
 
 class _Fields:
@@ -149,8 +175,8 @@ class _Fields:
     def _check_known(self, field: str) -> None:
         if field in _KNOWN:
             return
-        if field in PASSWORD_FIELDS:
-            self.refuse(field, "password_not_supported", "passwords cannot be imported yet; leave this field out")
+        if field == CLEAR_TEXT_FIELD:
+            self.refuse(field, "password_not_supported", NO_PASSWORDS)
         else:
             self.refuse(_short(field), "unknown_field", "is not a field of a user")
 

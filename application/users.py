@@ -7,7 +7,8 @@ from functools import partial
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource
 from application.races import Expected, Races, check_version
-from domain.errors import FieldChecks, InvalidValue, UserNotFound
+from application.session_ends import end_sessions, stage_session_ends
+from domain.errors import FieldChecks, InvalidValue, LastAdmin, UserNotFound
 from domain.storage import Storage, UnitOfWork
 from domain.user import KEEP, Keep, Role, User
 from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username
@@ -42,14 +43,23 @@ class UserService:
     """The use cases around users. Besides what each one names, all raise what the storage port may raise."""
 
     def __init__(
-        self, storage: Storage, clock: Clock, ids: IdSource, domain_names: DomainNames, passwords: Passwords
+        self,
+        storage: Storage,
+        clock: Clock,
+        ids: IdSource,
+        domain_names: DomainNames,
+        passwords: Passwords,
+        *,
+        needs_admin: bool = False,
     ) -> None:
+        """`needs_admin` tells whether the last active admin has to stay one, as is so where users have to sign in."""
         self._storage = storage
         self._clock = clock
         self._ids = ids
         self._races = Races()
         self._domain_names = domain_names
         self._passwords = passwords
+        self._needs_admin = needs_admin
 
     async def register(self, new: NewUser) -> User:
         """Add a user, and their credential when they chose a password.
@@ -120,7 +130,8 @@ class UserService:
     async def change(self, user_id: UserId, changes: UserChanges, expected: Expected = None) -> User:
         """Change the fields that are named and keep the others, even those that somebody else is changing.
 
-        Raises `InvalidInput`, `UserNotFound`, `VersionMismatch`, `EmailTaken` or `UsernameTaken`.
+        A user who is disabled by it is signed out everywhere. Raises `InvalidInput`, `UserNotFound`, `VersionMismatch`,
+        `EmailTaken`, `UsernameTaken` or `LastAdmin`.
         """
         check = FieldChecks()
         email = check("email", self._email, changes.email)
@@ -143,17 +154,26 @@ class UserService:
             )
             if changed is not user:
                 unit.users.save(changed)
+                if not changed.is_active_admin:
+                    await self._check_not_last_admin(unit, user)
+                if not changed.active:
+                    await stage_session_ends(unit, user_id)
                 await unit.commit()
             return changed
 
-        return await self._races.until_won(user_id, attempt)
+        changed = await self._races.until_won(user_id, attempt)
+        if changes.active is False:
+            await end_sessions(self._storage, user_id)
+        return changed
 
     async def remove(self, user_id: UserId, expected: Expected = None) -> None:
-        """Remove a user, with their posts and credential. Raises `UserNotFound` or `VersionMismatch`."""
+        """Remove a user, with all that is theirs. Raises `UserNotFound`, `VersionMismatch` or `LastAdmin`."""
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
-            unit.users.remove(await self._expected_user(unit, user_id, expected))
+            user = await self._expected_user(unit, user_id, expected)
+            await self._check_not_last_admin(unit, user)
+            unit.users.remove(user)
             await unit.commit()
 
         await self._races.until_won(user_id, attempt)
@@ -164,6 +184,15 @@ class UserService:
             raise UserNotFound
         check_version(user.version, expected)
         return user
+
+    async def _check_not_last_admin(self, unit: UnitOfWork, user: User) -> None:
+        """Make sure that somebody else is an active admin at the moment of the commit, too; raises `LastAdmin`."""
+        if not self._needs_admin or not user.is_active_admin:
+            return
+        others = [admin for admin in await unit.users.active_admins(limit=2) if admin.id != user.id]
+        if not others:
+            raise LastAdmin
+        unit.users.require(others[0])
 
     def _email(self, text: str) -> Email:
         return Email.parse(text, self._domain_names.to_ascii)

@@ -1,4 +1,4 @@
-"""Fills a storage with users, posts and credentials of many kinds, the same for the same seed.
+"""Fills a storage with users, posts, credentials and sessions of many kinds, the same for the same seed.
 
 python -m benchmarks.fill_storage --storage sqlite:///big.db --users 50000 --posts 100000
 """
@@ -14,8 +14,9 @@ from uuid import UUID
 from application.all_records import Record
 from domain.credential import Credential
 from domain.post import Post
+from domain.session import Session
 from domain.user import Role, User
-from domain.values import Bio, Body, Email, Name, PostId, Title, UserId, Username
+from domain.values import Bio, Body, Email, Name, PostId, SessionId, Title, UserId, Username
 from entrypoints.storage_by_url import open_storage
 
 _SCRIPTS: Final = (
@@ -34,7 +35,10 @@ _IN_A_COMMIT: Final = 500
 
 
 def records(users: int, posts: int, seed: int) -> Iterator[Record]:
-    """Make users, each followed by a credential (one in five has one) and posts: for most a few, for some hundreds."""
+    """Make users, each followed by what is theirs.
+
+    One in five has a credential, and of these two in three have sessions; most have a few posts, some have hundreds.
+    """
     chance = random.Random(seed)
     shares = sorted(
         chance.randrange(users) if chance.random() < 0.95 else chance.randrange(0, users, 997 + users // 50)
@@ -47,6 +51,8 @@ def records(users: int, posts: int, seed: int) -> Iterator[Record]:
         yield _user(user_id, number, made, chance)
         if chance.random() < 0.2:
             yield Credential(user_id, f"$argon2id$v=19$m=19456,t=2,p=1$c2FsdA${chance.getrandbits(128):032x}")
+            for sign_in in range(number % 3):
+                yield _session(user_id, number, made + timedelta(hours=sign_in), chance)
         while place < posts and shares[place] == number:
             place += 1
             yield _post(user_id, place, made + timedelta(milliseconds=place), chance)
@@ -66,6 +72,23 @@ def _user(user_id: UserId, number: int, made: datetime, chance: random.Random) -
         version=chance.randrange(1, 50),
         created_at=made,
         updated_at=made + timedelta(milliseconds=chance.randrange(10**9)),
+    )
+
+
+def _session(user_id: UserId, number: int, made: datetime, chance: random.Random) -> Session:
+    used = made + timedelta(milliseconds=chance.randrange(10**9))
+    return Session(
+        id=SessionId(_id(made, chance)),
+        user_id=user_id,
+        user_agent=chance.choice((None, f"Mozilla/5.0 ({chance.choice(_SCRIPTS)} {number})")),
+        place=chance.choice((None, f"{chance.getrandbits(256):064x}")),
+        token_digest=f"{chance.getrandbits(256):064x}",
+        salt=f"{chance.getrandbits(256):064x}",
+        refreshed_at=tuple(used + timedelta(milliseconds=step) for step in range(chance.randrange(5))),
+        version=chance.randrange(1, 50),
+        created_at=made,
+        last_used_at=used + timedelta(seconds=1),
+        expires_at=used + Session.LONGEST_PAUSE,
     )
 
 
@@ -98,6 +121,8 @@ async def fill(url: str, users: int, posts: int, seed: int = 1) -> None:
                 unit.users.add(record)
             case Credential():
                 unit.credentials.put(record)
+            case Session():
+                unit.sessions.add(record)
             case Post():
                 unit.posts.add(record)
         if number % _IN_A_COMMIT == 0:
@@ -107,7 +132,7 @@ async def fill(url: str, users: int, posts: int, seed: int = 1) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Fill a storage with users, posts and credentials.")
+    parser = argparse.ArgumentParser(description="Fill a storage with users, posts, credentials and sessions.")
     parser.add_argument("--storage", required=True)
     parser.add_argument("--users", type=int, default=50_000)
     parser.add_argument("--posts", type=int, default=100_000)

@@ -91,6 +91,7 @@ NDJSON_LINES: Final[tuple[tuple[str, bytes], ...]] = (
     ("repeated_field", b'{"email": "twice@example.com", "name": "A", "name": "B"}\n'),
     ("unknown_field", b'{"email": "typo@example.com", "nmae": "A", "name": "A"}\n'),
     ("password_not_supported", b'{"email": "pw@example.com", "name": "A", "password": "x"}\n'),
+    ("unknown_password_hash", b'{"email": "md5@example.com", "name": "A", "password_hash": "x"}\n'),
     ("not_utf8", b'{"email": "latin@example.com", "name": "J\xfcrgen"}\n'),
     ("line_too_long", b"x" * 300_000 + b"\n"),
 )

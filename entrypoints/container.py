@@ -6,15 +6,22 @@ from dependency_injector.providers import Dependency, Factory, Singleton
 from adapters.runtime.clock import SystemClock
 from adapters.runtime.domain_names import IdnaDomainNames
 from adapters.runtime.ids import Uuid7Source
-from adapters.security.argon2 import Argon2PasswordHasher
 from adapters.security.common_passwords import MostCommonPasswords
+from adapters.security.password_hasher import ThreadedPasswordHasher
+from adapters.security.system_secrets import SystemSecrets
+from application.access_checks import AccessChecks
+from application.own_sessions import OwnSessionService
+from application.password_changes import PasswordChangeService
 from application.passwords import Passwords
 from application.posts import PostService
+from application.sign_in import SignInService
+from application.sign_in_limits import SignInLimits
 from application.user_export import UserExport
 from application.user_import import UserImport
 from application.users import UserService
 from domain.storage import Storage
 from entrypoints.settings import Settings
+from entrypoints.signing_keys import open_signer
 from entrypoints.storage_by_url import open_storage
 
 
@@ -25,9 +32,32 @@ class Container(DeclarativeContainer):
     clock = Singleton(SystemClock)
     ids = Singleton(Uuid7Source)
     domain_names = Singleton(IdnaDomainNames)
-    passwords = Singleton(Passwords, Singleton(Argon2PasswordHasher), Singleton(MostCommonPasswords))
+    password_hasher = Singleton(ThreadedPasswordHasher)
+    passwords = Singleton(Passwords, password_hasher, Singleton(MostCommonPasswords))
 
-    users = Singleton(UserService, storage, clock, ids, domain_names, passwords)
+    secrets = Singleton(SystemSecrets)
+    signer = Singleton(open_signer, settings)
+
+    users = Singleton(
+        UserService,
+        storage,
+        clock,
+        ids,
+        domain_names,
+        passwords,
+        needs_admin=settings.provided.asks_for_tokens,
+    )
     posts = Singleton(PostService, storage, clock, ids)
-    user_import = Factory(UserImport, storage, clock, ids, domain_names)
+    sign_in_limits = Singleton(
+        SignInLimits,
+        storage,
+        clock,
+        settings.provided.sign_in_failures_per_account,
+        settings.provided.sign_in_failures_per_address,
+    )
+    sign_ins = Singleton(SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_limits, signer)
+    access_checks = Singleton(AccessChecks, storage, clock, signer)
+    own_sessions = Singleton(OwnSessionService, storage, clock)
+    password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_limits)
+    user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)
     user_export = Singleton(UserExport, storage)

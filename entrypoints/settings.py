@@ -1,15 +1,50 @@
 """What an operator can set: `USERPORT_*` variables, or flags that stand in for them."""
 
-from typing import Any, Final
+import re
+from enum import StrEnum
+from ipaddress import ip_network
+from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX: Final = "USERPORT_"
 
 
 class SettingsError(Exception):
     """A setting is wrong; the text is one line that names it and says what to do. It holds no secret."""
+
+
+class Auth(StrEnum):
+    """Who may call the service."""
+
+    OPEN = "open"
+    TOKEN = "token"  # noqa: S105 - the mode's name
+
+
+def _listed(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _origin(text: str) -> str:
+    """Check what a browser sends as `Origin` (RFC 6454, section 6.1)."""
+    if text != "*" and re.fullmatch(r"https?://[a-z0-9.\-\[\]:]+", text) is None:
+        raise PydanticCustomError("origin", "write origins as https://app.example.com, separated by commas")
+    return text
+
+
+def _proxy(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise PydanticCustomError(
+            "proxy", "write IP addresses or networks as 10.0.0.0/8, separated by commas"
+        ) from None
+
+
+_Origins = Annotated[tuple[Annotated[str, BeforeValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)]
+_Proxies = Annotated[tuple[Annotated[str, BeforeValidator(_proxy)], ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
@@ -25,6 +60,31 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
     workers: int = Field(default=1, ge=1, le=128, description="Number of processes that serve.")
+    auth: Auth | None = Field(
+        default=None, description="open or token; by default token if there is a signing key, and else open."
+    )
+    signing_key: SecretStr | None = Field(
+        default=None, description="What access tokens are signed with: a file of `userport keys new`, or its content."
+    )
+    issuer: str = Field(default="userport", min_length=1, description="Who the tokens say that they are from (`iss`).")
+    audience: str = Field(default="userport", min_length=1, description="Whom the tokens are for (`aud`).")
+    sign_up: bool = Field(default=True, description="Whether anybody may register themselves.")
+    sign_in_failures_per_account: int = Field(
+        default=5, ge=0, le=1_000, description="How many a minute; 0 for no limit."
+    )
+    sign_in_failures_per_address: int = Field(
+        default=20, ge=0, le=1_000, description="How many a minute; 0 for no limit."
+    )
+    trusted_proxies: _Proxies = Field(
+        default=(), description="Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or networks."
+    )
+    cors_origins: _Origins = Field(
+        default=(), description="Which web pages from elsewhere may call: their origins, or * for all."
+    )
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        return self.auth is Auth.TOKEN or (self.auth is None and self.signing_key is not None)
 
 
 def load_settings(**flags: object) -> Settings:
@@ -35,4 +95,6 @@ def load_settings(**flags: object) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0])
-        raise SettingsError(f"--{name} ({PREFIX}{name.upper()}) is wrong: {first['msg']}") from None
+        variable = f"{PREFIX}{name.upper()}"
+        setting = f"--{name} ({variable})" if name in flags else variable
+        raise SettingsError(f"{setting} is wrong: {first['msg']}") from None

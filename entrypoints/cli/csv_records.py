@@ -6,11 +6,20 @@ from io import StringIO
 from typing import Final
 
 from application.user_import import Refused
-from application.user_records import FIELDS, PASSWORD_FIELDS, REQUIRED_FIELDS, PlainRecord, RawRecord
+from application.user_records import (
+    CLEAR_TEXT_FIELD,
+    FIELDS,
+    HASH_FIELD,
+    NO_PASSWORDS,
+    REQUIRED_FIELDS,
+    PlainRecord,
+    RawRecord,
+)
 from entrypoints.cli.errors import CommandFailed
 from entrypoints.cli.source import Lines, SourceRecord, Unreadable
 
 _LONGEST: Final = csv.field_size_limit()  # what the parser takes as one cell is enough for a whole record
+_COLUMNS: Final = (*FIELDS, HASH_FIELD)
 _TRUTH: Final = {"true": True, "false": False}
 
 
@@ -24,14 +33,13 @@ def read_csv(lines: Lines) -> Iterator[SourceRecord]:
     return (SourceRecord(line, _record(header, row)) for line, row in rows)
 
 
-def write_csv(records: Iterable[PlainRecord], *, with_header: bool) -> bytes:
+def write_csv_header(*, with_password_hashes: bool) -> bytes:
+    return _written([_COLUMNS if with_password_hashes else FIELDS])
+
+
+def write_csv(records: Iterable[PlainRecord]) -> bytes:
     """Write rows; no name and an empty one look alike in CSV."""
-    text = StringIO()
-    writer = csv.writer(text)
-    if with_header:
-        writer.writerow(FIELDS)
-    writer.writerows([_cell(record[field]) for field in FIELDS] for record in records)
-    return text.getvalue().encode()
+    return _written(map(_cell, record.values()) for record in records)
 
 
 class _LinesOfOneRow:
@@ -82,10 +90,12 @@ def _header(first: tuple[int, Sequence[str] | Refused] | None) -> Sequence[str]:
         raise CommandFailed(f"the header of the CSV file cannot be read: it {row.errors[0].detail}")
     header = [name.strip().lower() for name in row]
     for name in header:
-        if name in PASSWORD_FIELDS:
-            raise CommandFailed(f"passwords cannot be imported yet; leave the column {name} out")
-        if name not in FIELDS:
-            raise CommandFailed(f"the CSV file has an unknown column {name[:40]!a}; known are: {','.join(FIELDS)}")
+        if name == CLEAR_TEXT_FIELD:
+            raise CommandFailed(f"the CSV file has a column {name}: {NO_PASSWORDS}")
+        if name not in _COLUMNS:
+            # Where the header was forgotten, a name with a dollar sign is a password's hash.
+            shown = "" if "$" in name else f" {name[:40]!a}"
+            raise CommandFailed(f"the CSV file has an unknown column{shown}; known are: {','.join(_COLUMNS)}")
     if len(set(header)) < len(header):
         raise CommandFailed("the CSV file has a column twice")
     for name in REQUIRED_FIELDS:
@@ -114,3 +124,9 @@ def _number(cell: str) -> int | str:
 
 def _cell(value: str | int | bool | None) -> str | int | None:
     return str(value).lower() if isinstance(value, bool) else value
+
+
+def _written(rows: Iterable[Iterable[str | int | None]]) -> bytes:
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

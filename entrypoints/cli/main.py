@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli import openapi, serve, storage, users
+from entrypoints.cli import keys, openapi, serve, storage, users
 from entrypoints.cli.errors import end, hush_threads
 from entrypoints.version import version
 
@@ -15,6 +15,7 @@ app.command("serve")(serve.serve)
 app.command("openapi")(openapi.openapi)
 app.add_typer(storage.app, name="storage")
 app.add_typer(users.app, name="users")
+app.add_typer(keys.app, name="keys")
 
 
 def _show_version(wanted: bool) -> None:

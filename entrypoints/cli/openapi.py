@@ -5,11 +5,11 @@ import typer
 
 
 def openapi() -> None:
-    """Print the OpenAPI document of the HTTP API, as JSON. Needs no storage."""
+    """Print the OpenAPI document of the HTTP API in token mode, as JSON. Needs no storage and no key."""
     # Imported late, for it takes a moment that the other commands need not wait.
     from entrypoints.container import Container
     from entrypoints.http.app import create_app
-    from entrypoints.settings import Settings
+    from entrypoints.settings import Auth, Settings
 
-    app = create_app(Container(settings=Settings(storage="memory://")))
+    app = create_app(Container(settings=Settings(storage="memory://", auth=Auth.TOKEN)))
     typer.echo(orjson.dumps(app.openapi(), option=orjson.OPT_INDENT_2))

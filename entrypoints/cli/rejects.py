@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
 from application.user_import import Refused
-from application.user_records import FIELDS, RawRecord
+from application.user_records import FIELDS, HASH_FIELD, RawRecord
 from entrypoints.cli.errors import CommandFailed, ExitCode
 from entrypoints.cli.source import SourceRecord
 
@@ -16,14 +16,16 @@ Reject: TypeAlias = Callable[[SourceRecord, Refused], None]
 """Takes a record and what is wrong with it."""
 
 _SHOWN: Final = 5
+_HIDDEN: Final = "(hidden)"
 
 
 @contextmanager
 def rejects_to(file: Path | None, *, source: str) -> Iterator[Reject]:
     """Note refused records in a file, as NDJSON, or show the first few of them.
 
-    Of a record it repeats only the fields that a user has: a field of another name may hold a password. Raises
-    OSError when it cannot be written, and `CommandFailed` when it is the very file that is being read.
+    Of a record it repeats only the fields that a user has: a field of another name may hold a password. In the place
+    of a password's hash stands what no import takes for one, or a user might be imported from here without theirs.
+    Raises OSError when it cannot be written, and `CommandFailed` when it is the very file that is being read.
     """
     if file is None:
         yield _show_first()
@@ -47,7 +49,10 @@ def _written_to(output: BinaryIO) -> Reject:
 
 
 def _known_fields(content: RawRecord | Refused) -> RawRecord | None:
-    return None if isinstance(content, Refused) else {field: content[field] for field in FIELDS if field in content}
+    if isinstance(content, Refused):
+        return None
+    known = {field: content[field] for field in FIELDS if field in content}
+    return known if content.get(HASH_FIELD) is None else {**known, HASH_FIELD: _HIDDEN}
 
 
 def _show_first() -> Reject:

@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Annotated, Final
@@ -15,7 +15,7 @@ from uvicorn.supervisors import Multiprocess
 from entrypoints.cli.errors import CommandFailed
 from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
 from entrypoints.http.protocol import ProblemProtocol
-from entrypoints.settings import PREFIX, Settings, SettingsError, load_settings
+from entrypoints.settings import PREFIX, Auth, Settings, SettingsError, load_settings
 from entrypoints.storage_by_url import storage_kind
 
 _APP: Final = "entrypoints.cli.worker:create_app"
@@ -28,43 +28,57 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port; 0 for any free one. [default: 8000]")] = None,
     storage: StorageOption = None,
     workers: Annotated[int | None, typer.Option(help="Number of processes. [default: 1]")] = None,
+    auth: Annotated[
+        Auth | None,
+        typer.Option(
+            help="open: to this machine only, without sign-in; token: to whoever has an access token. "
+            "[default: token if there is a USERPORT_SIGNING_KEY, else open]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Serve the HTTP API, to this machine only.
+    """Serve the HTTP API.
 
     An embedded storage, such as SQLite, is prepared first; any other one must have been, by: userport storage
     prepare. SIGTERM and ctrl-C let running requests finish, for ten seconds at most.
     """
-    settings = load_settings(host=host, port=port, storage=storage, workers=workers)
+    flags = {"host": host, "port": port, "storage": storage, "workers": workers, "auth": auth}
+    settings = load_settings(**flags)
     if settings.workers > 1 and not storage_kind(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
         raise SettingsError(f"{scheme}:// lives in one process: use --workers 1, or another --storage")
-    family, address = _loopback(settings)
-    run_async(_check_storage(settings))
+    family, address = _address(settings)
+    run_async(_check(settings))
     with _listening(family, address) as listener:
         bound, bound_port, *_ = listener.getsockname()
         shown = f"[{bound}]" if family is socket.AF_INET6 else bound
-        typer.echo(f"userport serves in open mode, to this machine only: http://{shown}:{bound_port}/docs", err=True)
-        _pass_on(settings)
+        mode = "in token mode" if settings.asks_for_tokens else "in open mode, to this machine only"
+        typer.echo(f"userport serves {mode}: http://{shown}:{bound_port}/docs", err=True)
+        _pass_on(flags)
         _run(settings, listener)
 
 
-def _loopback(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]:
+def _address(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]:
     """Find the address to listen on; whatever the name is, nobody else must reach it while there is no sign-in."""
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise SettingsError(f"--host ({PREFIX}HOST) is no address of this machine; use 127.0.0.1") from None
-    if not all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found):
+    is_local = all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+    if not is_local and not settings.asks_for_tokens:
         raise SettingsError(
             f"--host ({PREFIX}HOST) would let other machines in, and in open mode anybody may do anything: "
-            "use 127.0.0.1, or a tunnel to it"
+            "use 127.0.0.1, or --auth token"
         )
     family, *_, address = found[0]
     return family, (str(address[0]), settings.port)
 
 
-async def _check_storage(settings: Settings) -> None:
+async def _check(settings: Settings) -> None:
+    """Find out now whether the storage and the signing key are there, rather than in each worker."""
     async with opened(settings) as container:
+        if settings.asks_for_tokens:
+            container.signer()
         await make_ready(container)
 
 
@@ -84,10 +98,11 @@ def _listening(family: socket.AddressFamily, address: tuple[str, int]) -> Iterat
         yield listener
 
 
-def _pass_on(settings: Settings) -> None:
-    """Put the settings where every worker process finds them, wherever they came from."""
-    for name, value in settings:
-        os.environ[f"{PREFIX}{name.upper()}"] = str(value)
+def _pass_on(flags: Mapping[str, object]) -> None:
+    """Put what was given as a flag where every worker process finds the other settings."""
+    for name, value in flags.items():
+        if value is not None:
+            os.environ[f"{PREFIX}{name.upper()}"] = str(value)
 
 
 class _Workers(Multiprocess):
@@ -108,7 +123,8 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         workers=settings.workers,
         log_level="warning",
         access_log=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,

@@ -47,7 +47,7 @@ def copy_storage(
         str, typer.Option("--to", metavar="URL", envvar="USERPORT_COPY_TO", help="What to fill.", show_default=False)
     ] = "",
 ) -> None:
-    """Copy everything from one storage to another: users, posts and passwords, with ids, versions and times.
+    """Copy everything from one storage to another: users, posts, passwords and sessions, with ids, versions and times.
 
     The target is prepared, and must be empty or hold the beginning of an earlier run: what ends a run, even kill -9,
     only has to be followed by the same command again. At the end the target is read back and its digest compared.

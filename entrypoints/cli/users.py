@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from entrypoints.cli.adding import add_user
 from entrypoints.cli.errors import ExitCode
 from entrypoints.cli.exporting import export_to
 from entrypoints.cli.formats import Format, format_by_name
@@ -12,7 +13,8 @@ from entrypoints.cli.importing import import_from
 from entrypoints.cli.session import StorageOption, run_async
 from entrypoints.settings import load_settings
 
-app = typer.Typer(help="Bring users in from a file, or take them out.")
+app = typer.Typer(help="Add a user, bring many in from a file, or take them out.")
+app.command("add")(add_user)
 
 
 @app.command("import")
@@ -36,13 +38,19 @@ def import_users(
 ) -> None:
     """Add the users of a CSV or NDJSON file.
 
-    email and name are required; username, bio, role, active, id, version, created_at and updated_at are
-    optional. A CSV file begins with a header that names its columns; an empty cell is a field not given.
-    Passwords cannot be imported yet.
+    email and name are required; username, bio, role, active, id, version, created_at, updated_at and password_hash
+    are optional. A CSV file begins with a header that names its columns; an empty cell is a field not given.
+
+    A password_hash is by Argon2, bcrypt, scrypt, or PBKDF2 in Django's form; the user signs in with the password that
+    it was made of. A password itself is refused, for none must lie in a file.
 
     A record that is wrong is refused and the others are added; then the exit code is 3. One that is there already,
     just as the file says, is left alone. So a file can be put right and imported again, and an import
-    that was cut short be repeated.
+    that was cut short be repeated. The rejects hide every password_hash: put the file itself right.
+
+    No import changes the password of a user who is there, or gives one to them: a record with another password_hash
+    is refused. Only where the one in the file is weaker than those of today, and that of the user is not, it passes as
+    the same: a sign-in renews such a one.
 
     A dry run does not notice a user who repeats one some hundred thousand records further up.
     """
@@ -64,12 +72,22 @@ def export_users(
         Format | None,
         typer.Option("--format", help="ndjson or csv. [default: by the file's ending, else ndjson]"),
     ] = None,
+    with_password_hashes: Annotated[
+        bool,
+        typer.Option(
+            "--with-password-hashes", help="Add a field password_hash; a file is then for its owner alone to read."
+        ),
+    ] = False,
 ) -> None:
-    """Write all users as NDJSON or CSV, by creation, without passwords.
+    """Write all users as NDJSON or CSV, by creation, without passwords unless they are asked for.
 
     Imported elsewhere, an NDJSON export makes the very same users, with their ids, versions and times. CSV cannot tell
     a bio that is empty from one that is not there, and makes it the latter.
+
+    With the hashes of their passwords they can sign in there as before. Whoever has the hashes can try passwords on
+    them for as long as they like: keep such a file as you would the database itself, and remove it afterwards.
     """
     settings = load_settings(storage=storage)
     by_name = format_by_name(file.name) if file else None
-    run_async(export_to(file, file_format or by_name or Format.NDJSON, settings))
+    file_format = file_format or by_name or Format.NDJSON
+    run_async(export_to(file, file_format, settings, with_password_hashes=with_password_hashes))

@@ -9,10 +9,18 @@ from starlette.middleware import Middleware
 from starlette.routing import Match
 from starlette.types import Scope
 
-from domain.errors import DomainError
+from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.container import Container
-from entrypoints.http import docs, health, posts, users
-from entrypoints.http.middleware import LastResort, RequestId, SameResource, ThisMachineOnly
+from entrypoints.http import auth, docs, health, posts, users
+from entrypoints.http.middleware import (
+    CrossOrigin,
+    LastResort,
+    RequestId,
+    SameResource,
+    SecurityHeaders,
+    ThisMachineOnly,
+)
+from entrypoints.http.oauth import OAuthRefusal, oauth_problem
 from entrypoints.http.openapi import openapi_of
 from entrypoints.http.problems import domain_problem, framework_problem, shape_problem
 from entrypoints.settings import load_settings
@@ -41,6 +49,14 @@ def create_app(container: Container) -> FastAPI:
         finally:
             await container.storage().close()
 
+    settings = container.settings()
+    tokens = settings.asks_for_tokens
+    middleware = [Middleware(SecurityHeaders), Middleware(RequestId), Middleware(LastResort)]
+    if not tokens:
+        middleware.append(Middleware(ThisMachineOnly))
+    if settings.cors_origins:
+        middleware.append(Middleware(CrossOrigin, origins=settings.cors_origins))
+    middleware.append(Middleware(SameResource))
     app = FastAPI(
         title="userport",
         version=version(),
@@ -50,19 +66,25 @@ def create_app(container: Container) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
-        middleware=[Middleware(part) for part in (RequestId, LastResort, ThisMachineOnly, SameResource)],
+        middleware=middleware,
         exception_handlers={
             DomainError: domain_problem,
+            InvalidCredentials: oauth_problem,
+            InvalidRefreshToken: oauth_problem,
+            OAuthRefusal: oauth_problem,
             HTTPException: framework_problem,
             RequestValidationError: shape_problem,
         },
     )
-    for part in (users, posts, health):
-        app.include_router(part.router)
+    for router in (users.sign_up_router, users.router, posts.router, health.router):
+        app.include_router(router)
+    if tokens:
+        app.include_router(auth.router)
+        app.include_router(auth.sessions_router)
     docs.add_docs(app)
     app.state.container = container
     app.state.methods_at = lambda scope: _methods_at(app, scope)
-    app.openapi = openapi_of(app)  # type: ignore[method-assign] # FastAPI's documented way to extend it
+    app.openapi = openapi_of(app, asks_for_tokens=tokens)  # type: ignore[method-assign] # FastAPI's documented way to extend it
     return app
 
 

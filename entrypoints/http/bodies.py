@@ -1,7 +1,7 @@
 """Reading a JSON body: strictly, and with errors that never repeat it."""
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from email.message import Message
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
@@ -28,6 +28,30 @@ _TOO_LARGE: Final = RequestProblem(
 )
 
 
+def check_media_type(request: Request, header: str, media_types: Sequence[str]) -> None:
+    """Raise a 415, whose `header` tells what is taken, unless the body is of one of these types."""
+    given = Message()
+    given["Content-Type"] = request.headers.get("content-type", "none/none")
+    if given.get_content_type() not in media_types:
+        detail = f"The body must be of the type {' or '.join(media_types)}."
+        status, accepted = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, {header: ", ".join(media_types)}
+        raise RequestProblem(status, "unsupported_media_type", detail, accepted)
+
+
+async def read_body(request: Request) -> bytes:
+    """Read a body that is not too large; raises a 413."""
+    announced = request.headers.get("content-length", "0")
+    # Not `int`, which refuses thousands of digits.
+    if announced.isdecimal() and float(announced) > LIMIT_BYTES:
+        raise _TOO_LARGE
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > LIMIT_BYTES:
+            raise _TOO_LARGE
+    return bytes(content)
+
+
 class JsonRoute(APIRoute):
     """A route whose body, if it declares one, is read by `_JsonRequest`."""
 
@@ -45,10 +69,14 @@ class _JsonRequest(Request):
 
     async def body(self) -> bytes:
         if self._content is None:
+            header, media_types = ACCEPTED[self.method]
             if "content-type" in self.headers:
-                self._check_media_type()
-            content = await self._read()
-            self._check_media_type()  # a body of no type is refused too, but an empty one for being empty
+                check_media_type(self, header, media_types)
+            content = await read_body(self)
+            if not content.strip(b" \t\r\n"):
+                detail = "The body is empty; a JSON object is expected."
+                raise RequestProblem(HTTPStatus.BAD_REQUEST, "empty_body", detail)
+            check_media_type(self, header, media_types)  # a body of no type is refused too, but an empty one as empty
             self._content = content
         return self._content
 
@@ -59,29 +87,6 @@ class _JsonRequest(Request):
             # ValueError: malformed, not UTF-8, or a number of thousands of digits. The parser's message quotes it.
             detail = "The body is not a JSON text in UTF-8 (RFC 8259), or names a field twice."
             raise RequestProblem(HTTPStatus.BAD_REQUEST, "invalid_json", detail) from None
-
-    def _check_media_type(self) -> None:
-        header, media_types = ACCEPTED[self.method]
-        given = Message()
-        given["Content-Type"] = self.headers.get("content-type", "none/none")
-        if given.get_content_type() not in media_types:
-            detail = f"The body must be of the type {' or '.join(media_types)}."
-            status, accepted = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, {header: ", ".join(media_types)}
-            raise RequestProblem(status, "unsupported_media_type", detail, accepted)
-
-    async def _read(self) -> bytes:
-        announced = self.headers.get("content-length", "0")
-        # Not `int`, which refuses thousands of digits.
-        if announced.isdecimal() and float(announced) > LIMIT_BYTES:
-            raise _TOO_LARGE
-        content = bytearray()
-        async for chunk in self.stream():
-            content += chunk
-            if len(content) > LIMIT_BYTES:
-                raise _TOO_LARGE
-        if not content.strip(b" \t\r\n"):
-            raise RequestProblem(HTTPStatus.BAD_REQUEST, "empty_body", "The body is empty; a JSON object is expected.")
-        return bytes(content)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,17 +2,56 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from uuid import uuid4
 
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.problems import problem
 
 _log = logging.getLogger("userport.http")
+
+
+# What OWASP's REST Security Cheat Sheet wants on every answer: nothing here is to be shown or run as a page.
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_CONTENT_POLICY: Final = SECURITY_HEADERS[-1][0]
+_ONLY_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
+
+
+class SecurityHeaders:
+    """Tells browsers to take no answer for more than it is; a page that is one brings its own policy."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = message.get("headers", ())
+                has_policy = any(name == _CONTENT_POLICY for name, _ in own)
+                headers = [*own, *(SECURITY_HEADERS[:-1] if has_policy else SECURITY_HEADERS)]
+                if scope["scheme"] == "https":
+                    headers.append(_ONLY_TLS)
+                message["headers"] = headers
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
 
 
 class RequestId:
@@ -93,6 +132,48 @@ class ThisMachineOnly:
             and len(hosts) == 1
             and self._LOOPBACK_HOST.fullmatch(hosts[0]) is not None
         )
+
+
+class CrossOrigin(CORSMiddleware):
+    """Lets pages of some other origins call (the Fetch standard, section 3.3), and refuses others as all is refused."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+            allow_headers=("Authorization", "If-Match", "If-None-Match", "X-Request-Id"),
+            expose_headers=(
+                "ETag",
+                "Link",
+                "Location",
+                "Retry-After",
+                "WWW-Authenticate",
+                "X-Request-Id",
+                "X-Total-Count",
+            ),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except _NotAllowed:
+            detail = "Pages of this origin may not call so; see USERPORT_CORS_ORIGINS."
+            await problem(scope, HTTPStatus.BAD_REQUEST, "cross_origin_refused", detail)(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        if answer.status_code != HTTPStatus.OK:
+            raise _NotAllowed
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=self._without_body(answer))
+
+    @staticmethod
+    def _without_body(answer: Response) -> dict[str, str]:
+        return {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+
+
+class _NotAllowed(Exception):
+    """A page asks beforehand for what it may not do."""
 
 
 class SameResource:

@@ -1,6 +1,6 @@
 """The OpenAPI document: what FastAPI cannot know of the answers by itself."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final, Literal, TypeAlias
 
@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from entrypoints.http.bodies import ACCEPTED
+from entrypoints.http.oauth import FORM, OAuthProblem
 from entrypoints.http.problems import MEDIA_TYPE
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
@@ -55,6 +56,7 @@ _TAGGED: Final = {
     "ETag": _header("A strong tag of the record's version (RFC 9110, section 8.8.3).", pattern='^"[1-9][0-9]*"$'),
     **_CACHED,
 }
+_NOT_STORED: Final = {"Cache-Control": _header("Always `no-store`.")}
 _OPTIONAL: Final = {"required": False}
 
 
@@ -70,7 +72,8 @@ CREATED: Final[Responses] = {
     201: _answer("The new record.", {"Location": _header("Its path.", format="uri-reference"), **_TAGGED})
 }
 CHANGED: Final[Responses] = {200: _answer("The record as it is now.", _TAGGED)}
-HEALTHY: Final[Responses] = {200: _answer("It is well.", {"Cache-Control": _header("Always `no-store`.")})}
+HEALTHY: Final[Responses] = {200: _answer("It is well.", _NOT_STORED)}
+PASSWORD_CHANGED: Final[Responses] = {204: _answer("It is changed.")}
 REMOVED: Final[Responses] = {204: _answer("It is gone.")}
 LISTED: Final[Responses] = {
     200: _answer(
@@ -83,45 +86,66 @@ LISTED: Final[Responses] = {
     )
 }
 
+OWN_SESSIONS: Final[Responses] = {200: _answer("The sessions that go on.", _CACHED)}
+KEYS: Final[Responses] = {200: _answer("The keys.", {"Cache-Control": _header("For how long they can be kept.")})}
+
+_REFUSED_BY_OAUTH: Final = _answer("`invalid_request`, `invalid_grant` or `unsupported_grant_type`.", _NOT_STORED) | {
+    "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{OAuthProblem.__name__}"}}}
+}
+GRANTED: Final[Responses] = {200: _answer("The tokens.", _NOT_STORED), 400: _REFUSED_BY_OAUTH}
+REVOKED: Final[Responses] = {200: _answer("The token is good for nothing now.", _NOT_STORED), 400: _REFUSED_BY_OAUTH}
+
 _REFUSALS: Final = {
     400: "The body is empty or no JSON, or the cursor is damaged or foreign.",
-    403: "The request does not come from this machine.",
+    401: "There is no access token, or none that is valid.",
+    403: "The caller may not do this.",
     404: "There is no such record.",
-    409: "Another record has this email or username: `email_taken`, `username_taken`.",
+    409: "Another record has this email or username, `email_taken`, `username_taken`; or this is the `last_admin`.",
     412: "The record is at another version than `If-Match` names.",
     413: "The body is larger than 256 KiB.",
     415: "The body is of another media type.",
     422: "Some fields or parameters break the rules.",
+    429: "Too many sign-ins have failed.",
     500: "The service has a bug.",
     503: "The storage cannot be reached, or the service is too busy.",
 }
 _OF_A_BODY: Final = (400, 413, 415, 422)
-_OF_ANY: Final = (403, 500, 503)
+_OF_ANY: Final = (500, 503)
+_NOT_LOCAL: Final = "Nobody may from another machine."
+_SCHEME: Final = "password"
+_WITH_TOKENS: Final = "x-with-tokens"
 
 
-def refusals(*statuses: int | Literal["body"]) -> Responses:
-    """Describe the refusals of a call: those named, all that a body can meet for "body", and those of every call."""
+def refusals(*statuses: int | Literal["body"], with_tokens: Collection[int] = ()) -> Responses:
+    """Describe the refusals of a call: those named, all that a body can meet for "body", and those of every call.
+
+    Those `with_tokens` come of who the caller is, and so are none where nobody signs in.
+    """
     own = [status for named in statuses for status in (_OF_A_BODY if named == "body" else (named,))]
-    return {int(status): _refusal(int(status)) for status in sorted({*own, *_OF_ANY})}
+    described: Responses = {int(status): _refusal(int(status)) for status in (*own, *_OF_ANY)}
+    return {**described, **{status: _refusal(status) | {_WITH_TOKENS: True} for status in with_tokens}}
 
 
 def _refusal(status: int) -> dict[str, Any]:
     schema = InvalidInput if status == HTTPStatus.UNPROCESSABLE_ENTITY else Problem
-    headers = {"Cache-Control": _header("Always `no-store`.")}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    headers = dict(_NOT_STORED)
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers["Retry-After"] = _header("Seconds to wait.", type="integer", minimum=0)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = _header("RFC 6750, section 3.", pattern="^Bearer")
     answer = _answer(_REFUSALS[status], headers)
     answer["content"] = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{schema.__name__}"}}}
     return answer
 
 
-def openapi_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """Wrap the app's `openapi` so that its document tells the whole truth."""
+def openapi_of(app: FastAPI, *, asks_for_tokens: bool) -> Callable[[], dict[str, Any]]:
+    """Wrap the app's `openapi` so that its document tells the whole truth, for the mode that the app is in."""
     generate = app.openapi
+    complete = _with_tokens if asks_for_tokens else _without_tokens
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _complete(generate())
+            app.openapi_schema = complete(_complete(generate()))
         return app.openapi_schema
 
     return openapi
@@ -129,18 +153,46 @@ def openapi_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
 def _complete(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
-    for model in (Problem, InvalidField, InvalidInput):
+    for model in (Problem, InvalidField, InvalidInput, OAuthProblem):
         schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas[model.__name__].pop("$defs", None)
     for framework_schema in ("HTTPValidationError", "ValidationError"):
         schemas.pop(framework_schema, None)
+    for method, operation in _operations(document):
+        _drop_framework_422(operation["responses"])
+        _drop_nulls(operation.get("parameters", ()))
+        if "415" in operation["responses"]:
+            _name_what_is_accepted(operation, *ACCEPTED[method])
+    return document
+
+
+def _with_tokens(document: dict[str, Any]) -> dict[str, Any]:
+    """Say which calls need an access token, and where there is one."""
+    flow = {"tokenUrl": "/auth/token", "refreshUrl": "/auth/token", "scopes": {}}
+    document["components"]["securitySchemes"] = {_SCHEME: {"type": "oauth2", "flows": {"password": flow}}}
+    for _, operation in _operations(document):
+        for answer in operation["responses"].values():
+            answer.pop(_WITH_TOKENS, None)
+        if "401" in operation["responses"]:
+            is_sign_up = operation["operationId"] == "create_user"
+            operation["security"] = [*([{}] if is_sign_up else []), {_SCHEME: []}]
+    return document
+
+
+def _without_tokens(document: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what comes of tokens alone, and say that every call can come from elsewhere in vain."""
+    document["components"]["schemas"].pop(OAuthProblem.__name__)
+    for _, operation in _operations(document):
+        answers = {status: answer for status, answer in operation["responses"].items() if _WITH_TOKENS not in answer}
+        answers.setdefault("403", _refusal(HTTPStatus.FORBIDDEN))["description"] += f" {_NOT_LOCAL}"
+        operation["responses"] = answers
+    return document
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in document["paths"].values():
         for method, operation in path.items():
-            _drop_framework_422(operation["responses"])
-            _drop_nulls(operation.get("parameters", ()))
-            if method.upper() in ACCEPTED:
-                _name_what_is_accepted(operation, *ACCEPTED[method.upper()])
-    return document
+            yield method.upper(), operation
 
 
 def _drop_framework_422(responses: dict[str, Any]) -> None:
@@ -151,15 +203,19 @@ def _drop_framework_422(responses: dict[str, Any]) -> None:
 
 def _drop_nulls(parameters: Iterable[dict[str, Any]]) -> None:
     """A parameter can be left out, but it cannot be null as a field can."""
+    null = {"type": "null"}
     for parameter in parameters:
-        alternatives = parameter["schema"].pop("anyOf", ())
-        for schema in alternatives:
-            if schema != {"type": "null"}:
-                parameter["schema"].update(schema)
+        schema = parameter["schema"]
+        if null in schema.get("anyOf", ()):
+            for alternative in schema.pop("anyOf"):
+                schema.update({} if alternative == null else alternative)
 
 
 def _name_what_is_accepted(operation: dict[str, Any], header: str, media_types: tuple[str, ...]) -> None:
     content = operation["requestBody"]["content"]
-    schema = content.pop("application/json")
-    content.update(dict.fromkeys(media_types, schema))
+    if FORM in content:
+        media_types = (FORM,)
+    else:
+        schema = content.pop("application/json")
+        content.update(dict.fromkeys(media_types, schema))
     operation["responses"]["415"]["headers"][header] = _header(f"Always `{', '.join(media_types)}`.")

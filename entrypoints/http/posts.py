@@ -3,15 +3,15 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Response
 
 from domain.values import PostId
-from entrypoints.http.bodies import JsonRoute
+from entrypoints.http.callers import CallerRoute
 from entrypoints.http.conditional import ExpectedVersions, KnownTags, is_known
-from entrypoints.http.dependencies import PostIdInPath, Posts, UserIdInPath
+from entrypoints.http.dependencies import CallerInRequest, PostIdInPath, Posts, UserIdInPath
 from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, REMOVED, refusals
 from entrypoints.http.paging import PageQuery, cut_page, read_cursor
 from entrypoints.http.representations import Post, not_modified, post_answer, posts_answer
 from entrypoints.http.schemas import NewPost, PostPatch
 
-router: Final = APIRouter(tags=["posts"], route_class=JsonRoute)
+router: Final = APIRouter(tags=["posts"], route_class=CallerRoute)
 
 
 @router.post(
@@ -19,7 +19,7 @@ router: Final = APIRouter(tags=["posts"], route_class=JsonRoute)
     name="create_post",
     status_code=201,
     response_model=Post,
-    responses=CREATED | refusals("body", 404),
+    responses=CREATED | refusals("body", 404, with_tokens=[401]),
 )
 async def create_post(author_id: UserIdInPath, body: NewPost, posts: Posts) -> Response:
     """Publish a post in a user's name."""
@@ -30,7 +30,7 @@ async def create_post(author_id: UserIdInPath, body: NewPost, posts: Posts) -> R
     "/users/{id}/posts",
     name="list_posts",
     response_model=list[Post],
-    responses=LISTED | refusals(400, 404, 422),
+    responses=LISTED | refusals(400, 404, 422, with_tokens=[401]),
 )
 async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query()], posts: Posts) -> Response:
     """List a user's posts by creation, one page at a time; follow `Link` until it is gone."""
@@ -49,21 +49,32 @@ async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query(
     return posts_answer(items, {**link, **query.total_header(total)})
 
 
-@router.get("/posts/{id}", name="get_post", response_model=Post, responses=FOUND | refusals(404))
-async def get_post(post_id: PostIdInPath, known: KnownTags, posts: Posts) -> Response:
+@router.get("/posts/{id}", name="get_post", response_model=Post, responses=FOUND | refusals(404, with_tokens=[401]))
+async def get_post(post_id: PostIdInPath, known: KnownTags, posts: Posts, caller: CallerInRequest) -> Response:
     """Get a post."""
-    post = await posts.get(post_id)
+    post = await posts.get(post_id, of=caller.confined_to)
     return not_modified(post.version) if is_known(post.version, known) else post_answer(post)
 
 
-@router.patch("/posts/{id}", name="update_post", response_model=Post, responses=CHANGED | refusals("body", 404, 412))
-async def update_post(post_id: PostIdInPath, body: PostPatch, expected: ExpectedVersions, posts: Posts) -> Response:
+@router.patch(
+    "/posts/{id}",
+    name="update_post",
+    response_model=Post,
+    responses=CHANGED | refusals("body", 404, 412, with_tokens=[401]),
+)
+async def update_post(
+    post_id: PostIdInPath, body: PostPatch, expected: ExpectedVersions, posts: Posts, caller: CallerInRequest
+) -> Response:
     """Change some fields of a post."""
-    return post_answer(await posts.change(post_id, body.to_use_case(), expected))
+    return post_answer(await posts.change(post_id, body.to_use_case(), expected, of=caller.confined_to))
 
 
-@router.delete("/posts/{id}", name="delete_post", status_code=204, responses=REMOVED | refusals(404, 412))
-async def delete_post(post_id: PostIdInPath, expected: ExpectedVersions, posts: Posts) -> Response:
+@router.delete(
+    "/posts/{id}", name="delete_post", status_code=204, responses=REMOVED | refusals(404, 412, with_tokens=[401])
+)
+async def delete_post(
+    post_id: PostIdInPath, expected: ExpectedVersions, posts: Posts, caller: CallerInRequest
+) -> Response:
     """Remove a post."""
-    await posts.remove(post_id, expected)
+    await posts.remove(post_id, expected, of=caller.confined_to)
     return Response(status_code=204)

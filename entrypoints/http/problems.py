@@ -17,15 +17,24 @@ from domain.errors import (
     EmailTaken,
     FieldError,
     IdTaken,
+    InvalidAccessToken,
+    InvalidCredentials,
     InvalidInput,
+    InvalidRefreshToken,
+    LastAdmin,
+    NotPermitted,
+    NotSignedIn,
     PostNotFound,
+    SessionNotFound,
     StaleVersion,
     StorageNotPrepared,
     StorageUnavailable,
     TooBusy,
+    TooManyFailures,
     UsernameTaken,
     UserNotFound,
     VersionMismatch,
+    WrongPassword,
 )
 
 _log = logging.getLogger("userport.http")
@@ -34,13 +43,22 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS_BY_ERROR: Final[Mapping[type[DomainError], HTTPStatus]] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidCredentials: HTTPStatus.BAD_REQUEST,
+    InvalidRefreshToken: HTTPStatus.BAD_REQUEST,
+    NotSignedIn: HTTPStatus.UNAUTHORIZED,
+    InvalidAccessToken: HTTPStatus.UNAUTHORIZED,
+    NotPermitted: HTTPStatus.FORBIDDEN,
+    WrongPassword: HTTPStatus.FORBIDDEN,
+    SessionNotFound: HTTPStatus.NOT_FOUND,
     UserNotFound: HTTPStatus.NOT_FOUND,
     PostNotFound: HTTPStatus.NOT_FOUND,
     EmailTaken: HTTPStatus.CONFLICT,
     UsernameTaken: HTTPStatus.CONFLICT,
     IdTaken: HTTPStatus.CONFLICT,
+    LastAdmin: HTTPStatus.CONFLICT,
     VersionMismatch: HTTPStatus.PRECONDITION_FAILED,
     StaleVersion: HTTPStatus.PRECONDITION_FAILED,
+    TooManyFailures: HTTPStatus.TOO_MANY_REQUESTS,
     TooBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageNotPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -119,7 +137,7 @@ async def domain_problem(request: Request, error: Exception) -> Response:
     errors = None
     if isinstance(error, InvalidInput):
         errors = [_field_problem(request, refused) for refused in error.errors]
-    return problem(request.scope, status, error.code, error.sentence, errors=errors)
+    return problem(request.scope, status, error.code, error.sentence, errors=errors, headers=_headers(error))
 
 
 async def framework_problem(request: Request, error: Exception) -> Response:
@@ -151,6 +169,17 @@ async def shape_problem(request: Request, error: Exception) -> Response:
         InvalidInput.sentence,
         errors=errors,
     )
+
+
+def _headers(error: DomainError) -> Mapping[str, str]:
+    match error:
+        case NotSignedIn():
+            return {"WWW-Authenticate": "Bearer"}
+        case InvalidAccessToken():
+            return {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750, section 3.1
+        case TooManyFailures():
+            return {"Retry-After": str(error.wait_seconds)}
+    return {}
 
 
 def _field_problem(request: Request, refused: FieldError) -> Mapping[str, str]:

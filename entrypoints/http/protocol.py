@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from entrypoints.http.middleware import SECURITY_HEADERS
 from entrypoints.http.problems import problem
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
@@ -48,6 +49,7 @@ class ProblemProtocol(HttpToolsProtocol):
         refusal = problem(scope, status, code, detail)
         headers = [
             *refusal.raw_headers,
+            *SECURITY_HEADERS,
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
         ]

@@ -13,8 +13,10 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 import domain.post
+import domain.session
 import domain.user
 from application.timestamps import timestamp
+from domain.values import SessionId
 from entrypoints.http.conditional import etag
 from entrypoints.http.schemas import (
     Active,
@@ -85,6 +87,19 @@ class Post(BaseModel):
     updated_at: Time
 
 
+class Session(BaseModel):
+    """A sign-in that goes on, on one device."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Id
+    user_agent: str | None = Field(description="What the client called itself when it signed in.")
+    current: bool = Field(description="Whether it is the session that asks.")
+    created_at: Time
+    last_used_at: Time
+    expires_at: Time
+
+
 def user_answer(user: domain.user.User, *, created: bool = False) -> Response:
     return _answer(_user(user), user.version, f"/users/{user.id}" if created else None)
 
@@ -99,6 +114,10 @@ def users_answer(users: Sequence[domain.user.User], headers: Mapping[str, str]) 
 
 def posts_answer(posts: Sequence[domain.post.Post], headers: Mapping[str, str]) -> Response:
     return _json([_post(post) for post in posts], headers=headers)
+
+
+def sessions_answer(sessions: Sequence[domain.session.Session], current: SessionId | None) -> Response:
+    return _json([_session(session, session.id == current) for session in sessions])
 
 
 def not_modified(version: int) -> Response:
@@ -129,6 +148,17 @@ def _post(post: domain.post.Post) -> Mapping[str, Any]:
         "body": post.body,
         "created_at": timestamp(post.created_at),
         "updated_at": timestamp(post.updated_at),
+    }
+
+
+def _session(session: domain.session.Session, current: bool) -> Mapping[str, Any]:
+    return {
+        "id": session.id,
+        "user_agent": session.user_agent,
+        "current": current,
+        "created_at": timestamp(session.created_at),
+        "last_used_at": timestamp(session.last_used_at),
+        "expires_at": timestamp(session.expires_at),
     }
 
 

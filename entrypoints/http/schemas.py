@@ -68,6 +68,9 @@ RoleText: TypeAlias = Annotated[Role, Field(strict=False, description="What the 
 Active: TypeAlias = Annotated[bool, Field(description="Whether the user may sign in.")]
 
 
+ADMIN_FIELDS: Final = frozenset({"role", "active"})
+"""What only an admin may set."""
+
 # Never looked at: `model_fields_set` tells what was given.
 _LEFT_OUT: Final[Any] = None
 
@@ -131,6 +134,16 @@ class UserPatch(_Input):
 
     def to_use_case(self) -> users.UserChanges:
         return users.UserChanges(**{name: getattr(self, name) for name in self.model_fields_set})
+
+
+class PasswordChange(_Input):
+    """A new password; whoever is no admin has to know the current one."""
+
+    current_password: Annotated[
+        str | None,
+        _text("May be left out by an admin.", format="password", writeOnly=True, examples=["correct horse battery"]),
+    ] = None
+    new_password: PasswordText
 
 
 class NewPost(_Input):

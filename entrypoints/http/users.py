@@ -1,18 +1,29 @@
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from application.callers import NOBODY, Caller
+from domain.errors import FieldError, InvalidInput, NotPermitted, NotSignedIn
 from domain.values import SearchPrefix, UserId
-from entrypoints.http.bodies import JsonRoute
+from entrypoints.http.callers import CallerRoute, OpenCallerRoute
 from entrypoints.http.conditional import ExpectedVersions, KnownTags, is_known
-from entrypoints.http.dependencies import UserIdInPath, Users
-from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, REMOVED, refusals
+from entrypoints.http.dependencies import (
+    AdminInRequest,
+    CallerInRequest,
+    PasswordChanges,
+    UserIdInPath,
+    Users,
+    VisitorInRequest,
+    container_of,
+)
+from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, PASSWORD_CHANGED, REMOVED, refusals
 from entrypoints.http.paging import PageQuery, cut_page, raise_not_together, read_cursor
 from entrypoints.http.representations import User, not_modified, user_answer, users_answer
-from entrypoints.http.schemas import NewUser, UserPatch, UserReplacement
+from entrypoints.http.schemas import ADMIN_FIELDS, NewUser, PasswordChange, UserPatch, UserReplacement
 
-router: Final = APIRouter(prefix="/users", tags=["users"], route_class=JsonRoute)
+router: Final = APIRouter(prefix="/users", tags=["users"], route_class=CallerRoute)
+sign_up_router: Final = APIRouter(tags=["users"], route_class=OpenCallerRoute)
 
 
 class UserListQuery(PageQuery):
@@ -33,14 +44,25 @@ class UserListQuery(PageQuery):
                     raise_not_together(other, "search")
 
 
-@router.post("", name="create_user", status_code=201, response_model=User, responses=CREATED | refusals("body", 409))
-async def create_user(body: NewUser, users: Users) -> Response:
-    """Register a user."""
+@sign_up_router.post(
+    "/users",
+    name="create_user",
+    status_code=201,
+    response_model=User,
+    responses=CREATED | refusals("body", 409, with_tokens=(401, 403)),
+)
+async def create_user(request: Request, body: NewUser, users: Users, caller: CallerInRequest) -> Response:
+    """Register a user; anybody may do so, unless that is switched off."""
+    if not caller.is_admin and not container_of(request).settings().sign_up:
+        raise NotSignedIn if caller is NOBODY else NotPermitted
+    _check_permitted(caller, body)
     return user_answer(await users.register(body.to_use_case()), created=True)
 
 
-@router.get("", name="list_users", response_model=list[User], responses=LISTED | refusals(400, 422))
-async def list_users(query: Annotated[UserListQuery, Query()], users: Users) -> Response:
+@router.get(
+    "", name="list_users", response_model=list[User], responses=LISTED | refusals(400, 422, with_tokens=(401, 404))
+)
+async def list_users(_: AdminInRequest, query: Annotated[UserListQuery, Query()], users: Users) -> Response:
     """List users by creation, one page at a time; follow `Link` until it is gone."""
     query.check_combination()
     if query.search is not None:
@@ -56,32 +78,75 @@ async def list_users(query: Annotated[UserListQuery, Query()], users: Users) -> 
     return users_answer(items, {**link, **query.total_header(await users.count() if query.count else None)})
 
 
-@router.get("/{id}", name="get_user", response_model=User, responses=FOUND | refusals(404))
+@router.get("/{id}", name="get_user", response_model=User, responses=FOUND | refusals(404, with_tokens=[401]))
 async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Response:
     """Get a user."""
     user = await users.get(user_id)
     return not_modified(user.version) if is_known(user.version, known) else user_answer(user)
 
 
-@router.put("/{id}", name="replace_user", response_model=User, responses=CHANGED | refusals("body", 404, 409, 412))
+@router.put(
+    "/{id}",
+    name="replace_user",
+    response_model=User,
+    responses=CHANGED | refusals("body", 404, 409, 412, with_tokens=(401, 403)),
+)
 async def replace_user(
-    user_id: UserIdInPath, body: UserReplacement, expected: ExpectedVersions, users: Users
+    user_id: UserIdInPath, body: UserReplacement, expected: ExpectedVersions, users: Users, caller: CallerInRequest
 ) -> Response:
     """Replace all that a client may write of a user but the password."""
+    _check_permitted(caller, body)
     return user_answer(await users.change(user_id, body.to_use_case(), expected))
 
 
-@router.patch("/{id}", name="update_user", response_model=User, responses=CHANGED | refusals("body", 404, 409, 412))
-async def update_user(user_id: UserIdInPath, body: UserPatch, expected: ExpectedVersions, users: Users) -> Response:
+@router.patch(
+    "/{id}",
+    name="update_user",
+    response_model=User,
+    responses=CHANGED | refusals("body", 404, 409, 412, with_tokens=(401, 403)),
+)
+async def update_user(
+    user_id: UserIdInPath, body: UserPatch, expected: ExpectedVersions, users: Users, caller: CallerInRequest
+) -> Response:
     """Change some fields of a user."""
+    _check_permitted(caller, body)
     return user_answer(await users.change(user_id, body.to_use_case(), expected))
 
 
-@router.delete("/{id}", name="delete_user", status_code=204, responses=REMOVED | refusals(404, 412))
+@router.delete(
+    "/{id}", name="delete_user", status_code=204, responses=REMOVED | refusals(404, 412, with_tokens=(401, 409))
+)
 async def delete_user(user_id: UserIdInPath, expected: ExpectedVersions, users: Users) -> Response:
     """Remove a user, with all their posts."""
     await users.remove(user_id, expected)
     return Response(status_code=204)
+
+
+@router.put(
+    "/{id}/password",
+    name="change_password",
+    status_code=204,
+    responses=PASSWORD_CHANGED | refusals("body", 403, 404, 429, with_tokens=[401]),
+)
+async def change_password(
+    user_id: UserIdInPath,
+    body: PasswordChange,
+    passwords: PasswordChanges,
+    caller: CallerInRequest,
+    visitor: VisitorInRequest,
+) -> Response:
+    """Change a user's password, and end every other session of theirs."""
+    if body.current_password is None and not caller.is_admin:
+        raise InvalidInput((FieldError("current_password", "required", "is required"),))
+    await passwords.change(
+        user_id, current=body.current_password, new=body.new_password, caller=caller, address=visitor.address
+    )
+    return Response(status_code=204)
+
+
+def _check_permitted(caller: Caller, body: NewUser | UserReplacement | UserPatch) -> None:
+    if not caller.is_admin and body.model_fields_set & ADMIN_FIELDS:
+        raise NotPermitted
 
 
 async def _find(query: UserListQuery, users: Users) -> Response:

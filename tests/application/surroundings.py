@@ -28,6 +28,15 @@ class ReadableHasher:
     async def hash(self, password: Password) -> str:
         return f"hash of {password.secret}"
 
+    async def verify(self, password: Password, password_hash: str | None) -> bool:
+        return password_hash is not None and password_hash.removeprefix("old ") == f"hash of {password.secret}"
+
+    def is_outdated(self, password_hash: str) -> bool:
+        return password_hash.startswith("old ")
+
+    def can_verify(self, password_hash: str) -> bool:
+        return password_hash.startswith(("hash of ", "old "))
+
 
 class OneCommonPassword:
     def __contains__(self, password: Password, /) -> bool:

@@ -1,13 +1,26 @@
 from collections.abc import Sequence
+from dataclasses import fields, replace
 
 import pytest
 
 from adapters.memory.storage import MemoryStorage
-from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_user, renamed
-from adapters.storage_contract.steps import add, everything, remove, save
+from adapters.storage_contract.examples import (
+    a_credential,
+    a_full_session,
+    a_full_user,
+    a_post,
+    a_session,
+    a_user,
+    refreshed,
+    renamed,
+    some_failures,
+)
+from adapters.storage_contract.steps import add, everything, remove, save, stored_failures
 from application.all_records import Record, all_records
+from application.inventory import Inventory
 from application.storage_copy import CopyFailed, StorageCopy
 from domain.errors import StorageUnavailable, TooBusy
+from domain.session import Session
 from domain.user import User
 from tests.application.surroundings import RivalledStorage
 
@@ -23,10 +36,12 @@ def target() -> RivalledStorage:
 
 
 async def filled(storage: MemoryStorage, users: int = 250) -> Sequence[User]:
-    """Add users, some with a credential, some with posts, and one with more posts than one read brings."""
+    """Add users, some with a credential and sessions, some with posts; one has more posts than one read brings."""
     added = [a_full_user() for _ in range(users)]
     await add(storage, *added)
     await add(storage, *(a_credential(user) for user in added[::3]))
+    await add(storage, *(a_session(user) for user in added[::3]), *(a_full_session(user) for user in added[::6]))
+    await add(storage, *(a_full_session(added[0]) for _ in range(Session.MOST_OF_A_USER)))
     await add(storage, *(a_post(user) for user in added[::2] for _ in range(5)))
     await add(storage, *(a_post(added[7]) for _ in range(1_000)))
     return added
@@ -47,7 +62,8 @@ async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, tar
     users = await filled(source)
     copy = await copied(source, target)
     assert await everything(target) == await everything(source)
-    assert (copy.read.users, copy.read.posts, copy.read.credentials) == (250, 1_625, 84)
+    assert str(copy.read) == "250 users, 1625 posts, 84 credentials and 176 sessions"
+    assert copy.read.records == 250 + 1_625 + 84 + 176
     assert copy.found == 0
     assert list(await target.unit_of_work().posts.page(users[7].id, limit=2_000)) == list(
         await source.unit_of_work().posts.page(users[7].id, limit=2_000)
@@ -143,6 +159,52 @@ async def test_data_behind_those_of_the_source_are_other_data_too(
     await add(target, a_credential(users[1]))
     with pytest.raises(CopyFailed, match=f"the credential of user {users[1].id}"):
         await copied(source, target)
+
+
+async def test_a_session_that_differs_is_other_data_and_nothing_secret_of_it_is_told(
+    source: MemoryStorage, target: RivalledStorage
+) -> None:
+    users = await filled(source)
+    await copied(source, target)
+    session = (await target.unit_of_work().sessions.of_user(users[3].id))[0]
+    await save(target, refreshed(session))
+    with pytest.raises(CopyFailed, match=f"session {session.id}") as failed:
+        await copied(source, target)
+    for secret in (session.token_digest, session.salt):
+        assert secret not in str(failed.value)
+
+
+async def test_sign_in_failures_stay_behind(source: MemoryStorage, target: RivalledStorage) -> None:
+    failures = some_failures()
+    await filled(source, 20)
+    await add(source, failures)
+    await copied(source, target)
+    assert await stored_failures(target, failures) is None
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Session)])
+def test_a_digest_is_of_every_field_of_a_session(field: str) -> None:
+    one, other = a_full_session(a_user()), a_full_session(a_user())
+    digests = set()
+    for session in (one, replace(one, **{field: getattr(other, field)})):
+        inventory = Inventory()
+        inventory.enter(session)
+        digests.add(inventory.digest)
+    assert len(digests) == 2
+
+
+async def test_users_are_followed_by_credential_sessions_and_posts_whatever_their_numbers(
+    source: MemoryStorage,
+) -> None:
+    expected: list[Record] = []
+    for posts in (0, 1, 19, 20, 21, 40, 180, 181):
+        user = a_user()
+        credential = a_credential(user)
+        sessions = [a_full_session(user) for _ in range(posts % 3)]
+        written = [a_post(user) for _ in range(posts)]
+        await add(source, user, credential, *sessions, *written)
+        expected += [user, credential, *sessions, *written]
+    assert await held(source) == expected
 
 
 async def test_a_rival_who_writes_to_the_target_is_told_of(source: MemoryStorage, target: RivalledStorage) -> None:

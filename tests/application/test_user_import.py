@@ -1,21 +1,30 @@
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 import pytest
 
+from adapters.memory.storage import MemoryCredentialRepository
 from adapters.runtime.domain_names import IdnaDomainNames
 from adapters.runtime.ids import Uuid7Source
+from adapters.storage_contract.steps import add
 from application.user_export import UserExport
 from application.user_import import BATCH, Imported, Outcome, Refused, UserImport
-from application.user_records import PlainRecord, RawRecord, to_record
+from application.user_records import PlainRecord, RawRecord, RecordParser, to_record, to_record_with_hash
 from application.users import NewUser, UserService
+from domain.credential import Credential
+from domain.errors import StorageUnavailable
 from domain.user import Role
-from tests.application.surroundings import RivalledStorage, WoundClock
+from domain.values import UserId
+from tests.application.surroundings import ReadableHasher, RivalledStorage, WoundClock
 
 ADDED = Imported.ADDED
 THERE = Imported.ALREADY_THERE
 
 ANN: RawRecord = {"email": "ann@example.com", "name": "Ann", "username": "ann", "bio": "Tea."}
 BOB: RawRecord = {"email": "bob@example.com", "name": "Bob"}
+TODAY: Final = {"password_hash": "hash of correct horse"}
+OLD: Final = {"password_hash": "old hash of battery staple"}
 EXPORTED: RawRecord = {
     "id": "0193a7c5-0000-7000-8000-000000000001",
     "email": "Zoë@bücher.example",
@@ -42,14 +51,23 @@ async def exported(storage: RivalledStorage) -> list[PlainRecord]:
     return [to_record(user) async for batch in UserExport(storage).batches() for user in batch]
 
 
+async def exported_with_hashes(storage: RivalledStorage) -> list[PlainRecord]:
+    batches = UserExport(storage).batches_with_credentials()
+    return [to_record_with_hash(user, credential) async for batch in batches for user, credential in batch]
+
+
+async def hashes(storage: RivalledStorage) -> list[object]:
+    return [record["password_hash"] for record in await exported_with_hashes(storage)]
+
+
 @pytest.fixture
 def user_import(storage: RivalledStorage, clock: WoundClock) -> UserImport:
-    return UserImport(storage, clock, Uuid7Source(), IdnaDomainNames())
+    return UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
 
 
 @pytest.fixture
 def rehearsal(storage: RivalledStorage, clock: WoundClock) -> UserImport:
-    return UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), dry_run=True)
+    return UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher(), dry_run=True)
 
 
 async def test_records_become_users_in_their_order(user_import: UserImport, users: UserService) -> None:
@@ -75,7 +93,9 @@ async def test_an_export_imported_elsewhere_exports_the_same(user_import: UserIm
     elsewhere, clock = RivalledStorage(), WoundClock()
     clock.move(days=100)
     first = await exported(storage)
-    assert await UserImport(elsewhere, clock, Uuid7Source(), IdnaDomainNames()).add(first) == [ADDED] * 3
+    assert (
+        await UserImport(elsewhere, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher()).add(first) == [ADDED] * 3
+    )
     assert await exported(elsewhere) == first
 
 
@@ -143,7 +163,7 @@ async def test_a_rival_with_the_same_email_is_noticed(
 async def test_two_imports_of_one_file_at_once_lose_nothing(
     user_import: UserImport, users: UserService, storage: RivalledStorage, clock: WoundClock
 ) -> None:
-    other = UserImport(storage, clock, Uuid7Source(), IdnaDomainNames())
+    other = UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
     storage.deeds.append(lambda: other.add([ANN, BOB]))
     assert await user_import.add([ANN, BOB, EXPORTED]) == [THERE, THERE, ADDED]
     assert await users.count() == 3
@@ -179,11 +199,155 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
     ]
 
 
-@pytest.mark.parametrize("field", ["password", "password_hash"])
-async def test_passwords_are_refused_and_never_repeated(user_import: UserImport, field: str) -> None:
-    outcomes = await user_import.add([{**BOB, field: "correct horse"}])
-    assert codes(outcomes) == [[(field, "password_not_supported")]]
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("password", "correct horse", "password_not_supported"),
+        ("password_hash", "correct horse", "unknown_password_hash"),
+        ("password_hash", "", "unknown_password_hash"),
+        ("password_hash", 7, "wrong_type"),
+    ],
+)
+async def test_what_is_no_hash_of_a_password_is_refused_and_never_repeated(
+    user_import: UserImport, users: UserService, field: str, value: object, code: str
+) -> None:
+    outcomes = await user_import.add([{**BOB, field: value}])
+    assert codes(outcomes) == [[(field, code)]]
     assert "horse" not in repr(outcomes)
+    assert await users.count() == 0
+
+
+async def test_a_user_gets_the_password_that_their_record_has_a_hash_of(
+    user_import: UserImport, storage: RivalledStorage
+) -> None:
+    assert await user_import.add([{**ANN, **OLD}, BOB, {**EXPORTED, **TODAY}]) == [ADDED] * 3
+    assert await hashes(storage) == [TODAY["password_hash"], OLD["password_hash"], None]
+
+
+async def test_a_user_and_their_password_are_there_together_or_not_at_all(
+    user_import: UserImport, users: UserService, storage: RivalledStorage
+) -> None:
+    async def end() -> None:
+        raise StorageUnavailable
+
+    storage.deeds = [end]
+    with pytest.raises(StorageUnavailable):
+        await user_import.add([{**ANN, **TODAY}])
+    assert await users.count() == 0
+    await user_import.add([{**ANN, **TODAY}])
+    assert await hashes(storage) == [TODAY["password_hash"]]
+
+
+async def test_clashes_leave_each_with_their_own_password(user_import: UserImport, storage: RivalledStorage) -> None:
+    batch: list[RawRecord] = [
+        {"email": f"u{n}@example.com", "name": "U", "password_hash": f"hash of {n}"} for n in range(20)
+    ]
+    batch[7] = {**batch[7], "username": "ann"}
+    await user_import.add([ANN])
+    assert codes(await user_import.add(batch)).pop(7) == [("username", "username_taken")]
+    assert await hashes(storage) == [None, *(f"hash of {n}" for n in range(20) if n != 7)]
+
+
+@pytest.mark.parametrize(
+    ("stored", "given", "outcome"),
+    [
+        ("hash of tea", "hash of tea", THERE),
+        ("hash of tea", None, THERE),
+        (None, None, THERE),
+        ("hash of tea", "old hash of tea", THERE),
+        ("hash of tea", "hash of milk", [("password_hash", "password_hash_differs")]),
+        ("old hash of tea", "hash of tea", [("password_hash", "password_hash_differs")]),
+        ("old hash of tea", "old hash of milk", [("password_hash", "password_hash_differs")]),
+        (None, "hash of tea", [("password_hash", "password_hash_differs")]),
+    ],
+)
+async def test_whoever_is_there_keeps_their_password(
+    user_import: UserImport,
+    rehearsal: UserImport,
+    storage: RivalledStorage,
+    stored: str | None,
+    given: str | None,
+    outcome: object,
+) -> None:
+    first = {**ANN, "password_hash": stored}
+    again = {**ANN, "password_hash": given}
+    assert codes(await rehearsal.add([first])) == [ADDED]
+    assert codes(await rehearsal.add([again])) == [outcome]  # as it follows from the file
+    assert codes(await user_import.add([first, again])) == [ADDED, outcome]
+    assert codes(await rehearsal.add([again])) == [outcome]  # as it follows from the storage
+    assert await hashes(storage) == [stored]
+
+
+async def test_an_import_can_be_repeated_after_a_sign_in_has_renewed_a_hash(
+    user_import: UserImport, storage: RivalledStorage
+) -> None:
+    await user_import.add([{**EXPORTED, **OLD}])
+    await add(storage, Credential(UserId(str(EXPORTED["id"])), "hash of tea"))
+    assert await user_import.add([{**EXPORTED, **OLD}]) == [THERE]
+    assert await hashes(storage) == ["hash of tea"]
+
+
+async def test_an_export_holds_hashes_only_when_it_is_told_to(
+    user_import: UserImport, storage: RivalledStorage
+) -> None:
+    await user_import.add([{**ANN, **TODAY}])
+    assert "hash" not in str(await exported(storage))
+
+
+async def test_an_export_with_hashes_imported_elsewhere_exports_the_same(
+    user_import: UserImport, storage: RivalledStorage, clock: WoundClock
+) -> None:
+    await user_import.add([{**ANN, **TODAY}, BOB, {**EXPORTED, **OLD}])
+    first = await exported_with_hashes(storage)
+    assert [record["password_hash"] for record in first] == [OLD["password_hash"], TODAY["password_hash"], None]
+    elsewhere = RivalledStorage()
+    other = UserImport(elsewhere, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
+    assert await other.add(first) == [ADDED] * 3
+    assert await other.add(first) == [THERE] * 3
+    assert await exported_with_hashes(elsewhere) == first
+
+
+async def test_credentials_are_read_a_few_at_a_time_and_only_for_hashes(
+    user_import: UserImport, storage: RivalledStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch: list[RawRecord] = [
+        {"email": f"u{n}@example.com", "name": "U", **(TODAY if n % 2 else {})} for n in range(100)
+    ]
+    await user_import.add(batch)
+    reading, most, reads = 0, 0, 0
+
+    async def get(_: object, user_id: UserId) -> Credential:
+        nonlocal reading, most, reads
+        reading, reads = reading + 1, reads + 1
+        most = max(most, reading)
+        await asyncio.sleep(0)
+        reading -= 1
+        return Credential(user_id, TODAY["password_hash"])
+
+    monkeypatch.setattr(MemoryCredentialRepository, "get", get)
+    assert await user_import.add(batch) == [THERE] * 100
+    assert reads == 50
+    assert 1 < most <= 8
+
+
+async def test_a_storage_lost_while_credentials_are_read_is_told_as_such(
+    user_import: UserImport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await user_import.add([{**ANN, **TODAY}])
+
+    async def get(_: object, user_id: UserId) -> Credential:
+        raise StorageUnavailable
+
+    monkeypatch.setattr(MemoryCredentialRepository, "get", get)
+    with pytest.raises(StorageUnavailable):
+        await user_import.add([{**ANN, **TODAY}])
+
+
+def test_what_was_read_of_a_record_hides_its_hash(clock: WoundClock) -> None:
+    parser = RecordParser(Uuid7Source(), IdnaDomainNames(), ReadableHasher())
+    parsed = parser.parse({**ANN, **TODAY}, clock.now())
+    assert parsed.password_hash == TODAY["password_hash"]
+    assert "hash of" not in repr(parsed) + repr(parsed.credential)
 
 
 @pytest.mark.parametrize("version", [True, 1.0, "1", 10**10, -1])
@@ -249,6 +413,11 @@ async def test_a_dry_run_tells_the_same_and_writes_nothing(
         EXPORTED,
         {"email": "id@example.com", "name": "I", "id": EXPORTED["id"]},
         {"email": "zoe@example.com", "name": "Z", "username": "ZOE"},
+        {**ANN, **TODAY},
+        {"email": "eve@example.com", "name": "Eve", **TODAY},
+        {"email": "eve@example.com", "name": "Eve", **OLD},
+        {"email": "eve@example.com", "name": "Eve", "password_hash": "hash of another"},
+        {"email": "eve@example.com", "name": "Eve", "password_hash": "of no known form"},
     ]
     rehearsed = await rehearsal.add(records)
     assert await users.count() == 1

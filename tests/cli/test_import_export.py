@@ -1,8 +1,10 @@
 import os
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
+from typing import Final
 
 import orjson
 import pytest
@@ -13,6 +15,14 @@ from tests.servers.databases import Databases
 
 ANN = b'{"email": "ann@example.com", "name": "Ann"}\n'
 BOB = b'{"email": "bob@example.com", "name": "Bob"}\n'
+
+HASHES: Final = (
+    "$argon2id$v=19$m=19456,t=2,p=1$texMdoT1S/6bgUQstrsJMg$Ob4SJnoZKAMlp9ftpPaMDskyA7PfMRFYD0SzQ70Pu1I",
+    "$2b$10$Cl7QT/4b69bGjuyln0M9xue.wdQs6X59CwdcHpLentXLmPhJNYeFi",
+    "pbkdf2_sha256$600000$salty$FwgToftaPH9tsZsx+CRgLWJbp7d4tsiUJZQtH5IjW14=",
+    "scrypt$16384$salty$8$1$kbQEafUjgDt0z3jwFbzfreEv88EQazPcQgwuD4BApHEgt9C7GwgHYdBP3Z9XcSE6Bk3dgAww43CVcJhP4d5I7A==",
+)
+"""Of one password, "purple kettle 42"."""
 
 
 def summary(added: int = 0, there: int = 0, refused: int = 0) -> str:
@@ -76,6 +86,27 @@ def test_an_export_imported_elsewhere_exports_the_same_bytes(
     assert userport("users", "export", second, "--storage", sqlite).exit_code == 0
     assert first.read_bytes() == second.read_bytes()
     assert userport("users", "import", first, "--storage", prepared).text == summary(there=1_200)
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson"])
+def test_passwords_go_along_as_hashes_when_they_are_asked_for(
+    prepared: str, sqlite: str, tmp_path: Path, ending: str
+) -> None:
+    rows = (f'u{number}@example.com,U,"{(*HASHES, "")[number % 5]}"\n'.encode() for number in range(1_100))
+    source, plain = tmp_path / "users.csv", tmp_path / f"plain.{ending}"
+    source.write_bytes(b"email,name,password_hash\n" + b"".join(rows))
+    first, second = tmp_path / f"first.{ending}", tmp_path / f"second.{ending}"
+    assert userport("users", "import", source, "--storage", prepared).text == summary(added=1_100)
+    assert userport("users", "export", first, "--storage", prepared, "--with-password-hashes").exit_code == 0
+    assert userport("users", "import", first, "--storage", sqlite).text == summary(added=1_100)
+    assert userport("users", "export", second, "--storage", sqlite, "--with-password-hashes").exit_code == 0
+    assert first.read_bytes() == second.read_bytes()
+    assert [first.read_text().count(password_hash) for password_hash in HASHES] == [220] * 4
+    assert stat.filemode(first.stat().st_mode) == "-rw-------"
+    assert userport("users", "import", source, "--storage", sqlite).text == summary(there=1_100)
+
+    assert userport("users", "export", plain, "--storage", prepared).exit_code == 0
+    assert not any(word in plain.read_text() for word in ("password", *HASHES))
 
 
 def test_a_storage_that_is_not_prepared_takes_nothing(databases: Databases, tmp_path: Path) -> None:
@@ -145,12 +176,13 @@ def test_truth_is_read_as_spreadsheets_write_it(sqlite: str, tmp_path: Path) -> 
         (b"", "empty"),
         (b"email,name,nmae\nann@example.com,Ann,x\n", "nmae"),
         (b"email;name\nann@example.com;Ann\n", "email;name"),
-        (b"email,name,password\nann@example.com,Ann,hunter22\n", "passwords cannot be imported"),
+        (b"email,name,password\nann@example.com,Ann,hunter22\n", "give a hash of it instead, as password_hash"),
         (b"name\nAnn\n", "no column email"),
         (b"email,email,name\na,b,c\n", "twice"),
         ("email,name\nann@example.com,Ann\n".encode("utf-16"), "UTF-8"),
         (b'"email,name\n', "header"),
         (b"ann@example.com,Ann\n", "unknown column"),
+        (b"$2b$10$hunter22,ann@example.com,Ann\n", "unknown column; known are"),
     ],
 )
 def test_a_header_that_cannot_be_followed_refuses_the_file(
@@ -180,6 +212,8 @@ def test_a_line_that_is_no_sound_object_is_refused_with_its_number(sqlite: str, 
         (b'{"email": "n@example.com", "name": "\\ud800"}', "invalid_character"),
         (b'{"email": "n@example.com", "name": "N", "x": 1}', "unknown_field"),
         (b'{"email": "n@example.com", "name": "N", "password": "hunter22"}', "password_not_supported"),
+        (b'{"email": "n@example.com", "name": "N", "password_hash": "hunter22"}', "unknown_password_hash"),
+        (b'{"email": "n@example.com", "name": "N", "password_hash": ["hunter22"]}', "wrong_type"),
         (b'"text"', "wrong_type"),
         (b"\xff", "not_utf8"),
         (b'{"email": "' + b"x" * 300_000, "line_too_long"),
@@ -253,6 +287,20 @@ def test_an_export_is_complete_or_not_there(sqlite: str, tmp_path: Path) -> None
     ended = userport("users", "export", tmp_path / "users.ndjson", "--storage", sqlite)
     assert ended.exit_code == 1  # the storage has not been prepared
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_with_hashes_is_for_its_owner_alone_whatever_was_there_before(sqlite: str, tmp_path: Path) -> None:
+    file, partial = tmp_path / "users.csv", tmp_path / "users.csv.part"
+    for there in (file, partial):
+        there.write_bytes(b"of another time")
+        there.chmod(0o666)
+    with partial.open("rb") as of_a_killed_run:
+        userport("users", "import", "-", "--storage", sqlite, pipe=b"email,name\nann@example.com,Ann\n")
+        assert userport("users", "export", file, "--storage", sqlite, "--with-password-hashes").exit_code == 0
+        assert of_a_killed_run.read() == b"of another time"
+    assert stat.filemode(file.stat().st_mode) == "-rw-------"
+    assert file.read_text().splitlines()[0].endswith(",updated_at,password_hash")
+    assert not partial.exists()
 
 
 @pytest.mark.slow
@@ -330,3 +378,26 @@ def test_rejects_hold_what_is_known_of_a_record_and_no_field_that_may_be_secret(
     assert first["record"] == {"email": "ann", "name": "?"}
     assert [error["field"] for error in first["errors"]] == ["passwd", "email", "name"]
     assert (second["line"], second["record"]) == (2, None)
+
+
+def test_rejects_hide_the_hash_of_a_password(sqlite: str, tmp_path: Path) -> None:
+    pbkdf2, scrypt = HASHES[2:]
+    records = [
+        {"email": "ann@example.com", "name": "Ann", "password_hash": pbkdf2},
+        {"email": "ann@example.com", "name": "Ann", "password_hash": scrypt},
+        {"email": "bob", "name": "Bob", "password_hash": pbkdf2},
+        {"email": "eve", "name": "Eve", "password_hash": None},
+    ]
+    ended, refused = imported(sqlite, tmp_path, b"\n".join(map(orjson.dumps, records)), "users.ndjson")
+    assert refused == [(2, "password_hash_differs"), (3, "invalid_email"), (4, "invalid_email")]
+    told = (tmp_path / "rejects.ndjson").read_text()
+    assert not any(password_hash in told + ended.errors for password_hash in HASHES)
+    hidden = [orjson.loads(line)["record"].get("password_hash") for line in told.splitlines()]
+    assert hidden == ["(hidden)", "(hidden)", None]
+
+
+def test_without_a_file_for_rejects_nothing_of_a_hash_is_shown(sqlite: str) -> None:
+    content = b'{"email": "ann@example.com", "name": "Ann", "password_hash": "hunter22"}'
+    ended = userport("users", "import", "-", "--storage", sqlite, pipe=content)
+    assert ended.errors.startswith("line 1: password_hash: must be a hash by Argon2, bcrypt, scrypt, or PBKDF2")
+    assert "hunter22" not in ended.errors

@@ -3,31 +3,15 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.cli.commands import PROGRAM, environment, userport
+from tests.cli.commands import userport
+from tests.cli.serving import serving, wait_until_ready
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def serving(storage: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Serve on a free port; yield the process and the address that it told."""
-    command = (*PROGRAM, "serve", "--port", "0", "--storage", storage, *options)
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
-        try:
-            assert process.stderr is not None
-            told = next(line for line in process.stderr if not line.startswith("Redis may lose"))
-            assert "open mode" in told
-            assert storage not in told
-            yield process, told.split()[-1].removesuffix("/docs")
-        finally:
-            process.terminate()
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -46,17 +30,6 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def wait_until_ready(address: str) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{address}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail("the server does not become ready")
 
 
 @pytest.mark.parametrize("wanted", [signal.SIGTERM, signal.SIGINT])

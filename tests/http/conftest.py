@@ -5,6 +5,7 @@ import httpx
 import pytest
 
 from tests.http.service import Service, running
+from tests.http.signing_in import SIGNING_KEY
 from tests.servers.choice import KINDS, Kind, is_chosen, skip_unless_chosen
 from tests.servers.databases import Databases
 
@@ -52,6 +53,46 @@ async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     """A client of `service`."""
     async with service.connect() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+async def token_service_on_store(store_url: str) -> AsyncIterator[Service]:
+    async with running(store_url, hashes=False, signing_key=SIGNING_KEY) as service:
+        yield service
+
+
+@pytest.fixture
+async def token_service(token_service_on_store: Service) -> Service:
+    """The application in token mode, on an empty store of each kind in turn."""
+    await token_service_on_store.empty()
+    return token_service_on_store
+
+
+@pytest.fixture
+async def token_client(token_service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `token_service`."""
+    async with token_service.connect() as client:
+        yield client
+
+
+@pytest.fixture
+async def memory_token_service() -> AsyncIterator[Service]:
+    """The application in token mode, in a memory of its own."""
+    async with running(hashes=False, signing_key=SIGNING_KEY) as service:
+        yield service
+
+
+@pytest.fixture
+async def memory_token_client(memory_token_service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `memory_token_service`."""
+    async with memory_token_service.connect() as client:
+        yield client
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sign-ins be refused at once."""
+    monkeypatch.setattr("application.sign_in._SECONDS_TO_REFUSE", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,15 @@ from urllib.parse import quote
 import httpx
 import jsonschema_rs
 
-_EVERY_HTTP_ANSWER: Final = {"content-type", "content-length"}
+OF_EVERY_ANSWER: Final = {
+    "content-type",
+    "content-length",
+    "x-content-type-options",
+    "x-frame-options",
+    "referrer-policy",
+    "cross-origin-resource-policy",
+    "content-security-policy",
+}
 
 
 class Document:
@@ -34,7 +42,7 @@ class Document:
 
     def _check_headers(self, where: str, documented: Mapping[str, Any], met: httpx.Headers) -> None:
         known = {name.lower(): self._resolve(header, "")[0] for name, header in documented.items()}
-        unknown = set(met) - set(known) - _EVERY_HTTP_ANSWER
+        unknown = set(met) - set(known) - OF_EVERY_ANSWER
         assert not unknown, f"{where} has headers that are not documented: {unknown}"
         for name, header in known.items():
             assert name in met or not header.get("required"), f"{where} lacks the header {name}"

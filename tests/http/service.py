@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
@@ -13,8 +14,9 @@ from domain.storage import Storage
 from entrypoints.container import Container
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
+from tests.application.surroundings import ReadableHasher
 from tests.http.document import Document
-from tests.http.problems import check_problem
+from tests.http.problems import check_oauth_refusal, check_problem, is_oauth_refusal
 
 THIS_MACHINE: Final = ("127.0.0.1", 50000)
 
@@ -22,8 +24,12 @@ THIS_MACHINE: Final = ("127.0.0.1", 50000)
 @dataclass(frozen=True)
 class Service:
     app: FastAPI
-    storage: Storage
+    container: Container
     document: Document
+
+    @property
+    def storage(self) -> Storage:
+        return self.container.storage()
 
     def connect(
         self,
@@ -43,24 +49,34 @@ class Service:
         return httpx.AsyncClient(transport=transport, base_url=base_url, **settings)
 
     async def empty(self) -> None:
-        """Remove all users, and thereby everything."""
+        """Remove all users, and all that is theirs; and forget who failed to sign in."""
         while users := await self.storage.unit_of_work().users.page(limit=200):
             unit = self.storage.unit_of_work()
             for user in users:
                 unit.users.remove(user)
             await unit.commit()
+        in_the_end = datetime.max.replace(tzinfo=UTC, microsecond=0)
+        while failures := await self.storage.unit_of_work().sign_in_failures.expired(in_the_end, limit=100):
+            unit = self.storage.unit_of_work()
+            for failure in failures:
+                unit.sign_in_failures.remove(failure)
+            await unit.commit()
 
 
 @asynccontextmanager
-async def running(url: str = "memory://", storage: Storage | None = None) -> AsyncIterator[Service]:
-    """Run the application on a storage, given by URL or as it is."""
-    container = Container(settings=Settings(storage=url))
+async def running(
+    url: str = "memory://", storage: Storage | None = None, *, hashes: bool = True, **settings: Any
+) -> AsyncIterator[Service]:
+    """Run the application on a storage, given by URL or as it is; where nothing hashes, passwords cost no time."""
+    container = Container(settings=Settings(storage=url, **settings))
     if storage is not None:
         container.storage.override(Object(storage))
+    if not hashes:
+        container.password_hasher.override(Object(ReadableHasher()))
     await container.storage().prepare()
     app = create_app(container)
     async with app.router.lifespan_context(app):
-        yield Service(app, container.storage(), Document(app.openapi()))
+        yield Service(app, container, Document(app.openapi()))
 
 
 class _CheckingTransport(httpx.ASGITransport):
@@ -76,7 +92,9 @@ class _CheckingTransport(httpx.ASGITransport):
         response.request = request
         await response.aread()
         assert "x-request-id" in response.headers
-        if response.status_code >= 400 and request.method != "HEAD":
+        if is_oauth_refusal(response):
+            check_oauth_refusal(response)
+        elif response.status_code >= 400 and request.method != "HEAD":
             check_problem(response)
         if self._document is not None:
             self._document.check(request, response)

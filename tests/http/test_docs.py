@@ -1,6 +1,8 @@
 """The page with the documentation works with no internet."""
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
@@ -75,6 +77,28 @@ async def test_styles_load_nothing_from_another_host(memory_client: httpx.AsyncC
             css = (await memory_client.get(urljoin("/docs", url))).text
             loaded = re.findall(r"url\(\s*['\"]?([^'\")]{0,40})|@import\s+['\"]([^'\"]+)", css)
             assert all(first.startswith("data:") and not imported for first, imported in loaded)
+
+
+async def test_the_policy_allows_the_script_in_the_page_and_what_this_host_has(
+    memory_client: httpx.AsyncClient,
+) -> None:
+    response = await memory_client.get("/docs")
+    directives = [part.split() for part in response.headers["content-security-policy"].split(";")]
+    policy = {directive: set(sources) for directive, *sources in directives}
+    script = re.findall(r"<script>(.*?)</script>", response.text, re.DOTALL)
+    digests = {f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in script}
+    assert len(digests) == 1
+    assert policy["script-src"] == {"'self'", *digests}
+    assert policy["connect-src"] == {"'self'"}
+    others = set().union(*policy.values()) - digests
+    assert others == {"'none'", "'self'", "'unsafe-inline'", "data:"}
+
+
+async def test_the_page_can_ask_for_a_token_where_it_is_given(memory_token_client: httpx.AsyncClient) -> None:
+    document = (await memory_token_client.get("/openapi.json")).json()
+    ((name, scheme),) = document["components"]["securitySchemes"].items()
+    assert scheme["flows"]["password"]["tokenUrl"] in document["paths"]
+    assert document["paths"]["/users/{id}"]["get"]["security"] == [{name: []}]
 
 
 @pytest.mark.parametrize("unit", ["lemons=", "bytes=9999999-"])

@@ -1,0 +1,28 @@
+"""Reading the credentials of many users."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from domain.credential import Credential
+from domain.storage import CredentialRepository
+from domain.user import User
+
+_READS_AT_ONCE: Final = 8  # fewer than a storage has connections, so that none waits for another
+
+
+async def credentials_of(users: Sequence[User], credentials: CredentialRepository) -> Sequence[Credential | None]:
+    """Read each one's credential, a few at a time, in the order of the users. Raises what the storage port raises."""
+    turn = asyncio.Semaphore(_READS_AT_ONCE)
+
+    async def read(user: User) -> Credential | None:
+        async with turn:
+            return await credentials.get(user.id)
+
+    try:
+        # A group, since it lets nobody wait for a server that is gone once one of them has found out.
+        async with asyncio.TaskGroup() as group:
+            reads = [group.create_task(read(user)) for user in users]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [done.result() for done in reads]

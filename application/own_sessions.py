@@ -1,0 +1,36 @@
+"""What users can do with their own sessions."""
+
+from collections.abc import Sequence
+
+from application.ports import Clock
+from domain.errors import SessionNotFound, StaleVersion
+from domain.session import Session
+from domain.storage import Storage
+from domain.values import SessionId, UserId
+
+
+class OwnSessionService:
+    """The use cases around one's own sessions. All raise what the storage port may raise."""
+
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+
+    async def list(self, user_id: UserId) -> Sequence[Session]:
+        """List the sessions of a user that go on, by when they began."""
+        now = self._clock.now()
+        sessions = await self._storage.unit_of_work().sessions.of_user(user_id)
+        return [session for session in sessions if not session.has_expired(now)]
+
+    async def end(self, user_id: UserId, session_id: SessionId) -> None:
+        """End a session; raises `SessionNotFound`, also for one of another user."""
+        while True:
+            unit = self._storage.unit_of_work()
+            session = await unit.sessions.get(session_id)
+            if session is None or session.user_id != user_id or session.has_expired(self._clock.now()):
+                raise SessionNotFound
+            unit.sessions.remove(session)
+            try:
+                return await unit.commit()
+            except StaleVersion:
+                continue  # it was refreshed meanwhile

@@ -1,0 +1,69 @@
+"""Changing a password."""
+
+from functools import partial
+
+from application.callers import Caller
+from application.passwords import Passwords
+from application.races import Races
+from application.session_ends import end_sessions, stage_session_ends
+from application.sign_in_limits import SignInLimits
+from domain.credential import Credential
+from domain.errors import FieldChecks, UserNotFound, WrongPassword
+from domain.storage import Storage
+from domain.user import User
+from domain.values import Password, UserId
+
+
+class PasswordChangeService:
+    def __init__(self, storage: Storage, passwords: Passwords, limits: SignInLimits) -> None:
+        self._storage = storage
+        self._passwords = passwords
+        self._limits = limits
+        self._races = Races()
+
+    async def change(
+        self, user_id: UserId, *, current: str | None, new: str, caller: Caller, address: str | None = None
+    ) -> None:
+        """Give a user a new password, and sign them out everywhere but in the caller's own session.
+
+        `current` is checked unless it is None. Raises `UserNotFound`, `InvalidInput` for `new_password`,
+        `WrongPassword`, `TooManyFailures` as a sign-in would, and what the storage port may raise.
+        """
+        unit = self._storage.unit_of_work()
+        user = await unit.users.get(user_id)
+        if user is None:
+            raise UserNotFound
+        password = self._parse(new, user)
+        verified: Credential | None = None
+        limited = self._limits.attempt(user_id, address, await unit.sessions.of_user(user_id))
+        if current is not None:
+            await self._limits.check(limited)
+
+        async def attempt() -> None:
+            nonlocal verified
+            unit = self._storage.unit_of_work()
+            if current is not None:
+                credential = await unit.credentials.get(user_id)
+                if credential is None or credential != verified:
+                    if not await self._passwords.verify(Password.claimed(current), credential) or credential is None:
+                        raise WrongPassword
+                    verified = credential
+                unit.credentials.require(credential)
+                await self._limits.stage_success(unit, limited)
+            unit.credentials.put(await self._passwords.credential(user, password))
+            await stage_session_ends(unit, user_id, keep=caller.session_id)
+            await unit.commit()
+
+        try:
+            await self._races.until_won(user_id, attempt)
+        except WrongPassword:
+            await self._limits.count(limited)
+            raise
+        await end_sessions(self._storage, user_id, keep=caller.session_id)
+
+    def _parse(self, text: str, user: User) -> Password:
+        own = [user.email.address, user.name, *([user.username.text] if user.username else [])]
+        check = FieldChecks()
+        password = check("new_password", partial(self._passwords.parse, own=own), text)
+        check.done()
+        return password

@@ -1,0 +1,227 @@
+"""Signing in, staying so, and signing out (RFC 6749, sections 4.3 and 6; RFC 7009)."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Final
+
+from application.passwords import Passwords
+from application.ports import Access, Clock, DomainNames, IdSource, SecretSource, TokenSigner
+from application.races import Races
+from application.sign_in_limits import SignInLimits, place_of
+from domain.credential import Credential
+from domain.errors import (
+    InvalidAccessToken,
+    InvalidCredentials,
+    InvalidRefreshToken,
+    InvalidValue,
+    RefreshTokenReused,
+    StaleVersion,
+    TooBusy,
+)
+from domain.refresh_token import RefreshToken
+from domain.session import Session
+from domain.storage import Storage, UnitOfWork
+from domain.user import User
+from domain.values import Email, Password, Username
+
+ACCESS_LIFETIME: Final = timedelta(minutes=15)
+
+_SECONDS_TO_REFUSE: Final = 0.5
+_SALT_BYTES: Final = 32
+
+_log = logging.getLogger("userport")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a client gets when it has signed in, and each time it refreshes."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: timedelta = ACCESS_LIFETIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Where a request comes from, as far as that is known."""
+
+    address: str | None = None
+    user_agent: str | None = None
+
+
+class SignInService:
+    """The use cases around being signed in. Besides what each one names, all raise what the storage port may raise."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        ids: IdSource,
+        secrets: SecretSource,
+        domain_names: DomainNames,
+        passwords: Passwords,
+        limits: SignInLimits,
+        signer: TokenSigner,
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._ids = ids
+        self._secrets = secrets
+        self._domain_names = domain_names
+        self._passwords = passwords
+        self._limits = limits
+        self._signer = signer
+        self._races = Races()
+
+    async def sign_in(self, name: str, password: str, visitor: Visitor) -> Grant:
+        """Begin a session for the user with this email or username.
+
+        Raises `InvalidCredentials`, after the same work and no sooner than half a second, whatever was wrong; or
+        `TooManyFailures`; or `TooBusy` when too many passwords are being checked.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            return await self._sign_in(name, Password.claimed(password), visitor)
+        except InvalidCredentials:
+            # A hash that was made elsewhere may take longer to check than ours, which nobody's name is checked by.
+            await asyncio.sleep(begun + _SECONDS_TO_REFUSE - loop.time())
+            raise
+
+    async def refresh(self, token: str) -> Grant:
+        """Go on with a session; see `Session.refresh`.
+
+        Raises `InvalidRefreshToken`; when it is `RefreshTokenReused`, the session has been ended.
+        """
+        given = _parsed(token)
+
+        async def attempt() -> Grant:
+            unit = self._storage.unit_of_work()
+            session = await unit.sessions.get(given.session_id)
+            if session is None:
+                raise InvalidRefreshToken
+            user = await unit.users.get(session.user_id)
+            if user is None or not user.active:
+                raise InvalidRefreshToken
+            now = self._clock.now()
+            try:
+                following, current = session.refresh(given, now)
+            except RefreshTokenReused:
+                unit.sessions.remove(session)
+                await unit.commit()
+                _log.warning("session %s is ended: a refresh token of it was used twice", session.id)
+                raise
+            if following is not session:
+                unit.sessions.save(following)
+                await unit.commit()
+            return self._grant(user, current, now)
+
+        return await self._races.until_won(given.session_id, attempt)
+
+    async def revoke(self, token: str) -> None:
+        """End the session of a refresh token or an access token; a token that is neither ends nothing."""
+        session = await self._session_of(token)
+        while session is not None:
+            unit = self._storage.unit_of_work()
+            unit.sessions.remove(session)
+            try:
+                await unit.commit()
+            except StaleVersion:  # it was refreshed meanwhile, or has ended
+                session = await self._storage.unit_of_work().sessions.get(session.id)
+            else:
+                return
+
+    async def _sign_in(self, name: str, password: Password, visitor: Visitor) -> Grant:
+        unit = self._storage.unit_of_work()
+        written = self._parse(name)
+        found = await self._find(unit, written)
+        # For a name that is nobody's, the same is done for a user who does not exist; and its failures count together
+        # however it is written, as they do for one that is somebody's. NUL is in no name.
+        user_id = found.id if found else self._ids.user_id()
+        account = found.id if found else written.canonical if written else f"\0{name}"
+        limited = self._limits.attempt(account, visitor.address, await unit.sessions.of_user(user_id))
+        await self._limits.check(limited)
+        verified: Credential | None = None
+
+        async def attempt() -> Grant:
+            nonlocal verified
+            unit = self._storage.unit_of_work()
+            user = await unit.users.get(user_id)
+            credential = await unit.credentials.get(user_id)
+            if credential is None or credential != verified:
+                if not await self._passwords.verify(password, credential if user and user.active else None):
+                    raise InvalidCredentials
+                verified = credential
+            if user is None or credential is None or not user.active:
+                raise InvalidCredentials
+            unit.users.require(user)
+            unit.credentials.require(credential)
+            if self._passwords.is_outdated(credential):
+                with suppress(TooBusy):  # then it is renewed another time
+                    unit.credentials.put(await self._passwords.credential(user, password))
+            await self._limits.stage_success(unit, limited)
+            grant = await self._begin(unit, user, place_of(account, visitor.address), visitor.user_agent)
+            await unit.commit()
+            return grant
+
+        try:
+            return await self._races.until_won(user_id, attempt)
+        except InvalidCredentials:
+            await self._limits.count(limited)
+            raise
+
+    async def _begin(self, unit: UnitOfWork, user: User, place: str | None, user_agent: str | None) -> Grant:
+        """Stage a session, and the end of those that have expired or are too many."""
+        now = self._clock.now()
+        sessions = sorted(await unit.sessions.of_user(user.id), key=attrgetter("last_used_at"), reverse=True)
+        for place_in_line, session in enumerate(sessions):
+            if session.has_expired(now) or place_in_line >= Session.MOST_OF_A_USER - 1:
+                unit.sessions.remove(session)
+        salt = self._secrets.secret(_SALT_BYTES).hex()
+        secret = self._secrets.secret(RefreshToken.SECRET_BYTES)
+        token = RefreshToken.first(self._ids.session_id(), secret, salt)
+        unit.sessions.add(
+            Session.begin(token=token, salt=salt, user_id=user.id, user_agent=user_agent, place=place, now=now)
+        )
+        return self._grant(user, token, now)
+
+    def _grant(self, user: User, token: RefreshToken, now: datetime) -> Grant:
+        access = Access(user_id=user.id, session_id=token.session_id, role=user.role, expires_at=now + ACCESS_LIFETIME)
+        return Grant(access_token=self._signer.sign(access, now), refresh_token=token.text)
+
+    def _parse(self, name: str) -> Email | Username | None:
+        try:
+            return Email.parse(name, self._domain_names.to_ascii) if "@" in name else Username.parse(name.strip())
+        except InvalidValue:
+            return None
+
+    async def _find(self, unit: UnitOfWork, name: Email | Username | None) -> User | None:
+        match name:
+            case Email():
+                return await unit.users.find_by_email(name)
+            case Username():
+                return await unit.users.find_by_username(name)
+        return None
+
+    async def _session_of(self, token: str) -> Session | None:
+        sessions = self._storage.unit_of_work().sessions
+        with suppress(InvalidRefreshToken):
+            given = _parsed(token)
+            session = await sessions.get(given.session_id)
+            return session if session and session.owns(given) else None
+        with suppress(InvalidAccessToken):
+            access = self._signer.verify(token, self._clock.now())
+            session = await sessions.get(access.session_id)
+            return session if session and session.user_id == access.user_id else None
+        return None
+
+
+def _parsed(token: str) -> RefreshToken:
+    try:
+        return RefreshToken.parse(token)
+    except InvalidValue:
+        raise InvalidRefreshToken from None

@@ -1,0 +1,56 @@
+"""`userport users add`"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from application.users import NewUser
+from domain.errors import InvalidInput
+from domain.user import Role, User
+from domain.values import Password
+from entrypoints.cli.errors import CommandFailed
+from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
+from entrypoints.settings import Settings, load_settings
+
+
+def add_user(
+    email: Annotated[str, typer.Option(help="The user's email.")],
+    name: Annotated[str, typer.Option(help="The user's name.")],
+    username: Annotated[str | None, typer.Option(help="The user's username.", show_default=False)] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Make the user an admin.")] = False,
+    storage: StorageOption = None,
+) -> None:
+    """Add a user, such as the first admin.
+
+    The password is asked for, or is the first line of what is piped in; it cannot be an argument, which other users
+    of this machine could see.
+    """
+    settings = load_settings(storage=storage)
+    role = Role.ADMIN if admin else Role.MEMBER
+    new = NewUser(email=email, name=name, username=username, password=_password(), role=role)
+    user = run_async(_register(settings, new))
+    typer.echo(f"Added {user.role.value} {user.id}.")
+
+
+async def _register(settings: Settings, new: NewUser) -> User:
+    async with opened(settings) as container:
+        await make_ready(container)
+        try:
+            return await container.users().register(new)
+        except InvalidInput as error:
+            raise CommandFailed("; ".join(f"{refused.field} {refused.detail}" for refused in error.errors)) from None
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        return given
+    # No password is longer, and what is piped in may have no end.
+    try:
+        line = sys.stdin.buffer.readline(8 * Password.LONGEST).decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise CommandFailed("the password must be a text in UTF-8") from None
+    if not line:
+        raise CommandFailed("there is no password: pipe it in as the first line, or run this in a terminal")
+    return line

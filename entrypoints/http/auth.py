@@ -1,0 +1,118 @@
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from application.sign_in import ACCESS_LIFETIME, Grant
+from entrypoints.http.callers import CallerRoute
+from entrypoints.http.dependencies import (
+    CallerInRequest,
+    OwnId,
+    OwnSessions,
+    SessionIdInPath,
+    SignIns,
+    VisitorInRequest,
+    container_of,
+)
+from entrypoints.http.oauth import OAuthRefusal, form_schema, read_form
+from entrypoints.http.openapi import GRANTED, KEYS, OWN_SESSIONS, REMOVED, REVOKED, refusals
+from entrypoints.http.representations import Session, sessions_answer
+
+router: Final = APIRouter(tags=["auth"])
+sessions_router: Final = APIRouter(tags=["auth"], prefix="/auth/sessions", route_class=CallerRoute)
+
+
+class Tokens(BaseModel):
+    """What a client needs to call the service, and to go on calling it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    access_token: str = Field(description="For the header `Authorization: Bearer …`; a JWT (RFC 9068).")
+    token_type: Annotated[str, Field(json_schema_extra={"const": "Bearer"})]
+    expires_in: int = Field(description="Seconds for which the access token is good.", examples=[900])
+    refresh_token: str = Field(description="Good for one use; the answer to it holds the next one.")
+
+
+class KeySet(BaseModel):
+    """A JSON Web Key Set (RFC 7517, section 5)."""
+
+    keys: list[dict[str, str]]
+
+
+@router.post(
+    "/auth/token",
+    name="create_token",
+    response_model=Tokens,
+    responses=GRANTED | refusals(413, 415, 429),
+    openapi_extra=form_schema(
+        "TokenRequest",
+        {"grant_type": "`password` or `refresh_token`."},
+        {
+            "username": "An email or a username, for the password grant.",
+            "password": "For the password grant.",
+            "refresh_token": "For the refresh_token grant.",
+        },
+    ),
+)
+async def create_token(request: Request, visitor: VisitorInRequest, sign_ins: SignIns) -> Response:
+    """Sign in, or go on with a session (OAuth 2, RFC 6749, sections 4.3 and 6)."""
+    form = await read_form(request)
+    match form["grant_type"]:
+        case "password":
+            return _tokens(await sign_ins.sign_in(form["username"], form["password"], visitor))
+        case "refresh_token":
+            return _tokens(await sign_ins.refresh(form["refresh_token"]))
+    raise OAuthRefusal("unsupported_grant_type", "The grant_type must be password or refresh_token.")
+
+
+@router.post(
+    "/auth/revoke",
+    name="revoke_token",
+    response_class=Response,
+    responses=REVOKED | refusals(413, 415),
+    openapi_extra=form_schema(
+        "RevocationRequest",
+        {"token": "A refresh token or an access token."},
+        {"token_type_hint": "Of no use here, since the two are told apart by themselves."},
+    ),
+)
+async def revoke_token(request: Request, sign_ins: SignIns) -> Response:
+    """End the session of a token (RFC 7009); for a token that is unknown there is nothing to do."""
+    await sign_ins.revoke((await read_form(request))["token"])
+    return Response(headers={"Cache-Control": "no-store"})
+
+
+@router.get("/.well-known/jwks.json", name="list_keys", response_model=KeySet, responses=KEYS | refusals())
+async def list_keys(request: Request) -> Response:
+    """List the public keys by which access tokens can be verified (RFC 7517)."""
+    keys: dict[str, Any] = {"keys": container_of(request).signer().public_keys()}
+    headers = {"Cache-Control": f"public, max-age={int(ACCESS_LIFETIME.total_seconds()) // 3}"}
+    return Response(orjson.dumps(keys), headers=headers, media_type="application/json")
+
+
+@sessions_router.get(
+    "", name="list_sessions", response_model=list[Session], responses=OWN_SESSIONS | refusals(with_tokens=[401])
+)
+async def list_sessions(user_id: OwnId, sessions: OwnSessions, caller: CallerInRequest) -> Response:
+    """List one's own sessions, oldest first."""
+    return sessions_answer(await sessions.list(user_id), caller.session_id)
+
+
+@sessions_router.delete(
+    "/{id}", name="end_session", status_code=204, responses=REMOVED | refusals(404, with_tokens=[401])
+)
+async def end_session(user_id: OwnId, session_id: SessionIdInPath, sessions: OwnSessions) -> Response:
+    """End one of one's own sessions; its access tokens are refused within a second."""
+    await sessions.end(user_id, session_id)
+    return Response(status_code=204)
+
+
+def _tokens(grant: Grant) -> Response:
+    content = {
+        "access_token": grant.access_token,
+        "token_type": "Bearer",
+        "expires_in": int(grant.expires_in.total_seconds()),
+        "refresh_token": grant.refresh_token,
+    }
+    return Response(orjson.dumps(content), headers={"Cache-Control": "no-store"}, media_type="application/json")

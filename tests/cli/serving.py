@@ -1,0 +1,37 @@
+"""Runs `userport serve` as a process of its own."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.cli.commands import PROGRAM, environment
+
+
+@contextmanager
+def serving(storage: str, *options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Serve on a free port; yield the process and the address that it told."""
+    command = (*PROGRAM, "serve", "--port", "0", "--storage", storage, *options)
+    with subprocess.Popen(command, env=environment(**variables), stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            assert process.stderr is not None
+            told = next(line for line in process.stderr if not line.startswith("Redis may lose"))
+            assert ("token mode" if variables else "open mode") in told
+            assert storage not in told
+            yield process, told.split()[-1].removesuffix("/docs")
+        finally:
+            process.terminate()
+
+
+def wait_until_ready(address: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{address}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("the server does not become ready")

@@ -1,0 +1,142 @@
+"""How often a password may be guessed, on every store."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from dependency_injector.providers import Object
+
+from tests.application.surroundings import WoundClock
+from tests.http.problems import code_of
+from tests.http.records import register
+from tests.http.service import Service, running
+from tests.http.signing_in import PASSWORD, SIGNING_KEY, a_member, sign_in
+
+pytestmark = pytest.mark.usefixtures("hasty")
+
+WRONG = "wrong horse battery"
+
+
+async def guess(client: httpx.AsyncClient, *names: str) -> Sequence[int]:
+    answers = await asyncio.gather(*(sign_in(client, name, WRONG) for name in names))
+    return sorted(answer.status_code for answer in answers)
+
+
+def running_limited(limits: dict[str, Any]) -> AbstractAsyncContextManager[Service]:
+    return running(hashes=False, signing_key=SIGNING_KEY, **limits)
+
+
+@pytest.fixture
+async def clock(memory_token_service: Service) -> WoundClock:
+    clock = WoundClock()
+    clock.time = datetime.now(UTC)
+    memory_token_service.container.clock.override(Object(clock))
+    return clock
+
+
+@pytest.fixture
+async def elsewhere(memory_token_service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    async with memory_token_service.connect(peer=("192.0.2.7", 50000)) as client:
+        yield client
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_after_five_failures_an_account_has_to_wait(token_client: httpx.AsyncClient, is_known: bool) -> None:
+    name = (await register(token_client, password=PASSWORD))["email"] if is_known else "nobody@example.org"
+    assert await guess(token_client, *[name] * 5) == [400] * 5
+    for password in (WRONG, PASSWORD):
+        refused = await sign_in(token_client, name, password)
+        assert (refused.status_code, code_of(refused)) == (429, "too_many_failures")
+        assert 50 <= int(refused.headers["retry-after"]) <= 60
+    other = await register(token_client, password=PASSWORD)
+    assert (await sign_in(token_client, other["email"])).status_code == 200
+
+
+async def test_of_many_parallel_guesses_five_are_answered(token_client: httpx.AsyncClient) -> None:
+    user = await register(token_client, password=PASSWORD)
+    assert await guess(token_client, *[user["email"]] * 15) == [400] * 5 + [429] * 10
+
+
+async def test_an_email_and_a_username_are_the_same_account(token_client: httpx.AsyncClient) -> None:
+    user = await register(token_client, password=PASSWORD, username="ann")
+    assert await guess(token_client, user["email"], user["email"].upper(), "ann", "ANN", "ann") == [400] * 5
+    assert (await sign_in(token_client, "ann")).status_code == 429
+
+
+async def test_after_twenty_failures_an_address_has_to_wait(token_client: httpx.AsyncClient) -> None:
+    names = [f"nobody{number}@example.org" for number in range(25)]
+    assert await guess(token_client, *names) == [400] * 20 + [429] * 5
+    user = await register(token_client, password=PASSWORD)
+    refused = await sign_in(token_client, user["email"])
+    assert (refused.status_code, int(refused.headers["retry-after"]) >= 1) == (429, True)
+
+
+async def test_an_address_of_version_six_is_its_network(memory_token_service: Service) -> None:
+    for number in range(20):
+        async with memory_token_service.connect(peer=(f"2001:db8::{number:x}", 1)) as client:
+            assert (await sign_in(client, f"nobody{number}", WRONG)).status_code == 400
+    async with memory_token_service.connect(peer=("2001:db8::ffff", 1)) as same_network:
+        assert (await sign_in(same_network, "another", WRONG)).status_code == 429
+    async with memory_token_service.connect(peer=("2001:db8:0:1::1", 1)) as another_network:
+        assert (await sign_in(another_network, "another", WRONG)).status_code == 400
+
+
+async def test_a_minute_later_all_is_forgiven_however_many_tried_meanwhile(
+    memory_token_client: httpx.AsyncClient, clock: WoundClock
+) -> None:
+    user = await register(memory_token_client, password=PASSWORD)
+    await guess(memory_token_client, *[user["email"]] * 5)
+    for _ in range(30):
+        clock.move(seconds=1.9)
+        assert await guess(memory_token_client, user["email"]) == [429]
+    clock.move(seconds=3.1)
+    assert (await sign_in(memory_token_client, user["email"])).status_code == 200
+
+
+async def test_a_success_makes_earlier_failures_forgotten(memory_token_client: httpx.AsyncClient) -> None:
+    user = await register(memory_token_client, password=PASSWORD)
+    for _ in range(3):
+        assert await guess(memory_token_client, *[user["email"]] * 4) == [400] * 4
+        assert (await sign_in(memory_token_client, user["email"])).status_code == 200
+
+
+async def test_nobody_is_locked_out_where_they_are_signed_in_by_somebody_elsewhere(
+    memory_token_client: httpx.AsyncClient, elsewhere: httpx.AsyncClient
+) -> None:
+    victim = await a_member(memory_token_client)
+    assert await guess(elsewhere, *[victim.user["email"]] * 6) == [400] * 5 + [429]
+    assert (await sign_in(memory_token_client, victim.user["email"])).status_code == 200
+    assert (await sign_in(elsewhere, victim.user["email"])).status_code == 429
+    assert await guess(memory_token_client, *[victim.user["email"]] * 6) == [400] * 5 + [429]
+
+
+async def test_a_current_password_cannot_be_guessed_either(token_client: httpx.AsyncClient) -> None:
+    person = await a_member(token_client)
+    body = {"current_password": WRONG, "new_password": "another horse battery"}
+    statuses = [
+        (await token_client.put("/users/me/password", json=body, headers=person.headers)).status_code for _ in range(6)
+    ]
+    assert statuses == [403] * 5 + [429]
+
+
+async def test_limits_are_settings_and_nought_is_none() -> None:
+    few = {"sign_in_failures_per_account": 2, "sign_in_failures_per_address": 3}
+    none = dict.fromkeys(few, 0)
+    async with running_limited(few) as service, service.connect() as client:
+        assert await guess(client, "ann", "ann", "ann") == [400, 400, 429]
+        assert await guess(client, "ben", "cem") == [400, 429]
+    async with running_limited(none) as service, service.connect() as client:
+        assert await guess(client, *["ann"] * 30) == [400] * 30
+
+
+async def test_what_has_expired_is_removed(memory_token_service: Service, clock: WoundClock) -> None:
+    async with memory_token_service.connect() as client:
+        await guess(client, "ann", "ben")
+        clock.move(minutes=3)
+        await guess(client, "cem")
+    kept = await memory_token_service.storage.unit_of_work().sign_in_failures.expired(clock.time, limit=100)
+    assert list(kept) == []
