@@ -23,6 +23,9 @@ _VOLATILE: Final = {
     "<time>": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"),
     "<digest>": re.compile(r"\b[0-9a-f]{64}\b"),
     "cursor=<cursor>": re.compile(r"cursor=[\w-]{32}"),
+    "Made key <key>.": re.compile(r"Made key [\w-]{43}\."),
+    "<access token>": re.compile(r"\beyJ[\w.-]+"),  # which a document may cut short
+    '"refresh_token": "<refresh token>"': re.compile(r'"refresh_token": "[\w-]{64}"'),
 }
 
 # A server goes into the background, and the next command waits until it answers.

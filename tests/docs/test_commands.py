@@ -26,6 +26,12 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("readme")
 
 
+@pytest.mark.usefixtures("directory")
+def test_commands_that_ask_for_a_sign_in_answer_as_shown(tmp_path: Path) -> None:
+    shown = shown_in(README, "Signing in")
+    assert_alike(shown, run(shown, tmp_path, {}))
+
+
 @pytest.fixture(scope="module")
 def answers(directory: Path) -> Sequence[Step]:
     return run(shown_on_one_database(), directory, {})

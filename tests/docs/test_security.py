@@ -1,0 +1,17 @@
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+NAMED: Final = sorted(set(re.findall(r"([\w/.]+\.py)::(\w+)", (ROOT / "docs" / "security.md").read_text())))
+
+
+@pytest.mark.parametrize(("path", "name"), NAMED, ids=lambda part: part)
+def test_every_test_that_is_said_to_hold_something_is_there(path: str, name: str) -> None:
+    assert re.search(rf"^ *(?:async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
+
+
+def test_tests_are_named() -> None:
+    assert len(NAMED) > 50
