@@ -45,4 +45,5 @@ class SignInFailures:
         return replace(self.none_yet(self.key, now), version=self.version + 1)
 
     def _recent(self, now: datetime) -> tuple[datetime, ...]:
-        return tuple(moment for moment in self.moments if now - moment < self.WINDOW)
+        # As far in the future as in the past, and no farther: a clock that is put back must not prolong a block.
+        return tuple(moment for moment in self.moments if abs(now - moment) < self.WINDOW)

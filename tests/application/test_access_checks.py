@@ -1,0 +1,295 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final, TypeAlias
+
+import pytest
+
+from adapters.memory.storage import MemoryStorage, MemoryUnitOfWork
+from adapters.security.access_tokens import JwtSigner
+from adapters.security.signing_keys import SigningKeys
+from application.access_checks import AccessChecks
+from application.callers import Caller
+from application.ports import Access
+from application.sign_in import ACCESS_LIFETIME
+from domain.errors import InvalidAccessToken, StorageUnavailable
+from domain.refresh_token import RefreshToken
+from domain.session import Session
+from domain.user import Role, User
+from domain.values import Email, Name, SessionId, UserId
+from tests.application.surroundings import WoundClock
+
+SIGNING_KEYS: Final = SigningKeys.new()
+USER_ID: Final = UserId("0193a7c5-0000-7000-8000-000000000000")
+SESSION_ID: Final = SessionId("0193a7c5-0000-7000-8000-000000000001")
+
+
+End: TypeAlias = Callable[[MemoryStorage], Awaitable[None]]
+
+
+class WatchedStorage(MemoryStorage):
+    """Storage that counts the readings of sessions, and can hold them up or fail at them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readings = 0
+        self.failure: Exception | None = None
+        self.deed: Callable[[], None] = lambda: None
+        self.open = asyncio.Event()
+        self.open.set()
+
+    def unit_of_work(self) -> MemoryUnitOfWork:
+        unit = super().unit_of_work()
+        get = unit.sessions.get
+
+        async def get_watched(session_id: SessionId) -> Session | None:
+            self.readings += 1
+            await self.open.wait()
+            self.deed()
+            if self.failure is not None:
+                raise self.failure
+            return await get(session_id)
+
+        unit.sessions.get = get_watched  # type: ignore[method-assign] # the one reading that every check needs
+        return unit
+
+
+class CountingSigner(JwtSigner):
+    verified = 0
+
+    def verify(self, token: str, now: datetime) -> Access:
+        self.verified += 1
+        return super().verify(token, now)
+
+
+class Stopwatch:
+    seconds = 0.0
+
+    def move(self) -> None:
+        self.seconds += 5
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> WoundClock:
+    return WoundClock()
+
+
+@pytest.fixture
+def stopwatch() -> Stopwatch:
+    return Stopwatch()
+
+
+@pytest.fixture
+def storage() -> WatchedStorage:
+    return WatchedStorage()
+
+
+@pytest.fixture
+def signer() -> CountingSigner:
+    return CountingSigner(SIGNING_KEYS, issuer="userport", audience="userport")
+
+
+@pytest.fixture
+def checks(storage: WatchedStorage, clock: WoundClock, signer: CountingSigner, stopwatch: Stopwatch) -> AccessChecks:
+    return AccessChecks(storage, clock, signer, stopwatch)
+
+
+@pytest.fixture
+async def user(storage: WatchedStorage, clock: WoundClock) -> User:
+    """A user with a session."""
+    user = User.register(id=USER_ID, now=clock.now(), email=Email.parse("ann@example.com"), name=Name("Ann"))
+    token = RefreshToken.first(SESSION_ID, bytes(RefreshToken.SECRET_BYTES), "salt")
+    unit = storage.unit_of_work()
+    unit.users.add(user)
+    unit.sessions.add(
+        Session.begin(token=token, salt="salt", user_id=user.id, user_agent=None, place=None, now=clock.now())
+    )
+    await unit.commit()
+    return user
+
+
+@pytest.fixture
+def token(user: User, signer: CountingSigner, clock: WoundClock) -> str:
+    """An access token of the user's session."""
+    now = clock.now()
+    access = Access(user_id=user.id, session_id=SESSION_ID, role=user.role, expires_at=now + ACCESS_LIFETIME)
+    return signer.sign(access, now)
+
+
+async def waiting(*calls: Awaitable[Caller]) -> Sequence[asyncio.Future[Caller]]:
+    """Begin to call, and return when none gets any further."""
+    begun = [asyncio.ensure_future(call) for call in calls]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return begun
+
+
+async def save(storage: WatchedStorage, user: User) -> None:
+    unit = storage.unit_of_work()
+    unit.users.save(user)
+    await unit.commit()
+
+
+async def end_session(storage: MemoryStorage) -> None:
+    unit = storage.unit_of_work()
+    for session in await unit.sessions.of_user(USER_ID):
+        unit.sessions.remove(session)
+    await unit.commit()
+
+
+async def remove_user(storage: MemoryStorage) -> None:
+    unit = storage.unit_of_work()
+    user = await unit.users.get(USER_ID)
+    assert user is not None
+    unit.users.remove(user)
+    await unit.commit()
+
+
+async def disable_user(storage: MemoryStorage) -> None:
+    unit = storage.unit_of_work()
+    user = await unit.users.get(USER_ID)
+    assert user is not None
+    unit.users.save(user.change(now=user.updated_at, active=False))
+    await unit.commit()
+
+
+async def test_a_token_speaks_for_its_user(checks: AccessChecks, token: str) -> None:
+    assert await checks.caller(token) == Caller(USER_ID, SESSION_ID, is_admin=False)
+
+
+async def test_a_busy_token_is_verified_once_and_looked_up_twice_a_second(
+    checks: AccessChecks, token: str, storage: WatchedStorage, signer: CountingSigner, stopwatch: Stopwatch
+) -> None:
+    for _ in range(100):
+        await checks.caller(token)
+        stopwatch.seconds += 0.03
+    assert (signer.verified, storage.readings) == (1, 6)
+
+
+async def test_calls_that_come_together_learn_it_from_one_reading(
+    checks: AccessChecks, token: str, storage: WatchedStorage
+) -> None:
+    callers = await asyncio.gather(*(checks.caller(token) for _ in range(50)))
+    assert set(callers) == {Caller(USER_ID, SESSION_ID, is_admin=False)}
+    assert storage.readings == 1
+
+
+async def test_readings_that_take_long_serve_all_who_wait(
+    checks: AccessChecks, token: str, storage: WatchedStorage, stopwatch: Stopwatch
+) -> None:
+    storage.deed = stopwatch.move
+    storage.open.clear()
+    begun = await waiting(*(checks.caller(token) for _ in range(50)))
+    stopwatch.move()
+    later = await waiting(*(checks.caller(token) for _ in range(50)))
+    storage.open.set()
+    await asyncio.gather(*begun, *later)
+    assert storage.readings == 2  # the first may have missed what was done before the later ones came
+
+
+@pytest.mark.parametrize("end", [end_session, disable_user, remove_user])
+async def test_whoever_may_no_longer_come_in_is_refused_within_half_a_second(
+    checks: AccessChecks, token: str, storage: WatchedStorage, stopwatch: Stopwatch, end: End
+) -> None:
+    await checks.caller(token)
+    await end(storage)
+    stopwatch.seconds += 0.5
+    for refused in await asyncio.gather(*(checks.caller(token) for _ in range(20)), return_exceptions=True):
+        assert isinstance(refused, InvalidAccessToken)
+    assert storage.readings == 2
+
+
+async def test_a_token_that_was_refused_is_forgotten(
+    checks: AccessChecks, token: str, storage: WatchedStorage, signer: CountingSigner, stopwatch: Stopwatch
+) -> None:
+    await checks.caller(token)
+    await end_session(storage)
+    for times in range(1, 4):
+        stopwatch.seconds += 0.5
+        with pytest.raises(InvalidAccessToken):
+            await checks.caller(token)
+        assert signer.verified == times
+
+
+async def test_a_role_that_was_given_or_taken_away_counts_rather_than_that_of_the_token(
+    checks: AccessChecks, token: str, user: User, storage: WatchedStorage, stopwatch: Stopwatch, clock: WoundClock
+) -> None:
+    admin = user.change(now=clock.now(), role=Role.ADMIN)
+    for state in (admin, admin.change(now=clock.now(), role=Role.MEMBER)):
+        await save(storage, state)
+        stopwatch.seconds += 0.5
+        assert (await checks.caller(token)).is_admin is state.is_active_admin
+
+
+async def test_a_token_expires_at_once_and_is_forgotten(
+    checks: AccessChecks, token: str, storage: WatchedStorage, clock: WoundClock, stopwatch: Stopwatch
+) -> None:
+    await checks.caller(token)
+    clock.move(seconds=ACCESS_LIFETIME.total_seconds())
+    for _ in range(2):
+        with pytest.raises(InvalidAccessToken):
+            await checks.caller(token)
+    assert storage.readings == 1
+
+
+async def test_a_session_that_has_expired_lets_nobody_in(
+    checks: AccessChecks, user: User, signer: CountingSigner, storage: WatchedStorage, clock: WoundClock
+) -> None:
+    clock.move(days=7)
+    access = Access(user_id=user.id, session_id=SESSION_ID, role=user.role, expires_at=clock.now() + ACCESS_LIFETIME)
+    with pytest.raises(InvalidAccessToken):
+        await checks.caller(signer.sign(access, clock.now()))
+    assert storage.readings == 1
+
+
+async def test_a_token_for_the_session_of_somebody_else_lets_nobody_in(
+    checks: AccessChecks, user: User, signer: CountingSigner, clock: WoundClock
+) -> None:
+    other = UserId("0193a7c5-0000-7000-8000-000000000002")
+    expires_at = clock.now() + ACCESS_LIFETIME
+    access = Access(user_id=other, session_id=SESSION_ID, role=Role.ADMIN, expires_at=expires_at)
+    with pytest.raises(InvalidAccessToken):
+        await checks.caller(signer.sign(access, clock.now()))
+
+
+async def test_nothing_is_taken_for_granted_while_the_storage_is_away_and_it_heals(
+    checks: AccessChecks, token: str, storage: WatchedStorage, stopwatch: Stopwatch
+) -> None:
+    await checks.caller(token)
+    stopwatch.seconds += 0.5
+    storage.failure = StorageUnavailable()
+    for _ in range(3):
+        with pytest.raises(StorageUnavailable):
+            await checks.caller(token)
+        stopwatch.seconds += 0.001
+    storage.failure = None
+    assert await checks.caller(token) == Caller(USER_ID, SESSION_ID, is_admin=False)
+
+
+async def test_a_storage_that_is_away_is_waited_for_together(
+    checks: AccessChecks, token: str, storage: WatchedStorage, stopwatch: Stopwatch
+) -> None:
+    storage.open.clear()
+    storage.failure = StorageUnavailable()
+    begun = await waiting(*(checks.caller(token) for _ in range(50)))
+    storage.open.set()
+    for refused in await asyncio.gather(*begun, return_exceptions=True):
+        assert isinstance(refused, StorageUnavailable)
+    assert storage.readings == 1
+
+
+@pytest.mark.parametrize("cancelled", [0, 1, 2])
+async def test_a_call_that_is_given_up_harms_no_other(
+    checks: AccessChecks, token: str, storage: WatchedStorage, cancelled: int
+) -> None:
+    storage.open.clear()
+    begun = await waiting(*(checks.caller(token) for _ in range(3)))
+    begun[cancelled].cancel()
+    await waiting()
+    storage.open.set()
+    ended = await asyncio.gather(*begun, return_exceptions=True)
+    assert isinstance(ended.pop(cancelled), asyncio.CancelledError)
+    assert ended == [Caller(USER_ID, SESSION_ID, is_admin=False)] * 2

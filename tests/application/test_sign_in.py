@@ -1,0 +1,311 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+import pytest
+
+from adapters.runtime.domain_names import IdnaDomainNames
+from adapters.runtime.ids import Uuid7Source
+from adapters.security.access_tokens import JwtSigner
+from adapters.security.signing_keys import SigningKeys
+from adapters.security.system_secrets import SystemSecrets
+from application.passwords import Passwords
+from application.sign_in import Grant, SignInService, Visitor
+from application.sign_in_limits import SignInLimits
+from application.users import NewUser, UserChanges, UserService
+from domain.credential import Credential
+from domain.errors import InvalidCredentials, InvalidRefreshToken, RefreshTokenReused, TooBusy
+from domain.session import Session
+from domain.user import User
+from domain.values import Password, UserId
+from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
+
+SIGNING_KEYS: Final = SigningKeys.new()
+PASSWORD: Final = "correct horse"
+VISITOR: Final = Visitor(address="192.0.2.1", user_agent="a browser")
+
+Deed: TypeAlias = Callable[[RivalledStorage, UserService, UserId], Awaitable[object]]
+
+
+class BusyHasher(ReadableHasher):
+    """A hasher that can be too busy to hash, or to check."""
+
+    hashes = True
+    verifies = True
+
+    async def hash(self, password: Password) -> str:
+        if not self.hashes:
+            raise TooBusy
+        return await super().hash(password)
+
+    async def verify(self, password: Password, password_hash: str | None) -> bool:
+        if not self.verifies:
+            raise TooBusy
+        return await super().verify(password, password_hash)
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a refusal take no longer than it has to."""
+    monkeypatch.setattr("application.sign_in._SECONDS_TO_REFUSE", 0.0)
+
+
+@pytest.fixture
+def hasher() -> BusyHasher:
+    return BusyHasher()
+
+
+@pytest.fixture
+def sign_ins(storage: RivalledStorage, clock: WoundClock, hasher: BusyHasher) -> SignInService:
+    return SignInService(
+        storage,
+        clock,
+        Uuid7Source(),
+        SystemSecrets(),
+        IdnaDomainNames(),
+        Passwords(hasher, OneCommonPassword()),
+        SignInLimits(storage, clock, per_account=5, per_address=0),
+        JwtSigner(SIGNING_KEYS, issuer="userport", audience="userport"),
+    )
+
+
+@pytest.fixture
+async def user(users: UserService) -> User:
+    return await users.register(NewUser(email="ann@example.com", name="Ann", username="ann", password=PASSWORD))
+
+
+async def sign_in(sign_ins: SignInService, password: str = PASSWORD) -> Grant:
+    return await sign_ins.sign_in("ann@example.com", password, VISITOR)
+
+
+async def sessions_of(storage: RivalledStorage, user: User) -> list[Session]:
+    return list(await storage.unit_of_work().sessions.of_user(user.id))
+
+
+async def put_hash(storage: RivalledStorage, user_id: UserId, password_hash: str) -> None:
+    unit = storage.unit_of_work()
+    unit.credentials.put(Credential(user_id, password_hash))
+    await unit.commit()
+
+
+async def hash_of(storage: RivalledStorage, user: User) -> str:
+    credential = await storage.unit_of_work().credentials.get(user.id)
+    assert credential is not None
+    return credential.password_hash
+
+
+# Weaker hashes
+
+
+async def test_a_weaker_hash_is_renewed_at_a_sign_in(
+    sign_ins: SignInService, storage: RivalledStorage, user: User
+) -> None:
+    await put_hash(storage, user.id, f"old hash of {PASSWORD}")
+    with pytest.raises(InvalidCredentials):
+        await sign_in(sign_ins, "wrong horse")
+    assert await hash_of(storage, user) == f"old hash of {PASSWORD}"
+    await sign_in(sign_ins)
+    assert await hash_of(storage, user) == f"hash of {PASSWORD}"
+    await sign_in(sign_ins)
+    assert len(await sessions_of(storage, user)) == 2
+
+
+async def test_all_who_sign_in_while_a_hash_is_renewed_succeed(
+    sign_ins: SignInService, storage: RivalledStorage, user: User
+) -> None:
+    await put_hash(storage, user.id, f"old hash of {PASSWORD}")
+    storage.deeds.append(lambda: sign_in(sign_ins))
+    await sign_in(sign_ins)
+    assert not storage.deeds
+    assert len(await sessions_of(storage, user)) == 2
+    await put_hash(storage, user.id, f"old hash of {PASSWORD}")
+    await asyncio.gather(*(sign_in(sign_ins) for _ in range(20)))
+    assert len(await sessions_of(storage, user)) == 22
+    assert await hash_of(storage, user) == f"hash of {PASSWORD}"
+
+
+async def test_a_hash_that_cannot_be_renewed_now_is_good_enough_to_sign_in(
+    sign_ins: SignInService, storage: RivalledStorage, hasher: BusyHasher, user: User
+) -> None:
+    await put_hash(storage, user.id, f"old hash of {PASSWORD}")
+    hasher.hashes = False
+    await sign_in(sign_ins)
+    assert len(await sessions_of(storage, user)) == 1
+    assert await hash_of(storage, user) == f"old hash of {PASSWORD}"
+
+
+async def test_whoever_cannot_be_checked_now_has_not_failed(
+    sign_ins: SignInService, hasher: BusyHasher, user: User
+) -> None:
+    hasher.verifies = False
+    for _ in range(10):
+        with pytest.raises(TooBusy):
+            await sign_in(sign_ins)
+    hasher.verifies = True
+    await sign_in(sign_ins)
+
+
+# What happens just before the commit
+
+
+async def disable(_: RivalledStorage, users: UserService, user_id: UserId) -> None:
+    await users.change(user_id, UserChanges(active=False))
+
+
+async def remove(_: RivalledStorage, users: UserService, user_id: UserId) -> None:
+    await users.remove(user_id)
+
+
+async def replace_password(storage: RivalledStorage, _: UserService, user_id: UserId) -> None:
+    await put_hash(storage, user_id, "hash of another horse")
+
+
+async def rename(_: RivalledStorage, users: UserService, user_id: UserId) -> None:
+    await users.change(user_id, UserChanges(name="Ann Lee", email="lee@example.com"))
+
+
+@pytest.mark.parametrize("deed", [disable, remove, replace_password])
+@pytest.mark.parametrize("kind", ["", "old "])
+async def test_no_session_begins_for_whoever_may_no_longer_sign_in(
+    sign_ins: SignInService, storage: RivalledStorage, users: UserService, user: User, deed: Deed, kind: str
+) -> None:
+    await put_hash(storage, user.id, f"{kind}hash of {PASSWORD}")
+    storage.deeds.append(lambda: deed(storage, users, user.id))
+    with pytest.raises(InvalidCredentials):
+        await sign_in(sign_ins)
+    assert await sessions_of(storage, user) == []
+    if deed is replace_password:
+        assert await hash_of(storage, user) == "hash of another horse"
+
+
+async def test_whoever_is_renamed_meanwhile_signs_in_all_the_same(
+    sign_ins: SignInService, storage: RivalledStorage, users: UserService, user: User
+) -> None:
+    storage.deeds.append(lambda: rename(storage, users, user.id))
+    await sign_in(sign_ins)
+    assert len(await sessions_of(storage, user)) == 1
+
+
+# Sessions
+
+
+async def test_sessions_that_have_expired_are_removed_at_a_sign_in(
+    sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
+) -> None:
+    left, kept = await sign_in(sign_ins), await sign_in(sign_ins)
+    clock.move(days=6)
+    kept = await sign_ins.refresh(kept.refresh_token)
+    clock.move(days=1)
+    assert len(await sessions_of(storage, user)) == 2
+    await sign_in(sign_ins)
+    assert len(await sessions_of(storage, user)) == 2
+    with pytest.raises(InvalidRefreshToken):
+        await sign_ins.refresh(left.refresh_token)
+    await sign_ins.refresh(kept.refresh_token)
+
+
+async def test_of_too_many_sessions_the_one_that_was_used_longest_ago_ends(
+    sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
+) -> None:
+    grants = []
+    for _ in range(Session.MOST_OF_A_USER):
+        clock.move(seconds=1)
+        grants.append(await sign_in(sign_ins))
+    clock.move(seconds=1)
+    await sign_ins.refresh(grants[0].refresh_token)
+    await sign_in(sign_ins)
+    assert len(await sessions_of(storage, user)) == Session.MOST_OF_A_USER
+    with pytest.raises(InvalidRefreshToken):
+        await sign_ins.refresh(grants[1].refresh_token)
+    for grant in (grants[0], *grants[2:]):
+        await sign_ins.refresh(grant.refresh_token)
+
+
+async def test_a_sign_in_that_ends_a_session_which_is_refreshed_meanwhile_succeeds(
+    sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
+) -> None:
+    first = await sign_in(sign_ins)
+    for _ in range(Session.MOST_OF_A_USER - 1):
+        clock.move(seconds=1)
+        await sign_in(sign_ins)
+    clock.move(seconds=1)
+    storage.deeds.append(lambda: sign_ins.refresh(first.refresh_token))
+    await sign_in(sign_ins)
+    assert len(await sessions_of(storage, user)) == Session.MOST_OF_A_USER
+    await sign_ins.refresh(first.refresh_token)
+
+
+async def test_two_who_refresh_at_once_get_the_same_token(
+    sign_ins: SignInService, storage: RivalledStorage, user: User
+) -> None:
+    token = (await sign_in(sign_ins)).refresh_token
+    rivals = []
+
+    async def refresh() -> None:
+        rivals.append(await sign_ins.refresh(token))
+
+    storage.deeds.append(refresh)
+    grant = await sign_ins.refresh(token)
+    assert [rival.refresh_token for rival in rivals] == [grant.refresh_token]
+    assert rivals[0].access_token != grant.access_token
+    await sign_ins.refresh(grant.refresh_token)
+
+
+async def test_a_token_that_is_used_again_ends_the_session_even_if_it_is_refreshed_meanwhile(
+    sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
+) -> None:
+    first = (await sign_in(sign_ins)).refresh_token
+    second = (await sign_ins.refresh(first)).refresh_token
+    clock.move(seconds=10.001)
+    storage.deeds.append(lambda: sign_ins.refresh(second))
+    with pytest.raises(RefreshTokenReused):
+        await sign_ins.refresh(first)
+    assert await sessions_of(storage, user) == []
+
+
+@pytest.mark.parametrize("deed", [disable, remove])
+async def test_nobody_goes_on_with_a_session_who_may_no_longer_sign_in(
+    sign_ins: SignInService, storage: RivalledStorage, users: UserService, user: User, deed: Deed
+) -> None:
+    token = (await sign_in(sign_ins)).refresh_token
+    await deed(storage, users, user.id)
+    with pytest.raises(InvalidRefreshToken):
+        await sign_ins.refresh(token)
+    assert await sessions_of(storage, user) == []
+
+
+@pytest.mark.parametrize("deed", [disable, remove])
+async def test_a_session_that_is_refreshed_while_its_user_loses_it_has_ended(
+    sign_ins: SignInService, storage: RivalledStorage, users: UserService, user: User, deed: Deed
+) -> None:
+    token = (await sign_in(sign_ins)).refresh_token
+    storage.deeds.append(lambda: deed(storage, users, user.id))
+    with pytest.raises(InvalidRefreshToken):
+        await sign_ins.refresh(token)
+    assert await sessions_of(storage, user) == []
+
+
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+async def test_a_session_that_is_refreshed_while_it_is_revoked_has_ended(
+    sign_ins: SignInService, storage: RivalledStorage, user: User, kind: str
+) -> None:
+    grant = await sign_in(sign_ins)
+    kept = await sign_in(sign_ins)
+    storage.deeds.append(lambda: sign_ins.refresh(grant.refresh_token))
+    await sign_ins.revoke(getattr(grant, kind))
+    assert len(await sessions_of(storage, user)) == 1
+    await sign_ins.refresh(kept.refresh_token)
+
+
+async def test_what_is_no_token_revokes_nothing(sign_ins: SignInService, storage: RivalledStorage, user: User) -> None:
+    token = (await sign_in(sign_ins)).refresh_token
+    made_up = token[:22] + token[22:][::-1]  # what comes first is the id
+    for text in ("", "x", "é\0", made_up, "A" * 88):
+        await sign_ins.revoke(text)
+    await sign_ins.refresh(token)
+
+
+async def test_what_a_grant_holds_is_not_in_its_repr(sign_ins: SignInService, user: User) -> None:
+    grant = await sign_in(sign_ins)
+    assert grant.access_token not in repr(grant)
+    assert grant.refresh_token not in repr(grant)

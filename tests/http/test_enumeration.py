@@ -1,0 +1,123 @@
+"""A sign-in that fails does not tell who has an account: neither by how long it takes nor by how often it may."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.http.records import register
+from tests.http.service import Service, running
+from tests.http.signing_in import PASSWORD, SIGNING_KEY, an_admin, sign_in
+
+ROUNDS: Final = 40
+WRONG: Final = "wrong horse battery"
+
+# Of two samples of this size from one distribution, one has more of the wins than this once in ten million times. If it
+# alone had a hash to check, which takes longer than all else together, it would have nearly all of them.
+MOST_WINS: Final = 0.85
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    limits: dict[str, Any] = {"sign_in_failures_per_account": 0, "sign_in_failures_per_address": 0}
+    async with running(signing_key=SIGNING_KEY, **limits) as service:
+        yield service
+
+
+@pytest.fixture
+async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    async with service.connect(documented=False) as client:
+        yield client
+
+
+async def names(service: Service, client: httpx.AsyncClient) -> Mapping[str, str]:
+    """Names of all kinds that nobody can sign in by with a wrong password."""
+    admin = await an_admin(service, client)
+    known = await register(client, password=PASSWORD)
+    disabled = await register(client, password=PASSWORD)
+    change = {"active": False}
+    assert (await client.patch(f"/users/{disabled['id']}", json=change, headers=admin.headers)).status_code == 200
+    return {
+        "known": known["email"],
+        "disabled": disabled["email"],
+        "without a password": (await register(client))["email"],
+        "unknown": "nobody@example.org",
+        "no name": "no name at all",
+    }
+
+
+async def seconds_to_refuse(
+    client: httpx.AsyncClient, names: Mapping[str, str], *, rounds: int, timer: Callable[[], float]
+) -> Mapping[str, Sequence[float]]:
+    """Measure the kinds in turns, shuffled, so that whatever else the machine does slows them all alike."""
+    measured: dict[str, list[float]] = {kind: [] for kind in names}
+    for _ in range(rounds):
+        for kind in random.sample(sorted(names), len(names)):
+            begun = timer()
+            response = await sign_in(client, names[kind], WRONG)
+            measured[kind].append(timer() - begun)
+            assert response.status_code == 400
+    return measured
+
+
+def wins(first: Sequence[float], second: Sequence[float]) -> float:
+    """Tell how often one of the first is the greater one: Mann and Whitney's U, as a share of what it can be."""
+    pairs = [(one, other) for one in first for other in second]
+    return sum((one > other) + (one == other) / 2 for one, other in pairs) / len(pairs)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hasty")
+async def test_the_same_work_is_done_for_every_name(service: Service, client: httpx.AsyncClient) -> None:
+    # Half a second of waiting would hide it. And of processor time, a hash takes the same whatever else runs.
+    measured = await seconds_to_refuse(client, await names(service, client), rounds=ROUNDS, timer=time.process_time)
+    shares = {kind: wins(measured["known"], seconds) for kind, seconds in measured.items()}
+    assert all(1 - MOST_WINS < share < MOST_WINS for share in shares.values()), shares
+
+
+@pytest.mark.slow
+async def test_nobody_is_refused_sooner_than_after_half_a_second(service: Service, client: httpx.AsyncClient) -> None:
+    measured = await seconds_to_refuse(client, await names(service, client), rounds=2, timer=time.perf_counter)
+    clocks_apart = 0.01
+    assert min(map(min, measured.values())) > 0.5 - clocks_apart
+
+
+@pytest.mark.parametrize(
+    ("name", "other_ways"),
+    [
+        (
+            "ann@example.org",
+            ["ANN@EXAMPLE.org", " ann@example.org\u3000", "ann@\uff45xample.org", "ann@\u24d4xample.org"],
+        ),
+        ("rené@bücher.example", ["rene\u0301@bücher.example", "RENÉ@xn--bcher-kva.example"]),
+        ("sam_lee", ["SAM_LEE", " sam_lee "]),
+    ],
+)
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.usefixtures("hasty")
+async def test_however_a_name_is_written_its_failures_count_together(
+    memory_token_service: Service, name: str, other_ways: Sequence[str], is_known: bool
+) -> None:
+    async with memory_token_service.connect() as client:
+        if is_known:
+            field = "email" if "@" in name else "username"
+            await register(client, password=PASSWORD, **{field: name})
+        answers = await asyncio.gather(*(sign_in(client, name, WRONG) for _ in range(5)))
+        assert [answer.status_code for answer in answers] == [400] * 5
+        for other in other_ways:
+            assert (await sign_in(client, other, WRONG)).status_code == 429
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.usefixtures("hasty")
+async def test_what_is_no_name_counts_for_none(memory_token_service: Service, is_known: bool) -> None:
+    async with memory_token_service.connect() as client:
+        if is_known:
+            await register(client, password=PASSWORD, username="sam_lee")
+        answers = await asyncio.gather(*(sign_in(client, "sam_lee", WRONG) for _ in range(5)))
+        assert [answer.status_code for answer in answers] == [400] * 5
+        assert (await sign_in(client, "\u017fam_lee", WRONG)).status_code == 400  # which folds to an s
