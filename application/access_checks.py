@@ -63,7 +63,7 @@ class AccessChecks:
                 await self._check(known)
             caller, failure = known.caller, known.failure
         if failure is not None:
-            raise failure
+            raise failure.with_traceback(None)  # or it would grow by what each of them adds
         if caller is None:
             self._remembered.pop(token, None)
             raise InvalidAccessToken

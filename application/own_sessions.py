@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from application.ports import Clock
-from domain.errors import SessionNotFound, StaleVersion
+from application.races import Races
+from domain.errors import SessionNotFound
 from domain.session import Session
 from domain.storage import Storage
 from domain.values import SessionId, UserId
@@ -15,6 +16,7 @@ class OwnSessionService:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
+        self._races = Races()
 
     async def list(self, user_id: UserId) -> Sequence[Session]:
         """List the sessions of a user that go on, by when they began."""
@@ -24,13 +26,13 @@ class OwnSessionService:
 
     async def end(self, user_id: UserId, session_id: SessionId) -> None:
         """End a session; raises `SessionNotFound`, also for one of another user."""
-        while True:
+
+        async def attempt() -> None:
             unit = self._storage.unit_of_work()
             session = await unit.sessions.get(session_id)
             if session is None or session.user_id != user_id or session.has_expired(self._clock.now()):
                 raise SessionNotFound
             unit.sessions.remove(session)
-            try:
-                return await unit.commit()
-            except StaleVersion:
-                continue  # it was refreshed meanwhile
+            await unit.commit()
+
+        await self._races.until_won(session_id, attempt)

@@ -27,7 +27,7 @@ class PasswordChangeService:
         """Give a user a new password, and sign them out everywhere but in the caller's own session.
 
         `current` is checked unless it is None. Raises `UserNotFound`, `InvalidInput` for `new_password`,
-        `WrongPassword`, `TooManyFailures` as a sign-in would, and what the storage port may raise.
+        `WrongPassword`, `TooManyFailures` as a sign-in would, `TooBusy`, and what the storage port may raise.
         """
         unit = self._storage.unit_of_work()
         user = await unit.users.get(user_id)
@@ -35,22 +35,28 @@ class PasswordChangeService:
             raise UserNotFound
         password = self._parse(new, user)
         verified: Credential | None = None
-        limited = self._limits.attempt(user_id, address, await unit.sessions.of_user(user_id))
+        replacement: Credential | None = None
+        # Whoever has a session of this user is at home in it, wherever they are by now.
+        limited = self._limits.attempt(user_id, address, caller.session_id if caller.user_id == user_id else None)
         if current is not None:
             await self._limits.check(limited)
 
         async def attempt() -> None:
-            nonlocal verified
+            nonlocal verified, replacement
             unit = self._storage.unit_of_work()
+            if await unit.users.get(user_id) is None:
+                raise UserNotFound
             if current is not None:
                 credential = await unit.credentials.get(user_id)
                 if credential is None or credential != verified:
-                    if not await self._passwords.verify(Password.claimed(current), credential) or credential is None:
+                    claimed = Password.claimed(current)
+                    if not await self._passwords.verify(claimed, credential, address) or credential is None:
                         raise WrongPassword
                     verified = credential
                 unit.credentials.require(credential)
                 await self._limits.stage_success(unit, limited)
-            unit.credentials.put(await self._passwords.credential(user, password))
+            replacement = replacement or await self._passwords.credential(user, password, address)
+            unit.credentials.put(replacement)
             await stage_session_ends(unit, user_id, keep=caller.session_id)
             await unit.commit()
 
@@ -59,7 +65,7 @@ class PasswordChangeService:
         except WrongPassword:
             await self._limits.count(limited)
             raise
-        await end_sessions(self._storage, user_id, keep=caller.session_id)
+        await end_sessions(self._storage, self._races, user_id, keep=caller.session_id)
 
     def _parse(self, text: str, user: User) -> Password:
         own = [user.email.address, user.name, *([user.username.text] if user.username else [])]

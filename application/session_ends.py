@@ -1,6 +1,6 @@
 """Ending all sessions of a user at once."""
 
-from domain.errors import StaleVersion
+from application.races import Races
 from domain.storage import Storage, UnitOfWork
 from domain.values import SessionId, UserId
 
@@ -13,17 +13,19 @@ async def stage_session_ends(unit: UnitOfWork, user_id: UserId, *, keep: Session
     return len(ended)
 
 
-async def end_sessions(storage: Storage, user_id: UserId, *, keep: SessionId | None = None) -> None:
+async def end_sessions(storage: Storage, races: Races, user_id: UserId, *, keep: SessionId | None = None) -> None:
     """Remove a user's sessions until there are none, or none but one.
 
     It is called after the commit that made an end of them too: a session that began during it is found only now, and
     after it none can begin any more under what was so before.
     """
-    while True:
+
+    async def attempt() -> int:
         unit = storage.unit_of_work()
-        if not await stage_session_ends(unit, user_id, keep=keep):
-            return
-        try:
+        ended = await stage_session_ends(unit, user_id, keep=keep)
+        if ended:
             await unit.commit()
-        except StaleVersion:
-            continue  # one of them was refreshed, or has ended, meanwhile
+        return ended
+
+    while await races.until_won(user_id, attempt):
+        pass

@@ -19,7 +19,6 @@ from domain.errors import (
     InvalidRefreshToken,
     InvalidValue,
     RefreshTokenReused,
-    StaleVersion,
     TooBusy,
 )
 from domain.refresh_token import RefreshToken
@@ -124,16 +123,15 @@ class SignInService:
 
     async def revoke(self, token: str) -> None:
         """End the session of a refresh token or an access token; a token that is neither ends nothing."""
-        session = await self._session_of(token)
-        while session is not None:
+
+        async def attempt() -> None:
             unit = self._storage.unit_of_work()
-            unit.sessions.remove(session)
-            try:
+            session = await self._session_of(unit, token)
+            if session is not None:
+                unit.sessions.remove(session)
                 await unit.commit()
-            except StaleVersion:  # it was refreshed meanwhile, or has ended
-                session = await self._storage.unit_of_work().sessions.get(session.id)
-            else:
-                return
+
+        await self._races.until_won(token, attempt)
 
     async def _sign_in(self, name: str, password: Password, visitor: Visitor) -> Grant:
         unit = self._storage.unit_of_work()
@@ -143,17 +141,23 @@ class SignInService:
         # however it is written, as they do for one that is somebody's. NUL is in no name.
         user_id = found.id if found else self._ids.user_id()
         account = found.id if found else written.canonical if written else f"\0{name}"
-        limited = self._limits.attempt(account, visitor.address, await unit.sessions.of_user(user_id))
+        place, now = place_of(account, visitor.address), self._clock.now()
+        sessions = await unit.sessions.of_user(user_id)
+        at_home = any(session.place == place and not session.has_expired(now) for session in sessions)
+        limited = self._limits.attempt(account, visitor.address, place if at_home else None)
         await self._limits.check(limited)
         verified: Credential | None = None
+        renewed: Credential | None = None
 
         async def attempt() -> Grant:
-            nonlocal verified
+            nonlocal verified, renewed
             unit = self._storage.unit_of_work()
             user = await unit.users.get(user_id)
             credential = await unit.credentials.get(user_id)
             if credential is None or credential != verified:
-                if not await self._passwords.verify(password, credential if user and user.active else None):
+                if not await self._passwords.verify(
+                    password, credential if user and user.active else None, visitor.address
+                ):
                     raise InvalidCredentials
                 verified = credential
             if user is None or credential is None or not user.active:
@@ -162,9 +166,10 @@ class SignInService:
             unit.credentials.require(credential)
             if self._passwords.is_outdated(credential):
                 with suppress(TooBusy):  # then it is renewed another time
-                    unit.credentials.put(await self._passwords.credential(user, password))
+                    renewed = renewed or await self._passwords.credential(user, password, visitor.address)
+                    unit.credentials.put(renewed)
             await self._limits.stage_success(unit, limited)
-            grant = await self._begin(unit, user, place_of(account, visitor.address), visitor.user_agent)
+            grant = await self._begin(unit, user, place, visitor.user_agent)
             await unit.commit()
             return grant
 
@@ -178,8 +183,8 @@ class SignInService:
         """Stage a session, and the end of those that have expired or are too many."""
         now = self._clock.now()
         sessions = sorted(await unit.sessions.of_user(user.id), key=attrgetter("last_used_at"), reverse=True)
-        for place_in_line, session in enumerate(sessions):
-            if session.has_expired(now) or place_in_line >= Session.MOST_OF_A_USER - 1:
+        for rank, session in enumerate(sessions):
+            if session.has_expired(now) or rank >= Session.MOST_OF_A_USER - 1:
                 unit.sessions.remove(session)
         salt = self._secrets.secret(_SALT_BYTES).hex()
         secret = self._secrets.secret(RefreshToken.SECRET_BYTES)
@@ -207,15 +212,14 @@ class SignInService:
                 return await unit.users.find_by_username(name)
         return None
 
-    async def _session_of(self, token: str) -> Session | None:
-        sessions = self._storage.unit_of_work().sessions
+    async def _session_of(self, unit: UnitOfWork, token: str) -> Session | None:
         with suppress(InvalidRefreshToken):
             given = _parsed(token)
-            session = await sessions.get(given.session_id)
+            session = await unit.sessions.get(given.session_id)
             return session if session and session.owns(given) else None
         with suppress(InvalidAccessToken):
             access = self._signer.verify(token, self._clock.now())
-            session = await sessions.get(access.session_id)
+            session = await unit.sessions.get(access.session_id)
             return session if session and session.user_id == access.user_id else None
         return None
 

@@ -2,20 +2,21 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
 
+from application.networks import network_of
 from application.ports import Clock
 from application.races import Races
-from domain.errors import IdTaken, StaleVersion, TooManyFailures
-from domain.session import Session
+from domain.errors import IdTaken, StaleVersion, StorageUnavailable, TooBusy, TooManyFailures
 from domain.sign_in_failures import SignInFailures
 from domain.storage import Storage, UnitOfWork
 
 _PURGED_AT_ONCE: Final = 50
+_MOST_PURGES: Final = 20
 _BETWEEN_PURGES: Final = timedelta(minutes=1)
 
 
@@ -37,8 +38,8 @@ class SignInLimits:
     """Refuses attempts at an account, or from an address, after too many failures there within a minute.
 
     The counters are records of the storage, so all processes share them. An attempt that is refused is not counted,
-    so a block ends by itself; and whoever keeps guessing does not keep the owner out: in a place where the owner is
-    signed in already, failures from elsewhere block nobody. A limit of 0 is none.
+    so a block ends by itself; and whoever keeps guessing does not keep the owner out: where the owner is signed in
+    already, at home, failures from elsewhere block nobody. A limit of 0 is none.
     """
 
     def __init__(self, storage: Storage, clock: Clock, per_account: int, per_address: int) -> None:
@@ -49,15 +50,14 @@ class SignInLimits:
         self._races = Races()
         self._next_purge = clock.now()
 
-    def attempt(self, account: str, address: str | None, sessions: Sequence[Session]) -> Attempt:
-        """Describe an attempt at an account, which has these sessions."""
-        place = place_of(account, address)
-        at_home = place is not None and place in {session.place for session in sessions}
-        counters = [_Counter(_digest("account", account), self._per_account, blocks=not at_home, forgives=not at_home)]
-        if place is not None and at_home:
-            counters.append(_Counter(place, self._per_account))
+    def attempt(self, account: str, address: str | None, home: str | None = None) -> Attempt:
+        """Describe an attempt at an account; where it is at home, the failures there alone can refuse it."""
+        away = home is None
+        counters = [_Counter(_digest("account", account), self._per_account, blocks=away, forgives=away)]
+        if home is not None:
+            counters.append(_Counter(_digest("home", account, home), self._per_account))
         if address is not None:
-            counters.append(_Counter(_digest("address", _network(address)), self._per_address, forgives=False))
+            counters.append(_Counter(_digest("address", network_of(address)), self._per_address, forgives=False))
         return [counter for counter in counters if counter.most]
 
     async def check(self, attempt: Attempt) -> None:
@@ -72,8 +72,7 @@ class SignInLimits:
             now = self._clock.now()
             for counter, stored in await self._judge(unit, attempt):
                 if stored is None:
-                    first = SignInFailures.none_yet(counter.key, now).one_more(now, counter.most)
-                    unit.sign_in_failures.add(first)
+                    unit.sign_in_failures.add(SignInFailures.first(counter.key, now))
                 else:
                     unit.sign_in_failures.save(stored.one_more(now, counter.most))
             try:
@@ -100,38 +99,26 @@ class SignInLimits:
         return found
 
     async def _purge(self) -> None:
-        """Remove what has expired, once a minute: there is no end of addresses, and of names that are nobody's."""
+        """Remove some of what has expired, once a minute: there is no end of addresses, and of names of nobody."""
         now = self._clock.now()
         if now < self._next_purge:
             return
         self._next_purge = now + _BETWEEN_PURGES
-        while True:
-            unit = self._storage.unit_of_work()
-            expired = await unit.sign_in_failures.expired(now, limit=_PURGED_AT_ONCE)
-            for failures in expired:
-                unit.sign_in_failures.remove(failures)
-            try:
+        # Another process may be at it; and whoever waits for an answer has not asked for this.
+        with suppress(StaleVersion, TooBusy, StorageUnavailable):
+            for _ in range(_MOST_PURGES):
+                unit = self._storage.unit_of_work()
+                expired = await unit.sign_in_failures.expired(now, limit=_PURGED_AT_ONCE)
+                for failures in expired:
+                    unit.sign_in_failures.remove(failures)
                 await unit.commit()
-            except StaleVersion:
-                return  # another process does it
-            if len(expired) < _PURGED_AT_ONCE:
-                return
+                if len(expired) < _PURGED_AT_ONCE:
+                    return
 
 
 def place_of(account: str, address: str | None) -> str | None:
-    """Make what a session remembers of where an account signed in from, which tells nobody else."""
-    return None if address is None else _digest("place", account, _network(address))
-
-
-def _network(address: str) -> str:
-    """Name what one subscriber has: an IPv4 address, or the /64 that an IPv6 address is in (RFC 6177, section 2)."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or IPv6Network((int(parsed) >> 64 << 64, 64)))
+    """Make what a session remembers of where an account signed in from, which is no address in the clear."""
+    return None if address is None else _digest("place", account, network_of(address))
 
 
 def _digest(*parts: str) -> str:

@@ -61,8 +61,8 @@ class UserService:
         self._passwords = passwords
         self._needs_admin = needs_admin
 
-    async def register(self, new: NewUser) -> User:
-        """Add a user, and their credential when they chose a password.
+    async def register(self, new: NewUser, address: str | None = None) -> User:
+        """Add a user, on behalf of an address, and their credential when they chose a password.
 
         Raises `InvalidInput`, `EmailTaken` or `UsernameTaken`; `TooBusy` when too many passwords are being hashed.
         """
@@ -86,7 +86,7 @@ class UserService:
         unit = self._storage.unit_of_work()
         unit.users.add(user)
         if password is not None:
-            unit.credentials.put(await self._passwords.credential(user, password))
+            unit.credentials.put(await self._passwords.credential(user, password, address))
         await unit.commit()
         return user
 
@@ -163,7 +163,7 @@ class UserService:
 
         changed = await self._races.until_won(user_id, attempt)
         if changes.active is False:
-            await end_sessions(self._storage, user_id)
+            await end_sessions(self._storage, self._races, user_id)
         return changed
 
     async def remove(self, user_id: UserId, expected: Expected = None) -> None:

@@ -20,6 +20,7 @@ class Session:
     REPEATABLE: ClassVar = timedelta(seconds=10)
     """For how long after its use a refresh token may be used again, as by a client that missed the answer."""
     MOST_REPEATABLE: ClassVar = 20
+    """So many refreshes are remembered, which bounds the work and the record; no client makes more in that time."""
     MOST_OF_A_USER: ClassVar = 50
     LONGEST_USER_AGENT: ClassVar = 200
 
@@ -31,7 +32,7 @@ class Session:
     token_digest: str = field(repr=False)
     salt: str = field(repr=False)
     refreshed_at: tuple[datetime, ...]
-    """When the last refreshes were, as far back as they could be repeated at the last of them; at most 20."""
+    """When the last refreshes were, as far back as they could be repeated at the last of them."""
     version: int
     created_at: datetime
     last_used_at: datetime
@@ -53,7 +54,7 @@ class Session:
         return cls(
             id=token.session_id,
             user_id=user_id,
-            user_agent=None if user_agent is None else _visible(user_agent)[: cls.LONGEST_USER_AGENT],
+            user_agent=None if user_agent is None else _visible(user_agent[: cls.LONGEST_USER_AGENT]),
             place=place,
             token_digest=token.digest,
             salt=salt,

@@ -22,9 +22,10 @@ class SignInFailures:
     expires_at: datetime
 
     @classmethod
-    def none_yet(cls, key: str, now: datetime) -> Self:
+    def first(cls, key: str, now: datetime) -> Self:
+        """Make the first state, with one failure."""
         now = cut_to_milliseconds(now)
-        return cls(key=key, moments=(), version=1, expires_at=now + cls.WINDOW)
+        return cls(key=key, moments=(now,), version=1, expires_at=now + cls.WINDOW)
 
     def blocked_until(self, most: int, now: datetime) -> datetime | None:
         """Tell when the next attempt is allowed if it is not now, because of `most` failures within the window.
@@ -42,7 +43,8 @@ class SignInFailures:
 
     def forgotten(self, now: datetime) -> Self:
         """Make the next state, without failures, as after a sign-in that went well."""
-        return replace(self.none_yet(self.key, now), version=self.version + 1)
+        now = cut_to_milliseconds(now)
+        return replace(self, moments=(), version=self.version + 1, expires_at=now + self.WINDOW)
 
     def _recent(self, now: datetime) -> tuple[datetime, ...]:
         # As far in the future as in the past, and no farther: a clock that is put back must not prolong a block.

@@ -19,7 +19,7 @@ from domain.values import Password
 
 T = TypeVar("T")
 
-_WAITING: Final = 32
+_WAITING: Final = 64
 _NICENESS: Final = 10
 
 

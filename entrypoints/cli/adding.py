@@ -1,7 +1,7 @@
 """`userport users add`"""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,6 +12,9 @@ from domain.values import Password
 from entrypoints.cli.errors import CommandFailed
 from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
 from entrypoints.settings import Settings, load_settings
+
+_MOST_BYTES: Final = 20 * Password.LONGEST
+"""Of a character in any form, and of the line's end."""
 
 
 def add_user(
@@ -46,9 +49,11 @@ def _password() -> str:
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return given
-    # No password is longer, and what is piped in may have no end.
+    content = sys.stdin.buffer.readline(_MOST_BYTES + 1)  # what is piped in may have no end
+    if len(content) > _MOST_BYTES:
+        raise CommandFailed(f"the password must be at most {Password.LONGEST} characters")
     try:
-        line = sys.stdin.buffer.readline(8 * Password.LONGEST).decode().rstrip("\r\n")
+        line = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
         raise CommandFailed("the password must be a text in UTF-8") from None
     if not line:

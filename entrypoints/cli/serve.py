@@ -47,6 +47,11 @@ def serve(
     if settings.workers > 1 and not storage_kind(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
         raise SettingsError(f"{scheme}:// lives in one process: use --workers 1, or another --storage")
+    if "*" in settings.cors_origins and not settings.asks_for_tokens:
+        raise SettingsError(
+            f"{PREFIX}CORS_ORIGINS=* would let every web page do anything in open mode: "
+            "name the origins, or use --auth token"
+        )
     family, address = _address(settings)
     run_async(_check(settings))
     with _listening(family, address) as listener:

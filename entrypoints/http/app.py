@@ -90,7 +90,10 @@ def create_app(container: Container) -> FastAPI:
 
 def create_app_from_environment() -> FastAPI:
     """Make the app of a worker process, which finds its settings in the environment."""
-    return create_app(Container(settings=load_settings()))
+    container = Container(settings=load_settings())
+    if container.settings().asks_for_tokens:
+        container.signer()  # now, since the first request that needs it may find another file
+    return create_app(container)
 
 
 def _methods_at(app: FastAPI, scope: Scope) -> list[str]:

@@ -115,4 +115,5 @@ def _tokens(grant: Grant) -> Response:
         "expires_in": int(grant.expires_in.total_seconds()),
         "refresh_token": grant.refresh_token,
     }
-    return Response(orjson.dumps(content), headers={"Cache-Control": "no-store"}, media_type="application/json")
+    headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749, section 5.1
+    return Response(orjson.dumps(content), headers=headers, media_type="application/json")

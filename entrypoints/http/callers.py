@@ -43,9 +43,9 @@ async def _find(request: Request) -> Caller:
     if not container.settings().asks_for_tokens:
         return OPERATOR
     given = request.headers.getlist("authorization")
-    bearer = _BEARER.fullmatch(given[0]) if given else None
     if len(given) > 1:
         raise InvalidAccessToken
+    bearer = _BEARER.fullmatch(given[0]) if given else None
     if bearer is None or bearer["token"] is None:  # no token, or what another scheme has
         return NOBODY
     return await container.access_checks().caller(bearer["token"])

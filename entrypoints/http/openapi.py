@@ -92,7 +92,10 @@ KEYS: Final[Responses] = {200: _answer("The keys.", {"Cache-Control": _header("F
 _REFUSED_BY_OAUTH: Final = _answer("`invalid_request`, `invalid_grant` or `unsupported_grant_type`.", _NOT_STORED) | {
     "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{OAuthProblem.__name__}"}}}
 }
-GRANTED: Final[Responses] = {200: _answer("The tokens.", _NOT_STORED), 400: _REFUSED_BY_OAUTH}
+GRANTED: Final[Responses] = {
+    200: _answer("The tokens.", {**_NOT_STORED, "Pragma": _header("Always `no-cache`.")}),
+    400: _REFUSED_BY_OAUTH,
+}
 REVOKED: Final[Responses] = {200: _answer("The token is good for nothing now.", _NOT_STORED), 400: _REFUSED_BY_OAUTH}
 
 _REFUSALS: Final = {

@@ -92,7 +92,7 @@ class NewUser(_Input):
     name: NameText
     username: UsernameText | None = None
     bio: BioText | None = None
-    password: PasswordText | None = None
+    password: PasswordText | None = Field(default=None, repr=False)
     role: RoleText = Role.MEMBER
     active: Active = True
 
@@ -142,8 +142,8 @@ class PasswordChange(_Input):
     current_password: Annotated[
         str | None,
         _text("May be left out by an admin.", format="password", writeOnly=True, examples=["correct horse battery"]),
-    ] = None
-    new_password: PasswordText
+    ] = Field(default=None, repr=False)
+    new_password: PasswordText = Field(repr=False)
 
 
 class NewPost(_Input):

@@ -51,12 +51,14 @@ class UserListQuery(PageQuery):
     response_model=User,
     responses=CREATED | refusals("body", 409, with_tokens=(401, 403)),
 )
-async def create_user(request: Request, body: NewUser, users: Users, caller: CallerInRequest) -> Response:
+async def create_user(
+    request: Request, body: NewUser, users: Users, caller: CallerInRequest, visitor: VisitorInRequest
+) -> Response:
     """Register a user; anybody may do so, unless that is switched off."""
     if not caller.is_admin and not container_of(request).settings().sign_up:
         raise NotSignedIn if caller is NOBODY else NotPermitted
     _check_permitted(caller, body)
-    return user_answer(await users.register(body.to_use_case()), created=True)
+    return user_answer(await users.register(body.to_use_case(), visitor.address), created=True)
 
 
 @router.get(

@@ -109,6 +109,12 @@ def test_a_port_in_use_is_told_in_one_line(host: str) -> None:
     assert str(port) in refused.errors
 
 
+def test_not_every_web_page_may_do_anything() -> None:
+    refused = userport("serve", "--storage", "memory://", USERPORT_CORS_ORIGINS="*")
+    assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
+    assert "USERPORT_CORS_ORIGINS" in refused.errors
+
+
 def test_memory_has_one_worker_only() -> None:
     refused = userport("serve", "--storage", "memory://", "--workers", "2")
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)

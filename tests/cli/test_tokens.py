@@ -109,6 +109,14 @@ def test_a_session_outlives_a_restart_and_a_change_of_keys(prepared: str, key: P
         assert httpx.get(f"{address}/users/me", headers=own).status_code == 200
 
 
+def test_a_key_that_is_gone_after_the_start_is_not_missed(sqlite: str, key: Path) -> None:
+    with serving(sqlite, USERPORT_SIGNING_KEY=str(key)) as (_, address):
+        wait_until_ready(address)
+        key.unlink()
+        assert httpx.get(f"{address}/.well-known/jwks.json").status_code == 200
+        assert sign_in(address, "nobody").status_code == 400
+
+
 def test_token_mode_without_a_key_names_the_command() -> None:
     refused = userport("serve", "--auth", "token", "--storage", "memory://")
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)

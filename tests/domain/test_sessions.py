@@ -206,12 +206,16 @@ def test_times_are_cut_to_milliseconds() -> None:
 # Failed sign-ins
 
 
+def no_failures() -> SignInFailures:
+    return SignInFailures.first(KEY, NOW).forgotten(NOW)
+
+
 @given(
     most=st.integers(1, 8),
     pauses=st.lists(st.timedeltas(timedelta(0), timedelta(seconds=40)) | st.just(timedelta(minutes=1)), max_size=30),
 )
 def test_as_many_failures_as_are_allowed_block_until_one_is_a_minute_old(most: int, pauses: list[timedelta]) -> None:
-    failures, now, moments = SignInFailures.none_yet(KEY, NOW), NOW, list[datetime]()
+    failures, now, moments = no_failures(), NOW, list[datetime]()
     for pause in pauses:
         now = cut_to_milliseconds(now + pause)
         within = [moment for moment in moments if now - moment < timedelta(minutes=1)]
@@ -225,12 +229,12 @@ def test_as_many_failures_as_are_allowed_block_until_one_is_a_minute_old(most: i
         moments.append(now)
         assert failures.moments == tuple(moments[-len(failures.moments) :])
         assert len(failures.moments) <= most
-        assert failures.version == len(moments) + 1
+        assert failures.version == len(moments) + 2
 
 
 @given(most=st.integers(1, 8), pauses=st.lists(st.timedeltas(timedelta(0), timedelta(seconds=40)), max_size=20))
 def test_failures_that_have_expired_block_nobody(most: int, pauses: list[timedelta]) -> None:
-    failures, now = SignInFailures.none_yet(KEY, NOW), NOW
+    failures, now = no_failures(), NOW
     for pause in pauses:
         now += pause
         failures = failures.one_more(now, most)
@@ -238,7 +242,7 @@ def test_failures_that_have_expired_block_nobody(most: int, pauses: list[timedel
 
 
 def test_attempts_that_were_refused_do_not_prolong_a_block() -> None:
-    failures = SignInFailures.none_yet(KEY, NOW)
+    failures = no_failures()
     for second in range(5):
         failures = failures.one_more(NOW + timedelta(seconds=second), 5)
     ends = {failures.blocked_until(5, NOW + timedelta(seconds=second)) for second in range(5, 60)}
@@ -246,15 +250,28 @@ def test_attempts_that_were_refused_do_not_prolong_a_block() -> None:
 
 
 def test_what_is_forgotten_blocks_nobody() -> None:
-    failures = SignInFailures.none_yet(KEY, NOW).one_more(NOW, 1)
+    failures = no_failures().one_more(NOW, 1)
     assert failures.blocked_until(1, NOW) is not None
     forgotten = failures.forgotten(NOW)
     assert (forgotten.key, forgotten.moments, forgotten.version) == (KEY, (), failures.version + 1)
     assert forgotten.blocked_until(1, NOW) is None
 
 
+def test_the_first_failure_is_the_first_state() -> None:
+    first = SignInFailures.first(KEY, NOW)
+    assert (first.version, len(first.moments), first.expires_at) == (1, 1, first.moments[0] + timedelta(minutes=1))
+
+
+def test_a_clock_that_is_put_back_prolongs_no_block_for_long() -> None:
+    failures = no_failures()
+    for _ in range(5):
+        failures = failures.one_more(NOW, 5)
+    assert failures.blocked_until(5, NOW - timedelta(hours=1)) is None
+    assert failures.blocked_until(5, NOW - timedelta(seconds=30)) is not None
+
+
 def test_a_lower_limit_counts_for_failures_of_before() -> None:
-    failures = SignInFailures.none_yet(KEY, NOW)
+    failures = no_failures()
     for second in range(4):
         failures = failures.one_more(NOW + timedelta(seconds=second), 5)
     now = NOW + timedelta(seconds=4)

@@ -1,5 +1,8 @@
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from time import process_time
+from typing import Final
 from unicodedata import normalize
 from uuid import uuid4
 
@@ -22,6 +25,7 @@ from domain.values import (
     ascii_domain_only,
     cut_to_milliseconds,
     fold,
+    nfc,
 )
 from tests.domain.texts import (
     PARSERS,
@@ -368,3 +372,26 @@ def test_no_pitfall_is_more_than_a_refusal(parser: str, pitfall: str) -> None:
     for text in (pitfall, f"a{pitfall}", f"{pitfall}a", f"ann{pitfall}lee@example.com", f"ann@{pitfall}example.com"):
         with suppress(InvalidValue):
             PARSERS[parser](text)
+
+
+DISORDER: Final = "a" + "\u0301" * 5_000 + "\u0316" * 5_000
+"""Combining marks that are not in their order, of which a library may make a sum that grows with their square."""
+
+
+MARKS_AND_BASES: Final = "ae\u0301\u0316\u0345\u0344\u0f71\u0f72\u0f73\u0f75\u0f81\u05b7\u05b0ặ가각\u1100\u1161\u11a8"
+
+
+@given(st.text(st.sampled_from(MARKS_AND_BASES), max_size=12))
+def test_a_text_is_composed_as_unicode_says(text: str) -> None:
+    assert nfc(text) == normalize("NFC", text)
+
+
+@pytest.mark.parametrize("parse", [Name.parse, Bio.parse, Title.parse, Body.parse, Email.parse, Password.parse])
+def test_a_text_of_disorderly_marks_is_refused_or_ordered_at_once(parse: Callable[[str], object]) -> None:
+    begun = process_time()
+    for _ in range(20):
+        with suppress(InvalidValue):
+            parse(DISORDER)
+            parse(f"{DISORDER}@example.org")
+        Password.claimed(DISORDER)
+    assert process_time() - begun < 5  # the square takes a minute

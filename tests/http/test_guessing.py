@@ -123,6 +123,38 @@ async def test_a_current_password_cannot_be_guessed_either(token_client: httpx.A
     assert statuses == [403] * 5 + [429]
 
 
+async def test_whoever_is_signed_in_changes_a_password_that_others_guess_at(
+    memory_token_client: httpx.AsyncClient, elsewhere: httpx.AsyncClient
+) -> None:
+    victim = await a_member(memory_token_client)
+    assert await guess(elsewhere, *[victim.user["email"]] * 6) == [400] * 5 + [429]
+    body = {"current_password": PASSWORD, "new_password": "another horse battery"}
+    # Even from elsewhere, as whoever is on the way is.
+    assert (await elsewhere.put("/users/me/password", json=body, headers=victim.headers)).status_code == 204
+
+
+async def test_a_place_is_no_home_any_more_when_its_session_has_expired(
+    memory_token_client: httpx.AsyncClient, elsewhere: httpx.AsyncClient, clock: WoundClock
+) -> None:
+    victim = await a_member(memory_token_client)
+    clock.move(days=8)
+    await guess(elsewhere, *[victim.user["email"]] * 5)
+    assert (await sign_in(memory_token_client, victim.user["email"])).status_code == 429
+
+
+async def test_one_network_never_takes_all_the_room_for_password_checks() -> None:
+    async with (
+        running(signing_key=SIGNING_KEY) as service,
+        service.connect(peer=("192.0.2.7", 1)) as crowd,
+        service.connect() as other,
+    ):
+        user = await register(other, password=PASSWORD)
+        rush = [asyncio.create_task(sign_in(crowd, user["email"])) for _ in range(60)]
+        await asyncio.sleep(0.05)
+        assert (await sign_in(other, user["email"])).status_code == 200
+        assert {(await answer).status_code for answer in rush} == {200, 503}
+
+
 async def test_limits_are_settings_and_nought_is_none() -> None:
     few = {"sign_in_failures_per_account": 2, "sign_in_failures_per_address": 3}
     none = dict.fromkeys(few, 0)

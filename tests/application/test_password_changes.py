@@ -1,0 +1,120 @@
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import pytest
+
+from adapters.storage_contract.examples import a_session
+from application.callers import OPERATOR, Caller
+from application.password_changes import PasswordChangeService
+from application.passwords import Passwords
+from application.sign_in_limits import SignInLimits
+from application.users import NewUser, UserChanges, UserService
+from domain.errors import TooBusy, UserNotFound
+from domain.user import User
+from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
+
+PASSWORD = "correct horse"
+NEW = "another horse"
+
+Deed: TypeAlias = Callable[[], Awaitable[object]]
+
+
+class CountingHasher(ReadableHasher):
+    def __init__(self) -> None:
+        self.hashed = 0
+
+    async def hash(self, password: object) -> str:
+        self.hashed += 1
+        return await super().hash(password)  # type: ignore[arg-type] # what a password is, is no matter here
+
+
+@pytest.fixture
+def hasher() -> CountingHasher:
+    return CountingHasher()
+
+
+@pytest.fixture
+def changes(storage: RivalledStorage, clock: WoundClock, hasher: CountingHasher) -> PasswordChangeService:
+    passwords = Passwords(hasher, OneCommonPassword())
+    return PasswordChangeService(storage, passwords, SignInLimits(storage, clock, 5, 20))
+
+
+@pytest.fixture
+async def user(users: UserService) -> User:
+    return await users.register(NewUser(email="ann@example.org", name="Ann", password=PASSWORD))
+
+
+async def begin_session(storage: RivalledStorage, user: User) -> Caller:
+    session = a_session(user)
+    unit = storage.unit_of_work()
+    unit.sessions.add(session)
+    await unit.commit()
+    return Caller(user.id, session.id, is_admin=False)
+
+
+async def sessions_of(storage: RivalledStorage, user: User) -> list[str]:
+    return [session.id for session in await storage.unit_of_work().sessions.of_user(user.id)]
+
+
+async def test_a_session_that_begins_during_the_change_is_ended_too(
+    storage: RivalledStorage, changes: PasswordChangeService, user: User
+) -> None:
+    own = await begin_session(storage, user)
+    storage.deeds.append(lambda: begin_session(storage, user))
+    await changes.change(user.id, current=PASSWORD, new=NEW, caller=own)
+    assert storage.deeds == []
+    assert await sessions_of(storage, user) == [own.session_id]
+
+
+async def test_other_sessions_end_in_the_very_commit_of_the_change(
+    storage: RivalledStorage, changes: PasswordChangeService, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: object, **__: object) -> None:
+        raise TooBusy
+
+    own = await begin_session(storage, user)
+    await begin_session(storage, user)
+    monkeypatch.setattr("application.password_changes.end_sessions", dies)
+    with pytest.raises(TooBusy):
+        await changes.change(user.id, current=PASSWORD, new=NEW, caller=own)
+    assert await sessions_of(storage, user) == [own.session_id]
+
+
+async def test_a_session_that_begins_while_its_user_is_disabled_is_ended_too(
+    storage: RivalledStorage, users: UserService, user: User
+) -> None:
+    await begin_session(storage, user)
+    storage.deeds.append(lambda: begin_session(storage, user))
+    await users.change(user.id, UserChanges(active=False))
+    assert storage.deeds == []
+    assert await sessions_of(storage, user) == []
+
+
+async def test_a_change_that_has_to_be_repeated_hashes_once(
+    storage: RivalledStorage, changes: PasswordChangeService, hasher: CountingHasher, user: User
+) -> None:
+    await begin_session(storage, user)
+
+    async def refresh() -> None:
+        (session,) = await storage.unit_of_work().sessions.of_user(user.id)
+        unit = storage.unit_of_work()
+        unit.sessions.save(replace(session, version=session.version + 1))
+        await unit.commit()
+
+    def refresh_twice() -> list[Deed]:
+        return [refresh, storage.unit_of_work().commit, refresh]
+
+    storage.deeds.extend(refresh_twice())
+    await changes.change(user.id, current=PASSWORD, new=NEW, caller=OPERATOR)
+    assert hasher.hashed == 1
+    assert await sessions_of(storage, user) == []
+
+
+async def test_a_user_who_is_removed_meanwhile_has_no_password_to_change(
+    storage: RivalledStorage, users: UserService, changes: PasswordChangeService, user: User
+) -> None:
+    own = await begin_session(storage, user)
+    storage.deeds.append(lambda: users.remove(user.id))
+    with pytest.raises(UserNotFound):
+        await changes.change(user.id, current=PASSWORD, new=NEW, caller=own)
