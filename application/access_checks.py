@@ -43,8 +43,11 @@ class AccessChecks:
         self._monotonic = monotonic
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
-    async def caller(self, token: str) -> Caller:
-        """Raises `InvalidAccessToken`, and what the storage port may raise."""
+    async def caller(self, token: str, *, anew: bool = False) -> Caller:
+        """Tell who a token speaks for; `anew`, for what matters most, by what is so now.
+
+        Raises `InvalidAccessToken`, and what the storage port may raise.
+        """
         came = self._monotonic()
         known = self._remembered.get(token)
         now = self._clock.now()
@@ -54,12 +57,12 @@ class AccessChecks:
         elif now >= known.access.expires_at:
             self._remembered.pop(token, None)
             raise InvalidAccessToken
-        if (caller := self._fresh(known)) is not None:
+        if not anew and (caller := self._fresh(known)) is not None:
             return caller
         async with known.turn:
             # Requests that come together learn it from one reading, also when it fails or takes long: if each waited
             # for one of its own, after the others', a storage that is away would keep the last of them for minutes.
-            if known.checked_at < came and self._fresh(known) is None:
+            if known.checked_at < came and (anew or self._fresh(known) is None):
                 await self._check(known)
             caller, failure = known.caller, known.failure
         if failure is not None:

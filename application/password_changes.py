@@ -44,7 +44,8 @@ class PasswordChangeService:
         async def attempt() -> None:
             nonlocal verified, replacement
             unit = self._storage.unit_of_work()
-            if await unit.users.get(user_id) is None:
+            user = await unit.users.get(user_id)
+            if user is None or not (user.active or caller.is_admin):
                 raise UserNotFound
             if current is not None:
                 credential = await unit.credentials.get(user_id)

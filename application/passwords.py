@@ -48,9 +48,9 @@ class Passwords:
         with self._turn(address):
             return await self._hasher.verify(password, None if credential is None else credential.password_hash)
 
-    def is_outdated(self, credential: Credential) -> bool:
-        """Tell whether a credential made anew today would be stronger."""
-        return self._hasher.is_outdated(credential.password_hash)
+    def is_outdated(self, credential: Credential, password: Password) -> bool:
+        """Tell whether a credential made anew today of this password, which is right, would be stronger."""
+        return self._hasher.is_outdated(credential.password_hash, password)
 
     @contextmanager
     def _turn(self, address: str | None) -> Iterator[None]:

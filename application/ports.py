@@ -52,8 +52,8 @@ class PasswordHasher(Protocol):
         """Tell whether a hash is of this password. None, for nobody's hash, never is, and takes as long to tell."""
         ...
 
-    def is_outdated(self, password_hash: str) -> bool:
-        """Tell whether `hash` would make a stronger one today."""
+    def is_outdated(self, password_hash: str, password: Password | None = None) -> bool:
+        """Tell whether `hash` would make a stronger one today; if the password is given, one that it alone has."""
         ...
 
     def can_verify(self, password_hash: str) -> bool:

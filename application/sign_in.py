@@ -164,7 +164,7 @@ class SignInService:
                 raise InvalidCredentials
             unit.users.require(user)
             unit.credentials.require(credential)
-            if self._passwords.is_outdated(credential):
+            if self._passwords.is_outdated(credential, password):
                 with suppress(TooBusy):  # then it is renewed another time
                     renewed = renewed or await self._passwords.credential(user, password, visitor.address)
                     unit.credentials.put(renewed)

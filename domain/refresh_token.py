@@ -30,7 +30,8 @@ class RefreshToken:
 
     @classmethod
     def first(cls, session_id: SessionId, secret: bytes, salt: str) -> Self:
-        return cls(session_id, secret, cls._proof(session_id, salt))
+        """Make a token of a new secret."""
+        return cls(session_id, secret, cls._proof(session_id, secret, salt))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -51,12 +52,12 @@ class RefreshToken:
 
     def successor(self, salt: str) -> Self:
         """Make the token that follows when this one is used: HMAC-SHA-256 (RFC 2104) of the secret."""
-        return type(self)(self.session_id, hmac.digest(salt.encode(), self.secret, "sha256"), self.proof)
+        return self.first(self.session_id, hmac.digest(salt.encode(), self.secret, "sha256"), salt)
 
     def is_proven(self, salt: str) -> bool:
         """Tell whether the token was once made for its session, whose salt this is."""
-        return hmac.compare_digest(self.proof, self._proof(self.session_id, salt))
+        return hmac.compare_digest(self.proof, self._proof(self.session_id, self.secret, salt))
 
     @classmethod
-    def _proof(cls, session_id: SessionId, salt: str) -> bytes:
-        return hmac.digest(salt.encode(), session_id.encode(), "sha256")[: cls._PROOF_BYTES]
+    def _proof(cls, session_id: SessionId, secret: bytes, salt: str) -> bytes:
+        return hmac.digest(salt.encode(), session_id.encode() + secret, "sha256")[: cls._PROOF_BYTES]

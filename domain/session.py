@@ -19,7 +19,7 @@ class Session:
     LONGEST_PAUSE: ClassVar = timedelta(days=7)
     REPEATABLE: ClassVar = timedelta(seconds=10)
     """For how long after its use a refresh token may be used again, as by a client that missed the answer."""
-    MOST_REPEATABLE: ClassVar = 20
+    MOST_REPEATABLE: ClassVar = 100
     """So many refreshes are remembered, which bounds the work and the record; no client makes more in that time."""
     MOST_OF_A_USER: ClassVar = 50
     LONGEST_USER_AGENT: ClassVar = 200
@@ -94,6 +94,8 @@ class Session:
                 if now - refreshed_at > self.REPEATABLE:
                     break
                 return self, token
+        if len(self.refreshed_at) == self.MOST_REPEATABLE and now - self.refreshed_at[0] <= self.REPEATABLE:
+            raise InvalidRefreshToken  # whether it was used before these refreshes, or long ago, cannot be told
         raise RefreshTokenReused
 
     def _is_current(self, token: RefreshToken) -> bool:

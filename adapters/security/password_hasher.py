@@ -13,6 +13,7 @@ from argon2 import PasswordHasher, Type
 from argon2.low_level import ARGON2_VERSION
 
 from adapters.security.hash_forms.argon2 import Argon2Hash
+from adapters.security.hash_forms.bcrypt import BcryptHash
 from adapters.security.hash_forms.forms import parse_hash
 from domain.errors import TooBusy
 from domain.values import Password
@@ -53,8 +54,10 @@ class ThreadedPasswordHasher:
         known = None if password_hash is None else parse_hash(password_hash)
         return await self._run(partial((known or self._decoy).is_of, password.secret.encode()))
 
-    def is_outdated(self, password_hash: str) -> bool:
+    def is_outdated(self, password_hash: str, password: Password | None = None) -> bool:
         known = parse_hash(password_hash)
+        if isinstance(known, BcryptHash) and password is not None and not known.tells_apart(password.secret.encode()):
+            return False  # what was typed behind its end may be wrong, and would be right from now on
         return not (isinstance(known, Argon2Hash) and known.is_as_strong_as(self._decoy))
 
     def can_verify(self, password_hash: str) -> bool:

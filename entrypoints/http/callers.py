@@ -11,6 +11,7 @@ from domain.errors import InvalidAccessToken, NotSignedIn
 from entrypoints.http.bodies import JsonRoute
 from entrypoints.http.dependencies import container_of
 
+_READING: Final = ("GET", "HEAD")
 _BEARER: Final = re.compile(r"bearer(?: +(?P<token>[^ ].*))?", re.IGNORECASE)
 
 
@@ -48,4 +49,9 @@ async def _find(request: Request) -> Caller:
     bearer = _BEARER.fullmatch(given[0]) if given else None
     if bearer is None or bearer["token"] is None:  # no token, or what another scheme has
         return NOBODY
-    return await container.access_checks().caller(bearer["token"])
+    checks = container.access_checks()
+    caller = await checks.caller(bearer["token"])
+    if caller.is_admin and request.method not in _READING:
+        # An admin who has just been dismissed must not undo it with what their token was good for a moment ago.
+        return await checks.caller(bearer["token"], anew=True)
+    return caller

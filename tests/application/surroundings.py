@@ -31,7 +31,7 @@ class ReadableHasher:
     async def verify(self, password: Password, password_hash: str | None) -> bool:
         return password_hash is not None and password_hash.removeprefix("old ") == f"hash of {password.secret}"
 
-    def is_outdated(self, password_hash: str) -> bool:
+    def is_outdated(self, password_hash: str, password: Password | None = None) -> bool:
         return password_hash.startswith("old ")
 
     def can_verify(self, password_hash: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from unicodedata import category
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRefreshToken, InvalidValue, RefreshTokenReused
@@ -137,16 +137,26 @@ def test_a_token_that_only_looks_as_if_it_were_of_the_session_is_taken_for_stole
             session.refresh(token, NOW)
 
 
-def test_of_refreshes_in_a_rush_the_last_twenty_can_be_repeated() -> None:
+def test_of_refreshes_in_a_rush_the_last_hundred_can_be_repeated_and_those_before_end_nothing() -> None:
     session, issued = begin(), [TOKEN]
-    for _ in range(50):
+    for _ in range(150):
         session, token = session.refresh(issued[-1], NOW)
         issued.append(token)
-    for ago in range(1, 21):
+    for ago in range(1, 101):
         assert session.refresh(issued[-1 - ago], NOW) == (session, issued[-1])
-    for token in issued[:-21]:
-        with pytest.raises(RefreshTokenReused):
+    for token in issued[:-101]:
+        with pytest.raises(InvalidRefreshToken) as caught:
             session.refresh(token, NOW)
+        assert not isinstance(caught.value, RefreshTokenReused)
+        with pytest.raises(RefreshTokenReused):
+            session.refresh(token, NOW + timedelta(seconds=11))
+
+
+@given(place=st.integers(0, 87), letter=st.sampled_from("AZaz09-_"))
+def test_a_token_that_was_damaged_anywhere_is_none_of_the_session(place: int, letter: str) -> None:
+    text = TOKEN.text[:place] + letter + TOKEN.text[place + 1 :]
+    assume(text != TOKEN.text)
+    assert not begin().owns(RefreshToken.parse(text))
 
 
 def test_a_session_ends_a_week_after_its_last_use_and_thirty_days_after_its_first() -> None:

@@ -23,7 +23,14 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     return None
 
 
-@pytest.fixture(scope="session", params=STORES)
+# What a store keeps is held by the contract; that HTTP on it is the same on each, too, takes its time to see.
+_QUICKEST: Final = STORES[:1]
+
+
+@pytest.fixture(
+    scope="session",
+    params=[*_QUICKEST, *(pytest.param(store, marks=pytest.mark.slow) for store in STORES if store not in _QUICKEST)],
+)
 def store_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
     """The URL of an empty store of each kind in turn."""
     store: Store = request.param

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.http.problems import code_of
-from tests.http.records import path_of, register
+from tests.http.records import new_user, path_of, register
 from tests.http.service import Service
 from tests.http.signing_in import Person, a_member, an_admin
 
@@ -54,6 +54,19 @@ async def test_of_two_admins_who_end_each_other_one_stays(
     )
     assert {answer.status_code for answer in answers} <= {200, 204, 401, 404, 409}
     assert len(await token_service.storage.unit_of_work().users.active_admins(limit=5)) == 1
+
+
+async def test_a_dismissed_admin_cannot_undo_it_with_what_their_token_was_good_for(
+    token_service: Service, token_client: httpx.AsyncClient
+) -> None:
+    admin, dismissed = await an_admin(token_service, token_client), await an_admin(token_service, token_client)
+    assert (await token_client.get("/users", headers=dismissed.headers)).status_code == 200  # it is remembered now
+    body = {"role": "member"}
+    assert (await token_client.patch(path_of(dismissed.user), json=body, headers=admin.headers)).status_code == 200
+    undone = await token_client.patch("/users/me", json={"role": "admin"}, headers=dismissed.headers)
+    assert (undone.status_code, code_of(undone)) == (403, "not_permitted")
+    made = await token_client.post("/users", json=new_user(role="admin"), headers=dismissed.headers)
+    assert made.status_code == 403
 
 
 async def test_nobody_is_kept_where_nobody_signs_in(client: httpx.AsyncClient) -> None:

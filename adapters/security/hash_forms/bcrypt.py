@@ -30,6 +30,10 @@ class BcryptHash:
             return None
         return cls(of_sha256=parts[1] is not None, salt=parts[2].encode("ascii"), digest=parts[3].encode("ascii"))
 
+    def tells_apart(self, password: bytes) -> bool:
+        """Tell whether every byte of a password counts."""
+        return self.of_sha256 or len(password) <= self._USED
+
     def is_of(self, password: bytes) -> bool:
         key = sha256(password).hexdigest().encode("ascii") if self.of_sha256 else password[: self._USED]
         same = compare_digest(hashpw(key, self.salt), self.salt + self.digest)
