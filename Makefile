@@ -22,7 +22,7 @@ serve: install ## Serve on 127.0.0.1:8000, with an embedded database in userport
 	$(BIN)/userport serve
 
 test: $(VENV)/dev $(VENV)/npm ## Run all tests, on every storage whose server can be had.
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2
 
 check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and SQLite.
 	$(BIN)/ruff format --check --quiet .

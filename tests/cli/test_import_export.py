@@ -88,6 +88,7 @@ def test_an_export_imported_elsewhere_exports_the_same_bytes(
     assert userport("users", "import", first, "--storage", prepared).text == summary(there=1_200)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "ndjson"])
 def test_passwords_go_along_as_hashes_when_they_are_asked_for(
     prepared: str, sqlite: str, tmp_path: Path, ending: str

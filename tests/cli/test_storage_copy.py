@@ -57,6 +57,7 @@ def etags(url: str) -> list[str]:
     return asyncio.run(ask())
 
 
+@pytest.mark.slow
 def test_a_copy_there_and_back_again_ends_as_it_began(source: str, unprepared: str, back: str) -> None:
     asyncio.run(fill(source, users=250, posts=600))
     said = copied(source, unprepared)

@@ -20,6 +20,7 @@ def test_the_table_of_the_stores_is_made_from_their_results() -> None:
     assert set(stores()) == {"memory", *ALL}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", stores())
 def test_a_store_passed_every_case_that_there_is_now(store: str) -> None:
     contract = load()[store].contract
