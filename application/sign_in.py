@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -146,13 +147,16 @@ class SignInService:
         at_home = any(session.place == place and not session.has_expired(now) for session in sessions)
         limited = self._limits.attempt(account, visitor.address, place if at_home else None)
         await self._limits.check(limited)
+        is_first = True
         verified: Credential | None = None
         renewed: Credential | None = None
 
         async def attempt() -> Grant:
-            nonlocal verified, renewed
+            nonlocal is_first, verified, renewed
             unit = self._storage.unit_of_work()
-            user = await unit.users.get(user_id)
+            user = found if is_first else await unit.users.get(user_id)
+            others = sessions if is_first else await unit.sessions.of_user(user_id)
+            is_first = False
             credential = await unit.credentials.get(user_id)
             if credential is None or credential != verified:
                 if not await self._passwords.verify(
@@ -169,7 +173,7 @@ class SignInService:
                     renewed = renewed or await self._passwords.credential(user, password, visitor.address)
                     unit.credentials.put(renewed)
             await self._limits.stage_success(unit, limited)
-            grant = await self._begin(unit, user, place, visitor.user_agent)
+            grant = self._begin(unit, user, others, place, visitor.user_agent)
             await unit.commit()
             return grant
 
@@ -179,11 +183,12 @@ class SignInService:
             await self._limits.count(limited)
             raise
 
-    async def _begin(self, unit: UnitOfWork, user: User, place: str | None, user_agent: str | None) -> Grant:
-        """Stage a session, and the end of those that have expired or are too many."""
+    def _begin(
+        self, unit: UnitOfWork, user: User, others: Sequence[Session], place: str | None, user_agent: str | None
+    ) -> Grant:
+        """Stage a session, and the end of those others that have expired or are too many."""
         now = self._clock.now()
-        sessions = sorted(await unit.sessions.of_user(user.id), key=attrgetter("last_used_at"), reverse=True)
-        for rank, session in enumerate(sessions):
+        for rank, session in enumerate(sorted(others, key=attrgetter("last_used_at"), reverse=True)):
             if session.has_expired(now) or rank >= Session.MOST_OF_A_USER - 1:
                 unit.sessions.remove(session)
         salt = self._secrets.secret(_SALT_BYTES).hex()

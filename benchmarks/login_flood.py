@@ -19,13 +19,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlencode
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 READERS, READS_A_SECOND = 4, 200
 FLOODERS = 32
-USERS = 20
+USERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,9 @@ async def flood(port: int) -> AsyncIterator[list[int]]:
 
     async def one_flooder(number: int) -> None:
         connection = await Connection.open(port)
-        while True:
-            statuses.append((await connection.sign_in(number % USERS)).status)
+        for turn in count():
+            answer = await connection.sign_in((number + turn * FLOODERS) % USERS)
+            statuses.append(answer.status)
 
     flooders = [asyncio.create_task(one_flooder(number)) for number in range(FLOODERS)]
     await asyncio.sleep(1)
@@ -103,10 +105,10 @@ async def flood(port: int) -> AsyncIterator[list[int]]:
 
 async def measure(port: int, rounds: int, seconds: float) -> dict[str, object]:
     connection = await Connection.open(port)
-    for number in range(USERS):
+    for number in range(USERS + 1):  # the last one reads, and is not among those who sign in all the time
         new = {"email": f"user{number}@example.org", "name": "Ann", "password": PASSWORD}
         await connection.call("POST", "/users", {"Content-Type": "application/json"}, json.dumps(new).encode())
-    token = json.loads((await connection.sign_in(0)).content)["access_token"]
+    token = json.loads((await connection.sign_in(USERS)).content)["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     await read(port, 1, headers)
     calm: list[float] = []

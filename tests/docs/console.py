@@ -25,7 +25,7 @@ _VOLATILE: Final = {
     "cursor=<cursor>": re.compile(r"cursor=[\w-]{32}"),
     "Made key <key>.": re.compile(r"Made key [\w-]{43}\."),
     "<access token>": re.compile(r"\beyJ[\w.-]+"),  # which a document may cut short
-    '"refresh_token": "<refresh token>"': re.compile(r'"refresh_token": "[\w-]{64}"'),
+    '"refresh_token": "<refresh token>"': re.compile(r'"refresh_token": "[\w-]{88}"'),
 }
 
 # A server goes into the background, and the next command waits until it answers.

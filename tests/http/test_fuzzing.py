@@ -60,6 +60,7 @@ WITH_INPUT: Final = [
     ("/users", "GET"),
     ("/users/{id}", "PUT"),
     ("/users/{id}", "PATCH"),
+    ("/users/{id}/password", "PUT"),
     ("/users/{id}/posts", "POST"),
     ("/users/{id}/posts", "GET"),
     ("/posts/{id}", "PATCH"),
