@@ -6,12 +6,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
 EXTRAS := --extra postgresql --extra mysql --extra mongodb --extra redis --extra dynamodb
+RIVALS := benchmarks/.venv
 EXAMPLE := examples/userport-pony
 EXAMPLE_BIN := $(CURDIR)/$(EXAMPLE)/.venv/bin
 EXAMPLE_PIP := $(EXAMPLE_BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-all format lock clean mutation capabilities example
+.PHONY: help install serve test check check-all format lock clean mutation capabilities example bench
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ capabilities: $(VENV)/dev $(VENV)/npm ## Run the storage contract on every stora
 mutation: $(VENV)/dev $(VENV)/npm ## Plant bugs in the stores and see whether the storage contract notices.
 	$(BIN)/python -m tests.mutation.plant_bugs
 
+bench: $(VENV)/dev $(RIVALS)/installed ## Measure userport beside others, for half an hour; needs wrk.
+	$(BIN)/python -m benchmarks.bench --out benchmarks/results/comparison.json $(BENCH)
+
 format: $(VENV)/dev ## Put the code into its form.
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format --quiet .
@@ -57,9 +61,10 @@ lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 	$(COMPILE) $(EXTRAS) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	$(COMPILE) --group $(EXAMPLE)/pyproject.toml:test --constraint requirements-dev.lock \
 		--output-file $(EXAMPLE)/requirements.lock
+	$(COMPILE) --constraint requirements-dev.lock --output-file benchmarks/requirements.lock benchmarks/requirements.in
 
 clean: ## Remove the environments.
-	rm -rf $(VENV) $(EXAMPLE)/.venv
+	rm -rf $(VENV) $(EXAMPLE)/.venv $(RIVALS)
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "userport needs Python 3.11 or newer")'
@@ -75,6 +80,11 @@ $(VENV)/dev: $(VENV)/installed requirements-dev.lock
 $(EXAMPLE)/.venv/installed: requirements.lock $(EXAMPLE)/requirements.lock
 	test -x $(EXAMPLE_BIN)/python || $(PYTHON) -m venv $(EXAMPLE)/.venv
 	$(EXAMPLE_PIP) install --require-hashes --requirement requirements.lock --requirement $(EXAMPLE)/requirements.lock
+	touch $@
+
+$(RIVALS)/installed: benchmarks/requirements.lock
+	test -x $(RIVALS)/bin/python || $(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
 	touch $@
 
 # DynamoDB's local server, which tests alone need; without npm, its tests are left out.

@@ -1,0 +1,1 @@
+"""Measures userport beside its rivals, in turns, in one run: `make bench`."""

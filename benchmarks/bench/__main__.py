@@ -1,0 +1,88 @@
+"""Compares userport with apps that keep the same users otherwise: in turns, in one run, on the same machine.
+
+    python -m benchmarks.bench --out benchmarks/results/comparison.json
+
+For a short look: --seconds 1 --rounds 1 --users 2000 --only userport tutorial. It needs wrk, two cores, PostgreSQL
+or the URL of one, and the rivals' environment, which `make bench` makes.
+"""
+
+import argparse
+import json
+import tempfile
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+from benchmarks.bench.apps import APPS, RIVALS_PYTHON
+from benchmarks.bench.calls import CALLS
+from benchmarks.bench.cores import leave_the_workers_core
+from benchmarks.bench.places import Places, databases, files
+from benchmarks.bench.results import OnStore
+from benchmarks.bench.rounds import Comparison, Plan
+from benchmarks.bench.surroundings import machine, versions
+from benchmarks.bench.table import tables
+from benchmarks.bench.wrk import check_wrk
+
+_FEWEST_USERS: Final = 200
+
+
+def main() -> None:
+    given = _arguments()
+    check_wrk()
+    if not RIVALS_PYTHON.exists():
+        raise SystemExit("the rivals' environment is missing: make bench makes it")
+    leave_the_workers_core()
+    stores: dict[str, AbstractContextManager[Places]] = {
+        "sqlite": files(given.directory),
+        "postgresql": databases(given.postgresql),
+    }
+    found: dict[str, OnStore] = {}
+    with tempfile.TemporaryDirectory(prefix="userport-bench-", dir=given.directory) as directory:
+        surroundings = {"machine": machine(Path(directory)), "versions": versions()}
+        print(json.dumps(surroundings["machine"], ensure_ascii=False), flush=True)
+        for store in given.stores:
+            own = Path(directory, store)
+            own.mkdir()
+            with stores[store] as places:
+                found[store] = Comparison(_plan(given, store), places, own).run()
+            print(f"\n{tables(found[store])}", flush=True)
+    settings = {name: getattr(given, name) for name in ("users", "rounds", "seconds", "connections")}
+    results = {**surroundings, "settings": settings, "stores": {store: on.summary() for store, on in found.items()}}
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+
+
+def _arguments() -> argparse.Namespace:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--out", type=Path, help="where to write the result as JSON")
+    arguments.add_argument("--rounds", type=int, default=3, help="medians are of so many (default: 3)")
+    arguments.add_argument("--seconds", type=int, default=5, help="how long each measurement takes (default: 5)")
+    arguments.add_argument("--users", type=int, default=100_000, help="how many there are (default: 100000)")
+    arguments.add_argument("--connections", type=int, nargs="+", default=[16, 64], help="(default: 16 64)")
+    arguments.add_argument("--stores", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    names = [app.name for app in APPS]
+    arguments.add_argument("--only", nargs="+", choices=names, default=names, metavar="APP", help=", ".join(names))
+    calls = [call.name for call in CALLS]
+    arguments.add_argument("--calls", nargs="+", choices=calls, default=calls, metavar="CALL", help=", ".join(calls))
+    arguments.add_argument("--postgresql", metavar="URL", help="a server to use instead of starting one")
+    arguments.add_argument("--directory", type=Path, help="where SQLite's files are put (default: the temporary one)")
+    given = arguments.parse_args()
+    if given.users < _FEWEST_USERS:
+        arguments.error(f"--users must be at least {_FEWEST_USERS}, so that there is a page near their end")
+    return given
+
+
+def _plan(given: argparse.Namespace, store: str) -> Plan:
+    return Plan(
+        apps=[app for app in APPS if app.name in given.only and store in app.stores],
+        calls=[call for call in CALLS if call.name in given.calls],
+        connections=given.connections,
+        users=given.users,
+        rounds=given.rounds,
+        seconds=given.seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The calls that are measured, each as a script for wrk."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+_JSON: Final = {"Content-Type": "application/json"}
+_RUNS: Final = count()
+
+_RANDOM_USER: Final = """
+local ids = {{}}
+for id in io.lines({ids}) do ids[#ids + 1] = id end
+math.randomseed({run})
+local function path() return "/users/" .. ids[math.random(#ids)] end
+"""
+
+_RESULT: Final = """
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format(
+    '{"answers": %d, "microseconds": %d, "p50": %d, "p99": %d, "refused": %d, "lost": %d}',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    e.status, e.connect + e.read + e.write + e.timeout))
+end
+"""
+
+_NEW_USER: Final = {
+    "email": "new.%s.%d@example.org",
+    "name": "Zoë Ünsal",
+    "username": "new_%s_%d",
+    "bio": "Likes tea, and answers to nobody.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`body` is the pattern of what is sent, in which each `%s` is the run and each `%d` the number of the request."""
+
+    name: str
+    method: str = "GET"
+    path: str | None = None
+    """None for the path of a random user."""
+
+    body: str | None = None
+
+    def script(self, ids: Path, path: str | None = None, headers: Mapping[str, str] | None = None) -> str:
+        """Write the script of one run; no other run's makes the same users. `path` stands in for the call's own."""
+        run = next(_RUNS)
+        fixed = path or self.path
+        where = "path()" if fixed is None else _quoted(fixed)
+        parts = [
+            _RANDOM_USER.format(ids=_quoted(str(ids)), run=run) if fixed is None else "",
+            f"local headers = {_table({**_JSON, **(headers or {})})}\nlocal number = 0\n",
+            f"function request()\n  number = number + 1\n  return wrk.format({_quoted(self.method)}, {where}, headers",
+            "" if self.body is None else f", ({_quoted(self.body.replace('%s', str(run)))}):gsub('%%d', number)",
+            ")\nend\n",
+            _RESULT,
+        ]
+        return "".join(parts)
+
+
+ONE_USER: Final = Call("GET /users/{id}")
+WITH_TOKEN: Final = Call("GET /users/{id} with a token")
+LAST_PAGE: Final = Call("GET a page near the end")
+CALLS: Final[Sequence[Call]] = (
+    ONE_USER,
+    WITH_TOKEN,
+    Call("POST /users", "POST", "/users", json.dumps(_NEW_USER, ensure_ascii=False)),
+    Call("PATCH /users/{id}", "PATCH", None, json.dumps({"bio": "Likes coffee now, for the %dth time in run %s."})),
+    Call("GET /users?limit=50", "GET", "/users?limit=50"),
+    LAST_PAGE,
+)
+
+
+def _quoted(text: str) -> str:
+    """Write a string as Lua does, byte by byte where it is not plain."""
+    return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:03d}" for b in text.encode()) + '"'
+
+
+def _table(entries: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"[{_quoted(name)}] = {_quoted(value)}" for name, value in entries.items()) + "}"

@@ -1,0 +1,84 @@
+"""What was found, as it is written down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from benchmarks.bench.wrk import Run
+
+
+@dataclass(frozen=True, slots=True)
+class AppAtRest:
+    """How one app starts and what it holds while nobody asks it anything, round by round."""
+
+    seconds_to_first_answer: list[float] = field(default_factory=list)
+    idle_mebibytes: list[float] = field(default_factory=list)
+
+    def summary(self) -> dict[str, float]:
+        return {
+            "seconds_to_first_answer": round(median(self.seconds_to_first_answer), 3),
+            "idle_mebibytes": round(median(self.idle_mebibytes), 1),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The runs of one call on one app at a number of connections."""
+
+    call: str
+    connections: int
+    app: str
+    runs: Sequence[Run]
+
+    @property
+    def requests_per_second(self) -> float:
+        return median(run.requests_per_second for run in self.runs)
+
+    @property
+    def p50_milliseconds(self) -> float:
+        return median(run.p50_milliseconds for run in self.runs)
+
+    @property
+    def p99_milliseconds(self) -> float:
+        return median(run.p99_milliseconds for run in self.runs)
+
+    @property
+    def failed(self) -> int:
+        return sum(run.failed for run in self.runs)
+
+    def summary(self, userport: "Measured | None") -> dict[str, object]:
+        found: dict[str, object] = {
+            "call": self.call,
+            "connections": self.connections,
+            "app": self.app,
+            "requests_per_second": round(self.requests_per_second, 1),
+            "p50_milliseconds": round(self.p50_milliseconds, 3),
+            "p99_milliseconds": round(self.p99_milliseconds, 3),
+            "failed": self.failed,
+            "requests_per_second_by_round": [round(run.requests_per_second, 1) for run in self.runs],
+        }
+        return found if userport is None else {**found, "userport_is_times_as_fast": ratio(userport, self)}
+
+
+@dataclass(frozen=True, slots=True)
+class OnStore:
+    version: str
+    at_rest: dict[str, AppAtRest]
+    measured: Sequence[Measured]
+
+    def userport_beside(self, measured: Measured) -> Measured | None:
+        """Find userport's own at the same call and number of connections, unless this is it."""
+        same = (measured.call, measured.connections, "userport")
+        found = (other for other in self.measured if (other.call, other.connections, other.app) == same)
+        return None if measured.app == "userport" else next(found, None)
+
+    def summary(self) -> dict[str, object]:
+        return {
+            "version": self.version,
+            "at_rest": {name: app.summary() for name, app in self.at_rest.items()},
+            "measured": [measured.summary(self.userport_beside(measured)) for measured in self.measured],
+        }
+
+
+def ratio(userport: Measured, other: Measured) -> float:
+    return round(userport.requests_per_second / other.requests_per_second, 2)

@@ -1,0 +1,112 @@
+"""The measuring: every app in turn, at every call, in every round."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.bench import tokens
+from benchmarks.bench.apps import USERPORT, App, Userport
+from benchmarks.bench.calls import LAST_PAGE, ONE_USER, WITH_TOKEN, Call
+from benchmarks.bench.made_users import made_users
+from benchmarks.bench.places import Places
+from benchmarks.bench.results import AppAtRest, Measured, OnStore
+from benchmarks.bench.same_answers import check_answers, check_statuses
+from benchmarks.bench.worker import Worker
+from benchmarks.bench.wrk import Run, load
+from tests.servers.process import free_port
+
+_FROM_THE_END: Final = 100
+_SECONDS_TO_WARM_UP: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    apps: Sequence[App]
+    calls: Sequence[Call]
+    connections: Sequence[int]
+    users: int
+    rounds: int
+    seconds: int
+
+    def cases(self) -> Iterator[tuple[Call, int]]:
+        """Make what is measured on each app; one connection alone tells how long an answer takes."""
+        for connections in self.connections:
+            for call in self.calls:
+                yield call, connections
+        if ONE_USER in self.calls:
+            yield ONE_USER, 1
+
+
+class Comparison:
+    """The apps on one kind of store."""
+
+    def __init__(self, plan: Plan, places: Places, directory: Path) -> None:
+        self._plan = plan
+        self._places = places
+        self._directory = directory
+        self._users = list(made_users(plan.users))
+        self._skipped = plan.users - _FROM_THE_END
+        self._ids = directory / "ids"
+        self._ids.write_text("".join(f"{user.id}\n" for user in self._users))
+
+    def run(self) -> OnStore:
+        urls = {app: self._filled(app) for app in self._plan.apps}
+        at_rest = self._start_in_turns(urls)
+        with ExitStack() as ends:
+            workers = {app: ends.enter_context(self._worker(app, url)) for app, url in urls.items()}
+            for app, worker in workers.items():
+                self._check(app, worker)
+            with_token: dict[App, Worker] = {}
+            if USERPORT in workers and WITH_TOKEN in self._plan.calls:
+                tokens.add_admin(workers[USERPORT].port)
+                app = Userport("userport-token", tokens.make_key(self._directory))
+                with_token[USERPORT] = ends.enter_context(self._worker(app, urls[USERPORT]))
+            return OnStore(self._places.version, at_rest, self._measure(workers, with_token))
+
+    def _filled(self, app: App) -> str:
+        print(f"filling {app.name} …", flush=True)
+        url = self._places.new(app.name)
+        app.fill(url, self._plan.users)
+        self._places.settle(url)
+        return url
+
+    def _worker(self, app: App, url: str) -> Worker:
+        port = free_port()
+        return Worker(app.command(port), app.environment(url), port, self._directory / f"{app.name}.log")
+
+    def _start_in_turns(self, urls: Mapping[App, str]) -> dict[str, AppAtRest]:
+        found = {app.name: AppAtRest() for app in urls}
+        for _ in range(self._plan.rounds):
+            for app, url in urls.items():
+                with self._worker(app, url) as worker:
+                    found[app.name].seconds_to_first_answer.append(worker.seconds_to_first_answer)
+                    found[app.name].idle_mebibytes.append(worker.idle_mebibytes())
+        return found
+
+    def _check(self, app: App, worker: Worker) -> None:
+        if app.keeps_users:
+            check_answers(app.name, worker.port, self._users, self._path_of_last_page(app), self._skipped)
+        else:
+            check_statuses(app.name, worker.port, self._users[0].id)
+
+    def _path_of_last_page(self, app: App) -> str:
+        return app.path_of_page(self._users[self._skipped - 1].id, self._skipped)
+
+    def _measure(self, workers: Mapping[App, Worker], with_token: Mapping[App, Worker]) -> Sequence[Measured]:
+        runs: dict[tuple[str, int, str], list[Run]] = {}
+        for number in range(self._plan.rounds + 1):  # the first of them warms up
+            seconds = self._plan.seconds if number else _SECONDS_TO_WARM_UP
+            for call, connections in self._plan.cases():
+                print(f"round {number}: {call.name}, connections: {connections} …", flush=True)
+                for app, worker in (with_token if call is WITH_TOKEN else workers).items():
+                    run = load(worker.port, self._script(call, app, worker), connections, seconds, self._directory)
+                    if number:
+                        runs.setdefault((call.name, connections, app.name), []).append(run)
+        return [Measured(*case, found) for case, found in runs.items()]
+
+    def _script(self, call: Call, app: App, worker: Worker) -> str:
+        if call is WITH_TOKEN:
+            return call.script(self._ids, headers=tokens.sign_in(worker.port))
+        return call.script(self._ids, self._path_of_last_page(app) if call is LAST_PAGE else None)

@@ -1,0 +1,26 @@
+"""The URL of the place that a rival serves from, as the libraries want it written."""
+
+import os
+from typing import Final
+
+from sqlalchemy import URL, make_url
+
+VARIABLE: Final = "RIVAL_STORAGE"
+"""Where the URL is found: sqlite:////absolute/path/file.db or postgresql://…"""
+
+_SYNC: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+_ASYNC: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+
+def sync_url(url: str) -> URL:
+    address = make_url(url)
+    return address.set(drivername=_SYNC[address.drivername])
+
+
+def async_url(url: str) -> URL:
+    address = make_url(url)
+    return address.set(drivername=_ASYNC[address.drivername])
+
+
+def url_in_environment() -> str:
+    return os.environ[VARIABLE]
