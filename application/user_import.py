@@ -1,6 +1,6 @@
 """Bringing many users in from elsewhere."""
 
-from asyncio import gather
+from asyncio import gather, sleep
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -18,6 +18,7 @@ from domain.values import Email, cut_to_milliseconds
 BATCH: Final = 1_000
 """How many records one call takes: as many as `UserRepository.find_by_emails`."""
 
+_PARSED_AT_ONCE: Final = 50  # which takes about half a millisecond
 _MOST_REMEMBERED: Final = 1_000_000  # under 100 MB
 
 
@@ -36,6 +37,7 @@ class Refused:
 
 
 Outcome: TypeAlias = Imported | Refused
+Parsed: TypeAlias = ParsedRecord | Refused
 
 _CONFLICTS: Final = (EmailTaken, UsernameTaken, IdTaken)
 _FIELD_IN_CONFLICT: Final[dict[str, str]] = {
@@ -84,22 +86,44 @@ class UserImport:
         self._parser = RecordParser(ids, domain_names, hasher)
         self._target: _Target = _Rehearsal(storage, hasher) if dry_run else _Store(storage, hasher)
 
-    async def add(self, records: Sequence[RawRecord]) -> Sequence[Outcome]:
-        """Import at most `BATCH` records and tell the outcome of each, in their order.
+    async def add(self, records: Sequence[RawRecord | Refused]) -> Sequence[Outcome]:
+        """Parse and store records in one go."""
+        return await self.store(await self.parse(records))
+
+    async def parse(self, records: Sequence[RawRecord | Refused]) -> Sequence[Parsed]:
+        """Check at most `BATCH` records, of which some may be refused already.
+
+        Other tasks run now and then, such as one that stores the records before.
+        """
+        if len(records) > BATCH:
+            raise ValueError(f"an import takes at most {BATCH} records at a time")
+        parsed: list[Parsed] = []
+        now = cut_to_milliseconds(self._clock.now())
+        for raw in records:
+            if len(parsed) % _PARSED_AT_ONCE == 0:
+                await sleep(0)
+            if isinstance(raw, Refused):
+                parsed.append(raw)
+                continue
+            try:
+                parsed.append(self._parser.parse(raw, now))
+            except InvalidInput as error:
+                parsed.append(Refused(error.errors))
+        return parsed
+
+    async def store(self, records: Sequence[Parsed]) -> Sequence[Outcome]:
+        """Import what was parsed, after all that came before it, and tell the outcome of each record, in their order.
 
         What is told as added is durable. Raises what the storage port raises; then some records of this batch may
         have been added, and adding them all again completes it.
         """
-        if len(records) > BATCH:
-            raise ValueError(f"an import takes at most {BATCH} records at a time")
         outcomes: dict[int, Outcome] = {}
         parsed: dict[int, ParsedRecord] = {}
-        now = cut_to_milliseconds(self._clock.now())
-        for place, raw in enumerate(records):
-            try:
-                parsed[place] = self._parser.parse(raw, now)
-            except InvalidInput as error:
-                outcomes[place] = Refused(error.errors)
+        for place, record in enumerate(records):
+            if isinstance(record, Refused):
+                outcomes[place] = record
+            else:
+                parsed[place] = record
         while parsed:
             outcomes |= await self._settle(_without_repetitions(parsed))
             parsed = {place: record for place, record in parsed.items() if place not in outcomes}

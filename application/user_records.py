@@ -5,16 +5,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from application.ports import DomainNames, IdSource, PasswordHasher
 from application.timestamps import timestamp
 from domain.credential import Credential
-from domain.errors import FieldChecks, InvalidValue
+from domain.errors import FieldError, InvalidInput, InvalidValue
 from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username
-
-T = TypeVar("T")
 
 RawRecord: TypeAlias = Mapping[str, object]
 """What somebody wrote about a user, unchecked. A field that is absent, or None, is not given."""
@@ -32,8 +30,10 @@ HASH_FIELD: Final = "password_hash"
 CLEAR_TEXT_FIELD: Final = "password"
 NO_PASSWORDS: Final = f"a password must not lie in a file: give a hash of it instead, as {HASH_FIELD}"
 
-_KNOWN: Final = frozenset({*FIELDS, HASH_FIELD})
+_REQUIRED: Final = frozenset(REQUIRED_FIELDS)
 _CLEARABLE: Final = ("username", "bio")  # None says something of these: that there is none
+_WRONG_TYPE: Final = {str: "must be a text", bool: "must be true or false", int: "must be a whole number"}
+_BY_CODE: Final = {"unknown_field": 0, "password_not_supported": 0, "required": 1, "out_of_range": 3}
 _ROLES: Final = {role.value: role for role in Role}
 _HIGHEST_VERSION: Final = 1_000_000_000  # leaves room to count on in the 32 bits that a store may have
 # RFC 3339 in UTC; from 1970, since that is where some stores begin to count, and no finer than a store keeps it.
@@ -67,44 +67,69 @@ class RecordParser:
         self._ids = ids
         self._hasher = hasher
         self._to_ascii = lru_cache(_DOMAINS_REMEMBERED)(domain_names.to_ascii)
+        self._fields: Mapping[str, tuple[type, Callable[[Any], object]]] = {
+            "email": (str, self._email),
+            "name": (str, Name.parse),
+            "username": (str, Username.parse),
+            "bio": (str, Bio.parse),
+            "role": (str, _role),
+            "active": (bool, bool),
+            "id": (str, UserId.parse),
+            "version": (int, int),
+            "created_at": (str, _time),
+            "updated_at": (str, _time),
+            HASH_FIELD: (str, self._password_hash),
+        }
 
     def parse(self, raw: RawRecord, now: datetime) -> ParsedRecord:
         """Check every field, and give the user a new id and `now` where the record names none.
 
         Raises `InvalidInput`, which lists all that is wrong.
         """
-        fields = _Fields(raw)
-        email = fields.text("email", self._email)
-        name = fields.text("name", Name.parse)
-        username = fields.text("username", Username.parse)
-        bio = fields.text("bio", Bio.parse)
-        role = fields.text("role", _role)
-        active = fields.plain("active", bool, "must be true or false")
-        user_id = fields.text("id", UserId.parse)
-        version = fields.plain("version", int, "must be a whole number")
-        created_at = fields.text("created_at", _time)
-        updated_at = fields.text("updated_at", _time)
-        password_hash = fields.text(HASH_FIELD, self._password_hash)
-        if version is not None and not 1 <= version <= _HIGHEST_VERSION:
-            fields.refuse("version", "out_of_range", f"must be from 1 to {_HIGHEST_VERSION}")
+        values: dict[str, Any] = {}
+        errors: list[FieldError] = []
+        for name, given in raw.items():
+            field = self._fields.get(name)
+            if field is None:
+                errors.append(_unknown(name))
+            elif given is not None:
+                kind, parse = field
+                if type(given) is not kind:  # isinstance would take True for a number
+                    errors.append(FieldError(name, "wrong_type", _WRONG_TYPE[kind]))
+                    continue
+                try:
+                    values[name] = parse(given)
+                except InvalidValue as error:
+                    errors.append(FieldError(name, error.code, error.detail))
+        version: int = values.get("version", 1)
+        created_at: datetime | None = values.get("created_at")
+        updated_at: datetime | None = values.get("updated_at")
+        if not 1 <= version <= _HIGHEST_VERSION:
+            errors.append(FieldError("version", "out_of_range", f"must be from 1 to {_HIGHEST_VERSION}"))
         if created_at and updated_at and updated_at < created_at:
-            fields.refuse("updated_at", "out_of_range", "must not be before created_at")
-        fields.done()
-        assert email is not None and name is not None  # noqa: PT018, S101 - done() has seen to it
+            errors.append(FieldError("updated_at", "out_of_range", "must not be before created_at"))
+        if errors or not values.keys() >= _REQUIRED:
+            errors += [FieldError(name, "required", "is required") for name in REQUIRED_FIELDS if raw.get(name) is None]
+            raise InvalidInput(tuple(sorted(errors, key=self._told_at)))
         user = User(
-            id=user_id or self._ids.user_id(),
-            email=email,
-            name=name,
-            username=username,
-            bio=bio,
-            role=role or Role.MEMBER,
-            active=active is not False,
-            version=version or 1,
+            id=values.get("id") or self._ids.user_id(),
+            email=values["email"],
+            name=values["name"],
+            username=values.get("username"),
+            bio=values.get("bio"),
+            role=values.get("role", Role.MEMBER),
+            active=values.get("active", True),
+            version=version,
             created_at=created_at or updated_at or now,
             updated_at=updated_at or created_at or now,
         )
-        given = [name for name in raw if name != HASH_FIELD and (raw[name] is not None or name in _CLEARABLE)]
-        return ParsedRecord(user, given, password_hash)
+        names = [name for name in raw if name != HASH_FIELD and (name in values or name in _CLEARABLE)]
+        return ParsedRecord(user, names, values.get(HASH_FIELD))
+
+    def _told_at(self, error: FieldError) -> tuple[int, int]:
+        """Sort first what should not be there, then what should, then what is wrong by itself, then beside others."""
+        order = [*self._fields]
+        return _BY_CODE.get(error.code, 2), order.index(error.field) if error.field in order else -1
 
     def _email(self, text: str) -> Email:
         return Email.parse(text, self._to_ascii)
@@ -139,46 +164,10 @@ def to_record_with_hash(user: User, credential: Credential | None) -> PlainRecor
     return to_record(user) | {HASH_FIELD: None if credential is None else credential.password_hash}
 
 
-class _Fields:
-    """The fields of one record, and what is wrong with them so far."""
-
-    def __init__(self, raw: RawRecord) -> None:
-        self._raw = raw
-        self._check = FieldChecks()
-        self.refuse = self._check.refuse
-        self.done = self._check.done
-        if not raw.keys() <= _KNOWN:
-            for field in raw:
-                self._check_known(field)
-        for field in REQUIRED_FIELDS:
-            if raw.get(field) is None:
-                self.refuse(field, "required", "is required")
-
-    def text(self, field: str, parse: Callable[[str], T]) -> T | None:
-        text = self._raw.get(field)
-        if text is None:
-            return None
-        if not isinstance(text, str):
-            self.refuse(field, "wrong_type", "must be a text")
-            return None
-        return self._check(field, parse, text)
-
-    def plain(self, field: str, kind: type[T], detail: str) -> T | None:
-        value = self._raw.get(field)
-        if value is None:
-            return None
-        if type(value) is not kind:  # isinstance would take True for a number
-            self.refuse(field, "wrong_type", detail)
-            return None
-        return value
-
-    def _check_known(self, field: str) -> None:
-        if field in _KNOWN:
-            return
-        if field == CLEAR_TEXT_FIELD:
-            self.refuse(field, "password_not_supported", NO_PASSWORDS)
-        else:
-            self.refuse(_short(field), "unknown_field", "is not a field of a user")
+def _unknown(field: str) -> FieldError:
+    if field == CLEAR_TEXT_FIELD:
+        return FieldError(field, "password_not_supported", NO_PASSWORDS)
+    return FieldError(_short(field), "unknown_field", "is not a field of a user")
 
 
 def _short(field: str) -> str:

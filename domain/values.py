@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar, Self
-from unicodedata import category, combining, normalize
+from unicodedata import category, combining, is_normalized, normalize
 
 from domain.errors import InvalidValue
 
@@ -19,7 +19,8 @@ _WHITE_SPACE = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 _LINE_BREAKS_AND_TABS = "\n\r\t"
-
+# Unicode's general categories Cc and Cs, to which nothing will ever be added.
+_CONTROLS_AND_SURROGATES = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # What the few characters stand for that are no combining marks themselves, but are composed of nothing else.
 _MARKS_IN_DISGUISE = {0x0F73: "\u0f71\u0f72", 0x0F75: "\u0f71\u0f74", 0x0F81: "\u0f71\u0f80"}
@@ -33,7 +34,8 @@ def nfc(text: str) -> str:
     The library sorts each run of combining marks by insertion, which takes seconds for some tens of thousands of them;
     so they are put into their order before.
     """
-    if text.isascii():
+    # Telling that a text is composed takes no sorting: what is out of order is not.
+    if text.isascii() or is_normalized("NFC", text):
         return text
     ordered: list[str] = []
     run: list[str] = []
@@ -52,6 +54,8 @@ def fold(text: str) -> str:
 
     Canonical caseless matching (The Unicode Standard, section 3.13, D145), kept composed.
     """
+    if text.isascii():
+        return text.lower()
     return normalize("NFC", normalize("NFD", text).casefold())
 
 
@@ -64,11 +68,12 @@ def cut_to_milliseconds(moment: datetime) -> datetime:
 
 
 def _check_characters(text: str, allowed_controls: str = "") -> None:
-    for character in text:
-        kind = category(character)
-        if kind == "Cs":
+    if text.isprintable():  # which none of them is
+        return
+    for found in _CONTROLS_AND_SURROGATES.finditer(text):
+        if found[0] >= "\ud800":
             raise InvalidValue("invalid_character", "must not contain lone surrogates")
-        if kind == "Cc" and character not in allowed_controls:
+        if found[0] not in allowed_controls:
             raise InvalidValue("invalid_character", "must not contain control characters")
 
 
@@ -176,8 +181,10 @@ class Email:
     LONGEST: ClassVar = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
     LONGEST_LOCAL_PART: ClassVar = 64  # RFC 5321, section 4.5.3.1.1
     # RFC 5322's dot-atom (section 3.2.3), widened to non-ASCII by RFC 6531, section 3.3.
-    _LOCAL_PART: ClassVar = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
-    _LABEL: ClassVar = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, section 2.1
+    _ATOM: ClassVar = r"[\w!#$%&'*+/=?^`{|}~\x80-\U0010ffff-]+"
+    _LOCAL_PART: ClassVar = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.ASCII)
+    _LABEL: ClassVar = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # RFC 1123, section 2.1
+    _DOMAIN: ClassVar = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
 
     address: str
     canonical: str
@@ -209,16 +216,13 @@ class Email:
 
     @classmethod
     def _check_local_part(cls, local: str) -> None:
-        # A letter stands in for every visible non-ASCII character, so that one pattern checks the dots.
-        ascii_form = "".join("x" if not c.isascii() and category(c)[0] not in "ZC" else c for c in local)
-        if cls._LOCAL_PART.fullmatch(ascii_form) is None:
+        # What is not to be seen is not to be typed either; the pattern knows that of ASCII alone.
+        if not local.isprintable() or cls._LOCAL_PART.fullmatch(local) is None:
             raise InvalidValue("invalid_email", "must be an email address: what stands before the @ is malformed")
 
     @classmethod
     def _check_domain(cls, domain: str) -> None:
-        labels = domain.split(".")
-        well_formed = all(cls._LABEL.fullmatch(label) for label in labels)
-        if len(labels) < 2 or not well_formed or labels[-1].isdigit():
+        if cls._DOMAIN.fullmatch(domain) is None:
             raise InvalidValue("invalid_domain", "must be an email address: what stands after the @ is no domain")
 
 
@@ -228,12 +232,14 @@ class Username:
 
     PATTERN: ClassVar = r"[A-Za-z0-9][A-Za-z0-9_.\-]{2,31}"
 
+    _FORM: ClassVar = re.compile(PATTERN)
+
     text: str
     canonical: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        if re.fullmatch(cls.PATTERN, text) is None:
+        if cls._FORM.fullmatch(text) is None:
             raise InvalidValue(
                 "invalid_username",
                 "must have 3 to 32 of the characters a-z A-Z 0-9 _ . - and start with a letter or digit",

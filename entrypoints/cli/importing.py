@@ -1,18 +1,20 @@
 """Reading users from a file or a pipe into the storage."""
 
 import asyncio
+import gc
 import os
 import signal
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, NamedTuple, cast
 
-from application.user_import import BATCH, Imported, Outcome, Refused, UserImport
+from application.user_import import BATCH, Imported, Outcome, Parsed, Refused
+from application.user_records import RawRecord
 from entrypoints.cli.errors import CommandFailed, told
 from entrypoints.cli.formats import Format, format_by_beginning, format_by_name, read_records
 from entrypoints.cli.progress import bytes_bar
@@ -22,6 +24,15 @@ from entrypoints.cli.source import Lines, SourceRecord
 from entrypoints.settings import Settings
 
 _BATCH_BYTES: Final = 1024 * 1024
+_BATCHES_BETWEEN_COLLECTIONS: Final = 20
+
+
+class _Batch(NamedTuple):
+    """Some records, and how far into the file they reach."""
+
+    records: Sequence[SourceRecord]
+    last_line: int
+    bytes_read: int
 
 
 @dataclass(slots=True)
@@ -63,15 +74,43 @@ async def import_from(
         async with opened(settings) as container:
             await make_ready(container)
             user_import = container.user_import(dry_run=dry_run)
-            with _telling_how_far(tally):
-                for batch in _interruptible(_batches(records, lines)):
-                    for record, outcome in zip(batch, await _outcomes(user_import, batch), strict=True):
-                        tally.count(outcome)
-                        if isinstance(outcome, Refused):
-                            reject(record, outcome)
-                    tally.line = lines.number
-                    advance(lines.bytes_read)
+
+            async def store(batch: _Batch, parsed: Sequence[Parsed]) -> None:
+                for record, outcome in zip(batch.records, await user_import.store(parsed), strict=True):
+                    tally.count(outcome)
+                    if isinstance(outcome, Refused):
+                        reject(record, outcome)
+                tally.line = batch.last_line
+                advance(batch.bytes_read)
+
+            batches = _interruptible(_batches(records, lines))
+            with _telling_how_far(tally), _garbage_left_alone():
+                await _each(batches, user_import.parse, store, read_ahead=_size(stream) is not None)
     return tally
+
+
+async def _each(
+    batches: Iterator[_Batch],
+    parse: Callable[[Sequence[RawRecord | Refused]], Awaitable[Sequence[Parsed]]],
+    store: Callable[[_Batch, Sequence[Parsed]], Coroutine[Any, Any, None]],
+    *,
+    read_ahead: bool,
+) -> None:
+    """Store batch after batch. With `read_ahead` the next one is read and parsed meanwhile, which a pipe would halt."""
+    storing: asyncio.Task[None] | None = None
+    try:
+        for number, batch in enumerate(batches, start=1):
+            parsed = await parse([record.content for record in batch.records])
+            if storing is not None:
+                await asyncio.shield(storing)
+            storing = asyncio.create_task(store(batch, parsed))
+            if not read_ahead:
+                await asyncio.shield(storing)
+            if number % _BATCHES_BETWEEN_COLLECTIONS == 0:
+                gc.collect(1)
+    finally:
+        if storing is not None:
+            await storing  # what has gone to the storage counts, whatever has ended the reading
 
 
 @contextmanager
@@ -99,13 +138,19 @@ def _telling_how_far(tally: Tally) -> Iterator[None]:
         raise CommandFailed(f"{reason.removesuffix('.')} - {far}", exit_code) from error
 
 
-async def _outcomes(user_import: UserImport, batch: Sequence[SourceRecord]) -> Sequence[Outcome]:
-    await asyncio.sleep(0)  # a chance to be interrupted, where a storage never waits
-    added = iter(await user_import.add([record.content for record in batch if not isinstance(record.content, Refused)]))
-    return [record.content if isinstance(record.content, Refused) else next(added) for record in batch]
+@contextmanager
+def _garbage_left_alone() -> Iterator[None]:
+    """Look for garbage at no time but those of our own: records are many, and never part of it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
-def _interruptible(batches: Iterator[Sequence[SourceRecord]]) -> Iterator[Sequence[SourceRecord]]:
+def _interruptible(batches: Iterator[_Batch]) -> Iterator[_Batch]:
     """Let ctrl-C end the reading at once: the event loop's own handler would have it wait for the next line."""
     while True:
         handler = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -118,15 +163,15 @@ def _interruptible(batches: Iterator[Sequence[SourceRecord]]) -> Iterator[Sequen
         yield batch
 
 
-def _batches(records: Iterator[SourceRecord], lines: Lines) -> Iterator[Sequence[SourceRecord]]:
+def _batches(records: Iterator[SourceRecord], lines: Lines) -> Iterator[_Batch]:
     """Gather records, few enough that even huge ones take little room."""
     batch: list[SourceRecord] = []
     begun_at = lines.bytes_read
     for record in records:
         batch.append(record)
         if len(batch) == BATCH or lines.bytes_read - begun_at > _BATCH_BYTES:
-            yield batch
+            yield _Batch(batch, lines.number, lines.bytes_read)
             batch = []
             begun_at = lines.bytes_read
     if batch:
-        yield batch
+        yield _Batch(batch, lines.number, lines.bytes_read)

@@ -42,14 +42,25 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._read()
+        line = self.read()
         if not line:
             raise StopIteration
+        return self.text(line)
+
+    def read(self) -> bytes:
+        """Read the next line as it stands in the file, nothing at its end; raises `Unreadable` for one too long."""
+        line = self._read()
+        if not line:
+            return line
         self.number += 1
         if len(line) > LONGEST:
             while line and not line.endswith(b"\n"):
                 line = self._read()
             raise Unreadable("line_too_long", f"must be a line of at most {LONGEST // 1024} KiB")
+        return line
+
+    def text(self, line: bytes) -> str:
+        """Decode the line that was read last; raises `Unreadable` when it is no UTF-8."""
         try:
             text = line.decode()
         except UnicodeDecodeError:

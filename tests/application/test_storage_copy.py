@@ -43,7 +43,7 @@ async def filled(storage: MemoryStorage, users: int = 250) -> Sequence[User]:
     await add(storage, *(a_session(user) for user in added[::3]), *(a_full_session(user) for user in added[::6]))
     await add(storage, *(a_full_session(added[0]) for _ in range(Session.MOST_OF_A_USER)))
     await add(storage, *(a_post(user) for user in added[::2] for _ in range(5)))
-    await add(storage, *(a_post(added[7]) for _ in range(1_000)))
+    await add(storage, *(a_post(added[7]) for _ in range(400)))
     return added
 
 
@@ -62,8 +62,8 @@ async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, tar
     users = await filled(source)
     copy = await copied(source, target)
     assert await everything(target) == await everything(source)
-    assert str(copy.read) == "250 users, 1625 posts, 84 credentials and 176 sessions"
-    assert copy.read.records == 250 + 1_625 + 84 + 176
+    assert str(copy.read) == "250 users, 1025 posts, 84 credentials and 176 sessions"
+    assert copy.read.records == 250 + 1_025 + 84 + 176
     assert copy.found == 0
     assert list(await target.unit_of_work().posts.page(users[7].id, limit=2_000)) == list(
         await source.unit_of_work().posts.page(users[7].id, limit=2_000)

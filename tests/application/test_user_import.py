@@ -13,7 +13,7 @@ from application.user_import import BATCH, Imported, Outcome, Refused, UserImpor
 from application.user_records import PlainRecord, RawRecord, RecordParser, to_record, to_record_with_hash
 from application.users import NewUser, UserService
 from domain.credential import Credential
-from domain.errors import StorageUnavailable
+from domain.errors import FieldError, StorageUnavailable
 from domain.user import Role
 from domain.values import UserId
 from tests.application.surroundings import ReadableHasher, RivalledStorage, WoundClock
@@ -131,6 +131,33 @@ async def test_one_user_twice_in_a_batch_is_added_once(user_import: UserImport, 
     outcomes = await user_import.add([ANN, ANN, {**ANN, "name": "Anna"}])
     assert codes(outcomes) == [ADDED, THERE, [("email", "email_taken")]]
     assert await users.count() == 1
+
+
+async def test_a_batch_may_be_parsed_before_an_earlier_one_is_stored(user_import: UserImport) -> None:
+    earlier = await user_import.parse([ANN, {"name": "N"}])
+    later = await user_import.parse([ANN, {**BOB, "username": "ann"}])
+    assert codes(await user_import.store(earlier)) == [ADDED, [("email", "required")]]
+    assert codes(await user_import.store(later)) == [THERE, [("username", "username_taken")]]
+
+
+async def test_what_could_not_be_read_stays_refused_in_its_place(user_import: UserImport) -> None:
+    unread = Refused((FieldError("", "not_utf8", "must be UTF-8 text"),))
+    assert await user_import.add([unread, BOB, unread]) == [unread, ADDED, unread]
+
+
+async def test_others_have_their_turn_while_a_batch_is_parsed(user_import: UserImport) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(count())
+    await user_import.parse([BOB] * BATCH)
+    other.cancel()
+    assert turns >= 10
 
 
 async def test_a_record_may_succeed_where_an_earlier_one_with_its_email_failed(user_import: UserImport) -> None:

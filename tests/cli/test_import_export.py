@@ -1,15 +1,21 @@
+import errno
+import gc
 import os
 import signal
 import stat
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import orjson
 import pytest
 
+from application.user_import import Outcome, Parsed, UserImport
 from benchmarks.make_users import FIELDS, lines
+from domain.errors import StorageUnavailable
+from entrypoints.cli.source import Lines
 from tests.cli.commands import PROGRAM, Ended, environment, userport
 from tests.servers.databases import Databases
 
@@ -53,7 +59,7 @@ def names(url: str) -> list[str]:
 
 @pytest.mark.parametrize("ending", ["csv", "ndjson"])
 def test_good_records_go_in_and_bad_ones_into_the_rejects(prepared: str, tmp_path: Path, ending: str) -> None:
-    made = list(lines(1_500, bad=0.06, seed=7, as_csv=ending == "csv"))
+    made = list(lines(1_100, bad=0.06, seed=7, as_csv=ending == "csv"))
     header = ",".join(FIELDS).encode() + b"\n" if ending == "csv" else b""
     source, found = tmp_path / f"users.{ending}", tmp_path / "rejects"
     source.write_bytes(header + b"".join(line for line, _ in made))
@@ -65,12 +71,12 @@ def test_good_records_go_in_and_bad_ones_into_the_rejects(prepared: str, tmp_pat
 
     command = ("users", "import", source, "--storage", prepared, "--rejects", found)
     first = userport(*command)
-    assert (first.exit_code, first.text) == (3, summary(added=1_500 - len(expected), refused=len(expected)))
+    assert (first.exit_code, first.text) == (3, summary(added=1_100 - len(expected), refused=len(expected)))
     assert set(expected) <= set(rejects(found))
     assert len(found.read_bytes().splitlines()) == len(expected) > 50
 
     second = userport(*command)
-    assert (second.exit_code, second.text) == (3, summary(there=1_500 - len(expected), refused=len(expected)))
+    assert (second.exit_code, second.text) == (3, summary(there=1_100 - len(expected), refused=len(expected)))
 
 
 @pytest.mark.parametrize("ending", ["csv", "ndjson"])
@@ -78,14 +84,14 @@ def test_an_export_imported_elsewhere_exports_the_same_bytes(
     prepared: str, sqlite: str, tmp_path: Path, ending: str
 ) -> None:
     source = tmp_path / "users.ndjson"
-    source.write_bytes(b"".join(line for line, _ in lines(1_200, bad=0, seed=3, as_csv=False)))
+    source.write_bytes(b"".join(line for line, _ in lines(1_050, bad=0, seed=3, as_csv=False)))
     first, second = tmp_path / f"first.{ending}", tmp_path / f"second.{ending}"
-    assert userport("users", "import", source, "--storage", prepared).text == summary(added=1_200)
+    assert userport("users", "import", source, "--storage", prepared).text == summary(added=1_050)
     assert userport("users", "export", first, "--storage", prepared).exit_code == 0
-    assert userport("users", "import", first, "--storage", sqlite).text == summary(added=1_200)
+    assert userport("users", "import", first, "--storage", sqlite).text == summary(added=1_050)
     assert userport("users", "export", second, "--storage", sqlite).exit_code == 0
     assert first.read_bytes() == second.read_bytes()
-    assert userport("users", "import", first, "--storage", prepared).text == summary(there=1_200)
+    assert userport("users", "import", first, "--storage", prepared).text == summary(there=1_050)
 
 
 @pytest.mark.slow
@@ -345,6 +351,58 @@ def test_an_interrupted_import_says_how_far_it_got_and_can_be_repeated(sqlite: s
     again = userport("users", "import", "-", "--storage", sqlite, pipe=users + ANN)
     assert again.exit_code == 0
     assert len(names(sqlite)) == 1_001
+
+
+@pytest.mark.parametrize("ending", ["ndjson", "csv"])
+def test_what_was_read_ahead_of_a_failure_is_not_counted(
+    sqlite: str, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = b"".join(line for line, _ in lines(3_500, bad=0, seed=1, as_csv=ending == "csv"))
+    header = b",".join(field.encode() for field in FIELDS) + b"\n" if ending == "csv" else b""
+    source = tmp_path / f"users.{ending}"
+    source.write_bytes(header + made)
+    store, calls = UserImport.store, 0
+
+    async def fail_at_last(self: UserImport, records: Sequence[Parsed]) -> Sequence[Outcome]:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise StorageUnavailable
+        return await store(self, records)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UserImport, "store", fail_at_last)
+        failed = userport("users", "import", source, "--storage", sqlite)
+    assert failed.exit_code == 1
+    assert "with 2000 added, 0 already there, 0 refused; run the same command again" in failed.errors
+    assert len(names(sqlite)) == 2_000
+    assert userport("users", "import", source, "--storage", sqlite).text == summary(added=1_500, there=2_000)
+
+
+def test_a_file_that_ends_badly_loses_nothing_of_what_came_before(
+    sqlite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "users.ndjson"
+    source.write_bytes(b"".join(line for line, _ in lines(2_500, bad=0, seed=1, as_csv=False)))
+    read, reads = Lines.read, 0
+
+    def fail_at_last(self: Lines) -> bytes:
+        nonlocal reads
+        reads += 1
+        if reads > 2_100:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(self)
+
+    monkeypatch.setattr(Lines, "read", fail_at_last)
+    failed = userport("users", "import", source, "--storage", sqlite)
+    assert failed.exit_code == 1
+    assert "stopped after line 2000 with 2000 added" in failed.errors
+    assert len(names(sqlite)) == 2_000
+
+
+def test_an_import_leaves_the_search_for_garbage_as_it_was(sqlite: str) -> None:
+    assert userport("users", "import", "-", "--storage", sqlite, pipe=ANN).exit_code == 0
+    assert gc.isenabled()
 
 
 @pytest.mark.slow

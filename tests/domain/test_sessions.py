@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from string import ascii_letters, digits
 from typing import Any, Final
 from unicodedata import category
 
@@ -32,6 +33,12 @@ moves = st.one_of(
     st.timedeltas(timedelta(days=-1), timedelta(days=8)),
 )
 
+base64url = st.sampled_from(f"{ascii_letters}{digits}-_")
+nearly_tokens = st.one_of(
+    st.text(base64url | st.sampled_from("+/="), min_size=84, max_size=92),
+    st.builds("{}{}".format, st.text(base64url, min_size=88, max_size=88), st.sampled_from(["", "\n"])),
+)
+
 
 def begin(token: RefreshToken = TOKEN, **fields: Any) -> Session:
     given_fields = {"salt": SALT, "user_id": USER_ID, "user_agent": None, "place": None, "now": NOW, **fields}
@@ -46,7 +53,7 @@ def test_a_token_survives_being_written(token: RefreshToken) -> None:
     assert RefreshToken.parse(token.text) == token
 
 
-@given(text=any_text | st.from_regex(r"\A[A-Za-z0-9_=+/-]{84,92}\Z") | st.from_regex(r"\A[A-Za-z0-9_-]{88}\n?\Z"))
+@given(text=any_text | nearly_tokens)
 @example(text="")
 @example(text="A" * 88)
 @example(text="é" * 88)
