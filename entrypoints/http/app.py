@@ -23,6 +23,7 @@ from entrypoints.http.middleware import (
 from entrypoints.http.oauth import OAuthRefusal, oauth_problem
 from entrypoints.http.openapi import openapi_of
 from entrypoints.http.problems import domain_problem, framework_problem, shape_problem
+from entrypoints.http.routing import DirectApp
 from entrypoints.settings import load_settings
 from entrypoints.version import version
 
@@ -57,7 +58,7 @@ def create_app(container: Container) -> FastAPI:
     if settings.cors_origins:
         middleware.append(Middleware(CrossOrigin, origins=settings.cors_origins))
     middleware.append(Middleware(SameResource))
-    app = FastAPI(
+    app = DirectApp(
         title="userport",
         version=version(),
         description=_DESCRIPTION,
@@ -65,7 +66,6 @@ def create_app(container: Container) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
         middleware=middleware,
         exception_handlers={
             DomainError: domain_problem,
@@ -76,12 +76,9 @@ def create_app(container: Container) -> FastAPI:
             RequestValidationError: shape_problem,
         },
     )
-    for router in (users.sign_up_router, users.router, posts.router, health.router):
-        app.include_router(router)
-    if tokens:
-        app.include_router(auth.router)
-        app.include_router(auth.sessions_router)
-    docs.add_docs(app)
+    routers = [users.sign_up_router, users.router, posts.router, health.router, docs.router]
+    for router in [*routers, *([auth.router, auth.sessions_router] if tokens else [])]:
+        app.add_router(router)
     app.state.container = container
     app.state.methods_at = lambda scope: _methods_at(app, scope)
     app.openapi = openapi_of(app, asks_for_tokens=tokens)  # type: ignore[method-assign] # FastAPI's documented way to extend it

@@ -18,8 +18,9 @@ from entrypoints.http.dependencies import (
 from entrypoints.http.oauth import OAuthRefusal, form_schema, read_form
 from entrypoints.http.openapi import GRANTED, KEYS, OWN_SESSIONS, REMOVED, REVOKED, refusals
 from entrypoints.http.representations import Session, sessions_answer
+from entrypoints.http.routing import DirectRoute
 
-router: Final = APIRouter(tags=["auth"])
+router: Final = APIRouter(tags=["auth"], route_class=DirectRoute)
 sessions_router: Final = APIRouter(tags=["auth"], prefix="/auth/sessions", route_class=CallerRoute)
 
 

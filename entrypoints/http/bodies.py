@@ -1,13 +1,14 @@
 """Reading a JSON body: strictly, and with errors that never repeat it."""
 
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from email.message import Message
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
-from fastapi import Request, Response
-from fastapi.routing import APIRoute
+from fastapi import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from entrypoints.http.problems import RequestProblem
 
@@ -30,12 +31,17 @@ _TOO_LARGE: Final = RequestProblem(
 
 def check_media_type(request: Request, header: str, media_types: Sequence[str]) -> None:
     """Raise a 415, whose `header` tells what is taken, unless the body is of one of these types."""
-    given = Message()
-    given["Content-Type"] = request.headers.get("content-type", "none/none")
-    if given.get_content_type() not in media_types:
+    given = request.headers.get("content-type", "none/none")
+    if given not in media_types and _without_parameters(given) not in media_types:
         detail = f"The body must be of the type {' or '.join(media_types)}."
         status, accepted = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, {header: ", ".join(media_types)}
         raise RequestProblem(status, "unsupported_media_type", detail, accepted)
+
+
+def _without_parameters(content_type: str) -> str:
+    header = Message()
+    header["Content-Type"] = content_type
+    return header.get_content_type()
 
 
 async def read_body(request: Request) -> bytes:
@@ -45,44 +51,31 @@ async def read_body(request: Request) -> bytes:
     if announced.isdecimal() and float(announced) > LIMIT_BYTES:
         raise _TOO_LARGE
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > LIMIT_BYTES:
-            raise _TOO_LARGE
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > LIMIT_BYTES:
+                raise _TOO_LARGE
+    except ClientDisconnect:  # nobody will hear it
+        raise HTTPException(HTTPStatus.BAD_REQUEST) from None
     return bytes(content)
 
 
-class JsonRoute(APIRoute):
-    """A route whose body, if it declares one, is read by `_JsonRequest`."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_strictly(request: Request) -> Response:
-            return await handle(_JsonRequest(request.scope, request.receive))
-
-        return handle_strictly
-
-
-class _JsonRequest(Request):
-    _content: bytes | None = None
-
-    async def body(self) -> bytes:
-        if self._content is None:
-            header, media_types = ACCEPTED[self.method]
-            if "content-type" in self.headers:
-                check_media_type(self, header, media_types)
-            content = await read_body(self)
-            if not content.strip(b" \t\r\n"):
-                detail = "The body is empty; a JSON object is expected."
-                raise RequestProblem(HTTPStatus.BAD_REQUEST, "empty_body", detail)
-            check_media_type(self, header, media_types)  # a body of no type is refused too, but an empty one as empty
-            self._content = content
-        return self._content
+class JsonRequest(Request):
+    """A request whose JSON is read strictly."""
 
     async def json(self) -> Any:
+        """Read the body; raises a 400, 413 or 415."""
+        header, media_types = ACCEPTED[self.method]
+        if "content-type" in self.headers:
+            check_media_type(self, header, media_types)
+        content = await read_body(self)
+        if not content.strip(b" \t\r\n"):
+            detail = "The body is empty; a JSON object is expected."
+            raise RequestProblem(HTTPStatus.BAD_REQUEST, "empty_body", detail)
+        check_media_type(self, header, media_types)  # a body of no type is refused too, but an empty one as empty
         try:
-            return json.loads((await self.body()).decode(), parse_constant=_refuse_constant, object_pairs_hook=_once)
+            return _STRICT.decode(content.decode())
         except (ValueError, RecursionError):
             # ValueError: malformed, not UTF-8, or a number of thousands of digits. The parser's message quotes it.
             detail = "The body is not a JSON text in UTF-8 (RFC 8259), or names a field twice."
@@ -98,3 +91,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_once)

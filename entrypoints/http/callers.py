@@ -1,36 +1,32 @@
 """Who sends a request (RFC 6750, section 2.1), found out before anything else of it is read."""
 
 import re
-from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from fastapi import Request, Response
 
 from application.callers import NOBODY, OPERATOR, Caller
 from domain.errors import InvalidAccessToken, NotSignedIn
-from entrypoints.http.bodies import JsonRoute
-from entrypoints.http.dependencies import container_of
+from entrypoints.http.bodies import JsonRequest
+from entrypoints.http.dependencies import CALLER, container_of
+from entrypoints.http.routing import DirectRoute
 
 _READING: Final = ("GET", "HEAD")
 _BEARER: Final = re.compile(r"bearer(?: +(?P<token>[^ ].*))?", re.IGNORECASE)
 
 
-class CallerRoute(JsonRoute):
+class CallerRoute(DirectRoute):
     """A route that knows its caller, and turns away whoever has not signed in."""
 
+    request_class = JsonRequest
     open_to_nobody: ClassVar = False
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_for_caller(request: Request) -> Response:
-            caller = await _find(request)
-            if caller is NOBODY and not self.open_to_nobody:
-                raise NotSignedIn
-            request.state.caller = caller
-            return await handle(request)
-
-        return handle_for_caller
+    async def respond(self, request: Request) -> Response:
+        caller = await _find(request)
+        if caller is NOBODY and not self.open_to_nobody:
+            raise NotSignedIn
+        request.scope[CALLER] = caller
+        return await super().respond(request)
 
 
 class OpenCallerRoute(CallerRoute):

@@ -16,7 +16,7 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-async def expected_versions(
+def expected_versions(
     request: Request,
     _: Annotated[
         str | None,
@@ -31,7 +31,7 @@ async def expected_versions(
     return {int(tag[2]) for tag in tags if not tag[1] and _VERSION.fullmatch(tag[2])}
 
 
-async def known_tags(
+def known_tags(
     request: Request,
     _: Annotated[
         str | None,

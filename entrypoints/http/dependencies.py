@@ -16,6 +16,9 @@ from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFo
 from domain.values import PostId, SessionId, UserId
 from entrypoints.container import Container
 
+CALLER: Final = "userport.caller"
+"""Where the scope of a request has its caller."""
+
 _OWN: Final = "me"
 _EXAMPLE: Final = "01a1fc03-c17d-75ed-bf71-79e707db80f3"
 
@@ -43,70 +46,69 @@ def container_of(request: Request) -> Container:
     return cast("Container", request.app.state.container)
 
 
-# Async, though they wait for nothing: FastAPI would run plain functions in its thread pool.
-async def _users(request: Request) -> UserService:
+def _users(request: Request) -> UserService:
     return container_of(request).users()
 
 
-async def _posts(request: Request) -> PostService:
+def _posts(request: Request) -> PostService:
     return container_of(request).posts()
 
 
-async def _sign_ins(request: Request) -> SignInService:
+def _sign_ins(request: Request) -> SignInService:
     return container_of(request).sign_ins()
 
 
-async def _own_sessions(request: Request) -> OwnSessionService:
+def _own_sessions(request: Request) -> OwnSessionService:
     return container_of(request).own_sessions()
 
 
-async def _password_changes(request: Request) -> PasswordChangeService:
+def _password_changes(request: Request) -> PasswordChangeService:
     return container_of(request).password_changes()
 
 
-async def _caller(request: Request) -> Caller:
-    return cast("Caller", request.state.caller)  # which `CallerRoute` has found out
+def _caller(request: Request) -> Caller:
+    return cast("Caller", request.scope[CALLER])  # which `CallerRoute` has found out
 
 
-async def _admin(request: Request) -> Caller:
-    caller = await _caller(request)
+def _admin(request: Request) -> Caller:
+    caller = _caller(request)
     if not caller.is_admin:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     return caller
 
 
-async def _own_id(request: Request) -> UserId:
-    caller = await _caller(request)
+def _own_id(request: Request) -> UserId:
+    caller = _caller(request)
     if caller.user_id is None:
         raise UserNotFound
     return caller.user_id
 
 
-async def _visitor(request: Request) -> Visitor:
+def _visitor(request: Request) -> Visitor:
     address = request.client.host if request.client else None
     return Visitor(address=address, user_agent=request.headers.get("user-agent"))
 
 
-async def _user_id(request: Request, text: _UserIdText) -> UserId:
+def _user_id(request: Request, text: _UserIdText) -> UserId:
     """Read the id of a user whom the caller may know of."""
     if text == _OWN:
-        return await _own_id(request)
+        return _own_id(request)
     try:
         user_id = UserId.parse(text)
     except InvalidValue:
         raise UserNotFound from None
-    (await _caller(request)).check_reaches(user_id)
+    _caller(request).check_reaches(user_id)
     return user_id
 
 
-async def _post_id(text: _IdText) -> PostId:
+def _post_id(text: _IdText) -> PostId:
     try:
         return PostId.parse(text)
     except InvalidValue:
         raise PostNotFound from None
 
 
-async def _session_id(text: _IdText) -> SessionId:
+def _session_id(text: _IdText) -> SessionId:
     try:
         return SessionId.parse(text)
     except InvalidValue:

@@ -6,19 +6,21 @@ from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Path
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
+
+from entrypoints.http.routing import DirectRoute
 
 _ASSETS: Final = "/docs/assets"
 _SCRIPT: Final = "swagger-ui-bundle.js"
 _STYLE: Final = "swagger-ui.css"
 _MEDIA_TYPES: Final = {_SCRIPT: "text/javascript", _STYLE: "text/css"}
 
-router: Final = APIRouter()
+router: Final = APIRouter(route_class=DirectRoute)
 
 
 @router.get("/docs", include_in_schema=False)
@@ -35,7 +37,7 @@ async def show_docs() -> HTMLResponse:
 
 
 @router.get(f"{_ASSETS}/{{name}}", include_in_schema=False)
-async def show_asset(name: str) -> Response:
+async def show_asset(name: Annotated[str, Path(alias="name")]) -> Response:
     """Give one of the files that the page needs: the fastapi-offline package carries them.
 
     Starlette's own answer with a file would refuse a bad `Range` in plain text.
@@ -59,8 +61,3 @@ def _policy(page: bytes) -> str:
 @cache
 def _content(name: str) -> bytes:
     return (files("fastapi_offline") / "static" / name).read_bytes()
-
-
-def add_docs(app: FastAPI) -> None:
-    """Add the page and its files."""
-    app.include_router(router)

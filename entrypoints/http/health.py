@@ -5,8 +5,9 @@ from pydantic import BaseModel
 
 from entrypoints.http.dependencies import container_of
 from entrypoints.http.openapi import HEALTHY, refusals
+from entrypoints.http.routing import DirectRoute
 
-router: Final = APIRouter(prefix="/health", tags=["health"])
+router: Final = APIRouter(prefix="/health", tags=["health"], route_class=DirectRoute)
 
 
 class Health(BaseModel):
@@ -17,16 +18,18 @@ class Health(BaseModel):
 _ALIVE: Final = {status: answer for status, answer in (HEALTHY | refusals()).items() if status != 503}
 
 
-@router.get("/live", name="check_liveness", responses=_ALIVE)
-async def check_liveness(response: Response) -> Health:
+@router.get("/live", name="check_liveness", response_model=Health, responses=_ALIVE)
+async def check_liveness() -> Response:
     """Answer as long as the process runs."""
-    response.headers["Cache-Control"] = "no-store"
-    return Health()
+    return _well()
 
 
-@router.get("/ready", name="check_readiness", responses=HEALTHY | refusals())
-async def check_readiness(request: Request, response: Response) -> Health:
+@router.get("/ready", name="check_readiness", response_model=Health, responses=HEALTHY | refusals())
+async def check_readiness(request: Request) -> Response:
     """Answer when the storage does, too."""
-    response.headers["Cache-Control"] = "no-store"
     await container_of(request).storage().ping()
-    return Health()
+    return _well()
+
+
+def _well() -> Response:
+    return Response(Health().model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")

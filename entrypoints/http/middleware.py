@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
@@ -110,7 +111,7 @@ class ThisMachineOnly:
     was lured here by a name that somebody made resolve to this machine (DNS rebinding).
     """
 
-    _LOOPBACK_HOST: Final = re.compile(r"(localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
+    _LOOPBACK_HOST: Final = re.compile(rb"(localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -123,15 +124,15 @@ class ThisMachineOnly:
         await problem(scope, HTTPStatus.FORBIDDEN, "not_local", detail)(scope, receive, send)
 
     def _is_local(self, scope: Scope) -> bool:
-        headers = Headers(scope=scope)
-        hosts = headers.getlist("host")
-        return (
-            scope["client"] is not None
-            and _is_loopback(scope["client"][0])
-            and not any(name == "forwarded" or name.startswith("x-forwarded-") for name in headers)
-            and len(hosts) == 1
-            and self._LOOPBACK_HOST.fullmatch(hosts[0]) is not None
-        )
+        if scope["client"] is None or not _is_loopback(scope["client"][0]):
+            return False
+        hosts = []
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"forwarded" or name.startswith(b"x-forwarded-"):
+                return False
+        return len(hosts) == 1 and self._LOOPBACK_HOST.fullmatch(hosts[0]) is not None
 
 
 class CrossOrigin(CORSMiddleware):
@@ -201,6 +202,7 @@ class SameResource:
         await self._app({**scope, "method": "GET"}, receive, send_without_body)
 
 
+@lru_cache
 def _is_loopback(peer: str) -> bool:
     try:
         address: IPv4Address | IPv6Address = ip_address(peer)

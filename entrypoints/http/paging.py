@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, Protocol, TypeVar
-from urllib.parse import urlencode
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -97,13 +96,10 @@ def cut_page(found: Sequence[R], query: PageQuery, path: str, list_name: str) ->
     if len(found) <= query.limit:
         return found, {}
     items = found[: query.limit]
-    parameters: dict[str, str | int] = {"limit": query.limit}
-    if query.descending:
-        parameters["order"] = query.order
-    if query.count:
-        parameters["count"] = "true"
-    parameters["cursor"] = make_cursor(list_name, items[-1].id)
-    return items, {"Link": f'<{path}?{urlencode(parameters)}>; rel="next"'}
+    order = f"&order={query.order}" if query.descending else ""
+    count = "&count=true" if query.count else ""
+    cursor = make_cursor(list_name, items[-1].id)
+    return items, {"Link": f'<{path}?limit={query.limit}{order}{count}&cursor={cursor}>; rel="next"'}
 
 
 def _digest(list_name: str, place: bytes) -> bytes:

@@ -5,6 +5,7 @@ second validation.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -15,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 import domain.post
 import domain.session
 import domain.user
-from application.timestamps import timestamp
 from domain.values import SessionId
 from entrypoints.http.conditional import etag
 from entrypoints.http.schemas import (
@@ -126,6 +126,12 @@ def not_modified(version: int) -> Response:
     return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=headers)
 
 
+def time_text(moment: datetime) -> str:
+    """Write a UTC time as `application.timestamps` does, sooner: half of what a list costs here goes into its times."""
+    text = orjson.dumps(moment)  # as a quoted string, with microseconds if there are any
+    return f"{text[1:24].decode()}Z" if moment.microsecond else f"{text[1:20].decode()}.000Z"
+
+
 def _user(user: domain.user.User) -> Mapping[str, Any]:
     return {
         "id": user.id,
@@ -135,8 +141,8 @@ def _user(user: domain.user.User) -> Mapping[str, Any]:
         "bio": user.bio,
         "role": user.role,
         "active": user.active,
-        "created_at": timestamp(user.created_at),
-        "updated_at": timestamp(user.updated_at),
+        "created_at": time_text(user.created_at),
+        "updated_at": time_text(user.updated_at),
     }
 
 
@@ -146,8 +152,8 @@ def _post(post: domain.post.Post) -> Mapping[str, Any]:
         "author_id": post.author_id,
         "title": post.title,
         "body": post.body,
-        "created_at": timestamp(post.created_at),
-        "updated_at": timestamp(post.updated_at),
+        "created_at": time_text(post.created_at),
+        "updated_at": time_text(post.updated_at),
     }
 
 
@@ -156,9 +162,9 @@ def _session(session: domain.session.Session, current: bool) -> Mapping[str, Any
         "id": session.id,
         "user_agent": session.user_agent,
         "current": current,
-        "created_at": timestamp(session.created_at),
-        "last_used_at": timestamp(session.last_used_at),
-        "expires_at": timestamp(session.expires_at),
+        "created_at": time_text(session.created_at),
+        "last_used_at": time_text(session.last_used_at),
+        "expires_at": time_text(session.expires_at),
     }
 
 

@@ -76,7 +76,17 @@ async def running(
     await container.storage().prepare()
     app = create_app(container)
     async with app.router.lifespan_context(app):
-        yield Service(app, container, Document(app.openapi()))
+        yield Service(app, container, _document_of(app, asks_for_tokens=container.settings().asks_for_tokens))
+
+
+_documents: Final[dict[bool, Document]] = {}
+
+
+def _document_of(app: FastAPI, *, asks_for_tokens: bool) -> Document:
+    """Make the document of each mode once: it takes longer than all else of starting, and no other setting is in it."""
+    if asks_for_tokens not in _documents:
+        _documents[asks_for_tokens] = Document(app.openapi())
+    return _documents[asks_for_tokens]
 
 
 class _CheckingTransport(httpx.ASGITransport):

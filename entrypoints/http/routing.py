@@ -1,0 +1,107 @@
+"""Routes that call their functions directly.
+
+FastAPI would work out anew for each request what a function has to be given, which costs more than the rest of the way.
+Here that is settled when a route is made; FastAPI describes the routes, and finds the one that a request is for.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from inspect import signature
+from typing import Any, ClassVar, Final, TypeAlias, cast, get_args, get_type_hints
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.params import Depends, Header, Path, Query
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+Source: TypeAlias = Callable[[Request, object], Any]
+"""Gives an argument, out of a request and its body."""
+
+
+class DirectApp(FastAPI):
+    """An app of direct routes: they leave nothing open, and `LastResort` answers for what nobody expected."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app: ASGIApp = ExceptionMiddleware(self.router, self.exception_handlers)
+        for middleware in reversed(self.user_middleware):
+            app = middleware.cls(app, *middleware.args, **middleware.kwargs)
+        return app
+
+    def add_router(self, router: APIRouter) -> None:
+        """Take over a router's routes as they are; included, they would be looked up in two steps."""
+        self.router.routes.extend(router.routes)
+
+
+class DirectRoute(APIRoute):
+    """A route whose function is a coroutine function that returns the response.
+
+    It may be given the request, texts of the path and of headers, the query and the body as one model each, and what
+    plain functions make of the same, but for the body; these are called as often as they are asked for.
+    """
+
+    request_class: ClassVar[type[Request]] = Request
+
+    def __init__(self, path: str, endpoint: Callable[..., Awaitable[Response]], **options: Any) -> None:
+        super().__init__(path, endpoint, **{**options, "operation_id": options["name"]})
+        self._arguments: Final = _Arguments(endpoint)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in (self.methods or ()):
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
+        response = await self.respond(self.request_class(scope, receive))
+        await response(scope, receive, send)
+
+    async def respond(self, request: Request) -> Response:
+        """Answer a request for this route's path and method."""
+        body = await request.json() if self.body_field else None
+        return cast("Response", await self.endpoint(**self._arguments(request, body)))
+
+
+class _Arguments:
+    """What a function is given, by the annotations of its parameters."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        hints = get_type_hints(function, include_extras=True)
+        sources = [(name, _source(hints[name])) for name in signature(function).parameters]
+        # What a model refuses comes last: who may not know of a record is not told how to write to it.
+        self._sources: Final = sorted(sources, key=lambda source: isinstance(source[1], _Model))
+
+    def __call__(self, request: Request, body: object) -> Mapping[str, Any]:
+        return {name: source(request, body) for name, source in self._sources}
+
+
+class _Model:
+    def __init__(self, model: type[BaseModel], place: str) -> None:
+        self._model = model
+        self._place = place
+
+    def __call__(self, request: Request, body: object) -> BaseModel:
+        given = body if self._place == "body" else dict(request.query_params)
+        try:
+            return self._model.model_validate(given)
+        except ValidationError as refusal:
+            errors = refusal.errors(include_url=False, include_context=False, include_input=False)
+            raise RequestValidationError([{**error, "loc": (self._place, *error["loc"])} for error in errors]) from None
+
+
+def _source(annotation: Any) -> Source:
+    kind, *marks = get_args(annotation) or [annotation]
+    match [mark for mark in marks if isinstance(mark, Depends | Path | Header | Query)]:
+        case [Depends(dependency=function)] if function is not None:
+            arguments = _Arguments(function)
+            return lambda request, body: function(**arguments(request, body))
+        case [Path(alias=str(alias))]:
+            return lambda request, _: request.path_params[alias]
+        case [Header(alias=str(alias))]:
+            return lambda request, _: request.headers.get(alias)
+        case [Query()]:
+            return _Model(kind, "query")
+        case [] if kind is Request:
+            return lambda request, _: request
+        case [] if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return _Model(kind, "body")
+    raise TypeError(f"a direct route does not know how to give {annotation}")

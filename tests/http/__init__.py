@@ -1,1 +1,0 @@
-"""The HTTP contract, met through the whole application and, where that matters, on every store."""

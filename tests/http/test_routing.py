@@ -1,0 +1,82 @@
+"""What a direct route gives to its function."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, BackgroundTasks, Depends, Header, Path, Query, Request, Response
+from pydantic import BaseModel
+
+from entrypoints.http.routing import DirectApp, DirectRoute
+
+
+class Numbers(BaseModel):
+    first: int
+    second: int = 2
+
+
+def whole_path(request: Request, name: Annotated[str, Path(alias="name")]) -> str:
+    return f"{request.url.path} of {name}"
+
+
+Whole = Annotated[str, Depends(whole_path)]
+
+
+async def answer(
+    request: Request,
+    name: Annotated[str, Path(alias="name")],
+    whole: Whole,
+    colour: Annotated[str | None, Header(alias="X-Colour")],
+    numbers: Annotated[Numbers, Query()],
+) -> Response:
+    told = [request.method, name, whole, colour, numbers.first, numbers.second]
+    return Response(" ".join(map(str, told)))
+
+
+async def total(numbers: Numbers) -> Response:
+    return Response(str(numbers.first + numbers.second))
+
+
+@pytest.fixture
+def client() -> httpx.AsyncClient:
+    router = APIRouter(route_class=DirectRoute)
+    router.get("/things/{name}", name="answer")(answer)
+    router.post("/totals", name="total")(total)
+    app = DirectApp()
+    app.add_router(router)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+
+
+async def test_a_function_is_given_what_its_annotations_ask_for(client: httpx.AsyncClient) -> None:
+    response = await client.get("/things/lamp?first=1", headers={"X-Colour": "red"})
+    assert response.text == "GET lamp /things/lamp of lamp red 1 2"
+
+
+async def test_a_header_that_is_not_there_is_none(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/things/lamp?first=1&second=3")).text == "GET lamp /things/lamp of lamp None 1 3"
+
+
+async def test_a_body_is_given_as_its_model(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/totals", json={"first": 3})).text == "5"
+
+
+async def asks_for_tasks(tasks: BackgroundTasks) -> Response:
+    raise AssertionError
+
+
+async def asks_for_a_union(value: str | int) -> Response:
+    raise AssertionError
+
+
+async def asks_without_an_alias(value: Annotated[str, Path()]) -> Response:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("function", [asks_for_tasks, asks_for_a_union, asks_without_an_alias])
+def test_what_a_direct_route_cannot_give_is_refused_when_it_is_made(
+    function: Callable[[Any], Awaitable[Response]],
+) -> None:
+    router = APIRouter(route_class=DirectRoute)
+    with pytest.raises(TypeError, match="does not know how to give"):
+        router.get("/{value}", name="refused")(function)
