@@ -1,55 +1,19 @@
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Executable, Row
+from sqlalchemy import URL, Connection, Executable, Row
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
 
+from adapters.sql.connections import Connections, Work
 from adapters.sql.dialects.dialect import Dialect
-from domain.errors import StorageUnavailable, TooBusy
+from domain.errors import StorageUnavailable
 
 T = TypeVar("T")
 
-_QUEUE_TIMEOUT_SECONDS: Final = 5
 _OPERATION_TIMEOUT_SECONDS: Final = 8  # giving up on a server that hangs can take a driver two more
 _MOST_ATTEMPTS: Final = 5
-
-
-class _Connections:
-    """An engine's pool, with a fair queue in front of it.
-
-    The pool's own queue would let those who wait sleep on when connecting failed for those before them.
-    """
-
-    def __init__(self, engine: AsyncEngine, most: int) -> None:
-        self._engine = engine
-        self._free = asyncio.Semaphore(most)
-
-    @property
-    def in_use(self) -> int:
-        pool = self._engine.pool
-        return pool.checkedout() if isinstance(pool, QueuePool) else 0
-
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection; raises `TooBusy` when none becomes free in time."""
-        try:
-            async with asyncio.timeout(_QUEUE_TIMEOUT_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            raise TooBusy from None
-        try:
-            async with self._engine.connect() as connection:
-                yield connection
-        finally:
-            self._free.release()
-
-    async def close(self) -> None:
-        await self._engine.dispose()
 
 
 class Database:
@@ -61,65 +25,62 @@ class Database:
     def __init__(self, url: URL, dialect: Dialect) -> None:
         self.dialect = dialect
         self._url = url
-        options: dict[str, Any] = {
-            "connect_args": dict(dialect.connect_args()),
-            "max_overflow": 0,
-            "hide_parameters": True,  # they hold password hashes
-        }
-        driver_url = dialect.driver_url(url)
-        reads = create_async_engine(
-            driver_url,
-            isolation_level="AUTOCOMMIT",
-            pool_size=dialect.read_connections,
-            pool_reset_on_return=None,  # nothing is ever left open
-            **options,
-        )
-        writes = create_async_engine(driver_url, pool_size=dialect.write_connections, **options)
-        dialect.configure(reads, writes)
-        self._reads = _Connections(reads, dialect.read_connections)
-        self._writes = _Connections(writes, dialect.write_connections)
+        self._pools = dialect.connect(url)
 
     @property
     def connections_in_use(self) -> int:
-        return self._reads.in_use + self._writes.in_use
+        return sum(pool.in_use for pool in set(self._pools))
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Read all rows of one statement."""
+        return await self._read(self._pools.reads, statement, parameters)
 
-        async def attempt() -> Sequence[Row[Any]]:
-            async with self._reads.one() as connection:
-                return (await connection.execute(statement, parameters)).all()
+    async def few_rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """Read some hundred rows at most, of one statement that finds them by an index."""
+        return await self._read(self._pools.brief_reads, statement, parameters)
 
-        return await self._repeated(attempt, _OPERATION_TIMEOUT_SECONDS)
+    async def write(self, work: Work[T]) -> T:
+        """Do `work` in a transaction, and again when it lost to another one before the commit."""
+        return await self._commit(self._pools.writes, work)
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
-        """Run `work` in a transaction, and again when it lost to another one before the commit."""
+    async def write_together(self, work: Work[T]) -> T:
+        """Do what `write` does, but raise `TooBusy` rather than wait for a lock that somebody else holds."""
+        return await self._commit(self._pools.shared_writes, work)
 
-        async def attempt() -> None:
-            async with self._writes.one() as connection:
-                await connection.begin()
-                await work(connection)
-                try:
-                    await connection.commit()
-                except DBAPIError as error:  # not to be repeated: it may have been applied
-                    raise StorageUnavailable from error
+    async def _commit(self, pool: Connections, work: Work[T]) -> T:
+        def commit(connection: Connection) -> T:
+            connection.begin()
+            result = work(connection)
+            try:
+                connection.commit()
+            except DBAPIError as error:  # not to be repeated: it may have been applied
+                raise StorageUnavailable from error
+            return result
 
-        await self._repeated(attempt, _OPERATION_TIMEOUT_SECONDS)
+        return await self._repeated(lambda: pool.run(commit), _OPERATION_TIMEOUT_SECONDS)
 
-    async def migrate(self, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
-        """Run `work` in a transaction, however long it takes, while no other process migrates."""
+    async def migrate(self, work: Work[T]) -> T:
+        """Do `work` in a transaction, however long it takes, while no other process migrates."""
 
         self.dialect.make_place(self._url)
 
-        async def attempt() -> None:
-            async with self._writes.one() as connection, connection.begin(), self.dialect.migration_lock(connection):
-                await work(connection)
+        def migrate(connection: Connection) -> T:
+            with connection.begin(), self.dialect.migration_lock(connection):
+                return work(connection)
 
-        await self._repeated(attempt)
+        return await self._repeated(lambda: self._pools.writes.run(migrate))
 
     async def close(self) -> None:
-        await self._reads.close()
-        await self._writes.close()
+        for pool in set(self._pools):
+            await pool.close()
+
+    async def _read(
+        self, pool: Connections, statement: Executable, parameters: Mapping[str, Any] | None
+    ) -> Sequence[Row[Any]]:
+        def read(connection: Connection) -> Sequence[Row[Any]]:
+            return connection.execute(statement, parameters).all()
+
+        return await self._repeated(lambda: pool.run(read), _OPERATION_TIMEOUT_SECONDS)
 
     async def _repeated(self, attempt: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
         """Attempt until it succeeds, fails for good or takes too long, and translate how it failed."""

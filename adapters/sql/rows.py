@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from adapters.sql.tables import POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
+from adapters.sql.tables import CREDENTIALS, POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
 from domain.post import Post
 from domain.session import Session
 from domain.sign_in_failures import SignInFailures
@@ -45,7 +45,10 @@ SESSION_COLUMNS = [
         "expires_at",
     )
 ]
+CREDENTIAL_COLUMNS = [CREDENTIALS.c.user_id, CREDENTIALS.c.password_hash]
 SIGN_IN_FAILURE_COLUMNS = [SIGN_IN_FAILURES.c[name] for name in ("key", "moments", "version", "expires_at")]
+
+_ROLES = {role.value: role for role in Role}
 
 
 def user_from_row(row: Row[*tuple[Any, ...]]) -> User:
@@ -57,7 +60,7 @@ def user_from_row(row: Row[*tuple[Any, ...]]) -> User:
         name=Name(name),
         username=None if username is None else Username(username, username_key),
         bio=None if bio is None else Bio(bio),
-        role=Role(role),
+        role=_ROLES[role],
         active=active,
         version=version,
         created_at=created_at,

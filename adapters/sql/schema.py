@@ -9,7 +9,6 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -21,9 +20,11 @@ def migration_config(connection: Connection | None = None) -> Config:
     return config
 
 
-async def upgrade(connection: AsyncConnection) -> None:
+def upgrade(connection: Connection) -> None:
     """Bring the schema to the newest version that is known here; leave one that is newer as it is."""
-    await connection.run_sync(_upgrade)
+    known, _ = _known_revisions()
+    if set(MigrationContext.configure(connection).get_current_heads()) <= known:
+        command.upgrade(migration_config(connection), "head")
 
 
 def is_behind(revisions: set[str]) -> bool:
@@ -34,12 +35,6 @@ def is_behind(revisions: set[str]) -> bool:
     """
     known, heads = _known_revisions()
     return revisions <= known and not heads <= revisions
-
-
-def _upgrade(connection: Connection) -> None:
-    known, _ = _known_revisions()
-    if set(MigrationContext.configure(connection).get_current_heads()) <= known:
-        command.upgrade(migration_config(connection), "head")
 
 
 @cache

@@ -4,6 +4,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from adapters.sql.database import Database
+from adapters.sql.lookups import Lookups
 from adapters.sql.rows import (
     SESSION_COLUMNS,
     SIGN_IN_FAILURE_COLUMNS,
@@ -20,13 +21,14 @@ from domain.values import SessionId, UserId
 
 
 class SqlSessionRepository:
-    def __init__(self, database: Database, staged: StagedWrites) -> None:
+    def __init__(self, database: Database, lookups: Lookups, staged: StagedWrites) -> None:
         self._database = database
+        self._lookups = lookups
         self._staged = staged
 
     async def get(self, session_id: SessionId) -> Session | None:
-        rows = await self._database.rows(select(*SESSION_COLUMNS).where(SESSIONS.c.id == session_id))
-        return session_from_row(rows[0]) if rows else None
+        row = await self._lookups.sessions.row(session_id)
+        return None if row is None else session_from_row(row)
 
     async def of_user(self, user_id: UserId) -> Sequence[Session]:
         statement = select(*SESSION_COLUMNS).where(SESSIONS.c.user_id == user_id).order_by(SESSIONS.c.id)
@@ -43,13 +45,14 @@ class SqlSessionRepository:
 
 
 class SqlSignInFailureRepository:
-    def __init__(self, database: Database, staged: StagedWrites) -> None:
+    def __init__(self, database: Database, lookups: Lookups, staged: StagedWrites) -> None:
         self._database = database
+        self._lookups = lookups
         self._staged = staged
 
     async def get(self, key: str) -> SignInFailures | None:
-        rows = await self._database.rows(select(*SIGN_IN_FAILURE_COLUMNS).where(SIGN_IN_FAILURES.c.key == key))
-        return sign_in_failures_from_row(rows[0]) if rows else None
+        row = await self._lookups.sign_in_failures.row(key)
+        return None if row is None else sign_in_failures_from_row(row)
 
     async def expired(self, moment: datetime, *, limit: int) -> Sequence[SignInFailures]:
         expires_at = SIGN_IN_FAILURES.c.expires_at

@@ -1,48 +1,35 @@
-from typing import Final
+from importlib import import_module
+from typing import Final, cast
 
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.sql.commits import Commits
 from adapters.sql.database import Database
 from adapters.sql.dialects.dialect import Dialect
-from adapters.sql.dialects.mariadb import MariaDB
-from adapters.sql.dialects.postgresql import PostgreSQL
-from adapters.sql.dialects.sqlite import SQLite
+from adapters.sql.lookups import Lookups
 from adapters.sql.repositories import SqlCredentialRepository, SqlPostRepository, SqlUserRepository
-from adapters.sql.schema import is_behind, upgrade
 from adapters.sql.sign_in_repositories import SqlSessionRepository, SqlSignInFailureRepository
 from adapters.sql.staged_writes import StagedWrites
+from adapters.sql.tables import REVISION
 from adapters.storage_kind import StorageKind
 from domain.errors import StorageNotPrepared
 
-_DIALECTS: Final[dict[str, type[Dialect]]] = {
-    "sqlite": SQLite,
-    "postgresql": PostgreSQL,
-    "mysql": MariaDB,
-    "mariadb": MariaDB,
-}
+_DIALECTS: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB", "mariadb": "MariaDB"}
 
 
 class SqlUnitOfWork:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._staged = StagedWrites()
-        self.users = SqlUserRepository(database, self._staged)
-        self.posts = SqlPostRepository(database, self._staged)
-        self.credentials = SqlCredentialRepository(database, self._staged)
-        self.sessions = SqlSessionRepository(database, self._staged)
-        self.sign_in_failures = SqlSignInFailureRepository(database, self._staged)
+    def __init__(self, database: Database, lookups: Lookups, commits: Commits) -> None:
+        self._commits = commits
+        self._staged = StagedWrites(database.dialect)
+        self.users = SqlUserRepository(database, lookups, self._staged)
+        self.posts = SqlPostRepository(database, lookups, self._staged)
+        self.credentials = SqlCredentialRepository(database, lookups, self._staged)
+        self.sessions = SqlSessionRepository(database, lookups, self._staged)
+        self.sign_in_failures = SqlSignInFailureRepository(database, lookups, self._staged)
 
     async def commit(self) -> None:
-        writes = self._staged.take()
-
-        async def apply(connection: AsyncConnection) -> None:
-            for write in writes:
-                await write(connection)
-
-        if writes:
-            await self._database.write(apply)
+        await self._commits.apply(self._staged.take())
 
 
 class SqlStorage:
@@ -50,6 +37,8 @@ class SqlStorage:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lookups = Lookups(database)
+        self._commits = Commits(database)
 
     @classmethod
     def open(cls, url: str) -> "SqlStorage":
@@ -58,10 +47,9 @@ class SqlStorage:
             parsed = make_url(url)
         except (ArgumentError, ValueError):
             raise ValueError("write scheme://user:password@host:port/database") from None
-        kind = _DIALECTS.get(parsed.drivername)
-        if kind is None:
+        if parsed.drivername not in _DIALECTS:
             raise ValueError(f"it must start with one of: {', '.join(f'{scheme}://' for scheme in _DIALECTS)}")
-        dialect = kind()
+        dialect = _dialect(_DIALECTS[parsed.drivername])
         if "?" in url and not parsed.query:
             raise ValueError("it has a '?' that begins no option=value; in a name or a password, write %3F for it")
         unknown = parsed.query.keys() - dialect.options
@@ -80,18 +68,33 @@ class SqlStorage:
         return self._database.connections_in_use
 
     def unit_of_work(self) -> SqlUnitOfWork:
-        return SqlUnitOfWork(self._database)
+        return SqlUnitOfWork(self._database, self._lookups, self._commits)
 
     async def prepare(self) -> None:
-        await self._database.migrate(upgrade)
+        try:
+            await self.ping()
+        except StorageNotPrepared:
+            from adapters.sql.schema import upgrade  # with Alembic, which is seldom needed and starts slowly
+
+            await self._database.migrate(upgrade)
 
     async def ping(self) -> None:
-        revisions = await self._database.rows(text("SELECT version_num FROM alembic_version"))
-        if is_behind({revision for (revision,) in revisions}):
-            raise StorageNotPrepared
+        rows = await self._database.rows(text("SELECT version_num FROM alembic_version"))
+        revisions = {revision for (revision,) in rows}
+        if REVISION not in revisions:
+            from adapters.sql.schema import is_behind
+
+            if is_behind(revisions):
+                raise StorageNotPrepared
 
     async def close(self) -> None:
         await self._database.close()
+
+
+def _dialect(name: str) -> Dialect:
+    """Load a dialect by itself: each brings another part of SQLAlchemy, which takes its time."""
+    module = import_module(f"adapters.sql.dialects.{name.lower()}")
+    return cast("Dialect", getattr(module, name)())
 
 
 SERVER: Final = StorageKind(SqlStorage.open)

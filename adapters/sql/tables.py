@@ -8,6 +8,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from adapters.sql.types import ExactText, Id, UtcTime, UtcTimes
 
+REVISION: Final = "7d2e90a4f6b8"
+"""The migration that leads to these tables."""
+
 # What is not compared follows the table; what is has an `ExactText` of its own.
 _OPTIONS: Final = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 

@@ -1,13 +1,17 @@
 """Column types that keep a value exactly the same in every database."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from uuid import UUID
 
-from sqlalchemy import BINARY, VARBINARY, DateTime, Dialect, LargeBinary, Text, TypeDecorator
+from sqlalchemy import BINARY, VARBINARY, DateTime, Dialect, LargeBinary, Text, TypeDecorator, Uuid
 from sqlalchemy.dialects.mysql import DATETIME
-from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.types import TypeEngine
+
+Processor: TypeAlias = Callable[[Any], Any]
+"""Makes a value of ours of a driver's; one such function for a column costs less than the base class's ways."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -21,7 +25,7 @@ class Id(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(UUID(as_uuid=False))
+            return dialect.type_descriptor(Uuid(as_uuid=False))
         return dialect.type_descriptor(BINARY(16) if dialect.name == "mysql" else LargeBinary(16))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
@@ -31,11 +35,8 @@ class Id(TypeDecorator[str]):
             return str(value)  # asyncpg takes no subclass of it
         return bytes.fromhex(value.replace("-", ""))
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
-        if value is None or dialect.name == "postgresql":
-            return value
-        digits = value.hex()
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor | None:
+        return _id_from_uuid if dialect.name == "postgresql" else _id_from_bytes
 
 
 class ExactText(TypeDecorator[str]):
@@ -56,11 +57,11 @@ class ExactText(TypeDecorator[str]):
             return dialect.type_descriptor(VARBINARY(4 * self.length))
         return dialect.type_descriptor(Text(collation="C" if dialect.name == "postgresql" else "BINARY"))
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
-        return value.encode() if value is not None and dialect.name == "mysql" else value
+    def bind_processor(self, dialect: Dialect) -> Processor | None:
+        return _bytes_from_text if dialect.name == "mysql" else None
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
-        return value.decode() if isinstance(value, bytes) else value
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor | None:
+        return _text_from_bytes if dialect.name == "mysql" else None
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -77,8 +78,13 @@ class UtcTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value if value is None or dialect.name == "postgresql" else value.replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value if value is None else value.replace(tzinfo=UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor | None:
+        match dialect.name:
+            case "postgresql":
+                return None
+            case "sqlite":
+                return _utc_from_text
+        return _utc_from_naive
 
 
 class UtcTimes(TypeDecorator[tuple[datetime, ...]]):
@@ -92,3 +98,30 @@ class UtcTimes(TypeDecorator[tuple[datetime, ...]]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[datetime, ...] | None:
         return None if value is None else tuple(_EPOCH + number * _MILLISECOND for number in json.loads(value))
+
+
+def _id_from_uuid(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _id_from_bytes(value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    digits = value.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _bytes_from_text(value: str | None) -> bytes | None:
+    return None if value is None else value.encode()
+
+
+def _text_from_bytes(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _utc_from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(f"{value}+00:00")
+
+
+def _utc_from_naive(value: datetime | None) -> datetime | None:
+    return None if value is None else value.replace(tzinfo=UTC)

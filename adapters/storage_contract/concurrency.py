@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from itertools import cycle
 
 import pytest
@@ -26,7 +27,7 @@ from adapters.storage_contract.steps import (
     stored_post,
     stored_user,
 )
-from domain.errors import EmailTaken, IdTaken, StaleVersion, TooBusy, UsernameTaken, UserNotFound
+from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, TooBusy, UsernameTaken, UserNotFound
 from domain.storage import Storage
 from domain.user import User
 
@@ -45,6 +46,26 @@ class ConcurrencyCases:
         attempts = [add(client, user, a_credential(user)) for client, user in zip(clients, users, strict=True)]
         assert await outcomes(attempts) == [None] * RIVALS
         assert (await everything(storage)).users == users
+
+    async def test_each_of_many_commits_at_once_is_told_its_own_outcome(self, storage: Storage) -> None:
+        there, rivals = [a_full_user() for _ in range(RIVALS)], [a_user() for _ in range(RIVALS)]
+        await add(storage, *there)
+        new = [a_full_user() for _ in there]
+        attempts: list[tuple[Awaitable[None], type[DomainError] | None]] = []
+        for user, rival, unknown in zip(there, new, rivals, strict=True):
+            attempts += [
+                (add(storage, rival), None),
+                (add(storage, a_user(email=user.email)), EmailTaken),
+                (add(storage, a_post(unknown)), UserNotFound),
+                (save(storage, renamed(user, "Renamed")), None),
+                (save(storage, replace(renamed(user, "Late"), version=user.version + 3)), StaleVersion),
+                (save(storage, renamed(unknown, "Nobody")), StaleVersion),
+                (add(storage, a_post(user)), None),
+            ]
+        assert await outcomes([attempt for attempt, _ in attempts]) == [expected for _, expected in attempts]
+        found = await everything(storage)
+        assert found.users == [*(renamed(user, "Renamed") for user in there), *new]
+        assert {post.author_id for post in found.posts} == {user.id for user in there}
 
     async def test_one_of_many_rivals_gets_an_email(self, storage: Storage, clients: Sequence[Storage]) -> None:
         users = [a_user(email=an_email("ann@example.org")) for _ in clients]

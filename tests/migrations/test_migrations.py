@@ -11,11 +11,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.sql.schema import MIGRATIONS, migration_config
 from adapters.sql.storage import SqlStorage
-from adapters.sql.tables import Base
+from adapters.sql.tables import REVISION, Base
 from domain.errors import StorageNotPrepared
 from tests.storage.served_contract import opened
 
@@ -48,6 +47,10 @@ def test_every_migration_goes_up_and_down_and_up_again(url: str, alembic: Callab
         alembic("upgrade", revision)
         assert schema_of(url) == before
     assert set(Base.metadata.tables) <= set(schema_of(url))
+
+
+def test_the_newest_migration_is_the_one_that_the_tables_name() -> None:
+    assert REVISIONS[-1] == REVISION
 
 
 def test_going_all_the_way_down_leaves_no_table_behind(url: str, alembic: Callable[..., object]) -> None:
@@ -96,10 +99,8 @@ async def test_a_schema_that_a_newer_userport_has_migrated_can_still_be_used(url
         assert isinstance(storage, SqlStorage)
         await storage.prepare()
 
-        async def pretend(connection: AsyncConnection) -> None:
-            await connection.execute(text("UPDATE alembic_version SET version_num = 'from_the_future'"))
-
-        await storage.database.migrate(pretend)
+        pretence = text("UPDATE alembic_version SET version_num = 'from_the_future'")
+        await storage.database.migrate(lambda connection: connection.execute(pretence))
         await storage.ping()
         await storage.prepare()  # as a server of the older version does when it starts on an embedded storage
         await storage.ping()
@@ -113,15 +114,9 @@ async def test_several_processes_may_prepare_one_database_at_once(url: str) -> N
 
 def look_at(url: str, look: Callable[[Connection], T]) -> T:
     async def run() -> T:
-        found: list[T] = []
-
-        async def work(connection: AsyncConnection) -> None:
-            found.append(await connection.run_sync(look))
-
         async with opened(url) as storage:
             assert isinstance(storage, SqlStorage)
-            await storage.database.migrate(work)
-        return found[0]
+            return await storage.database.migrate(look)
 
     return asyncio.run(run())
 

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from alembic import command
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, text
 
 from adapters.sql.schema import migration_config
 from adapters.sql.storage import SqlStorage
@@ -25,10 +24,9 @@ async def storage(url: str) -> AsyncIterator[SqlStorage]:
     async with opened(url) as storage:
         assert isinstance(storage, SqlStorage)
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.run_sync(lambda inner: command.upgrade(migration_config(inner), BEFORE_SESSIONS))
-
-        await storage.database.migrate(work)
+        await storage.database.migrate(
+            lambda connection: command.upgrade(migration_config(connection), BEFORE_SESSIONS)
+        )
         yield storage
 
 
@@ -75,9 +73,9 @@ async def test_a_migration_that_was_interrupted_goes_on_where_it_stopped(storage
     session = a_full_session(admin)
     await add(storage, session)
 
-    async def interrupt(connection: AsyncConnection) -> None:
-        await connection.execute(text("DROP TABLE sign_in_failures"))
-        await connection.execute(text(f"UPDATE alembic_version SET version_num = '{BEFORE_SESSIONS}'"))  # noqa: S608
+    def interrupt(connection: Connection) -> None:
+        connection.execute(text("DROP TABLE sign_in_failures"))
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{BEFORE_SESSIONS}'"))  # noqa: S608
 
     await storage.database.migrate(interrupt)
     with pytest.raises(StorageNotPrepared):

@@ -95,7 +95,7 @@ def noticed(store: str, bug: Bug | None) -> bool:
         except subprocess.TimeoutExpired:
             return True
     # A case has to have failed: a copy that cannot even be imported shows nothing.
-    if done.returncode not in {0, 1} or "NameError" in done.stdout:
+    if done.returncode not in {0, 1} or "E       NameError" in done.stdout:
         raise Broken(done.stdout[-2000:])
     return done.returncode == 1
 

@@ -1,6 +1,7 @@
 """Places that a test may have for itself, on every kind of store: a database, a table, whatever its URL names."""
 
 import os
+import shutil
 import socket
 import sqlite3
 import tempfile
@@ -8,10 +9,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
 from tests.servers.kind import ServedKind
 from tests.servers.process import ServerProcess
+
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where it is, with room enough, the directories in it are made by `tempfile`
+_IN_MEMORY: Final = _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2**30 else None
+"""Where no commit waits for a disk, if there is such a place."""
 
 
 class Databases:
@@ -75,7 +81,7 @@ def served_kind(kind: Kind) -> ServedKind:
 
 @contextmanager
 def _fresh_file() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="userport-sqlite-") as directory:
+    with tempfile.TemporaryDirectory(prefix="userport-sqlite-", dir=_IN_MEMORY) as directory:
         file = Path(directory, "test.db")
         file.touch()  # as a database that is there and empty
         yield f"sqlite:///{file}"

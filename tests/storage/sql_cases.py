@@ -1,20 +1,33 @@
 """What the contract leaves open, or cannot bring about, and a database could get wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import ClassVar
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import await_only
 
 from adapters.sql.rows import user_values
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import USERS
-from adapters.storage_contract.examples import a_credential, a_full_session, a_user, renamed
-from adapters.storage_contract.steps import add, assert_same, everything, save, stored_session
+from adapters.storage_contract.examples import (
+    a_credential,
+    a_full_session,
+    a_full_user,
+    a_post,
+    a_prefix,
+    a_user,
+    renamed,
+)
+from adapters.storage_contract.steps import add, assert_same, everything, outcomes, save, stored_session, stored_user
+from domain.errors import EmailTaken
 from domain.session import Session
 from domain.storage import Storage, UnitOfWork
+from domain.user import User
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
 from tests.storage.served_contract import opened
@@ -47,6 +60,81 @@ class SqlCases:
         for session in sessions:
             assert_same(await stored_session(storage, session), session)
 
+    async def test_commits_that_arrive_together_share_transactions(self, storage: Storage) -> None:
+        users = [a_user() for _ in range(50)]
+        with counted("commit") as commits:
+            await asyncio.gather(*(add(storage, user) for user in users))
+            assert 1 <= commits() <= 5
+            await asyncio.gather(*(save(storage, renamed(user, "Renamed")) for user in users))
+            assert 2 <= commits() <= 10
+        assert (await everything(storage)).users == [renamed(user, "Renamed") for user in users]
+
+    async def test_of_commits_that_arrive_together_one_is_refused(self, storage: Storage) -> None:
+        there, users = a_user(), [a_user() for _ in range(15)]
+        await add(storage, there)
+        attempts = [add(storage, user) for user in (*users, a_user(email=there.email))]
+        assert await outcomes(attempts) == [*[None] * 15, EmailTaken]
+        assert (await everything(storage)).users == [there, *users]
+
+    async def test_reads_that_arrive_together_share_statements(self, storage: Storage) -> None:
+        users = [a_user() for _ in range(50)]
+        await add(storage, *users)
+        with counted("before_cursor_execute") as statements:
+            asked = [*users[:0:-1], a_user(), users[1], users[0]]
+            found = await asyncio.gather(*(storage.unit_of_work().users.get(user.id) for user in asked))
+            assert 1 <= statements() <= 5
+        assert found == [*users[:0:-1], None, users[1], users[0]]
+
+    async def test_what_becomes_empty_is_saved_by_who_has_read_it(self, storage: Storage) -> None:
+        user = a_full_user()
+        await add(storage, user)
+        unit = storage.unit_of_work()
+        found = await unit.users.get(user.id)
+        assert found
+        emptied = found.change(now=found.updated_at, username=None, bio=None)
+        unit.users.save(emptied)
+        await unit.commit()
+        assert_same(await stored_user(storage, user), emptied)
+
+    async def test_all_of_a_save_is_kept_though_its_unit_has_read_an_older_version(self, storage: Storage) -> None:
+        user = a_user(name="Ann")
+        await add(storage, user)
+        unit = storage.unit_of_work()
+        await unit.users.get(user.id)
+        await save(storage, renamed(user, "Ben"))
+        latest = await unit.users.find_by_email(user.email)
+        assert latest
+        back = renamed(latest, "Ann")
+        unit.users.save(back)
+        await unit.commit()
+        assert_same(await stored_user(storage, user), back)
+
+    async def test_of_thousands_who_are_found_those_asked_for_are_given(self, storage: Storage) -> None:
+        named, mailed = [a_user(name=f"Zoe {n}") for n in range(4_200)], [a_user(name="Ann") for _ in range(4_200)]
+        both = a_user(name="User by both")
+        await add(storage, *named, *mailed, both)
+        users = storage.unit_of_work().users
+        for prefix, found in (("zoe", named), ("user.", [*named, *mailed, both]), ("user b", [both])):
+            assert list(await users.search(a_prefix(prefix), limit=3)) == found[:3]
+            assert list(await users.search(a_prefix(prefix), limit=3, descending=True)) == found[:-4:-1]
+            assert await users.count(a_prefix(prefix)) == len(found)
+
+
+@contextmanager
+def counted(name: str) -> Iterator[Callable[[], int]]:
+    """Count how often something happens on any connection."""
+    count = 0
+
+    def happened(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    event.listen(Engine, name, happened)
+    try:
+        yield lambda: count
+    finally:
+        event.remove(Engine, name, happened)
+
 
 class Abandoned(Exception):
     """Takes back a transaction."""
@@ -76,6 +164,36 @@ class SqlServerCases(SqlCases):
         )
         assert (await everything(storage)).credentials == [after]
 
+    async def test_who_changes_a_row_that_is_locked_holds_up_nobody_else(
+        self, storage: Storage, another_client: Storage
+    ) -> None:
+        users = [a_user() for _ in range(20)]
+        await add(storage, *users)
+        async with locked(another_client, users[7]):
+            saves = [asyncio.create_task(save(storage, renamed(user, "Renamed"))) for user in users]
+            await assert_only_this_one_waits(saves, 7)
+        await saves[7]
+        assert (await everything(storage)).users == [renamed(user, "Renamed") for user in users]
+
+    async def test_who_adds_to_a_row_that_is_locked_holds_up_nobody_else(
+        self, storage: Storage, another_client: Storage
+    ) -> None:
+        users = [a_user() for _ in range(20)]
+        await add(storage, *users)
+        async with locked(another_client, users[7]):
+            additions = [asyncio.create_task(add(storage, a_post(user))) for user in users]
+            await assert_only_this_one_waits(additions, 7)
+        await additions[7]
+        assert len((await everything(storage)).posts) == len(users)
+
+    async def test_a_text_that_is_too_long_is_refused_and_never_cut_off(self, storage: Storage) -> None:
+        assert isinstance(storage, SqlStorage)
+        database = storage.database
+        rows = [{**user_values(a_user()), "name": "x" * length} for length in (100, 101)]
+        with pytest.raises(DBAPIError):
+            await database.write(lambda connection: database.dialect.insert(connection, USERS, rows))
+        assert (await everything(storage)).users == []
+
     async def test_commits_that_require_two_users_in_opposite_order_do_not_wait_for_each_other(
         self, storage: Storage, another_client: Storage
     ) -> None:
@@ -97,6 +215,36 @@ class SqlServerCases(SqlCases):
                 await asyncio.gather(*attempts)
 
 
+@asynccontextmanager
+async def locked(client: Storage, user: User) -> AsyncIterator[None]:
+    """Keep a user's row locked as a removal does that is not done yet, and let go of it."""
+    assert isinstance(client, SqlStorage)
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    def hold_a_row(connection: Connection) -> None:
+        connection.execute(USERS.delete().where(USERS.c.id == user.id))
+        held.set()
+        await_only(go_on.wait())
+        raise Abandoned
+
+    holding = asyncio.create_task(client.database.write(hold_a_row))
+    await held.wait()
+    try:
+        yield
+    finally:
+        go_on.set()
+        await asyncio.wait([holding])
+    with pytest.raises(Abandoned):
+        await holding
+
+
+async def assert_only_this_one_waits(commits: Sequence[asyncio.Task[None]], place: int) -> None:
+    slow = commits[place]
+    async with asyncio.timeout(6):  # less than any commit waits
+        await asyncio.gather(*(commit for commit in commits if commit is not slow))
+    assert not slow.done()
+
+
 async def assert_required(
     storage: Storage, require: Callable[[UnitOfWork], None], change: Callable[[], Awaitable[None]]
 ) -> None:
@@ -104,10 +252,10 @@ async def assert_required(
     assert isinstance(storage, SqlStorage)
     rival, held, go_on = a_user(), asyncio.Event(), asyncio.Event()
 
-    async def hold_an_email(connection: AsyncConnection) -> None:
-        await connection.execute(USERS.insert(), [user_values(rival)])
+    def hold_an_email(connection: Connection) -> None:
+        connection.execute(USERS.insert(), [user_values(rival)])
         held.set()
-        await go_on.wait()
+        await_only(go_on.wait())
         raise Abandoned
 
     holding = asyncio.create_task(storage.database.write(hold_an_email))
@@ -119,9 +267,12 @@ async def assert_required(
     await asyncio.sleep(0.3)
     changing = asyncio.ensure_future(change())
     await asyncio.sleep(0.3)
-    assert not commit.done()
-    assert not changing.done()
-    go_on.set()
+    try:
+        assert not commit.done()
+        assert not changing.done()
+    finally:
+        go_on.set()
+        await asyncio.wait([holding, commit, changing])
     with pytest.raises(Abandoned):
         await holding
     await commit

@@ -1,11 +1,12 @@
 import shutil
-from pathlib import Path
+from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
 from sqlalchemy import make_url
 
 from tests.servers.choice import Kind
+from tests.servers.databases import Databases
 from tests.storage.served_contract import ServedStorageContract
 from tests.storage.sql_cases import SqlCases
 
@@ -14,9 +15,11 @@ class TestSQLiteStorage(ServedStorageContract):
     kind: ClassVar[Kind] = "sqlite"
 
     @pytest.fixture
-    def empty_url(self, prepared_url: str, tmp_path: Path) -> str:
+    def empty_url(self, prepared_url: str, databases: Databases) -> Iterator[str]:
         """A copy of the prepared file, which is sooner made than one is emptied."""
-        return f"sqlite:///{shutil.copy(str(make_url(prepared_url).database), tmp_path / 'test.db')}"
+        with databases.fresh(self.kind) as url:
+            shutil.copy(str(make_url(prepared_url).database), str(make_url(url).database))
+            yield url
 
 
 class TestSQLiteCases(SqlCases):

@@ -1,8 +1,8 @@
 import asyncio
 import sqlite3
+import threading
 
-from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, make_url, text
 
 from adapters.sql.storage import SqlStorage
 from tests.servers.databases import Databases
@@ -13,25 +13,28 @@ SLOW = text(
     "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3000000) "
     "INSERT INTO credentials SELECT x'00', max(n) FROM numbers"
 )
+PATIENCE_SECONDS = 10
 
 
-async def test_a_cancelled_commit_holds_no_write_lock_even_while_its_traceback_is_kept(databases: Databases) -> None:
+async def test_a_cancelled_commit_comes_to_its_end_and_holds_no_write_lock_then(databases: Databases) -> None:
     with databases.fresh("sqlite") as url:
         async with opened(url) as storage:
             assert isinstance(storage, SqlStorage)
             await storage.prepare()
-            running = asyncio.Event()
+            running = threading.Event()
 
-            async def work(connection: AsyncConnection) -> None:
+            def work(connection: Connection) -> None:
                 running.set()
-                await connection.execute(SLOW)
+                connection.execute(SLOW)
 
             commit = asyncio.create_task(storage.database.write(work))
-            await running.wait()
-            await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(running.wait, PATIENCE_SECONDS)
             commit.cancel()
             kept = await asyncio.gather(commit, return_exceptions=True)
+            assert isinstance(kept[0], asyncio.CancelledError)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while storage.connections_in_use:  # noqa: ASYNC110 - there is no event for it
+                    await asyncio.sleep(0.01)
             with sqlite3.connect(str(make_url(url).database), timeout=0, isolation_level=None) as other:
                 other.execute("BEGIN IMMEDIATE")
             other.close()
-            assert isinstance(kept[0], asyncio.CancelledError)

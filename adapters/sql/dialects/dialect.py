@@ -1,14 +1,25 @@
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import URL, Column, Table
+from sqlalchemy import URL, Column, ColumnElement, Connection, Table, bindparam
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql.dml import Insert
 
+from adapters.sql.connections import Pools, ServerConnections
 from domain.errors import DomainError
+
+_READ_CONNECTIONS: Final = 8
+_WRITE_CONNECTIONS: Final = 6
+_SHARED_WRITE_CONNECTIONS: Final = 2
+
+ENGINE_OPTIONS: Final[Mapping[str, Any]] = {"max_overflow": 0, "hide_parameters": True}  # they hold password hashes
+READING: Final[Mapping[str, Any]] = {
+    "isolation_level": "AUTOCOMMIT",
+    "pool_reset_on_return": None,  # nothing is ever left open
+}
 
 
 class Dialect(ABC):
@@ -16,9 +27,6 @@ class Dialect(ABC):
 
     options: ClassVar[frozenset[str]] = frozenset()
     """What may stand behind the `?` of its URL."""
-
-    read_connections: ClassVar[int] = 8
-    write_connections: ClassVar[int] = 8
 
     @abstractmethod
     def driver_url(self, url: URL) -> URL:
@@ -30,15 +38,31 @@ class Dialect(ABC):
         if not url.database:
             raise ValueError("it names no database; write scheme://user:password@host:port/database")
 
-    def connect_args(self) -> Mapping[str, Any]:
-        """Arguments for the driver's `connect`."""
+    def connect_args(self, *, waits: bool) -> Mapping[str, Any]:
+        """Arguments for the driver's `connect`; one that hardly `waits` gives up soon when a lock is held."""
         return {}
+
+    def connect(self, url: URL) -> Pools:
+        """Make the pools, without connecting yet."""
+        driver_url = self.driver_url(url)
+
+        def pool(size: int, *, waits: bool = True, **options: Any) -> ServerConnections:
+            arguments = dict(self.connect_args(waits=waits))
+            engine = create_async_engine(
+                driver_url, pool_size=size, connect_args=arguments, **ENGINE_OPTIONS, **options
+            )
+            return ServerConnections(engine, size)
+
+        reads = pool(_READ_CONNECTIONS, **READING)
+        shared_writes = pool(_SHARED_WRITE_CONNECTIONS, waits=False)
+        return Pools(pool(_WRITE_CONNECTIONS), shared_writes, reads, reads)
 
     def make_place(self, url: URL) -> None:  # noqa: B027 - on a server somebody else has made it
         """Make what the tables will be in, unless it is there."""
 
-    def configure(self, reads: AsyncEngine, writes: AsyncEngine) -> None:  # noqa: B027 - most need nothing
-        """Register events on the engines."""
+    def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
+        """Compare a column with each of those texts which the parameter of that name is a list of."""
+        return column.in_(bindparam(parameter, expanding=True))
 
     @abstractmethod
     def meaning(self, error: DBAPIError) -> DomainError | None:
@@ -48,10 +72,14 @@ class Dialect(ABC):
     def may_be_repeated(self, error: DBAPIError) -> bool:
         """Tell whether the transaction was given up for the sake of another one, or of order, and can be repeated."""
 
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, each of which has a value for every column."""
+        connection.execute(table.insert(), rows)
+
     @abstractmethod
     def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
         """Insert a row, or overwrite the one with the same primary key."""
 
     @abstractmethod
-    def migration_lock(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
+    def migration_lock(self, connection: Connection) -> AbstractContextManager[None]:
         """Hold back other processes that want to migrate, until the block ends."""

@@ -1,13 +1,12 @@
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import URL, Column, Table, func, select
+from sqlalchemy import URL, Column, Connection, Table, func, select
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Insert
 
 from adapters.sql.constraints import conflict
@@ -30,9 +29,11 @@ class MariaDB(Dialect):
         self.check_database(url)
         return url.set(drivername="mysql+asyncmy").update_query_dict({"charset": "utf8mb4"})
 
-    def connect_args(self) -> Mapping[str, Any]:
+    def connect_args(self, *, waits: bool) -> Mapping[str, Any]:
         # READ COMMITTED takes no gap locks, so that inserts of different users do not wait for each other.
         setting = "SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION tx_isolation = 'READ-COMMITTED'"
+        if not waits:
+            setting += ", SESSION innodb_lock_wait_timeout = 1"  # a second, the least that there is
         return {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "init_command": setting}
 
     def meaning(self, error: DBAPIError) -> DomainError | None:
@@ -62,16 +63,16 @@ class MariaDB(Dialect):
     def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
         return insert(table).values(values).on_duplicate_key_update(dict(values))
 
-    @asynccontextmanager
-    async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:
+    @contextmanager
+    def migration_lock(self, connection: Connection) -> Iterator[None]:
         # Of the session, since each DDL statement ends the transaction.
         name = func.concat("userport.", func.database())
-        if not await connection.scalar(select(func.get_lock(name, _MIGRATION_LOCK_SECONDS))):
+        if not connection.scalar(select(func.get_lock(name, _MIGRATION_LOCK_SECONDS))):
             raise TooBusy("another process is preparing this storage")
         try:
             yield
         finally:
-            await connection.execute(select(func.release_lock(name)))
+            connection.execute(select(func.release_lock(name)))
 
     @classmethod
     def _code(cls, error: DBAPIError) -> object:

@@ -1,26 +1,33 @@
-import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiosqlite
-from sqlalchemy import URL, Column, Connection, Table, UniqueConstraint, event
+from sqlalchemy import URL, Column, Connection, Engine, Table, UniqueConstraint, create_engine, event
+from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import Insert
 
+from adapters.sql.connections import FileConnections, OwnThreadConnections, Pools
 from adapters.sql.constraints import conflict
-from adapters.sql.dialects.dialect import Dialect
+from adapters.sql.dialects.dialect import ENGINE_OPTIONS, READING, Dialect
 from adapters.sql.tables import Base
+from adapters.sql.types import UtcTime
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
+_READ_CONNECTIONS: Final = 4
 _BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
+_MOST_ROWS_A_STATEMENT: Final = 500
+_FEWER_ROWS_A_STATEMENT: Final = 100
+_CACHE_KIBIBYTES: Final = 32_000
+_PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
 _NO_FILE: Final = "there is no such file"
 _CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; see to its folder and to their permissions"
 
@@ -32,24 +39,31 @@ class SQLite(Dialect):
     own waiting, between processes, is not.
     """
 
-    write_connections = 1
-
     def driver_url(self, url: URL) -> URL:
         if url.host or url.username:
             raise ValueError("write sqlite:///file.db, or sqlite:////absolute/path/file.db")
         if not url.database or url.database == ":memory:" or "\0" in url.database:
             raise ValueError("it names no file; for a storage in memory use memory://")
-        return url.set(drivername="sqlite+aiosqlite")
+        return url.set(drivername="sqlite+pysqlite")
 
-    def configure(self, reads: AsyncEngine, writes: AsyncEngine) -> None:
-        for engine in (reads, writes):
-            event.listen(engine.sync_engine, "connect", self._set_up)
+    def connect(self, url: URL) -> Pools:
+        driver_url = self.driver_url(url)
+        file = str(driver_url.database)
+        writes = self._engine(driver_url, pool_size=1, creator=partial(_connect, file))
         # Taking the write lock at once: a transaction that begins by reading could not be promoted later.
-        event.listen(writes.sync_engine, "begin", self._begin_immediately)
-        event.listen(writes.sync_engine, "invalidate", self._roll_back)
+        event.listen(writes, "begin", self._begin_immediately)
+        event.listen(writes, "connect", self._give_room)
+        reads = self._engine(driver_url, pool_size=_READ_CONNECTIONS, creator=partial(_connect, file), **READING)
+        reading = FileConnections(reads, _READ_CONNECTIONS)
+        at_once = self._engine(driver_url, pool_size=1, creator=partial(_connect, file, busy_milliseconds=0), **READING)
+        writing = FileConnections(writes, 1)
+        return Pools(writing, writing, reading, OwnThreadConnections(at_once, patient=reading))
 
-    def connect_args(self) -> Mapping[str, Any]:
-        return {"async_creator_fn": _connect}
+    @classmethod
+    def _engine(cls, url: URL, **options: Any) -> Engine:
+        engine = create_engine(url, **ENGINE_OPTIONS, **options)
+        event.listen(engine, "connect", cls._set_up)
+        return engine
 
     def make_place(self, url: URL) -> None:
         try:
@@ -75,11 +89,22 @@ class SQLite(Dialect):
         # Mostly the busy timeout has waited already, but SQLite does not heed it where it smells a deadlock.
         return "locked" in str(error.orig)
 
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        # Many rows a statement: the driver lets other threads run during each, and then has to wait for its turn.
+        columns = [_driver_values(column, rows, connection.dialect) for column in table.columns]
+        values = [*chain.from_iterable(zip(*columns, strict=True))]
+        done = 0
+        while left := len(rows) - done:
+            taken = _MOST_ROWS_A_STATEMENT if left >= _MOST_ROWS_A_STATEMENT else min(left, _FEWER_ROWS_A_STATEMENT)
+            own = values[done * len(columns) : (done + taken) * len(columns)]
+            connection.exec_driver_sql(_insert_statement(table, taken), tuple(own))
+            done += taken
+
     def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
         return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=dict(values))
 
-    @asynccontextmanager
-    async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:
+    @contextmanager
+    def migration_lock(self, connection: Connection) -> Iterator[None]:
         yield  # every write transaction holds one already
 
     @staticmethod
@@ -99,44 +124,51 @@ class SQLite(Dialect):
     def _set_up(connection: DBAPIConnection, _: object) -> None:
         connection.isolation_level = None  # transactions are begun by us alone
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MILLISECONDS}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
     @staticmethod
+    def _give_room(connection: DBAPIConnection, _: object) -> None:
+        # Keys that are by chance in order of nothing meet another page of an index each, again and again. Room is taken
+        # as it is used, by the one connection that writes.
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA cache_size = {-_CACHE_KIBIBYTES}")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
+        cursor.close()
+
+    @staticmethod
     def _begin_immediately(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    @staticmethod
-    def _roll_back(connection: DBAPIConnection, *_: object) -> None:
-        # When a call is cancelled its connection is closed, but SQLite keeps what is closed open, write lock and all,
-        # for as long as a statement of it is referred to: by the traceback of the cancellation, for example.
-        with suppress(Exception, asyncio.CancelledError):
-            connection.rollback()
+
+@cache
+def _insert_statement(table: Table, rows: int) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    row = f"({', '.join('?' * len(table.columns))})"
+    return f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of ours
 
 
-async def _connect(file: str, **options: Any) -> aiosqlite.Connection:
-    """Connect to a file that is there.
+def _driver_values(column: Column[Any], rows: Sequence[Mapping[str, object]], dialect: SqlDialect) -> Sequence[object]:
+    process = column.type.dialect_impl(dialect).bind_processor(dialect)
+    values = [row[column.name] for row in rows]
+    if process is None:
+        return values
+    if isinstance(column.type, UtcTime):  # often the same in many rows, and dear to write down
+        written = {value: process(value) for value in set(values)}
+        return [written[value] for value in values]
+    return [*map(process, values)]
 
-    An attempt that fails or is cancelled leaves neither an open file nor a thread behind.
-    """
-    connection = aiosqlite.connect(f"file:{quote(file)}?mode=rw", uri=True, **options)
-    thread = connection._thread  # noqa: SLF001 - SQLAlchemy, too, reaches for it to make it a daemon
-    thread.daemon = True
-    opening = asyncio.ensure_future(connection)
+
+def _connect(file: str, busy_milliseconds: int = _BUSY_TIMEOUT_MILLISECONDS) -> sqlite3.Connection:
+    """Connect to a file that is there."""
     try:
-        return await asyncio.shield(opening)
-    except BaseException as error:
-        # Left alone, the thread would report to an event loop that may be closed by then, and its file stay open.
-        with suppress(Exception):
-            await (await opening).close()
-        thread.join()
-        if isinstance(error, sqlite3.OperationalError) and _could_be_made(Path(file)):
+        # Used by one thread at a time, which its pool sees to.
+        return sqlite3.connect(
+            f"file:{quote(file)}?mode=rw", uri=True, timeout=busy_milliseconds / 1_000, check_same_thread=False
+        )
+    except sqlite3.OperationalError as error:
+        if Path(file).parent.is_dir() and not Path(file).exists():
             raise sqlite3.OperationalError(_NO_FILE) from error
         raise
-
-
-def _could_be_made(path: Path) -> bool:
-    return path.parent.is_dir() and not path.exists()

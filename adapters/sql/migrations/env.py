@@ -5,7 +5,6 @@ import os
 
 from alembic import context
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import Base
@@ -27,11 +26,8 @@ async def connect_and_run() -> None:
         os.environ.get("USERPORT_STORAGE") or context.config.get_main_option("sqlalchemy.url", "")
     )
 
-    async def work(connection: AsyncConnection) -> None:
-        await connection.run_sync(run)
-
     try:
-        await storage.database.migrate(work)
+        await storage.database.migrate(run)
     finally:
         await storage.close()
 

@@ -1,0 +1,110 @@
+"""Commits, of which those that arrive together are made durable together."""
+
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache, partial
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Select, Table, UniqueConstraint, Update, select
+
+from adapters.gathering import Gathering, Outcome
+from adapters.sql.database import Database
+from adapters.sql.dialects.dialect import Dialect
+from adapters.sql.tables import Base
+from adapters.sql.writes import Addition, Save, Write, key_of
+from domain.errors import StorageUnavailable, TooBusy
+
+W = TypeVar("W", Addition, Save)
+
+_PATIENCE_SECONDS: Final = 0.1  # more than most disks take to keep something
+
+
+class Commits:
+    """Applies what units of work have staged, all of a unit or nothing.
+
+    The commonest units, which add or save a single row, share transactions. What cannot go together with others, since
+    it is refused or has to wait for somebody else, goes on alone, and is told how that ended for it.
+
+    Additions and saves do not share one transaction: an addition waits for whoever changes the row that it refers to,
+    and two transactions that do both could wait for each other.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database: Final = database
+        self._additions: Final = Gathering(partial(self._together, self._add), patience_seconds=_PATIENCE_SECONDS)
+        self._saves: Final = Gathering(partial(self._together, self._save), patience_seconds=_PATIENCE_SECONDS)
+
+    async def apply(self, writes: Sequence[Write]) -> None:
+        match writes:
+            case []:
+                return
+            case [Addition(rows=[_]) as addition] if await self._additions(addition):
+                return
+            case [Save() as save] if await self._saves(save):
+                return
+
+        def work(connection: Connection) -> None:
+            for write in writes:
+                write(connection)
+
+        await self._database.write(work)
+
+    async def _together(
+        self, apply: Callable[[Connection, Sequence[W]], Sequence[bool]], writes: Sequence[W]
+    ) -> Sequence[Outcome[bool]]:
+        """Tell of each write whether it was applied."""
+        if len(writes) == 1:
+            return [False]
+        try:
+            return await self._database.write_together(lambda connection: apply(connection, writes))
+        except StorageUnavailable as error:
+            return [error] * len(writes)
+        except TooBusy:  # one of them at least would have had to wait
+            return [False] * len(writes)
+        # Nothing is swallowed: nothing was applied, and whoever is refused, for whatever reason, ends up alone in a
+        # half, goes on by itself, and has its own error raised then.
+        except Exception:  # noqa: BLE001 - see above
+            half: int = len(writes) // 2
+            return [*await self._together(apply, writes[:half]), *await self._together(apply, writes[half:])]
+
+    def _add(self, connection: Connection, additions: Sequence[Addition]) -> Sequence[bool]:
+        for table in Base.metadata.sorted_tables:
+            if rows := [row for addition in additions if addition.table is table for row in addition.rows]:
+                self._database.dialect.insert(connection, table, rows)
+        return [True] * len(additions)
+
+    def _save(self, connection: Connection, saves: Sequence[Save]) -> Sequence[bool]:
+        """Save those rows that are at the version before and that nobody else has locked."""
+        saved: set[int] = set()
+        alike: dict[Update, list[Save]] = {}
+        for table in Base.metadata.sorted_tables:
+            of_table = [save for save in saves if save.table is table]
+            versions = self._locked(connection, table, of_table) if of_table else {}
+            for save in of_table:
+                # Of several saves of one row, the first takes it.
+                if versions.pop(save.key, None) == save.version_before:
+                    alike.setdefault(save.statement, []).append(save)
+                    saved.add(id(save))
+        for statement, going in alike.items():
+            connection.execute(statement, [save.parameters for save in going])
+        return [id(save) in saved for save in saves]
+
+    def _locked(self, connection: Connection, table: Table, saves: Sequence[Save]) -> dict[str, int]:
+        """Lock rows, in one order, and read their versions."""
+        # A changed key needs the stronger lock, which leaves out rows that a new post, say, refers to at this moment.
+        changes_key = any(save.changes.keys() & _unique_columns(table) for save in saves)
+        statement = _locking(table, self._database.dialect, changes_key)
+        rows = connection.execute(statement, {"keys": [save.key for save in saves]}).all()
+        return {row[0]: row[1] for row in rows}
+
+
+@lru_cache
+def _locking(table: Table, dialect: Dialect, changes_key: bool) -> Select[Any]:
+    key = key_of(table)
+    found = select(key, table.c.version).where(dialect.is_one_of(key, "keys")).order_by(key)
+    return found.with_for_update(skip_locked=True, key_share=not changes_key)
+
+
+@cache
+def _unique_columns(table: Table) -> frozenset[str]:
+    constraints = (constraint for constraint in table.constraints if isinstance(constraint, UniqueConstraint))
+    return frozenset(column.name for constraint in constraints for column in constraint.columns)

@@ -1,0 +1,121 @@
+"""What a database says of how it will answer each statement that is sent to it, and what of that grows with a table."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from sqlalchemy import Connection, Engine, event
+
+Fault: TypeAlias = Literal["scans", "filters", "sorts"]
+"""Reading a whole table or index; reading rows in order only to leave most out; sorting more than is asked for."""
+
+_TELLS_NOTHING: Final = ("BEGIN", "COMMIT", "EXPLAIN", "PRAGMA", "RELEASE", "RESET", "ROLLBACK", "SAVEPOINT", "SET ")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    statement: str
+    text: str
+    faults: frozenset[Fault]
+
+
+@contextmanager
+def explained() -> Iterator[list[Plan]]:
+    """Have every statement explained right before it is sent: by the connection that sends it, in its transaction."""
+    plans: list[Plan] = []
+
+    def explain(
+        connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
+    ) -> None:
+        if not statement.lstrip().upper().startswith(_TELLS_NOTHING):
+            plans.append(_PLANS[connection.dialect.name](connection, statement, parameters[0] if many else parameters))
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+
+
+def _is_limited(statement: str) -> bool:
+    return " LIMIT " in statement.replace("\n", " ")
+
+
+def _in_sqlite(connection: Connection, statement: str, parameters: Any) -> Plan:
+    steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    made = {found[1] for step in steps if (found := re.match(r"(?:CO-ROUTINE|MATERIALIZE) (\S+)", step))}
+    faults: set[Fault] = set()
+    for step in steps:
+        scanned = re.match(r"SCAN (\S+)(.*)", step)
+        if scanned and scanned[1] not in made and not re.search(r"CONSTANT ROW|VIRTUAL TABLE", step):
+            if " USING " not in scanned[2] or not _is_limited(statement):
+                faults.add("scans")
+            elif "WHERE" in statement:
+                faults.add("filters")
+        if "TEMP B-TREE" in step and _is_limited(statement):
+            faults.add("sorts")
+        if "AUTOMATIC" in step:  # an index that is made for this one statement
+            faults.add("scans")
+    return Plan(statement, "\n".join(steps), frozenset(faults))
+
+
+def _in_postgresql(connection: Connection, statement: str, parameters: Any) -> Plan:
+    # Of few rows a scan costs less than any index. What is asked here is whether there is an index that serves.
+    connection.exec_driver_sql("SET enable_seqscan = off")
+    found = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+    connection.exec_driver_sql("RESET enable_seqscan")
+    root = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    faults = frozenset(_faults_of_node(root, reads=root["Node Type"] != "ModifyTable", limited=False))
+    return Plan(statement, json.dumps(_shortened(root), indent=1), faults)
+
+
+def _faults_of_node(node: Mapping[str, Any], *, reads: bool, limited: bool) -> Iterator[Fault]:
+    """`limited` tells whether what is above the node stops it once it has what it needs."""
+    kind: str = node["Node Type"]
+    if kind == "Seq Scan":
+        yield "scans"
+    if kind in {"Index Scan", "Index Only Scan", "Bitmap Index Scan"} and "Index Cond" not in node and not limited:
+        yield "scans"
+    if kind in {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"} and "Filter" in node and reads:
+        yield "filters"
+    if kind == "Sort" and limited:
+        yield "sorts"
+    if kind == "Limit":
+        limited = True
+    elif kind in {"Sort", "Aggregate", "Hash", "SetOp"}:  # which take in everything before they give anything
+        limited = False
+    for child in node.get("Plans", ()):
+        yield from _faults_of_node(child, reads=reads, limited=limited)
+
+
+def _shortened(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    told = ("Node Type", "Index Name", "Relation Name", "Index Cond", "Filter", "Sort Key")
+    shown = {name: node[name] for name in told if name in node}
+    return {**shown, "Plans": [_shortened(child) for child in node["Plans"]]} if "Plans" in node else shown
+
+
+def _in_mariadb(connection: Connection, statement: str, parameters: Any) -> Plan:
+    # It names the indexes that it might have used, too.
+    rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings()
+    steps = [{name: row[name] for name in row if name != "possible_keys"} for row in rows]
+    faults: set[Fault] = set()
+    for step in steps:
+        extra = step["Extra"] or ""
+        stored = step["table"] is not None and not step["table"].startswith("<") and step["select_type"] != "INSERT"
+        if stored and (step["type"] == "ALL" or (step["type"] == "index" and not _is_limited(statement))):
+            faults.add("scans")
+        if stored and step["type"] == "index" and "Using where" in extra:
+            faults.add("filters")
+        if _is_limited(statement) and ("filesort" in extra or "temporary" in extra):
+            faults.add("sorts")
+    return Plan(statement, "\n".join(map(str, steps)), frozenset(faults))
+
+
+_PLANS: Final = {"sqlite": _in_sqlite, "postgresql": _in_postgresql, "mysql": _in_mariadb, "mariadb": _in_mariadb}
+
+
+def told(plans: Iterable[Plan]) -> str:
+    return "\n\n".join(f"{', '.join(sorted(plan.faults))}: {plan.statement}\n{plan.text}" for plan in plans)
