@@ -11,6 +11,9 @@ EXAMPLE := examples/userport-pony
 EXAMPLE_BIN := $(CURDIR)/$(EXAMPLE)/.venv/bin
 EXAMPLE_PIP := $(EXAMPLE_BIN)/python -m pip --disable-pip-version-check --quiet
 
+# Where it is set, each process would compile anew what it loads.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install serve test check check-all format lock clean mutation capabilities example bench
 

@@ -17,7 +17,7 @@ from benchmarks.bench.apps import APPS, RIVALS_PYTHON
 from benchmarks.bench.calls import CALLS
 from benchmarks.bench.cores import leave_the_workers_core
 from benchmarks.bench.places import Places, databases, files
-from benchmarks.bench.results import OnStore
+from benchmarks.bench.results import OnStore, write_down
 from benchmarks.bench.rounds import Comparison, Plan
 from benchmarks.bench.surroundings import machine, versions
 from benchmarks.bench.table import tables
@@ -48,9 +48,7 @@ def main() -> None:
             print(f"\n{tables(found[store])}", flush=True)
     settings = {name: getattr(given, name) for name in ("users", "rounds", "seconds", "connections")}
     results = {**surroundings, "settings": settings, "stores": {store: on.summary() for store, on in found.items()}}
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    write_down(results, given.out)
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,7 +1,9 @@
 """What was found, as it is written down."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
 from benchmarks.bench.wrk import Run
@@ -78,6 +80,13 @@ class OnStore:
             "at_rest": {name: app.summary() for name, app in self.at_rest.items()},
             "measured": [measured.summary(self.userport_beside(measured)) for measured in self.measured],
         }
+
+
+def write_down(results: Mapping[str, object], file: Path | None) -> None:
+    """Write results into a file as JSON, if there is to be one."""
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
 
 
 def ratio(userport: Measured, other: Measured) -> float:

@@ -18,7 +18,7 @@ from benchmarks.bench.wrk import wrk_version
 
 _OF_USERPORT: Final = (
     *("fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools", "orjson"),
-    *("sqlalchemy", "aiosqlite", "asyncpg", "dependency-injector", "pyjwt", "cryptography"),
+    *("sqlalchemy", "asyncpg", "dependency-injector", "pyjwt", "cryptography"),
 )
 _OF_RIVALS: Final = (
     *("fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools", "litestar", "msgspec"),

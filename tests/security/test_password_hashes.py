@@ -1,11 +1,13 @@
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+import argon2
 import argon2.low_level
 import bcrypt
 import pytest
@@ -16,7 +18,7 @@ import adapters.security.hash_forms.argon2 as argon2_form
 from adapters.security.password_hasher import ThreadedPasswordHasher
 from domain.errors import TooBusy
 from domain.values import Password
-from tests.security.known_hashes import LONG, MADE, PLAIN, Made
+from tests.security.known_hashes import AT_THEIR_MAKERS_COST, LONG, MADE, PLAIN, Made
 
 RIGHT: Final = Password(PLAIN)
 WRONG: Final = Password(f"{PLAIN}!")
@@ -34,6 +36,17 @@ def hasher() -> ThreadedPasswordHasher:
     return ThreadedPasswordHasher()
 
 
+@pytest.fixture(scope="module")
+def quick_hasher() -> ThreadedPasswordHasher:
+    """One whose own work, which it does for what it cannot read as well, is cheap; what it reads costs what it says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "adapters.security.password_hasher.PasswordHasher",
+            lambda **costs: argon2.PasswordHasher(**{**costs, "time_cost": 1, "memory_cost": 64}),
+        )
+        return ThreadedPasswordHasher()
+
+
 # What is verified
 
 
@@ -47,7 +60,11 @@ async def test_a_password_verifies_against_its_own_hash_alone(hasher: ThreadedPa
     assert not hasher.is_outdated(made)
 
 
-@pytest.mark.parametrize("made", MADE, ids=lambda made: f"{made.maker}: {made.password_hash[:24]}")
+@pytest.mark.parametrize(
+    "made",
+    [*MADE, *(pytest.param(made, marks=pytest.mark.slow) for made in AT_THEIR_MAKERS_COST)],
+    ids=lambda made: f"{made.maker}: {made.password_hash[:24]}",
+)
 async def test_hashes_that_others_made_verify(hasher: ThreadedPasswordHasher, made: Made) -> None:
     assert hasher.can_verify(made.password_hash)
     assert await hasher.verify(Password(made.password), made.password_hash)
@@ -173,11 +190,11 @@ MALFORMED: Final = [
 
 @pytest.mark.parametrize("text", [*UNBEARABLE, *MALFORMED])
 async def test_what_is_malformed_or_too_dear_is_known_beforehand_and_never_verifies(
-    hasher: ThreadedPasswordHasher, text: str
+    hasher: ThreadedPasswordHasher, quick_hasher: ThreadedPasswordHasher, text: str
 ) -> None:
     assert not hasher.can_verify(text)
     assert hasher.is_outdated(text)
-    assert not await hasher.verify(RIGHT, text)
+    assert not await quick_hasher.verify(RIGHT, text)
 
 
 hashes = st.one_of(
@@ -197,9 +214,9 @@ hashes = st.one_of(
 @example(password_hash=ARGON2, secret="\0" * 300)
 @given(password_hash=hashes, secret=st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
 async def test_no_stored_text_and_no_password_makes_verifying_raise(
-    hasher: ThreadedPasswordHasher, password_hash: str, secret: str
+    hasher: ThreadedPasswordHasher, quick_hasher: ThreadedPasswordHasher, password_hash: str, secret: str
 ) -> None:
-    assert not await hasher.verify(Password(secret), password_hash)
+    assert not await quick_hasher.verify(Password(secret), password_hash)
     assert hasher.can_verify(password_hash) or hasher.is_outdated(password_hash)
 
 
@@ -291,7 +308,9 @@ async def test_who_gives_up_waiting_makes_room(slow: threading.Event) -> None:
     assert not await asyncio.wait_for(hasher.verify(RIGHT, None), 5)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads have a priority of their own on Linux alone")
+# Elsewhere the hasher leaves its threads as they are: only on Linux does a thread have a nice value of its own
+# (setpriority(2), "C library/kernel differences"); on others, lowering it would slow down the whole process.
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
 async def test_its_threads_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 

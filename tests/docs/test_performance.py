@@ -1,0 +1,28 @@
+"""The figures in docs/performance.md are those that were recorded."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from benchmarks.report import table
+
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = (ROOT / "docs" / "performance.md").read_text()
+RESULTS: Final[dict[str, Any]] = json.loads((ROOT / "benchmarks" / "results" / "comparison.json").read_text())
+
+
+@pytest.mark.parametrize("store", RESULTS["stores"])
+def test_the_tables_are_what_the_recorded_comparison_says(store: str) -> None:
+    assert table(RESULTS, store) in PAGE
+
+
+def test_the_page_names_what_was_measured_with() -> None:
+    for name in (RESULTS["machine"]["processor"], *(on["version"] for on in RESULTS["stores"].values())):
+        assert name in PAGE
+
+
+def test_no_request_failed_in_the_recorded_comparison_but_where_the_page_says_so() -> None:
+    measured = [case for on in RESULTS["stores"].values() for case in on["measured"]]
+    assert all(case["failed"] == 0 for case in measured if case["app"] == "userport")
