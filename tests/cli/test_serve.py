@@ -21,14 +21,21 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 def workers(process: subprocess.Popen[str]) -> set[int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return {int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()}
+    return {int(child) for child in children if "spawn_main" in command_line(int(child))}
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+        return ""
 
 
 def is_running(pid: int) -> bool:
     try:
         # A dead process whose new parent has not asked after it is a zombie.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -2,7 +2,6 @@ import asyncio
 import os
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
@@ -326,13 +325,12 @@ async def test_its_threads_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_other_tasks_go_on_meanwhile(hasher: ThreadedPasswordHasher) -> None:
     checks = asyncio.gather(*(hasher.verify(RIGHT, None) for _ in range(5)))
-    longest, before = 0.0, time.perf_counter()
+    turns = 0
     while not checks.done():
         await asyncio.sleep(0.001)
-        now = time.perf_counter()
-        longest, before = max(longest, now - before), now
+        turns += 1
     await checks
-    assert longest < 0.5
+    assert turns > 4 * 5  # in the event loop's own thread, a check would leave a turn or two to others
 
 
 async def test_a_bcrypt_hash_is_not_renewed_by_a_password_whose_end_it_never_saw() -> None:

@@ -193,6 +193,6 @@ def _children(pid: int) -> list[int]:
 def _is_stopped(pid: int) -> bool:
     try:
         states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
-    except FileNotFoundError:  # a thread or the process has ended meanwhile
+    except (FileNotFoundError, ProcessLookupError):  # a thread or the process has ended meanwhile
         return not Path(f"/proc/{pid}").exists()
     return all(state in "TZ" for state in states)

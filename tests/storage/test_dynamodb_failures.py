@@ -1,5 +1,6 @@
 """What DynamoDB refuses for reasons of its own comes out as a domain error, or is tried again."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from itertools import repeat
@@ -63,10 +64,16 @@ async def test_what_passes_is_no_failure(proxy: Proxy, storage: Storage, code: s
 async def test_a_table_that_stays_overloaded_is_too_busy(
     proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "_CALL_TIMEOUT_SECONDS", 0.5)
+    async def pause(failures: int) -> None:
+        await asyncio.sleep(0 if failures < 5 else 3600)  # so that its time is up between two calls, however slow
+
+    await storage.ping()
+    monkeypatch.setattr(calls, "_CALL_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr(calls, "pause", pause)
     proxy.errors.extend(repeat("ThrottlingException", 1_000))
     with pytest.raises(TooBusy):
         await add(storage, a_user())
+    assert len(proxy.errors) == 995
     proxy.errors.clear()
     assert await storage.unit_of_work().users.count() == 0
 
