@@ -2,15 +2,15 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, Select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from adapters.sql.driver_query import Row
 from domain.errors import StorageUnavailable, TooBusy
 
 T = TypeVar("T")
@@ -20,16 +20,50 @@ Work: TypeAlias = Callable[[Connection], T]
 _QUEUE_TIMEOUT_SECONDS: Final = 5
 
 
-class Connections(ABC):
-    """A pool, with a fair queue in front of it.
+class Reader(ABC):
+    """What reads by one statement at a time."""
 
-    The pool's own queue would let those who wait sleep on when connecting failed for those before them.
+    @property
+    @abstractmethod
+    def in_use(self) -> int:
+        """How many of its connections are checked out at this moment."""
+
+    @abstractmethod
+    async def read(self, statement: Select[Any], parameters: Mapping[str, Any] | None) -> Sequence[Row]:
+        """Read all rows of a statement; raises `TooBusy` when no connection becomes free in time."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
+class Turns:
+    """A fair queue in front of a pool.
+
+    A pool's own queue would let those who wait sleep on when connecting failed for those before them.
     """
+
+    def __init__(self, most: int) -> None:
+        self._free: Final = asyncio.Semaphore(most)
+
+    async def take(self) -> None:
+        """Wait for a turn; raises `TooBusy` when there is none in time."""
+        try:
+            async with asyncio.timeout(_QUEUE_TIMEOUT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise TooBusy from None
+
+    def give_back(self) -> None:
+        self._free.release()
+
+
+class Connections(Reader):
+    """A pool, on whose connections any work can be done."""
 
     engine: Engine
 
     def __init__(self, most: int) -> None:
-        self._free: Final = asyncio.Semaphore(most)
+        self._turns: Final = Turns(most)
 
     @property
     def in_use(self) -> int:
@@ -40,15 +74,8 @@ class Connections(ABC):
     async def run(self, work: Work[T]) -> T:
         """Do work on a connection of its own; raises `TooBusy` when none becomes free in time."""
 
-    @abstractmethod
-    async def close(self) -> None: ...
-
-    async def _queue(self) -> None:
-        try:
-            async with asyncio.timeout(_QUEUE_TIMEOUT_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            raise TooBusy from None
+    async def read(self, statement: Select[Any], parameters: Mapping[str, Any] | None) -> Sequence[Row]:
+        return await self.run(lambda connection: connection.execute(statement, parameters).all())
 
 
 class ServerConnections(Connections):
@@ -60,12 +87,12 @@ class ServerConnections(Connections):
         self._engine: Final = engine
 
     async def run(self, work: Work[T]) -> T:
-        await self._queue()
+        await self._turns.take()
         try:
             async with self._engine.connect() as connection:
                 return await connection.run_sync(work)
         finally:
-            self._free.release()
+            self._turns.give_back()
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -80,16 +107,16 @@ class FileConnections(Connections):
         self._threads: Final = ThreadPoolExecutor(most, thread_name_prefix="userport-file")
 
     async def run(self, work: Work[T]) -> T:
-        await self._queue()
+        await self._turns.take()
         loop = asyncio.get_running_loop()
 
         def release(_: Future[Any]) -> None:
-            loop.call_soon_threadsafe(self._free.release)
+            loop.call_soon_threadsafe(self._turns.give_back)
 
         try:
             running = self._threads.submit(self._do, work)
         except RuntimeError:  # the pool is closed
-            self._free.release()
+            self._turns.give_back()
             raise StorageUnavailable from None
         running.add_done_callback(release)
         return await asyncio.wrap_future(running)
@@ -103,48 +130,6 @@ class FileConnections(Connections):
         self.engine.dispose()
 
 
-class OwnThreadConnections(Connections):
-    """One connection to a file, used by the thread of the event loop itself.
-
-    That is for reads which are over sooner than a thread would have begun them. If they would have to wait for a lock,
-    `patient` does them.
-    """
-
-    def __init__(self, engine: Engine, patient: Connections) -> None:
-        super().__init__(1)
-        self.engine = engine
-        self._patient: Final = patient
-        self._connection: Connection | None = None
-        self._closed = False
-
-    @property
-    def in_use(self) -> int:
-        return 0  # whoever asks does not ask during a read
-
-    async def run(self, work: Work[T]) -> T:
-        if self._closed:
-            raise StorageUnavailable
-        try:
-            if self._connection is None:
-                self._connection = self.engine.connect()  # for good: taking it anew would cost as much as a read
-            return work(self._connection)
-        except Exception as error:
-            self._give_up()
-            if not isinstance(error, OperationalError) or "locked" not in str(error.orig):
-                raise
-        return await self._patient.run(work)
-
-    async def close(self) -> None:
-        self._closed = True
-        self._give_up()
-        self.engine.dispose()
-
-    def _give_up(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
 class Pools(NamedTuple):
     """The connections of a database, by what they are for."""
 
@@ -155,7 +140,7 @@ class Pools(NamedTuple):
     """Transactions of several callers, which hardly wait for a lock."""
 
     reads: Connections
-    """One statement at a time, however long it takes."""
+    """Statements, however long they take."""
 
-    brief_reads: Connections
-    """One statement at a time that reads few rows, by an index."""
+    brief_reads: Reader
+    """Statements that read few rows, by an index."""

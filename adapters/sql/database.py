@@ -3,11 +3,12 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Executable, Row
+from sqlalchemy import URL, Connection, Select
 from sqlalchemy.exc import DBAPIError
 
-from adapters.sql.connections import Connections, Work
+from adapters.sql.connections import Connections, Reader, Work
 from adapters.sql.dialects.dialect import Dialect
+from adapters.sql.driver_query import Row
 from domain.errors import StorageUnavailable
 
 T = TypeVar("T")
@@ -31,11 +32,11 @@ class Database:
     def connections_in_use(self) -> int:
         return sum(pool.in_use for pool in set(self._pools))
 
-    async def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+    async def rows(self, statement: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
         """Read all rows of one statement."""
         return await self._read(self._pools.reads, statement, parameters)
 
-    async def few_rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    async def few_rows(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row]:
         """Read some hundred rows at most, of one statement that finds them by an index."""
         return await self._read(self._pools.brief_reads, statement, parameters)
 
@@ -74,13 +75,8 @@ class Database:
         for pool in set(self._pools):
             await pool.close()
 
-    async def _read(
-        self, pool: Connections, statement: Executable, parameters: Mapping[str, Any] | None
-    ) -> Sequence[Row[Any]]:
-        def read(connection: Connection) -> Sequence[Row[Any]]:
-            return connection.execute(statement, parameters).all()
-
-        return await self._repeated(lambda: pool.run(read), _OPERATION_TIMEOUT_SECONDS)
+    async def _read(self, pool: Reader, statement: Select[Any], parameters: Mapping[str, Any] | None) -> Sequence[Row]:
+        return await self._repeated(lambda: pool.read(statement, parameters), _OPERATION_TIMEOUT_SECONDS)
 
     async def _repeated(self, attempt: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
         """Attempt until it succeeds, fails for good or takes too long, and translate how it failed."""

@@ -3,12 +3,11 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, select
+from sqlalchemy import Column, select
 
 from adapters.gathering import Gathering
 from adapters.sql.database import Database
-from adapters.sql.rows import CREDENTIAL_COLUMNS, POST_COLUMNS, SESSION_COLUMNS, SIGN_IN_FAILURE_COLUMNS, USER_COLUMNS
-from adapters.sql.tables import CREDENTIALS, POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
+from adapters.sql.driver_query import Row
 
 _PATIENCE_SECONDS: Final = 0.02
 
@@ -20,29 +19,16 @@ class Lookup:
         self._database: Final = database
         self._place: Final = columns.index(key)
         self._statement: Final = select(*columns).where(database.dialect.is_one_of(key, "keys"))
-        self._together: Final[Gathering[str, Row[Any] | None]] = Gathering(
-            self._read, patience_seconds=_PATIENCE_SECONDS
-        )
+        self._together: Final[Gathering[str, Row | None]] = Gathering(self._read, patience_seconds=_PATIENCE_SECONDS)
 
-    async def row(self, key: str) -> Row[Any] | None:
+    async def row(self, key: str) -> Row | None:
         return await self._together(key)
 
-    async def rows(self, keys: Collection[str]) -> Sequence[Row[Any]]:
+    async def rows(self, keys: Collection[str]) -> Sequence[Row]:
         """Read the rows of many keys at once, in no particular order."""
         return await self._database.rows(self._statement, {"keys": list(keys)})
 
-    async def _read(self, keys: Sequence[str]) -> Sequence[Row[Any] | None]:
+    async def _read(self, keys: Sequence[str]) -> Sequence[Row | None]:
         rows = await self._database.few_rows(self._statement, {"keys": keys})
         found = {row[self._place]: row for row in rows}
         return [found.get(key) for key in keys]
-
-
-class Lookups:
-    def __init__(self, database: Database) -> None:
-        self.users = Lookup(database, USERS.c.id, USER_COLUMNS)
-        self.users_by_email = Lookup(database, USERS.c.email_key, USER_COLUMNS)
-        self.users_by_username = Lookup(database, USERS.c.username_key, USER_COLUMNS)
-        self.posts = Lookup(database, POSTS.c.id, POST_COLUMNS)
-        self.credentials = Lookup(database, CREDENTIALS.c.user_id, CREDENTIAL_COLUMNS)
-        self.sessions = Lookup(database, SESSIONS.c.id, SESSION_COLUMNS)
-        self.sign_in_failures = Lookup(database, SIGN_IN_FAILURES.c.key, SIGN_IN_FAILURE_COLUMNS)

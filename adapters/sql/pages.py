@@ -1,36 +1,78 @@
-from collections.abc import Sequence
+"""Pages in the order of a key; those that are asked for together are read together, the same ones once."""
+
+import asyncio
+from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import Column, Integer, Row, Select, bindparam
+from sqlalchemy import Column, Integer, Select, bindparam
 
+from adapters.gathering import Gathering, Outcome
 from adapters.sql.database import Database
+from adapters.sql.driver_query import Row
+
+Entity = TypeVar("Entity")
 
 _FEW: Final = 201
 """A page as the HTTP API asks for it, and one row more."""
 
+_PATIENCE_SECONDS: Final = 0.02
 
-class Pages:
-    """What a statement finds, page by page in the order of a key. The statements are made once, in all their forms."""
 
-    def __init__(self, statement: Select[Any], key: Column[Any]) -> None:
+class _Page(NamedTuple):
+    after: str | None
+    limit: int
+    descending: bool
+    skip: int
+    owner: str | None
+
+
+class Pages(Generic[Entity]):
+    """What a statement finds, page by page. The statements are made once, in all their forms."""
+
+    def __init__(
+        self, database: Database, statement: Select[Any], key: Column[Any], restore: Callable[[Row], Entity]
+    ) -> None:
+        """`statement` may have a parameter `owner`."""
+        self._database: Final = database
+        self._restore: Final = restore
         self._forms: Final = {form: _page(statement, key, *form) for form in product((True, False), repeat=2)}
+        self._together: Final[Gathering[_Page, Sequence[Entity]]] = Gathering(
+            self._read, patience_seconds=_PATIENCE_SECONDS
+        )
 
-    async def rows(
+    async def page(
         self,
-        database: Database,
         *,
         after: str | None = None,
         limit: int,
         descending: bool = False,
         skip: int = 0,
-        **others: object,
-    ) -> Sequence[Row[Any]]:
-        """Read a page; `others` are the parameters of the statement itself."""
-        from_start = after is None
-        parameters = {"limit": limit, "skip": skip, **({} if from_start else {"after": after}), **others}
-        read = database.few_rows if limit <= _FEW and not skip else database.rows
-        return await read(self._forms[from_start, descending], parameters)
+        owner: str | None = None,
+    ) -> Sequence[Entity]:
+        page = _Page(after, limit, descending, skip, owner)
+        if limit <= _FEW and not skip:
+            return [*await self._together(page)]  # which others may have got as well
+        return await self._entities(page)
+
+    async def _read(self, pages: Sequence[_Page]) -> Sequence[Outcome[Sequence[Entity]]]:
+        different = dict.fromkeys(pages)
+        if len(different) == 1:
+            return [await self._entities(pages[0])] * len(pages)
+        outcomes = dict(zip(different, await asyncio.gather(*map(self._outcome, different)), strict=True))
+        return [outcomes[page] for page in pages]
+
+    async def _outcome(self, page: _Page) -> Outcome[Sequence[Entity]]:
+        try:
+            return await self._entities(page)
+        except Exception as error:  # noqa: BLE001 - nothing is swallowed: whoever asked for this page has it raised
+            return error
+
+    async def _entities(self, page: _Page) -> Sequence[Entity]:
+        statement = self._forms[page.after is None, page.descending]
+        parameters = {name: value for name, value in page._asdict().items() if value is not None}
+        read = self._database.few_rows if page.limit <= _FEW and not page.skip else self._database.rows
+        return [*map(self._restore, await read(statement, parameters))]
 
 
 def _page(statement: Select[Any], key: Column[Any], from_start: bool, descending: bool) -> Select[Any]:

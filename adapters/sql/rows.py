@@ -1,9 +1,6 @@
 """Rows to entities and back."""
 
-from typing import Any
-
-from sqlalchemy import Row
-
+from adapters.sql.driver_query import Row
 from adapters.sql.tables import CREDENTIALS, POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
 from domain.post import Post
 from domain.session import Session
@@ -51,7 +48,7 @@ SIGN_IN_FAILURE_COLUMNS = [SIGN_IN_FAILURES.c[name] for name in ("key", "moments
 _ROLES = {role.value: role for role in Role}
 
 
-def user_from_row(row: Row[*tuple[Any, ...]]) -> User:
+def user_from_row(row: Row) -> User:
     """Restore a user from `USER_COLUMNS`."""
     id_, email, email_key, name, username, username_key, bio, role, active, version, created_at, updated_at = row
     return User(
@@ -86,7 +83,7 @@ def user_values(user: User) -> dict[str, object]:
     }
 
 
-def post_from_row(row: Row[*tuple[Any, ...]]) -> Post:
+def post_from_row(row: Row) -> Post:
     """Restore a post from `POST_COLUMNS`."""
     id_, author_id, title, body, version, created_at, updated_at = row
     return Post(
@@ -112,7 +109,7 @@ def post_values(post: Post) -> dict[str, object]:
     }
 
 
-def session_from_row(row: Row[*tuple[Any, ...]]) -> Session:
+def session_from_row(row: Row) -> Session:
     """Restore a session from `SESSION_COLUMNS`."""
     (
         id_,
@@ -158,7 +155,7 @@ def session_values(session: Session) -> dict[str, object]:
     }
 
 
-def sign_in_failures_from_row(row: Row[*tuple[Any, ...]]) -> SignInFailures:
+def sign_in_failures_from_row(row: Row) -> SignInFailures:
     """Restore failures from `SIGN_IN_FAILURE_COLUMNS`."""
     key, moments, version, expires_at = row
     return SignInFailures(key=key, moments=moments, version=version, expires_at=expires_at)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, literal, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, union
 
 from adapters.sql.database import Database
+from adapters.sql.driver_query import Row
 from adapters.sql.rows import USER_COLUMNS
 from adapters.sql.tables import USERS
 from adapters.text_range import successor
@@ -19,7 +20,7 @@ class Searches:
     def __init__(self, database: Database) -> None:
         self._database: Final = database
 
-    async def rows(self, prefix: SearchPrefix, *, limit: int, descending: bool) -> Sequence[Row[Any]]:
+    async def rows(self, prefix: SearchPrefix, *, limit: int, descending: bool) -> Sequence[Row]:
         """Read the first users, by id, as `USER_COLUMNS`."""
         # Few matches are read by the indexes and put in order. Where there are many, the first of them are not far
         # away in the order of the ids. No database chooses well between the two by itself, whatever the prefix.

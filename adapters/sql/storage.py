@@ -1,13 +1,13 @@
 from importlib import import_module
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from sqlalchemy import make_url, text
+from sqlalchemy import Select, column, make_url, select, table
 from sqlalchemy.exc import ArgumentError
 
 from adapters.sql.commits import Commits
 from adapters.sql.database import Database
 from adapters.sql.dialects.dialect import Dialect
-from adapters.sql.lookups import Lookups
+from adapters.sql.reads import Reads
 from adapters.sql.repositories import SqlCredentialRepository, SqlPostRepository, SqlUserRepository
 from adapters.sql.sign_in_repositories import SqlSessionRepository, SqlSignInFailureRepository
 from adapters.sql.staged_writes import StagedWrites
@@ -15,18 +15,19 @@ from adapters.sql.tables import REVISION
 from adapters.storage_kind import StorageKind
 from domain.errors import StorageNotPrepared
 
+_REVISIONS: Final[Select[Any]] = select(column("version_num")).select_from(table("alembic_version"))
 _DIALECTS: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB", "mariadb": "MariaDB"}
 
 
 class SqlUnitOfWork:
-    def __init__(self, database: Database, lookups: Lookups, commits: Commits) -> None:
+    def __init__(self, reads: Reads, commits: Commits) -> None:
         self._commits = commits
-        self._staged = StagedWrites(database.dialect)
-        self.users = SqlUserRepository(database, lookups, self._staged)
-        self.posts = SqlPostRepository(database, lookups, self._staged)
-        self.credentials = SqlCredentialRepository(database, lookups, self._staged)
-        self.sessions = SqlSessionRepository(database, lookups, self._staged)
-        self.sign_in_failures = SqlSignInFailureRepository(database, lookups, self._staged)
+        self._staged = StagedWrites(reads.database.dialect)
+        self.users = SqlUserRepository(reads, self._staged)
+        self.posts = SqlPostRepository(reads, self._staged)
+        self.credentials = SqlCredentialRepository(reads, self._staged)
+        self.sessions = SqlSessionRepository(reads, self._staged)
+        self.sign_in_failures = SqlSignInFailureRepository(reads, self._staged)
 
     async def commit(self) -> None:
         await self._commits.apply(self._staged.take())
@@ -37,7 +38,7 @@ class SqlStorage:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lookups = Lookups(database)
+        self._reads = Reads(database)
         self._commits = Commits(database)
 
     @classmethod
@@ -68,7 +69,7 @@ class SqlStorage:
         return self._database.connections_in_use
 
     def unit_of_work(self) -> SqlUnitOfWork:
-        return SqlUnitOfWork(self._database, self._lookups, self._commits)
+        return SqlUnitOfWork(self._reads, self._commits)
 
     async def prepare(self) -> None:
         try:
@@ -79,7 +80,7 @@ class SqlStorage:
             await self._database.migrate(upgrade)
 
     async def ping(self) -> None:
-        rows = await self._database.rows(text("SELECT version_num FROM alembic_version"))
+        rows = await self._database.rows(_REVISIONS)
         revisions = {revision for (revision,) in rows}
         if REVISION not in revisions:
             from adapters.sql.schema import is_behind

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import ClassVar
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
@@ -31,6 +31,7 @@ from domain.user import User
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
 from tests.storage.served_contract import opened
+from tests.storage.sql_statements import brief_reads_by_sqlalchemy, counted
 
 
 class SqlCases:
@@ -79,11 +80,29 @@ class SqlCases:
     async def test_reads_that_arrive_together_share_statements(self, storage: Storage) -> None:
         users = [a_user() for _ in range(50)]
         await add(storage, *users)
-        with counted("before_cursor_execute") as statements:
+        with brief_reads_by_sqlalchemy(), counted("before_cursor_execute") as statements:
             asked = [*users[:0:-1], a_user(), users[1], users[0]]
             found = await asyncio.gather(*(storage.unit_of_work().users.get(user.id) for user in asked))
             assert 1 <= statements() <= 5
         assert found == [*users[:0:-1], None, users[1], users[0]]
+
+    async def test_pages_that_are_asked_for_together_are_read_once_each(self, storage: Storage) -> None:
+        users = [a_user() for _ in range(30)]
+        await add(storage, *users)
+        starts = [None, *(user.id for user in users[:4])]
+        with brief_reads_by_sqlalchemy(), counted("before_cursor_execute") as statements:
+            asked = (storage.unit_of_work().users.page(after=start, limit=3) for start in starts * 20)
+            found = await asyncio.gather(*asked)
+            assert len(starts) <= statements() <= 2 * len(starts)
+        assert found == [users[n : n + 3] for n in range(5)] * 20
+
+    async def test_a_page_shows_what_was_added_before_it_was_asked_for(self, storage: Storage) -> None:
+        async def add_and_look() -> bool:
+            user = a_user()
+            await add(storage, user)
+            return user in await storage.unit_of_work().users.page(limit=200)
+
+        assert all(await asyncio.gather(*(add_and_look() for _ in range(100))))
 
     async def test_what_becomes_empty_is_saved_by_who_has_read_it(self, storage: Storage) -> None:
         user = a_full_user()
@@ -118,22 +137,6 @@ class SqlCases:
             assert list(await users.search(a_prefix(prefix), limit=3)) == found[:3]
             assert list(await users.search(a_prefix(prefix), limit=3, descending=True)) == found[:-4:-1]
             assert await users.count(a_prefix(prefix)) == len(found)
-
-
-@contextmanager
-def counted(name: str) -> Iterator[Callable[[], int]]:
-    """Count how often something happens on any connection."""
-    count = 0
-
-    def happened(*_: object) -> None:
-        nonlocal count
-        count += 1
-
-    event.listen(Engine, name, happened)
-    try:
-        yield lambda: count
-    finally:
-        event.remove(Engine, name, happened)
 
 
 class Abandoned(Exception):

@@ -11,7 +11,6 @@ from sqlalchemy.sql.dml import Insert
 from adapters.sql.connections import Pools, ServerConnections
 from domain.errors import DomainError
 
-_READ_CONNECTIONS: Final = 8
 _WRITE_CONNECTIONS: Final = 6
 _SHARED_WRITE_CONNECTIONS: Final = 2
 
@@ -27,6 +26,8 @@ class Dialect(ABC):
 
     options: ClassVar[frozenset[str]] = frozenset()
     """What may stand behind the `?` of its URL."""
+
+    read_connections: ClassVar = 8
 
     @abstractmethod
     def driver_url(self, url: URL) -> URL:
@@ -53,7 +54,7 @@ class Dialect(ABC):
             )
             return ServerConnections(engine, size)
 
-        reads = pool(_READ_CONNECTIONS, **READING)
+        reads = pool(self.read_connections, **READING)
         shared_writes = pool(_SHARED_WRITE_CONNECTIONS, waits=False)
         return Pools(pool(_WRITE_CONNECTIONS), shared_writes, reads, reads)
 

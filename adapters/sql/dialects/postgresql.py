@@ -9,11 +9,15 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import TypeEngine
 
+from adapters.sql.connections import Pools
 from adapters.sql.constraints import conflict
+from adapters.sql.dialects.asyncpg_reads import AsyncpgReads
 from adapters.sql.dialects.dialect import Dialect
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
+_READ_CONNECTIONS: Final = 4
+_BRIEF_READ_CONNECTIONS: Final = 4
 _SHORT_WAIT: Final = "50ms"
 _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
 
@@ -33,6 +37,7 @@ class PostgreSQL(Dialect):
     """PostgreSQL by asyncpg. Error codes: PostgreSQL's manual, appendix A."""
 
     options = frozenset({"sslmode"})
+    read_connections = _READ_CONNECTIONS
 
     def driver_url(self, url: URL) -> URL:
         self.check_database(url)
@@ -44,6 +49,12 @@ class PostgreSQL(Dialect):
         # The statements here are small; compiling them to machine code costs more than it saves.
         settings = {"application_name": "userport", "jit": "off", **({} if waits else {"lock_timeout": _SHORT_WAIT})}
         return {"timeout": _CONNECT_TIMEOUT_SECONDS, "server_settings": settings}
+
+    def connect(self, url: URL) -> Pools:
+        pools = super().connect(url)
+        _, arguments = pools.reads.engine.dialect.create_connect_args(self.driver_url(url))
+        arguments.update(self.connect_args(waits=True))
+        return pools._replace(brief_reads=AsyncpgReads(arguments, _BRIEF_READ_CONNECTIONS, patient=pools.reads))
 
     def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
         # One statement, and so one plan, for any number of them.

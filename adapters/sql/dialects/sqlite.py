@@ -15,9 +15,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.sql.dml import Insert
 
-from adapters.sql.connections import FileConnections, OwnThreadConnections, Pools
+from adapters.sql.connections import FileConnections, Pools
 from adapters.sql.constraints import conflict
 from adapters.sql.dialects.dialect import ENGINE_OPTIONS, READING, Dialect
+from adapters.sql.dialects.own_thread_reads import OwnThreadReads
 from adapters.sql.tables import Base
 from adapters.sql.types import UtcTime
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
@@ -55,15 +56,13 @@ class SQLite(Dialect):
         event.listen(writes, "connect", self._give_room)
         reads = self._engine(driver_url, pool_size=_READ_CONNECTIONS, creator=partial(_connect, file), **READING)
         reading = FileConnections(reads, _READ_CONNECTIONS)
-        at_once = self._engine(driver_url, pool_size=1, creator=partial(_connect, file, busy_milliseconds=0), **READING)
         writing = FileConnections(writes, 1)
-        return Pools(writing, writing, reading, OwnThreadConnections(at_once, patient=reading))
+        at_once = OwnThreadReads(partial(_connect, file, busy_milliseconds=0), patient=reading)
+        return Pools(writing, writing, reading, at_once)
 
-    @classmethod
-    def _engine(cls, url: URL, **options: Any) -> Engine:
-        engine = create_engine(url, **ENGINE_OPTIONS, **options)
-        event.listen(engine, "connect", cls._set_up)
-        return engine
+    @staticmethod
+    def _engine(url: URL, **options: Any) -> Engine:
+        return create_engine(url, **ENGINE_OPTIONS, **options)
 
     def make_place(self, url: URL) -> None:
         try:
@@ -121,15 +120,6 @@ class SQLite(Dialect):
         return next(unique, "pk")
 
     @staticmethod
-    def _set_up(connection: DBAPIConnection, _: object) -> None:
-        connection.isolation_level = None  # transactions are begun by us alone
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
-    @staticmethod
     def _give_room(connection: DBAPIConnection, _: object) -> None:
         # Keys that are by chance in order of nothing meet another page of an index each, again and again. Room is taken
         # as it is used, by the one connection that writes.
@@ -164,11 +154,21 @@ def _driver_values(column: Column[Any], rows: Sequence[Mapping[str, object]], di
 def _connect(file: str, busy_milliseconds: int = _BUSY_TIMEOUT_MILLISECONDS) -> sqlite3.Connection:
     """Connect to a file that is there."""
     try:
-        # Used by one thread at a time, which its pool sees to.
-        return sqlite3.connect(
-            f"file:{quote(file)}?mode=rw", uri=True, timeout=busy_milliseconds / 1_000, check_same_thread=False
+        connection = sqlite3.connect(
+            f"file:{quote(file)}?mode=rw",
+            uri=True,
+            timeout=busy_milliseconds / 1_000,
+            isolation_level=None,  # transactions are begun by us alone
+            check_same_thread=False,  # used by one thread at a time, which its pool sees to
         )
     except sqlite3.OperationalError as error:
         if Path(file).parent.is_dir() and not Path(file).exists():
             raise sqlite3.OperationalError(_NO_FILE) from error
         raise
+    try:
+        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {setting}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

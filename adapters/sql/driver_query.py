@@ -1,0 +1,61 @@
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Dialect, Select
+
+Row: TypeAlias = Sequence[Any]
+
+
+class DriverQuery:
+    """A query as its driver takes it, with rows as SQLAlchemy would give them; all that is the same is done once."""
+
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+        self._statement: Final = statement
+        self._dialect: Final = dialect
+        self._texts: Final[dict[int, str]] = {}
+        compiled = statement.compile(dialect=dialect)
+        binds = [compiled.binds[name] for name in compiled.positiontup or ()]
+        self._binds: Final = [
+            (bind.key, bind.type.dialect_impl(dialect).bind_processor(dialect))
+            for bind in binds
+            if bind.expanding or not bind.literal_execute
+        ]
+        self._list: Final = next((bind.key for bind in binds if bind.expanding), None)
+        processors = (
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in statement.selected_columns
+        )
+        self._processors: Final = [(place, process) for place, process in enumerate(processors) if process]
+
+    def text_and_arguments(self, parameters: Mapping[str, Any]) -> tuple[str, Sequence[object]]:
+        """Give out what the driver is sent."""
+        length = 0
+        if self._list is not None:
+            # A text serves several lengths of a list, whose last value is repeated, since a driver keeps few texts.
+            values = [*parameters[self._list]]
+            length = 1 << (len(values) - 1).bit_length()
+            values += values[-1:] * (length - len(values))
+            parameters = {**parameters, self._list: values}
+        arguments: list[object] = []
+        for name, process in self._binds:
+            value = parameters[name]
+            if name == self._list:
+                arguments += value if process is None else map(process, value)
+            else:
+                arguments.append(value if process is None else process(value))
+        text = self._texts.get(length)
+        if text is None:
+            text = self._texts[length] = self._compiled(parameters)
+        return text, arguments
+
+    def rows(self, rows: Iterable[Iterable[Any]]) -> Sequence[Row]:
+        return [self._row(row) for row in rows]
+
+    def _row(self, row: Iterable[Any]) -> Row:
+        values = [*row]
+        for place, process in self._processors:
+            values[place] = process(values[place])
+        return values
+
+    def _compiled(self, parameters: Mapping[str, Any]) -> str:
+        statement = self._statement.params(parameters)
+        return statement.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True}).string
