@@ -1,7 +1,7 @@
 from http import HTTPStatus
 from typing import Final
-from uuid import uuid4
 
+from uuid_utils import uuid4
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from entrypoints.http.middleware import SECURITY_HEADERS

@@ -1,10 +1,11 @@
 """Routes that call their functions directly.
 
 FastAPI would work out anew for each request what a function has to be given, which costs more than the rest of the way.
-Here that is settled when a route is made; FastAPI describes the routes, and finds the one that a request is for.
+Here that is settled when a route is made. FastAPI describes the routes, and answers for what is none of them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from inspect import signature
 from typing import Any, ClassVar, Final, TypeAlias, cast, get_args, get_type_hints
@@ -26,7 +27,9 @@ class DirectApp(FastAPI):
     """An app of direct routes: they leave nothing open, and `LastResort` answers for what nobody expected."""
 
     def build_middleware_stack(self) -> ASGIApp:
+        routes = [route for route in self.routes if isinstance(route, DirectRoute)]
         app: ASGIApp = ExceptionMiddleware(self.router, self.exception_handlers)
+        app = _Shortcut(routes, self.exception_handlers, app)
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
         return app
@@ -59,6 +62,46 @@ class DirectRoute(APIRoute):
         """Answer a request for this route's path and method."""
         body = await request.json() if self.body_field else None
         return cast("Response", await self.endpoint(**self._arguments(request, body)))
+
+
+class _Shortcut:
+    """Leads to the direct route that a request is for, past the framework's search, and turns what it raises into
+    answers; all else is for the framework to find or to refuse."""
+
+    def __init__(self, routes: Sequence[DirectRoute], handlers: Mapping[Any, Callable[..., Any]], app: ASGIApp) -> None:
+        self._app = app
+        self._handlers = handlers
+        self._by_length: dict[int, dict[re.Pattern[str], dict[str, DirectRoute]]] = {}
+        for route in routes:
+            methods = self._by_length.setdefault(route.path.count("/"), {}).setdefault(route.path_regex, {})
+            methods.update(dict.fromkeys(route.methods or (), route))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._find(scope)
+        if route is None:
+            await self._app(scope, receive, send)
+            return
+        request = route.request_class(scope, receive)
+        try:
+            response = await route.respond(request)
+        except Exception as error:
+            handler = next((self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers), None)
+            if handler is None:
+                raise
+            response = await handler(request, error)
+        await response(scope, receive, send)
+
+    def _find(self, scope: Scope) -> DirectRoute | None:
+        """Find the route, and note in the scope what its path says; none where FastAPI is to tell of its search."""
+        if scope["type"] != "http" or scope.get("root_path") or "fastapi.telemetry" in scope:
+            return None
+        path: str = scope["path"]
+        for pattern, methods in self._by_length.get(path.count("/"), {}).items():
+            found = pattern.match(path)
+            if found:
+                scope["path_params"] = found.groupdict()
+                return methods.get(scope["method"])
+        return None
 
 
 class _Arguments:
