@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 from sqlalchemy import Select
 
 from adapters.sql.connections import Connections, Reader
-from adapters.sql.driver_query import DriverQuery, Row
+from adapters.sql.driver_statements import DriverQuery, Row
 
 
 class BriefReads(Reader):

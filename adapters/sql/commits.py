@@ -1,6 +1,6 @@
 """Commits, of which those that arrive together are made durable together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, lru_cache, partial
 from typing import Any, Final, TypeVar
 
@@ -49,13 +49,11 @@ class Commits:
         await self._database.write(work)
 
     async def _together(
-        self, apply: Callable[[Connection, Sequence[W]], Sequence[bool]], writes: Sequence[W]
+        self, apply: Callable[[Sequence[W]], Awaitable[Sequence[bool]]], writes: Sequence[W]
     ) -> Sequence[Outcome[bool]]:
         """Tell of each write whether it was applied."""
-        if len(writes) == 1:
-            return [False]
         try:
-            return await self._database.write_together(lambda connection: apply(connection, writes))
+            return await apply(writes)
         except StorageUnavailable as error:
             return [error] * len(writes)
         except TooBusy:  # one of them at least would have had to wait
@@ -63,17 +61,27 @@ class Commits:
         # Nothing is swallowed: nothing was applied, and whoever is refused, for whatever reason, ends up alone in a
         # half, goes on by itself, and has its own error raised then.
         except Exception:  # noqa: BLE001 - see above
+            if len(writes) == 1:
+                return [False]
             half: int = len(writes) // 2
             return [*await self._together(apply, writes[:half]), *await self._together(apply, writes[half:])]
 
-    def _add(self, connection: Connection, additions: Sequence[Addition]) -> Sequence[bool]:
-        for table in Base.metadata.sorted_tables:
-            if rows := [row for addition in additions if addition.table is table for row in addition.rows]:
-                self._database.dialect.insert(connection, table, rows)
+    async def _add(self, additions: Sequence[Addition]) -> Sequence[bool]:
+        rows = {
+            table: own
+            for table in Base.metadata.sorted_tables
+            if (own := [row for addition in additions if addition.table is table for row in addition.rows])
+        }
+        await self._database.insert_together(rows)
         return [True] * len(additions)
 
-    def _save(self, connection: Connection, saves: Sequence[Save]) -> Sequence[bool]:
+    async def _save(self, saves: Sequence[Save]) -> Sequence[bool]:
         """Save those rows that are at the version before and that nobody else has locked."""
+        if len(saves) == 1:  # which gains nothing by a lock beforehand
+            return [False]
+        return await self._database.write_together(lambda connection: self._save_on(connection, saves))
+
+    def _save_on(self, connection: Connection, saves: Sequence[Save]) -> Sequence[bool]:
         saved: set[int] = set()
         alike: dict[Update, list[Save]] = {}
         for table in Base.metadata.sorted_tables:

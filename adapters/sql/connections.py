@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, Select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from adapters.sql.driver_query import Row
+from adapters.sql.driver_statements import Row
+from adapters.sql.inserts import Inserts
 from domain.errors import StorageUnavailable, TooBusy
 
 T = TypeVar("T")
@@ -107,6 +108,14 @@ class FileConnections(Connections):
         self._threads: Final = ThreadPoolExecutor(most, thread_name_prefix="userport-file")
 
     async def run(self, work: Work[T]) -> T:
+        def do() -> T:
+            with self.engine.connect() as connection:
+                return work(connection)
+
+        return await self.run_in_thread(do)
+
+    async def run_in_thread(self, work: Callable[[], T]) -> T:
+        """Do work on a connection that it takes from the engine itself."""
         await self._turns.take()
         loop = asyncio.get_running_loop()
 
@@ -114,16 +123,12 @@ class FileConnections(Connections):
             loop.call_soon_threadsafe(self._turns.give_back)
 
         try:
-            running = self._threads.submit(self._do, work)
+            running = self._threads.submit(work)
         except RuntimeError:  # the pool is closed
             self._turns.give_back()
             raise StorageUnavailable from None
         running.add_done_callback(release)
         return await asyncio.wrap_future(running)
-
-    def _do(self, work: Work[T]) -> T:
-        with self.engine.connect() as connection:
-            return work(connection)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)
@@ -144,3 +149,6 @@ class Pools(NamedTuple):
 
     brief_reads: Reader
     """Statements that read few rows, by an index."""
+
+    inserts: Inserts | None = None
+    """Additions of several callers, if the driver takes them sooner than by the shared writes."""

@@ -8,7 +8,8 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.connections import Connections, Reader, Work
 from adapters.sql.dialects.dialect import Dialect
-from adapters.sql.driver_query import Row
+from adapters.sql.driver_statements import Row
+from adapters.sql.inserts import Rows
 from domain.errors import StorageUnavailable
 
 T = TypeVar("T")
@@ -27,10 +28,11 @@ class Database:
         self.dialect = dialect
         self._url = url
         self._pools = dialect.connect(url)
+        self._all = {pool for pool in self._pools if pool is not None}
 
     @property
     def connections_in_use(self) -> int:
-        return sum(pool.in_use for pool in set(self._pools))
+        return sum(pool.in_use for pool in self._all)
 
     async def rows(self, statement: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
         """Read all rows of one statement."""
@@ -47,6 +49,22 @@ class Database:
     async def write_together(self, work: Work[T]) -> T:
         """Do what `write` does, but raise `TooBusy` rather than wait for a lock that somebody else holds."""
         return await self._commit(self._pools.shared_writes, work)
+
+    async def insert_together(self, rows: Rows) -> None:
+        """Insert rows as `write_together` would."""
+        if self._pools.inserts is None:
+
+            def insert(connection: Connection) -> None:
+                for table, own in rows.items():
+                    self.dialect.insert(connection, table, own)
+
+            await self.write_together(insert)
+            return
+        try:
+            async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
+                await self._pools.inserts.insert(rows)
+        except TimeoutError as error:
+            raise StorageUnavailable from error
 
     async def _commit(self, pool: Connections, work: Work[T]) -> T:
         def commit(connection: Connection) -> T:
@@ -72,7 +90,7 @@ class Database:
         return await self._repeated(lambda: self._pools.writes.run(migrate))
 
     async def close(self) -> None:
-        for pool in set(self._pools):
+        for pool in self._all:
             await pool.close()
 
     async def _read(self, pool: Reader, statement: Select[Any], parameters: Mapping[str, Any] | None) -> Sequence[Row]:

@@ -7,7 +7,7 @@ from sqlalchemy import Column, select
 
 from adapters.gathering import Gathering
 from adapters.sql.database import Database
-from adapters.sql.driver_query import Row
+from adapters.sql.driver_statements import Row
 
 _PATIENCE_SECONDS: Final = 0.02
 

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Integer, Select, bindparam
 
 from adapters.gathering import Gathering, Outcome
 from adapters.sql.database import Database
-from adapters.sql.driver_query import Row
+from adapters.sql.driver_statements import Row
 
 Entity = TypeVar("Entity")
 

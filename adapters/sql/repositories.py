@@ -3,7 +3,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from adapters.sql.driver_query import Row
+from adapters.sql.driver_statements import Row
 from adapters.sql.reads import Reads
 from adapters.sql.rows import (
     post_from_row,

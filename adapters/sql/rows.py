@@ -1,6 +1,6 @@
 """Rows to entities and back."""
 
-from adapters.sql.driver_query import Row
+from adapters.sql.driver_statements import Row
 from adapters.sql.tables import CREDENTIALS, POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
 from domain.post import Post
 from domain.session import Session

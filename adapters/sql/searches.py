@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, union
 
 from adapters.sql.database import Database
-from adapters.sql.driver_query import Row
+from adapters.sql.driver_statements import Row
 from adapters.sql.rows import USER_COLUMNS
 from adapters.sql.tables import USERS
 from adapters.text_range import successor

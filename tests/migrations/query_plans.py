@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, Engine, event
 
-from tests.storage.sql_statements import brief_reads_by_sqlalchemy
+from tests.storage.sql_statements import all_by_sqlalchemy
 
 Fault: TypeAlias = Literal["scans", "filters", "sorts"]
 """Reading a whole table or index; reading rows in order only to leave most out; sorting more than is asked for."""
@@ -37,7 +37,7 @@ def explained() -> Iterator[list[Plan]]:
 
     event.listen(Engine, "before_cursor_execute", explain)
     try:
-        with brief_reads_by_sqlalchemy():
+        with all_by_sqlalchemy():
             yield plans
     finally:
         event.remove(Engine, "before_cursor_execute", explain)

@@ -5,21 +5,31 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Select, event
+from sqlalchemy import Connection, Engine, Select, event
 
 from adapters.sql.brief_reads import BriefReads
-from adapters.sql.driver_query import Row
+from adapters.sql.database import Database
+from adapters.sql.driver_statements import Row
+from adapters.sql.inserts import Rows
 
 
 @contextmanager
-def brief_reads_by_sqlalchemy() -> Iterator[None]:
+def all_by_sqlalchemy() -> Iterator[None]:
     """Let SQLAlchemy, which tells of every statement, send what is otherwise handed to the driver itself."""
 
     async def read(reads: BriefReads, statement: Select[Any], parameters: Mapping[str, Any] | None) -> Sequence[Row]:
         return await reads.patient.read(statement, parameters)
 
+    async def insert(database: Database, rows: Rows) -> None:
+        def insert(connection: Connection) -> None:
+            for table, own in rows.items():
+                database.dialect.insert(connection, table, own)
+
+        await database.write_together(insert)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BriefReads, "read", read)
+        patch.setattr(Database, "insert_together", insert)
         yield
 
 
@@ -37,3 +47,19 @@ def counted(name: str) -> Iterator[Callable[[], int]]:
         yield lambda: count
     finally:
         event.remove(Engine, name, happened)
+
+
+@contextmanager
+def counted_inserts() -> Iterator[Callable[[], int]]:
+    """Count the transactions that do nothing but insert, of which SQLAlchemy need not know."""
+    count = 0
+    insert = Database.insert_together
+
+    async def insert_and_count(database: Database, rows: Rows) -> None:
+        nonlocal count
+        count += 1
+        await insert(database, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "insert_together", insert_and_count)
+        yield lambda: count

@@ -11,9 +11,6 @@ from sqlalchemy.sql.dml import Insert
 from adapters.sql.connections import Pools, ServerConnections
 from domain.errors import DomainError
 
-_WRITE_CONNECTIONS: Final = 6
-_SHARED_WRITE_CONNECTIONS: Final = 2
-
 ENGINE_OPTIONS: Final[Mapping[str, Any]] = {"max_overflow": 0, "hide_parameters": True}  # they hold password hashes
 READING: Final[Mapping[str, Any]] = {
     "isolation_level": "AUTOCOMMIT",
@@ -28,6 +25,8 @@ class Dialect(ABC):
     """What may stand behind the `?` of its URL."""
 
     read_connections: ClassVar = 8
+    write_connections: ClassVar = 6
+    shared_write_connections: ClassVar = 2
 
     @abstractmethod
     def driver_url(self, url: URL) -> URL:
@@ -55,8 +54,8 @@ class Dialect(ABC):
             return ServerConnections(engine, size)
 
         reads = pool(self.read_connections, **READING)
-        shared_writes = pool(_SHARED_WRITE_CONNECTIONS, waits=False)
-        return Pools(pool(_WRITE_CONNECTIONS), shared_writes, reads, reads)
+        shared_writes = pool(self.shared_write_connections, waits=False)
+        return Pools(pool(self.write_connections), shared_writes, reads, reads)
 
     def make_place(self, url: URL) -> None:  # noqa: B027 - on a server somebody else has made it
         """Make what the tables will be in, unless it is there."""

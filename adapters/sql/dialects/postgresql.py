@@ -1,43 +1,35 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, String, Table, Text, any_, bindparam, func, select
+from sqlalchemy import URL, Column, ColumnElement, Connection, Table, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.sql.dml import Insert
-from sqlalchemy.types import TypeEngine
 
 from adapters.sql.connections import Pools
 from adapters.sql.constraints import conflict
+from adapters.sql.dialects.array_inserts import as_arrays, insert_arrays
+from adapters.sql.dialects.asyncpg_connections import AsyncpgConnections
+from adapters.sql.dialects.asyncpg_inserts import AsyncpgInserts
 from adapters.sql.dialects.asyncpg_reads import AsyncpgReads
 from adapters.sql.dialects.dialect import Dialect
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
-_READ_CONNECTIONS: Final = 4
 _BRIEF_READ_CONNECTIONS: Final = 4
+_INSERT_CONNECTIONS: Final = 2
 _SHORT_WAIT: Final = "50ms"
 _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
-
-
-@cache
-def _insert_arrays(table: Table) -> Insert:
-    arrays = (bindparam(column.name, type_=ARRAY(_of_any_length(column), dimensions=1)) for column in table.columns)
-    return insert(table).from_select([*table.columns], select(*(func.unnest(array) for array in arrays)))
-
-
-def _of_any_length(column: Column[Any]) -> TypeEngine[Any]:
-    """Leave it to the column to refuse a text that is too long; a cast to its type would cut it off."""
-    return Text() if isinstance(column.type, String) else column.type
 
 
 class PostgreSQL(Dialect):
     """PostgreSQL by asyncpg. Error codes: PostgreSQL's manual, appendix A."""
 
     options = frozenset({"sslmode"})
-    read_connections = _READ_CONNECTIONS
+    read_connections = 4  # as many as for brief reads
+    shared_write_connections = 1  # since additions have their own
+    write_connections = 5
 
     def driver_url(self, url: URL) -> URL:
         self.check_database(url)
@@ -52,9 +44,16 @@ class PostgreSQL(Dialect):
 
     def connect(self, url: URL) -> Pools:
         pools = super().connect(url)
-        _, arguments = pools.reads.engine.dialect.create_connect_args(self.driver_url(url))
-        arguments.update(self.connect_args(waits=True))
-        return pools._replace(brief_reads=AsyncpgReads(arguments, _BRIEF_READ_CONNECTIONS, patient=pools.reads))
+        dialect = pools.reads.engine.dialect
+        _, arguments = dialect.create_connect_args(self.driver_url(url))
+
+        def connections(most: int, *, waits: bool) -> AsyncpgConnections:
+            return AsyncpgConnections({**arguments, **self.connect_args(waits=waits)}, most)
+
+        return pools._replace(
+            inserts=AsyncpgInserts(connections(_INSERT_CONNECTIONS, waits=False), dialect),
+            brief_reads=AsyncpgReads(connections(_BRIEF_READ_CONNECTIONS, waits=True), patient=pools.reads),
+        )
 
     def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
         # One statement, and so one plan, for any number of them.
@@ -93,8 +92,7 @@ class PostgreSQL(Dialect):
             super().insert(connection, table, rows)
             return
         # An array for each column, since the server takes one large statement much faster than many small ones.
-        columns = {column.name: [row[column.name] for row in rows] for column in table.columns}
-        connection.execute(_insert_arrays(table), columns)
+        connection.execute(insert_arrays(table), as_arrays(table, rows))
 
     def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
         return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=dict(values))

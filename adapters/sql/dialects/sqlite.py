@@ -2,14 +2,12 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import URL, Column, Connection, Engine, Table, UniqueConstraint, create_engine, event
-from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -18,15 +16,14 @@ from sqlalchemy.sql.dml import Insert
 from adapters.sql.connections import FileConnections, Pools
 from adapters.sql.constraints import conflict
 from adapters.sql.dialects.dialect import ENGINE_OPTIONS, READING, Dialect
+from adapters.sql.dialects.multi_row_inserts import insert_statements
 from adapters.sql.dialects.own_thread_reads import OwnThreadReads
+from adapters.sql.dialects.thread_inserts import ThreadInserts
 from adapters.sql.tables import Base
-from adapters.sql.types import UtcTime
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 _READ_CONNECTIONS: Final = 4
 _BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
-_MOST_ROWS_A_STATEMENT: Final = 500
-_FEWER_ROWS_A_STATEMENT: Final = 100
 _CACHE_KIBIBYTES: Final = 32_000
 _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
 _NO_FILE: Final = "there is no such file"
@@ -58,7 +55,7 @@ class SQLite(Dialect):
         reading = FileConnections(reads, _READ_CONNECTIONS)
         writing = FileConnections(writes, 1)
         at_once = OwnThreadReads(partial(_connect, file, busy_milliseconds=0), patient=reading)
-        return Pools(writing, writing, reading, at_once)
+        return Pools(writing, writing, reading, at_once, ThreadInserts(writing))
 
     @staticmethod
     def _engine(url: URL, **options: Any) -> Engine:
@@ -89,15 +86,8 @@ class SQLite(Dialect):
         return "locked" in str(error.orig)
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        # Many rows a statement: the driver lets other threads run during each, and then has to wait for its turn.
-        columns = [_driver_values(column, rows, connection.dialect) for column in table.columns]
-        values = [*chain.from_iterable(zip(*columns, strict=True))]
-        done = 0
-        while left := len(rows) - done:
-            taken = _MOST_ROWS_A_STATEMENT if left >= _MOST_ROWS_A_STATEMENT else min(left, _FEWER_ROWS_A_STATEMENT)
-            own = values[done * len(columns) : (done + taken) * len(columns)]
-            connection.exec_driver_sql(_insert_statement(table, taken), tuple(own))
-            done += taken
+        for text, arguments in insert_statements(table, rows, connection.dialect):
+            connection.exec_driver_sql(text, arguments)
 
     def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
         return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=dict(values))
@@ -131,24 +121,6 @@ class SQLite(Dialect):
     @staticmethod
     def _begin_immediately(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-@cache
-def _insert_statement(table: Table, rows: int) -> str:
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    row = f"({', '.join('?' * len(table.columns))})"
-    return f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of ours
-
-
-def _driver_values(column: Column[Any], rows: Sequence[Mapping[str, object]], dialect: SqlDialect) -> Sequence[object]:
-    process = column.type.dialect_impl(dialect).bind_processor(dialect)
-    values = [row[column.name] for row in rows]
-    if process is None:
-        return values
-    if isinstance(column.type, UtcTime):  # often the same in many rows, and dear to write down
-        written = {value: process(value) for value in set(values)}
-        return [written[value] for value in values]
-    return [*map(process, values)]
 
 
 def _connect(file: str, busy_milliseconds: int = _BUSY_TIMEOUT_MILLISECONDS) -> sqlite3.Connection:

@@ -1,15 +1,17 @@
+"""Statements as their drivers take them; all that is the same at each use is done once."""
+
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Dialect, Select
+from sqlalchemy import Dialect, Insert, Select
 
 Row: TypeAlias = Sequence[Any]
 
 
-class DriverQuery:
-    """A query as its driver takes it, with rows as SQLAlchemy would give them; all that is the same is done once."""
+class DriverStatement:
+    """The text of a statement, and its arguments as SQLAlchemy would pass them."""
 
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+    def __init__(self, statement: Select[Any] | Insert, dialect: Dialect) -> None:
         self._statement: Final = statement
         self._dialect: Final = dialect
         self._texts: Final[dict[int, str]] = {}
@@ -21,10 +23,6 @@ class DriverQuery:
             if bind.expanding or not bind.literal_execute
         ]
         self._list: Final = next((bind.key for bind in binds if bind.expanding), None)
-        processors = (
-            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in statement.selected_columns
-        )
-        self._processors: Final = [(place, process) for place, process in enumerate(processors) if process]
 
     def text_and_arguments(self, parameters: Mapping[str, Any]) -> tuple[str, Sequence[object]]:
         """Give out what the driver is sent."""
@@ -47,6 +45,22 @@ class DriverQuery:
             text = self._texts[length] = self._compiled(parameters)
         return text, arguments
 
+    def _compiled(self, parameters: Mapping[str, Any]) -> str:
+        # Values have to be there, though only the length of a list is to be seen in the text.
+        statement = self._statement.params(parameters) if isinstance(self._statement, Select) else self._statement
+        return statement.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True}).string
+
+
+class DriverQuery(DriverStatement):
+    """One that gives rows, as SQLAlchemy would give them."""
+
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+        super().__init__(statement, dialect)
+        processors = (
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in statement.selected_columns
+        )
+        self._processors: Final = [(place, process) for place, process in enumerate(processors) if process]
+
     def rows(self, rows: Iterable[Iterable[Any]]) -> Sequence[Row]:
         return [self._row(row) for row in rows]
 
@@ -55,7 +69,3 @@ class DriverQuery:
         for place, process in self._processors:
             values[place] = process(values[place])
         return values
-
-    def _compiled(self, parameters: Mapping[str, Any]) -> str:
-        statement = self._statement.params(parameters)
-        return statement.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True}).string

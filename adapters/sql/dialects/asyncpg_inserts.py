@@ -1,0 +1,54 @@
+from functools import cache
+from typing import Final
+
+import asyncpg
+from sqlalchemy import Dialect
+
+from adapters.sql.dialects.array_inserts import as_arrays, insert_arrays
+from adapters.sql.dialects.asyncpg_connections import AsyncpgConnections
+from adapters.sql.driver_statements import DriverStatement
+from adapters.sql.inserts import Inserts, Rows
+from domain.errors import StorageUnavailable, TooBusy
+
+# By these the server says that it has refused what it was sent (PostgreSQL's manual, appendix A: data, integrity, access
+# and syntax, the transaction, locks). By others it may have taken its leave when it had done it already. What asyncpg
+# itself refuses, as on a connection that is of no use any more, was not sent.
+_REFUSED: Final = ("22", "23", "42", "40", "55")
+_LOST_TO_OTHERS: Final = ("40", "55")
+
+
+class AsyncpgInserts(Inserts):
+    def __init__(self, connections: AsyncpgConnections, dialect: Dialect) -> None:
+        self._connections: Final = connections
+        self._statement: Final = cache(lambda table: DriverStatement(insert_arrays(table), dialect))
+
+    @property
+    def in_use(self) -> int:
+        return self._connections.in_use
+
+    async def insert(self, rows: Rows) -> None:
+        statements = [self._statement(table).text_and_arguments(as_arrays(table, own)) for table, own in rows.items()]
+
+        async def insert(connection: asyncpg.Connection) -> None:
+            if len(statements) == 1:  # which is a transaction of its own
+                text, arguments = statements[0]
+                await connection.execute(text, *arguments)
+                return
+            async with connection.transaction():
+                for text, arguments in statements:
+                    await connection.execute(text, *arguments)
+
+        try:
+            await self._connections.run(insert)
+        except asyncpg.PostgresError as error:
+            code = str(error.sqlstate)
+            if not code.startswith(_REFUSED):
+                raise StorageUnavailable from error
+            if code.startswith(_LOST_TO_OTHERS):
+                raise TooBusy from error
+            raise
+        except OSError as error:
+            raise StorageUnavailable from error
+
+    async def close(self) -> None:
+        await self._connections.close()

@@ -1,0 +1,54 @@
+"""Inserting many rows by few statements of SQLite's."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
+from typing import Any, Final
+
+from sqlalchemy import Dialect, Table
+
+from adapters.sql.types import Processor, UtcTime
+
+_MOST_ROWS_A_STATEMENT: Final = 500
+_FEWER_ROWS_A_STATEMENT: Final = 100
+
+
+def insert_statements(
+    table: Table, rows: Sequence[Mapping[str, Any]], dialect: Dialect
+) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """Make statements of many rows each: the driver lets other threads run during each, and then waits for its turn."""
+    columns = [
+        _driver_values([row[name] for row in rows], process, are_times)
+        for name, process, are_times in _processors(table, dialect)
+    ]
+    values = [*chain.from_iterable(zip(*columns, strict=True))]
+    done = 0
+    while left := len(rows) - done:
+        taken = _MOST_ROWS_A_STATEMENT if left >= _MOST_ROWS_A_STATEMENT else min(left, _FEWER_ROWS_A_STATEMENT)
+        yield _insert_statement(table, taken), tuple(values[done * len(columns) : (done + taken) * len(columns)])
+        done += taken
+
+
+@cache
+def _insert_statement(table: Table, rows: int) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    row = f"({', '.join('?' * len(table.columns))})"
+    return f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of ours
+
+
+@cache
+def _processors(table: Table, dialect: Dialect) -> Sequence[tuple[str, Processor | None, bool]]:
+    """Tell, column by column, what makes a driver's value of ours, and whether it is a time."""
+    types = ((column.name, column.type) for column in table.columns)
+    return [
+        (name, type_.dialect_impl(dialect).bind_processor(dialect), isinstance(type_, UtcTime)) for name, type_ in types
+    ]
+
+
+def _driver_values(values: Sequence[Any], process: Processor | None, are_times: bool) -> Sequence[object]:
+    if process is None:
+        return values
+    if are_times:  # often the same in many rows, and dear to write down
+        written = {value: process(value) for value in set(values)}
+        return [written[value] for value in values]
+    return [*map(process, values)]
