@@ -10,9 +10,9 @@ from adapters.sql.driver_statements import DriverStatement
 from adapters.sql.inserts import Inserts, Rows
 from domain.errors import StorageUnavailable, TooBusy
 
-# By these the server says that it has refused what it was sent (PostgreSQL's manual, appendix A: data, integrity, access
-# and syntax, the transaction, locks). By others it may have taken its leave when it had done it already. What asyncpg
-# itself refuses, as on a connection that is of no use any more, was not sent.
+# By these the server says that it has refused what it was sent (PostgreSQL's manual, appendix A: data, integrity,
+# access and syntax, the transaction, locks). By others it may have taken its leave when it had done it already. What
+# asyncpg itself refuses, as on a connection that is of no use any more, was not sent.
 _REFUSED: Final = ("22", "23", "42", "40", "55")
 _LOST_TO_OTHERS: Final = ("40", "55")
 
