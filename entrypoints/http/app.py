@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Match
@@ -28,6 +30,9 @@ from entrypoints.settings import load_settings
 from entrypoints.version import version
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+# Without an SDK there is nobody to tell, and FastAPI would look for somebody anew at each request.
+_NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 
 _DESCRIPTION: Final = """
 Users and their posts, whatever storage is behind them.
@@ -67,6 +72,7 @@ def create_app(container: Container) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         middleware=middleware,
+        telemetry=None if find_spec("opentelemetry.sdk") else _NO_TELEMETRY,
         exception_handlers={
             DomainError: domain_problem,
             InvalidCredentials: oauth_problem,
