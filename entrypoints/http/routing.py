@@ -109,7 +109,10 @@ class _Arguments:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         hints = get_type_hints(function, include_extras=True)
-        sources = [(name, _source(hints[name])) for name in signature(function).parameters]
+        # What is called _ and may be left out is only there to be described.
+        parameters = signature(function).parameters.values()
+        names = [one.name for one in parameters if one.name != "_" or one.default is one.empty]
+        sources = [(name, _source(hints[name])) for name in names]
         # What a model refuses comes last: who may not know of a record is not told how to write to it.
         self._sources: Final = sorted(sources, key=lambda source: isinstance(source[1], _Model))
 
