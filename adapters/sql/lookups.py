@@ -1,12 +1,14 @@
 """Single rows by a key; those that are asked for together are read together."""
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Column, select
+from sqlalchemy import Column, Select, select
 
 from adapters.gathering import Gathering
 from adapters.sql.database import Database
+from adapters.sql.dialects.dialect import Dialect
 from adapters.sql.driver_statements import Row
 
 _PATIENCE_SECONDS: Final = 0.02
@@ -18,7 +20,7 @@ class Lookup:
     def __init__(self, database: Database, key: Column[Any], columns: Sequence[Column[Any]]) -> None:
         self._database: Final = database
         self._place: Final = columns.index(key)
-        self._statement: Final = select(*columns).where(database.dialect.is_one_of(key, "keys"))
+        self._statement: Final = _by_key(database.dialect, key, tuple(columns))
         self._together: Final[Gathering[str, Row | None]] = Gathering(self._read, patience_seconds=_PATIENCE_SECONDS)
 
     async def row(self, key: str) -> Row | None:
@@ -32,3 +34,8 @@ class Lookup:
         rows = await self._database.few_rows(self._statement, {"keys": keys})
         found = {row[self._place]: row for row in rows}
         return [found.get(key) for key in keys]
+
+
+@cache
+def _by_key(dialect: Dialect, key: Column[Any], columns: Sequence[Column[Any]]) -> Select[Any]:
+    return select(*columns).where(dialect.is_one_of(key, "keys"))

@@ -1,7 +1,8 @@
 """Pages in the order of a key; those that are asked for together are read together, the same ones once."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import product
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -36,7 +37,7 @@ class Pages(Generic[Entity]):
         """`statement` may have a parameter `owner`."""
         self._database: Final = database
         self._restore: Final = restore
-        self._forms: Final = {form: _page(statement, key, *form) for form in product((True, False), repeat=2)}
+        self._forms: Final = _forms(statement, key)
         self._together: Final[Gathering[_Page, Sequence[Entity]]] = Gathering(
             self._read, patience_seconds=_PATIENCE_SECONDS
         )
@@ -73,6 +74,11 @@ class Pages(Generic[Entity]):
         parameters = {name: value for name, value in page._asdict().items() if value is not None}
         read = self._database.few_rows if page.limit <= _FEW and not page.skip else self._database.rows
         return [*map(self._restore, await read(statement, parameters))]
+
+
+@cache
+def _forms(statement: Select[Any], key: Column[Any]) -> Mapping[tuple[bool, ...], Select[Any]]:
+    return {form: _page(statement, key, *form) for form in product((True, False), repeat=2)}
 
 
 def _page(statement: Select[Any], key: Column[Any], from_start: bool, descending: bool) -> Select[Any]:

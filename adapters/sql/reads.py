@@ -21,6 +21,10 @@ from domain.user import Role
 # The role is written out in the statement, or a database could not tell that an index of the admins alone serves it.
 _IS_ACTIVE_ADMIN: Final = (USERS.c.role == literal(Role.ADMIN.value, literal_execute=True), USERS.c.active)
 
+_USERS: Final = select(*USER_COLUMNS)
+_ACTIVE_ADMINS: Final = _USERS.where(*_IS_ACTIVE_ADMIN)
+_POSTS: Final = select(*POST_COLUMNS).where(POSTS.c.author_id == bindparam("owner"))
+
 
 class Reads:
     """What the repositories of all units of work read by, so that what is asked for together is read together."""
@@ -30,15 +34,11 @@ class Reads:
         self.user_by_id: Final = Lookup(database, USERS.c.id, USER_COLUMNS)
         self.user_by_email: Final = Lookup(database, USERS.c.email_key, USER_COLUMNS)
         self.user_by_username: Final = Lookup(database, USERS.c.username_key, USER_COLUMNS)
-        self.users: Final = Pages(database, select(*USER_COLUMNS), USERS.c.id, user_from_row)
-        self.active_admins: Final = Pages(
-            database, select(*USER_COLUMNS).where(*_IS_ACTIVE_ADMIN), USERS.c.id, user_from_row
-        )
+        self.users: Final = Pages(database, _USERS, USERS.c.id, user_from_row)
+        self.active_admins: Final = Pages(database, _ACTIVE_ADMINS, USERS.c.id, user_from_row)
         self.searches: Final = Searches(database)
         self.post_by_id: Final = Lookup(database, POSTS.c.id, POST_COLUMNS)
-        self.posts: Final = Pages(
-            database, select(*POST_COLUMNS).where(POSTS.c.author_id == bindparam("owner")), POSTS.c.id, post_from_row
-        )
+        self.posts: Final = Pages(database, _POSTS, POSTS.c.id, post_from_row)
         self.credential_by_user: Final = Lookup(database, CREDENTIALS.c.user_id, CREDENTIAL_COLUMNS)
         self.session_by_id: Final = Lookup(database, SESSIONS.c.id, SESSION_COLUMNS)
         self.sign_in_failures_by_key: Final = Lookup(database, SIGN_IN_FAILURES.c.key, SIGN_IN_FAILURE_COLUMNS)

@@ -1,3 +1,4 @@
+from functools import cache
 from importlib import import_module
 from typing import Any, Final, cast
 
@@ -92,6 +93,7 @@ class SqlStorage:
         await self._database.close()
 
 
+@cache
 def _dialect(name: str) -> Dialect:
     """Load a dialect by itself: each brings another part of SQLAlchemy, which takes its time."""
     module = import_module(f"adapters.sql.dialects.{name.lower()}")
