@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel
+from starlette.types import Message, Scope
 
 from entrypoints.http.routing import DirectApp, DirectRoute
 
@@ -38,19 +39,45 @@ async def total(numbers: Numbers) -> Response:
     return Response(str(numbers.first + numbers.second))
 
 
-@pytest.fixture
-def client() -> httpx.AsyncClient:
+def an_app() -> DirectApp:
     router = APIRouter(route_class=DirectRoute)
     router.get("/things/{name}", name="answer")(answer)
     router.post("/totals", name="total")(total)
     app = DirectApp()
     app.add_router(router)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+    return app
+
+
+@pytest.fixture
+def client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(an_app()), base_url="http://localhost")
 
 
 async def test_a_function_is_given_what_its_annotations_ask_for(client: httpx.AsyncClient) -> None:
     response = await client.get("/things/lamp?first=1", headers={"X-Colour": "red"})
     assert response.text == "GET lamp /things/lamp of lamp red 1 2"
+
+
+async def test_an_app_behind_a_prefix_answers_under_it() -> None:
+    transport = httpx.ASGITransport(an_app(), root_path="/prefix")
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        assert (await client.get("/prefix/things/lamp?first=1")).text.startswith("GET lamp /prefix/things/lamp")
+
+
+async def test_where_telemetry_is_told_the_framework_finds_the_route() -> None:
+    app = an_app()
+    answers: list[Message] = []
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope: Scope = {"type": "http", "method": "GET", "path": "/things/lamp", "query_string": b"first=1", "headers": []}
+    scope["fastapi.telemetry"] = None
+    await app({**scope, "server": ("localhost", 80), "scheme": "http"}, receive, send)
+    assert answers[1]["body"].startswith(b"GET lamp")
 
 
 async def test_a_header_that_is_not_there_is_none(client: httpx.AsyncClient) -> None:

@@ -13,12 +13,16 @@ _staged = partial(Bug, file="adapters/sql/staged_writes.py", store="sqlite")
 _rows = partial(Bug, file="adapters/sql/rows.py")
 _database = partial(Bug, file="adapters/sql/database.py")
 _connections = partial(Bug, file="adapters/sql/connections.py")
+_brief_reads = partial(Bug, file="adapters/sql/brief_reads.py", store="sqlite")
+_reads = partial(Bug, file="adapters/sql/reads.py")
 _commits = partial(Bug, file="adapters/sql/commits.py")
 _writes = partial(Bug, file="adapters/sql/writes.py", store="sqlite")
 _lookups = partial(Bug, file="adapters/sql/lookups.py", store="sqlite")
 _searches = partial(Bug, file="adapters/sql/searches.py", store="sqlite")
 _pages = partial(Bug, file="adapters/sql/pages.py", store="sqlite")
 _sqlite = partial(Bug, file="adapters/sql/dialects/sqlite.py", store="sqlite")
+_multi_row_inserts = partial(Bug, file="adapters/sql/dialects/multi_row_inserts.py", store="sqlite")
+_array_inserts = partial(Bug, file="adapters/sql/dialects/array_inserts.py", store="postgresql")
 _mariadb = partial(Bug, file="adapters/sql/dialects/mariadb.py", store="mariadb")
 _postgresql = partial(Bug, file="adapters/sql/dialects/postgresql.py", store="postgresql")
 _sessions_migration = partial(Bug, file="adapters/sql/migrations/versions/2026_11_21_sessions_and_sign_in_failures.py")
@@ -208,15 +212,19 @@ BUGS: Final[Sequence[Bug]] = (
         new="order_by(key)",
     ),
     _pages(what="a page ignores skip", old='.offset(bindparam("skip", type_=Integer))', new=""),
-    _pages(what="a small page ignores skip", old='"skip": skip,', new='"skip": 0 if limit <= _FEW else skip,'),
+    _pages(
+        what="a small page ignores skip",
+        old="_Page(after, limit, descending, skip, owner)",
+        new="_Page(after, limit, descending, skip and limit > _FEW, owner)",
+    ),
     _pages(
         what="a page that comes after a record begins at the start",
-        old="from_start = after is None",
-        new="from_start = not skip",
+        old="page.after is None",
+        new="not page.skip",
     ),
-    _repositories(
+    _reads(
         what="posts of all authors are listed",
-        old='.where(POSTS.c.author_id == bindparam("author_id"))',
+        old='.where(POSTS.c.author_id == bindparam("owner"))',
         new="",
         store="sqlite",
     ),
@@ -262,13 +270,13 @@ BUGS: Final[Sequence[Bug]] = (
         new="{email.address for",
         store="sqlite",
     ),
-    _repositories(
+    _reads(
         what="admins who are not active are listed with those who are",
         old="literal_execute=True), USERS.c.active)",
         new="literal_execute=True),)",
         store="sqlite",
     ),
-    _repositories(
+    _reads(
         what="active members are listed with the admins",
         old="(USERS.c.role == literal(Role.ADMIN.value, literal_execute=True), USERS.c.active)",
         new="(USERS.c.active,)",
@@ -276,8 +284,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _repositories(
         what="the last admins are listed for the first ones",
-        old="_ACTIVE_ADMINS.rows(self._database, limit=limit)",
-        new="_ACTIVE_ADMINS.rows(self._database, limit=limit, descending=True)",
+        old="active_admins.page(limit=limit)",
+        new="active_admins.page(limit=limit, descending=True)",
         store="sqlite",
     ),
     _sign_in(
@@ -376,7 +384,7 @@ BUGS: Final[Sequence[Bug]] = (
         what="a taken username is called a taken email", old="return UsernameTaken()", new="return EmailTaken()"
     ),
     _constraints(what="a taken id is called a taken email", old="return IdTaken()", new="return EmailTaken()"),
-    _sqlite(what="foreign keys are off", old="PRAGMA foreign_keys = ON", new="PRAGMA foreign_keys = OFF"),
+    _sqlite(what="foreign keys are off", old="foreign_keys = ON", new="foreign_keys = OFF"),
     _sqlite(what="a transaction takes the lock late", old='"BEGIN IMMEDIATE"', new='"BEGIN"'),
     _sqlite(
         what="a transaction is never begun, so each write stands for itself",
@@ -384,22 +392,22 @@ BUGS: Final[Sequence[Bug]] = (
         new='connection.exec_driver_sql("SELECT 1")',
     ),
     _sqlite(what="a missing table is an outage", old="return StorageNotPrepared()", new="return StorageUnavailable()"),
-    _sqlite(
+    _multi_row_inserts(
         what="of many rows, those that fill no statement are lost",
         old="while left := len(rows) - done:",
         new="while (left := len(rows) - done) and (not done or left >= _MOST_ROWS_A_STATEMENT):",
     ),
-    _sqlite(
+    _multi_row_inserts(
         what="of many rows, each statement after the first begins a row too early",
         old="values[done * len(columns) :",
         new="values[(done and done - 1) * len(columns) :",
     ),
-    _sqlite(
+    _multi_row_inserts(
         what="many rows go in column by column",
         old="chain.from_iterable(zip(*columns, strict=True))",
         new="chain.from_iterable(columns)",
     ),
-    _sqlite(
+    _multi_row_inserts(
         what="many rows are given the time of the first",
         old="[written[value] for value in values]",
         new="[written[values[0]] for _ in values]",
@@ -506,12 +514,15 @@ BUGS: Final[Sequence[Bug]] = (
         new="",
         store="sqlite",
     ),
-    _connections(
-        what="brief reads fail where they would have to wait",
-        old='if not isinstance(error, OperationalError) or "locked" not in str(error.orig):',
-        new="if True:",
-        store="sqlite",
-        allowed="the read is repeated, and at the worst ends with TooBusy",
+    _brief_reads(
+        what="a brief read fails where it would have to wait, and does not tell why",
+        old="return await self.patient.read(statement, parameters)",
+        new="raise",
+    ),
+    _pages(
+        what="all who ask for pages together are given the first one's",
+        old="[outcomes[page] for page in pages]",
+        new="[outcomes[pages[0]] for _ in pages]",
     ),
     _commits(
         what="each write is committed by itself",
@@ -521,8 +532,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _storage(
         what="an unprepared storage looks healthy",
-        old='        rows = await self._database.rows(text("SELECT version_num FROM alembic_version"))\n',
-        new='        await self._database.rows(text("SELECT 1"))\n        return\n        rows = ()\n',
+        old="        rows = await self._database.rows(_REVISIONS)\n",
+        new="        await self._database.rows(select(1))\n        return\n        rows = ()\n",
     ),
     _mariadb(
         what="a deadlock is not repeated",
@@ -540,12 +551,12 @@ BUGS: Final[Sequence[Bug]] = (
         old='            case "23503":\n                return conflict("fk")\n',
         new="",
     ),
-    _postgresql(
+    _array_inserts(
         what="rows that are added together mix their values",
         old="[row[column.name] for row in rows]",
         new="sorted((row[column.name] for row in rows), key=str)",
     ),
-    _postgresql(
+    _array_inserts(
         what="texts that are too long are cut off where rows are added together",
         old="Text() if isinstance(column.type, String) else column.type",
         new="column.type",

@@ -10,11 +10,11 @@ from adapters.sql.driver_statements import DriverStatement
 from adapters.sql.inserts import Inserts, Rows
 from domain.errors import StorageUnavailable, TooBusy
 
-# By these the server says that it has refused what it was sent (PostgreSQL's manual, appendix A: data, integrity,
-# access and syntax, the transaction, locks). By others it may have taken its leave when it had done it already. What
-# asyncpg itself refuses, as on a connection that is of no use any more, was not sent.
-_REFUSED: Final = ("22", "23", "42", "40", "55")
-_LOST_TO_OTHERS: Final = ("40", "55")
+# By these the server takes its leave, perhaps when it had done already what it was sent (PostgreSQL's manual, appendix
+# A: connection, operator, system, internal). By any other it refuses; and what asyncpg itself refuses, as on a
+# connection that is of no use any more, was not sent.
+_UNCERTAIN: Final = ("08", "57", "58", "XX")
+_LOST_TO_OTHERS: Final = ("40", "53", "55")  # the transaction, resources, a lock
 
 
 class AsyncpgInserts(Inserts):
@@ -42,7 +42,7 @@ class AsyncpgInserts(Inserts):
             await self._connections.run(insert)
         except asyncpg.PostgresError as error:
             code = str(error.sqlstate)
-            if not code.startswith(_REFUSED):
+            if code.startswith(_UNCERTAIN):
                 raise StorageUnavailable from error
             if code.startswith(_LOST_TO_OTHERS):
                 raise TooBusy from error
