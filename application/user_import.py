@@ -85,6 +85,8 @@ class UserImport:
         self._clock = clock
         self._parser = RecordParser(ids, domain_names, hasher)
         self._target: _Target = _Rehearsal(storage, hasher) if dry_run else _Store(storage, hasher)
+        self._may_expect_new = not dry_run  # a rehearsal adds nothing that could be in the way
+        self._expects_new = self._may_expect_new
 
     async def add(self, records: Sequence[RawRecord | Refused]) -> Sequence[Outcome]:
         """Parse and store records in one go."""
@@ -125,9 +127,20 @@ class UserImport:
             else:
                 parsed[place] = record
         while parsed:
-            outcomes |= await self._settle(_without_repetitions(parsed))
+            first = _without_repetitions(parsed)
+            settled = (await self._all_added(first) if self._expects_new else None) or await self._settle(first)
+            self._expects_new = self._may_expect_new and set(settled.values()) == {Imported.ADDED}
+            outcomes |= settled
             parsed = {place: record for place, record in parsed.items() if place not in outcomes}
         return [outcomes[place] for place in range(len(records))]
+
+    async def _all_added(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome] | None:
+        """Add all without asking who is known; None if some are. In most files it is all or nobody."""
+        try:
+            await self._target.add(list(parsed.values()))
+        except _CONFLICTS:
+            return None
+        return dict.fromkeys(parsed, Imported.ADDED)
 
     async def _settle(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome]:
         outcomes = await self._known(parsed)

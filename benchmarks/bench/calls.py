@@ -10,11 +10,11 @@ from typing import Final
 _JSON: Final = {"Content-Type": "application/json"}
 _RUNS: Final = count()
 
-_RANDOM_USER: Final = """
-local ids = {{}}
-for id in io.lines({ids}) do ids[#ids + 1] = id end
+_RANDOM_PATH: Final = """
+local paths = {{}}
+for path in io.lines({paths}) do paths[#paths + 1] = path end
 math.randomseed({run})
-local function path() return "/users/" .. ids[math.random(#ids)] end
+local function path() return paths[math.random(#paths)] end
 """
 
 _RESULT: Final = """
@@ -42,17 +42,20 @@ class Call:
     name: str
     method: str = "GET"
     path: str | None = None
-    """None for the path of a random user."""
+    """None for one by chance, of a user if nothing else is said."""
 
     body: str | None = None
 
-    def script(self, ids: Path, path: str | None = None, headers: Mapping[str, str] | None = None) -> str:
-        """Write the script of one run; no other run's makes the same users. `path` stands in for the call's own."""
+    def script(self, paths: Path, path: str | None = None, headers: Mapping[str, str] | None = None) -> str:
+        """Write the script of one run; no other run's makes the same users.
+
+        `paths` is a file of those to choose from by chance, `path` stands in for the call's own.
+        """
         run = next(_RUNS)
         fixed = path or self.path
         where = "path()" if fixed is None else _quoted(fixed)
         parts = [
-            _RANDOM_USER.format(ids=_quoted(str(ids)), run=run) if fixed is None else "",
+            _RANDOM_PATH.format(paths=_quoted(str(paths)), run=run) if fixed is None else "",
             f"local headers = {_table({**_JSON, **(headers or {})})}\nlocal number = 0\n",
             f"function request()\n  number = number + 1\n  return wrk.format({_quoted(self.method)}, {where}, headers",
             "" if self.body is None else f", ({_quoted(self.body.replace('%s', str(run)))}):gsub('%%d', number)",
@@ -65,6 +68,7 @@ class Call:
 ONE_USER: Final = Call("GET /users/{id}")
 WITH_TOKEN: Final = Call("GET /users/{id} with a token")
 LAST_PAGE: Final = Call("GET a page near the end")
+ANY_PAGE: Final = Call("GET any page")
 CALLS: Final[Sequence[Call]] = (
     ONE_USER,
     WITH_TOKEN,
@@ -72,6 +76,7 @@ CALLS: Final[Sequence[Call]] = (
     Call("PATCH /users/{id}", "PATCH", None, json.dumps({"bio": "Likes coffee now, for the %dth time in run %s."})),
     Call("GET /users?limit=50", "GET", "/users?limit=50"),
     LAST_PAGE,
+    ANY_PAGE,
 )
 
 

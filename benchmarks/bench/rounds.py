@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.bench import tokens
 from benchmarks.bench.apps import USERPORT, App, Userport
-from benchmarks.bench.calls import LAST_PAGE, ONE_USER, WITH_TOKEN, Call
+from benchmarks.bench.calls import ANY_PAGE, LAST_PAGE, ONE_USER, WITH_TOKEN, Call
 from benchmarks.bench.made_users import made_users
 from benchmarks.bench.places import Places
 from benchmarks.bench.results import AppAtRest, Measured, OnStore
@@ -18,6 +18,7 @@ from benchmarks.bench.wrk import Run, load
 from tests.servers.process import free_port
 
 _FROM_THE_END: Final = 100
+_PAGES: Final = 200
 _SECONDS_TO_WARM_UP: Final = 1
 
 
@@ -48,8 +49,8 @@ class Comparison:
         self._directory = directory
         self._users = list(made_users(plan.users))
         self._skipped = plan.users - _FROM_THE_END
-        self._ids = directory / "ids"
-        self._ids.write_text("".join(f"{user.id}\n" for user in self._users))
+        self._paths_of_users = directory / "users"
+        self._paths_of_users.write_text("".join(f"/users/{user.id}\n" for user in self._users))
 
     def run(self) -> OnStore:
         urls = {app: self._filled(app) for app in self._plan.apps}
@@ -91,6 +92,13 @@ class Comparison:
         else:
             check_statuses(app.name, worker.port, self._users[0].id)
 
+    def _paths_of_pages(self, app: App) -> Path:
+        """Write down where some pages are, evenly spread over all users."""
+        file = self._directory / f"{app.name}.pages"
+        steps = range(0, len(self._users) - _FROM_THE_END, len(self._users) // _PAGES)
+        file.write_text("".join(f"{app.path_of_page(self._users[step].id, step + 1)}\n" for step in steps))
+        return file
+
     def _path_of_last_page(self, app: App) -> str:
         return app.path_of_page(self._users[self._skipped - 1].id, self._skipped)
 
@@ -108,5 +116,7 @@ class Comparison:
 
     def _script(self, call: Call, app: App, worker: Worker) -> str:
         if call is WITH_TOKEN:
-            return call.script(self._ids, headers=tokens.sign_in(worker.port))
-        return call.script(self._ids, self._path_of_last_page(app) if call is LAST_PAGE else None)
+            return call.script(self._paths_of_users, headers=tokens.sign_in(worker.port))
+        if call is ANY_PAGE:
+            return call.script(self._paths_of_pages(app))
+        return call.script(self._paths_of_users, self._path_of_last_page(app) if call is LAST_PAGE else None)
