@@ -1,3 +1,4 @@
+import asyncio
 from functools import cache
 from typing import Final
 
@@ -11,8 +12,8 @@ from adapters.sql.inserts import Inserts, Rows
 from domain.errors import StorageUnavailable, TooBusy
 
 # By these the server takes its leave, perhaps when it had done already what it was sent (PostgreSQL's manual, appendix
-# A: connection, operator, system, internal). By any other it refuses; and what asyncpg itself refuses, as on a
-# connection that is of no use any more, was not sent.
+# A: connection, operator, system, internal). By any other it refuses; and what asyncpg's interface refuses, as on a
+# connection that is closed, was not sent.
 _UNCERTAIN: Final = ("08", "57", "58", "XX")
 _LOST_TO_OTHERS: Final = ("40", "53", "55")  # the transaction, resources, a lock
 
@@ -30,6 +31,7 @@ class AsyncpgInserts(Inserts):
         statements = [self._statement(table).text_and_arguments(as_arrays(table, own)) for table, own in rows.items()]
 
         async def insert(connection: asyncpg.Connection) -> None:
+            await asyncio.sleep(0)  # to hear of it if the server has taken its leave meanwhile
             if len(statements) == 1:  # which is a transaction of its own
                 text, arguments = statements[0]
                 await connection.execute(text, *arguments)
@@ -47,7 +49,9 @@ class AsyncpgInserts(Inserts):
             if code.startswith(_LOST_TO_OTHERS):
                 raise TooBusy from error
             raise
-        except OSError as error:
+        except (asyncpg.InterfaceError, TooBusy):
+            raise
+        except Exception as error:  # it was lost, or answered with what makes no sense
             raise StorageUnavailable from error
 
     async def close(self) -> None:
