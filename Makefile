@@ -34,7 +34,7 @@ check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and
 	$(BIN)/mypy
 	cd $(EXAMPLE) && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy
 	$(BIN)/lint-imports
-	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow" --numprocesses 2
+	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow" --hypothesis-profile quick --numprocesses 2
 
 check-all: check $(VENV)/npm ## The gate, then all tests on every storage.
 	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q

@@ -1,8 +1,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.servers.databases import Databases
+
+# However busy the machine is, an example that takes long is no failure.
+settings.register_profile("thorough", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.load_profile("thorough")
 
 
 @pytest.fixture(scope="session")
