@@ -58,9 +58,7 @@ class Commits:
             return [error] * len(writes)
         except TooBusy:  # one of them at least would have had to wait
             return [False] * len(writes)
-        # Nothing is swallowed: nothing was applied, and whoever is refused, for whatever reason, ends up alone in a
-        # half, goes on by itself, and has its own error raised then.
-        except Exception:  # noqa: BLE001 - see above
+        except Exception:  # noqa: BLE001 - nothing was applied; who is refused ends up alone, and has it raised then
             if len(writes) == 1:
                 return [False]
             half: int = len(writes) // 2

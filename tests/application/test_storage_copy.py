@@ -24,6 +24,8 @@ from domain.session import Session
 from domain.user import User
 from tests.application.surroundings import RivalledStorage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def source() -> MemoryStorage:

@@ -142,6 +142,7 @@ async def test_a_place_is_no_home_any_more_when_its_session_has_expired(
     assert (await sign_in(memory_token_client, victim.user["email"])).status_code == 429
 
 
+@pytest.mark.slow
 async def test_one_network_never_takes_all_the_room_for_password_checks() -> None:
     async with (
         running(signing_key=SIGNING_KEY) as service,

@@ -4,11 +4,13 @@ import asyncio
 from collections import Counter
 
 import httpx
+import pytest
 
 from tests.http.problems import code_of, pointers_of
 from tests.http.records import new_user
 
 
+@pytest.mark.slow
 async def test_beyond_a_bounded_number_at_once_a_new_password_is_503(memory_client: httpx.AsyncClient) -> None:
     users = [new_user(password="correct horse battery") for _ in range(80)]
     signing_up = asyncio.gather(*(memory_client.post("/users", json=user) for user in users))

@@ -10,6 +10,8 @@ import pytest
 
 from tests.http.served import Served, receive, send, serving, statuses
 
+pytestmark = pytest.mark.slow
+
 CLOSE: Final = b"Host: localhost\r\nConnection: close\r\n"
 JSON: Final = b"Content-Type: application/json\r\n"
 LIVE: Final = b"GET /health/live HTTP/1.1\r\n" + CLOSE + b"\r\n"

@@ -203,6 +203,7 @@ async def filled(url: str) -> AsyncIterator[tuple[Storage, Stored]]:
         yield storage, Stored(members, failures)
 
 
+@pytest.mark.slow
 async def test_no_statement_costs_more_for_there_being_more_rows(url: str, filled: tuple[Storage, Stored]) -> None:
     storage, stored = filled
     wrong: list[str] = []

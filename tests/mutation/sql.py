@@ -147,8 +147,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _commits(
         what="the refusal of one is told to all that went with it",
-        old="        except Exception:  # noqa: BLE001 - see above\n",
-        new="        except Exception as error:\n            return [error] * len(writes)\n",
+        old="            if len(writes) == 1:\n                return [False]\n            half",
+        new="            return [TooBusy()] * len(writes)\n            half",
         store="sqlite",
     ),
     _commits(

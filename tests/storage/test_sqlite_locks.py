@@ -2,6 +2,7 @@ import asyncio
 import sqlite3
 import threading
 
+import pytest
 from sqlalchemy import Connection, make_url, text
 
 from adapters.sql.storage import SqlStorage
@@ -16,6 +17,7 @@ SLOW = text(
 PATIENCE_SECONDS = 10
 
 
+@pytest.mark.slow
 async def test_a_cancelled_commit_comes_to_its_end_and_holds_no_write_lock_then(databases: Databases) -> None:
     with databases.fresh("sqlite") as url:
         async with opened(url) as storage:
