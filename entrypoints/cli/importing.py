@@ -25,6 +25,7 @@ from entrypoints.settings import Settings
 
 _BATCH_BYTES: Final = 1024 * 1024
 _BATCHES_BETWEEN_COLLECTIONS: Final = 20
+_TURN_SECONDS: Final = 0.001
 
 
 class _Batch(NamedTuple):
@@ -84,7 +85,7 @@ async def import_from(
                 advance(batch.bytes_read)
 
             batches = _interruptible(_batches(records, lines))
-            with _telling_how_far(tally), _garbage_left_alone():
+            with _telling_how_far(tally), _garbage_left_alone(), _short_turns():
                 await _each(batches, user_import.parse, store, read_ahead=_size(stream) is not None)
     return tally
 
@@ -104,8 +105,7 @@ async def _each(
             if storing is not None:
                 await asyncio.shield(storing)
             storing = asyncio.create_task(store(batch, parsed))
-            if not read_ahead:
-                await asyncio.shield(storing)
+            await (asyncio.sleep(0) if read_ahead else asyncio.shield(storing))  # it begins before the next is read
             if number % _BATCHES_BETWEEN_COLLECTIONS == 0:
                 gc.collect(1)
     finally:
@@ -148,6 +148,17 @@ def _garbage_left_alone() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let the thread that writes have its turn soon: it often waits for one, and parsing takes all it is given."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _interruptible(batches: Iterator[_Batch]) -> Iterator[_Batch]:
