@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, Table, UniqueConstraint, Update, sele
 from adapters.gathering import Gathering, Outcome
 from adapters.sql.database import Database
 from adapters.sql.dialects.dialect import Dialect
-from adapters.sql.tables import Base
+from adapters.sql.tables import TABLES
 from adapters.sql.writes import Addition, Save, Write, key_of
 from domain.errors import StorageUnavailable, TooBusy
 
@@ -67,7 +67,7 @@ class Commits:
     async def _add(self, additions: Sequence[Addition]) -> Sequence[bool]:
         rows = {
             table: own
-            for table in Base.metadata.sorted_tables
+            for table in TABLES
             if (own := [row for addition in additions if addition.table is table for row in addition.rows])
         }
         await self._database.insert_together(rows)
@@ -82,7 +82,7 @@ class Commits:
     def _save_on(self, connection: Connection, saves: Sequence[Save]) -> Sequence[bool]:
         saved: set[int] = set()
         alike: dict[Update, list[Save]] = {}
-        for table in Base.metadata.sorted_tables:
+        for table in TABLES:
             of_table = [save for save in saves if save.table is table]
             versions = self._locked(connection, table, of_table) if of_table else {}
             for save in of_table:

@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Executable, Insert, Table, select
 
 from adapters.sql.dialects.dialect import Dialect
-from adapters.sql.tables import Base
+from adapters.sql.tables import TABLES
 from adapters.sql.writes import Addition, OtherWrite, Save, Values, Write, key_of
 from domain.errors import StaleVersion
 
@@ -71,7 +71,7 @@ class StagedWrites:
         """Lock all rows in one order, whatever that of the writes, so that no two commits wait for each other."""
         if sum(map(len, self._touched.values())) < 2:
             return []
-        return [_lock(table, self._touched[table]) for table in Base.metadata.sorted_tables if table in self._touched]
+        return [_lock(table, self._touched[table]) for table in TABLES if table in self._touched]
 
 
 def _lock(table: Table, keys: Collection[str]) -> OtherWrite:

@@ -1,5 +1,6 @@
 """The schema. Rows are read and written by the functions in `adapters.sql.rows`, never as ORM objects."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -105,6 +106,9 @@ class SignInFailuresRow(Base):
     version: Mapped[int] = mapped_column(BigInteger)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
 
+
+TABLES: Final[Sequence[Table]] = Base.metadata.sorted_tables
+"""All of them, in an order in which those that are referred to come first."""
 
 USERS: Final[Table] = Base.metadata.tables["users"]
 POSTS: Final[Table] = Base.metadata.tables["posts"]

@@ -97,7 +97,7 @@ class NewUser(_Input):
     active: Active = True
 
     def to_use_case(self) -> users.NewUser:
-        return users.NewUser(**dict(self))
+        return users.NewUser(**vars(self))
 
 
 class UserReplacement(_Input):

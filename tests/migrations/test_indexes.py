@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias, get_type_hints
 import pytest
 
 from adapters.sql.storage import SqlStorage
-from adapters.sql.tables import Base
+from adapters.sql.tables import TABLES, Base
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
     LATER,
@@ -245,7 +245,7 @@ def cascades(url: str) -> Iterator[tuple[str, Plan]]:
     """Explain what a database itself does about those who belong to a user that is removed."""
     nobody = nth_user_id(0)
     written = f"'{nobody}'" if url.startswith("postgresql") else f"x'{nobody.replace('-', '')}'"
-    for table in Base.metadata.sorted_tables:
+    for table in TABLES:
         for key in table.foreign_keys:
             with explained() as plans:
                 execute(url, f"DELETE FROM {table.name} WHERE {key.parent.name} = {written}")  # noqa: S608 - our names
