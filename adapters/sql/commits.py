@@ -9,11 +9,12 @@ from sqlalchemy import Connection, Select, Table, UniqueConstraint, Update, sele
 from adapters.gathering import Gathering, Outcome
 from adapters.sql.database import Database
 from adapters.sql.dialects.dialect import Dialect
+from adapters.sql.inserts import Rows
 from adapters.sql.tables import TABLES
-from adapters.sql.writes import Addition, Save, Write, key_of
+from adapters.sql.writes import Addition, Save, Values, Write, key_of
 from domain.errors import StorageUnavailable, TooBusy
 
-W = TypeVar("W", Addition, Save)
+W = TypeVar("W", Values, Save)
 
 _PATIENCE_SECONDS: Final = 0.1  # more than most disks take to keep something
 
@@ -21,8 +22,9 @@ _PATIENCE_SECONDS: Final = 0.1  # more than most disks take to keep something
 class Commits:
     """Applies what units of work have staged, all of a unit or nothing.
 
-    The commonest units, which add or save a single row, share transactions. What cannot go together with others, since
-    it is refused or has to wait for somebody else, goes on alone, and is told how that ended for it.
+    The commonest units, which add or save a single row, share transactions, as far as they add to the same table or
+    save. What cannot go together with others, since it is refused or has to wait for somebody else, goes on alone, and
+    is told how that ended for it.
 
     Additions and saves do not share one transaction: an addition waits for whoever changes the row that it refers to,
     and two transactions that do both could wait for each other.
@@ -30,14 +32,17 @@ class Commits:
 
     def __init__(self, database: Database) -> None:
         self._database: Final = database
-        self._additions: Final = Gathering(partial(self._together, self._add), patience_seconds=_PATIENCE_SECONDS)
+        self._additions: Final = {
+            table: Gathering(partial(self._together, partial(self._add, table)), patience_seconds=_PATIENCE_SECONDS)
+            for table in TABLES
+        }
         self._saves: Final = Gathering(partial(self._together, self._save), patience_seconds=_PATIENCE_SECONDS)
 
     async def apply(self, writes: Sequence[Write]) -> None:
         match writes:
             case []:
                 return
-            case [Addition(rows=[_]) as addition] if await self._additions(addition):
+            case [Addition(rows=[row]) as addition] if await self._additions[addition.table](row):
                 return
             case [Save() as save] if await self._saves(save):
                 return
@@ -64,14 +69,9 @@ class Commits:
             half: int = len(writes) // 2
             return [*await self._together(apply, writes[:half]), *await self._together(apply, writes[half:])]
 
-    async def _add(self, additions: Sequence[Addition]) -> Sequence[bool]:
-        rows = {
-            table: own
-            for table in TABLES
-            if (own := [row for addition in additions if addition.table is table for row in addition.rows])
-        }
-        await self._database.insert_together(rows)
-        return [True] * len(additions)
+    async def _add(self, table: Table, rows: Rows) -> Sequence[bool]:
+        await self._database.insert_together(table, rows)
+        return [True] * len(rows)
 
     async def _save(self, saves: Sequence[Save]) -> Sequence[bool]:
         """Save those rows that are at the version before and that nobody else has locked."""

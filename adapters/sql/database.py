@@ -3,7 +3,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Select
+from sqlalchemy import URL, Connection, Select, Table
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.connections import Connections, Reader, Work
@@ -50,19 +50,14 @@ class Database:
         """Do what `write` does, but raise `TooBusy` rather than wait for a lock that somebody else holds."""
         return await self._commit(self._pools.shared_writes, work)
 
-    async def insert_together(self, rows: Rows) -> None:
+    async def insert_together(self, table: Table, rows: Rows) -> None:
         """Insert rows as `write_together` would."""
         if self._pools.inserts is None:
-
-            def insert(connection: Connection) -> None:
-                for table, own in rows.items():
-                    self.dialect.insert(connection, table, own)
-
-            await self.write_together(insert)
+            await self.write_together(lambda connection: self.dialect.insert(connection, table, rows))
             return
         try:
             async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
-                await self._pools.inserts.insert(rows)
+                await self._pools.inserts.insert(table, rows)
         except TimeoutError as error:
             raise StorageUnavailable from error
 

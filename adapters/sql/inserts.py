@@ -4,8 +4,8 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Table
 
-Rows: TypeAlias = Mapping[Table, Sequence[Mapping[str, Any]]]
-"""Rows by table, in an order in which those that are referred to come first."""
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
+"""Rows of a table, each with a value for every column."""
 
 
 class Inserts(ABC):
@@ -17,8 +17,8 @@ class Inserts(ABC):
         """How many connections are checked out at this moment."""
 
     @abstractmethod
-    async def insert(self, rows: Rows) -> None:
-        """Insert rows in one transaction of their own.
+    async def insert(self, table: Table, rows: Rows) -> None:
+        """Insert some hundred rows at most, by one statement, which is a transaction of its own.
 
         Raises `TooBusy` rather than wait for a lock that somebody else holds, `StorageUnavailable` when it cannot be
         told whether the rows are there, and whatever else when none of them is.

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, Select, event
+from sqlalchemy import Engine, Select, Table, event
 
 from adapters.sql.brief_reads import BriefReads
 from adapters.sql.database import Database
@@ -20,12 +20,8 @@ def all_by_sqlalchemy() -> Iterator[None]:
     async def read(reads: BriefReads, statement: Select[Any], parameters: Mapping[str, Any] | None) -> Sequence[Row]:
         return await reads.patient.read(statement, parameters)
 
-    async def insert(database: Database, rows: Rows) -> None:
-        def insert(connection: Connection) -> None:
-            for table, own in rows.items():
-                database.dialect.insert(connection, table, own)
-
-        await database.write_together(insert)
+    async def insert(database: Database, table: Table, rows: Rows) -> None:
+        await database.write_together(lambda connection: database.dialect.insert(connection, table, rows))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BriefReads, "read", read)
@@ -55,10 +51,10 @@ def counted_inserts() -> Iterator[Callable[[], int]]:
     count = 0
     insert = Database.insert_together
 
-    async def insert_and_count(database: Database, rows: Rows) -> None:
+    async def insert_and_count(database: Database, table: Table, rows: Rows) -> None:
         nonlocal count
         count += 1
-        await insert(database, rows)
+        await insert(database, table, rows)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "insert_together", insert_and_count)

@@ -3,7 +3,7 @@ from functools import cache
 from typing import Final
 
 import asyncpg
-from sqlalchemy import Dialect
+from sqlalchemy import Dialect, Table
 
 from adapters.sql.dialects.array_inserts import as_arrays, insert_arrays
 from adapters.sql.dialects.asyncpg_connections import AsyncpgConnections
@@ -27,18 +27,12 @@ class AsyncpgInserts(Inserts):
     def in_use(self) -> int:
         return self._connections.in_use
 
-    async def insert(self, rows: Rows) -> None:
-        statements = [self._statement(table).text_and_arguments(as_arrays(table, own)) for table, own in rows.items()]
+    async def insert(self, table: Table, rows: Rows) -> None:
+        text, arguments = self._statement(table).text_and_arguments(as_arrays(table, rows))
 
         async def insert(connection: asyncpg.Connection) -> None:
             await asyncio.sleep(0)  # to hear of it if the server has taken its leave meanwhile
-            if len(statements) == 1:  # which is a transaction of its own
-                text, arguments = statements[0]
-                await connection.execute(text, *arguments)
-                return
-            async with connection.transaction():
-                for text, arguments in statements:
-                    await connection.execute(text, *arguments)
+            await connection.execute(text, *arguments)
 
         try:
             await self._connections.run(insert)

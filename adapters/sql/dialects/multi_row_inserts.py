@@ -17,20 +17,26 @@ def insert_statements(
     table: Table, rows: Sequence[Mapping[str, Any]], dialect: Dialect
 ) -> Iterator[tuple[str, tuple[object, ...]]]:
     """Make statements of many rows each: the driver lets other threads run during each, and then waits for its turn."""
+    done = 0
+    while left := len(rows) - done:
+        taken = _MOST_ROWS_A_STATEMENT if left >= _MOST_ROWS_A_STATEMENT else min(left, _FEWER_ROWS_A_STATEMENT)
+        yield insert_statement(table, rows[done : done + taken], dialect)
+        done += taken
+
+
+def insert_statement(
+    table: Table, rows: Sequence[Mapping[str, Any]], dialect: Dialect
+) -> tuple[str, tuple[object, ...]]:
+    """Make one statement of all rows, and its arguments."""
     columns = [
         _driver_values([row[name] for row in rows], process, are_times)
         for name, process, are_times in _processors(table, dialect)
     ]
-    values = [*chain.from_iterable(zip(*columns, strict=True))]
-    done = 0
-    while left := len(rows) - done:
-        taken = _MOST_ROWS_A_STATEMENT if left >= _MOST_ROWS_A_STATEMENT else min(left, _FEWER_ROWS_A_STATEMENT)
-        yield _insert_statement(table, taken), tuple(values[done * len(columns) : (done + taken) * len(columns)])
-        done += taken
+    return _text(table, len(rows)), tuple(chain.from_iterable(zip(*columns, strict=True)))
 
 
 @cache
-def _insert_statement(table: Table, rows: int) -> str:
+def _text(table: Table, rows: int) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     row = f"({', '.join('?' * len(table.columns))})"
     return f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of ours

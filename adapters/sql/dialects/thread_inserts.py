@@ -1,16 +1,19 @@
 import sqlite3
 from typing import Final, cast
 
+from sqlalchemy import Table
 from sqlalchemy.exc import OperationalError
 
 from adapters.sql.connections import FileConnections
-from adapters.sql.dialects.multi_row_inserts import insert_statements
+from adapters.sql.dialects.multi_row_inserts import insert_statement
 from adapters.sql.inserts import Inserts, Rows
 from domain.errors import StorageUnavailable, TooBusy
 
+_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}  # perhaps when all was written but the end
+
 
 class ThreadInserts(Inserts):
-    """Inserts into a file, each transaction as one piece of work for the thread that writes."""
+    """Inserts into a file, each as one step for the thread that writes, during which it holds up no other."""
 
     def __init__(self, connections: FileConnections) -> None:
         self._connections: Final = connections
@@ -19,32 +22,23 @@ class ThreadInserts(Inserts):
     def in_use(self) -> int:
         return 0  # of its own
 
-    async def insert(self, rows: Rows) -> None:
+    async def insert(self, table: Table, rows: Rows) -> None:
         engine = self._connections.engine
-        statements = [one for table, own in rows.items() for one in insert_statements(table, own, engine.dialect)]
+        text, arguments = insert_statement(table, rows, engine.dialect)
 
         def insert() -> None:
             pooled = engine.raw_connection()
             try:
-                connection = cast("sqlite3.Connection", pooled.driver_connection)
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    for text, arguments in statements:
-                        connection.execute(text, arguments)
-                except BaseException:
-                    connection.rollback()
-                    raise
-                try:
-                    connection.execute("COMMIT")
-                except sqlite3.Error as error:
-                    raise StorageUnavailable from error
+                cast("sqlite3.Connection", pooled.driver_connection).execute(text, arguments)
             finally:
                 pooled.close()
 
         try:
             await self._connections.run_in_thread(insert)
-        except (sqlite3.OperationalError, OperationalError) as error:  # nearly always a lock
+        except OperationalError as error:  # it could not connect
             raise TooBusy from error
+        except sqlite3.OperationalError as error:  # nearly always a lock
+            raise StorageUnavailable if error.sqlite_errorcode & 0xFF in _UNCERTAIN else TooBusy from error
 
     async def close(self) -> None:
         """Leave it to the connections."""
