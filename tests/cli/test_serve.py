@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -51,6 +52,20 @@ def test_it_serves_an_embedded_storage_at_once_and_ends_well(
         assert "server" not in created.headers
         process.send_signal(wanted)
         assert ended(process) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits what the server may write")
+def test_who_comes_while_the_disk_is_full_can_come_again_when_it_is_not(sqlite: str) -> None:
+    ann = {"email": "ann@example.com", "name": "Ann"}
+    with serving(sqlite) as (process, address):
+        wait_until_ready(address)
+        before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, before[1]))
+        refused = httpx.post(f"{address}/users", json=ann)
+        assert (refused.status_code, refused.json()["code"]) == (503, "storage_unavailable")
+        assert httpx.get(f"{address}/users").json() == []
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
+        assert httpx.post(f"{address}/users", json=ann).status_code == 201
 
 
 def test_memory_serves_until_it_ends() -> None:

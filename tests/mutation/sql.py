@@ -399,8 +399,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _multi_row_inserts(
         what="of many rows, each statement after the first begins a row too early",
-        old="values[done * len(columns) :",
-        new="values[(done and done - 1) * len(columns) :",
+        old="rows[done : done + taken]",
+        new="rows[done and done - 1 : (done and done - 1) + taken]",
     ),
     _multi_row_inserts(
         what="many rows go in column by column",
