@@ -15,11 +15,10 @@ from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.container import Container
 from entrypoints.http import auth, docs, health, posts, users
 from entrypoints.http.middleware import (
+    AnswerHeaders,
     CrossOrigin,
     LastResort,
-    RequestId,
     SameResource,
-    SecurityHeaders,
     ThisMachineOnly,
 )
 from entrypoints.http.oauth import OAuthRefusal, oauth_problem
@@ -57,7 +56,7 @@ def create_app(container: Container) -> FastAPI:
 
     settings = container.settings()
     tokens = settings.asks_for_tokens
-    middleware = [Middleware(SecurityHeaders), Middleware(RequestId), Middleware(LastResort)]
+    middleware = [Middleware(AnswerHeaders), Middleware(LastResort)]
     if not tokens:
         middleware.append(Middleware(ThisMachineOnly))
     if settings.cors_origins:

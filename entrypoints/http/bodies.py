@@ -8,7 +8,6 @@ from typing import Any, Final, NoReturn
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from entrypoints.http.problems import RequestProblem
 
@@ -51,13 +50,15 @@ async def read_body(request: Request) -> bytes:
     if announced.isdecimal() and float(announced) > LIMIT_BYTES:
         raise _TOO_LARGE
     content = bytearray()
-    try:
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > LIMIT_BYTES:
-                raise _TOO_LARGE
-    except ClientDisconnect:  # nobody will hear it
-        raise HTTPException(HTTPStatus.BAD_REQUEST) from None
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":  # nobody will hear it
+            raise HTTPException(HTTPStatus.BAD_REQUEST)
+        content += message.get("body", b"")
+        if len(content) > LIMIT_BYTES:
+            raise _TOO_LARGE
+        more = message.get("more_body", False)
     return bytes(content)
 
 
@@ -67,13 +68,15 @@ class JsonRequest(Request):
     async def json(self) -> Any:
         """Read the body; raises a 400, 413 or 415."""
         header, media_types = ACCEPTED[self.method]
-        if "content-type" in self.headers:
+        has_type = "content-type" in self.headers
+        if has_type:
             check_media_type(self, header, media_types)
         content = await read_body(self)
         if not content.strip(b" \t\r\n"):
             detail = "The body is empty; a JSON object is expected."
             raise RequestProblem(HTTPStatus.BAD_REQUEST, "empty_body", detail)
-        check_media_type(self, header, media_types)  # a body of no type is refused too, but an empty one as empty
+        if not has_type:
+            check_media_type(self, header, media_types)  # refuses it, but an empty body is refused as empty
         try:
             return _STRICT.decode(content.decode())
         except (ValueError, RecursionError):

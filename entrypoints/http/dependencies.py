@@ -84,9 +84,12 @@ def _own_id(request: Request) -> UserId:
     return caller.user_id
 
 
+def _address(request: Request) -> str | None:
+    return request.client.host if request.client else None
+
+
 def _visitor(request: Request) -> Visitor:
-    address = request.client.host if request.client else None
-    return Visitor(address=address, user_agent=request.headers.get("user-agent"))
+    return Visitor(address=_address(request), user_agent=request.headers.get("user-agent"))
 
 
 def _user_id(request: Request, text: _UserIdText) -> UserId:
@@ -122,6 +125,7 @@ OwnSessions: TypeAlias = Annotated[OwnSessionService, Depends(_own_sessions)]
 PasswordChanges: TypeAlias = Annotated[PasswordChangeService, Depends(_password_changes)]
 CallerInRequest: TypeAlias = Annotated[Caller, Depends(_caller)]
 AdminInRequest: TypeAlias = Annotated[Caller, Depends(_admin)]
+AddressInRequest: TypeAlias = Annotated[str | None, Depends(_address)]
 VisitorInRequest: TypeAlias = Annotated[Visitor, Depends(_visitor)]
 OwnId: TypeAlias = Annotated[UserId, Depends(_own_id)]
 UserIdInPath: TypeAlias = Annotated[UserId, Depends(_user_id)]

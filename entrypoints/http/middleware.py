@@ -31,32 +31,11 @@ _CONTENT_POLICY: Final = SECURITY_HEADERS[-1][0]
 _ONLY_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
 
 
-class SecurityHeaders:
-    """Tells browsers to take no answer for more than it is; a page that is one brings its own policy."""
+class AnswerHeaders:
+    """Gives every answer the `X-Request-Id` that its request came with, if that is sane, or a new one.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = message.get("headers", ())
-                has_policy = any(name == _CONTENT_POLICY for name, _ in own)
-                headers = [*own, *(SECURITY_HEADERS[:-1] if has_policy else SECURITY_HEADERS)]
-                if scope["scheme"] == "https":
-                    headers.append(_ONLY_TLS)
-                message["headers"] = headers
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
-
-
-class RequestId:
-    """Gives every answer the `X-Request-Id` that its request came with, if that is sane, or a new one."""
+    And tells browsers to take no answer for more than it is; a page that is one brings its own policy.
+    """
 
     _SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -71,12 +50,17 @@ class RequestId:
         request_id = given.decode() if self._SANE.fullmatch(given) else str(uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
 
-        async def send_with_id(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                own = message.get("headers", ())
+                security = SECURITY_HEADERS[:-1] if _CONTENT_POLICY in dict(own) else SECURITY_HEADERS
+                headers = [*own, (b"x-request-id", request_id.encode()), *security]
+                if scope["scheme"] == "https":
+                    headers.append(_ONLY_TLS)
+                message["headers"] = headers
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        await self._app(scope, receive, send_with_headers)
 
 
 class LastResort:

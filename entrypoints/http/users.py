@@ -9,12 +9,12 @@ from domain.values import SearchPrefix, UserId
 from entrypoints.http.callers import CallerRoute, OpenCallerRoute
 from entrypoints.http.conditional import ExpectedVersions, KnownTags, is_known
 from entrypoints.http.dependencies import (
+    AddressInRequest,
     AdminInRequest,
     CallerInRequest,
     PasswordChanges,
     UserIdInPath,
     Users,
-    VisitorInRequest,
     container_of,
 )
 from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, PASSWORD_CHANGED, REMOVED, refusals
@@ -52,13 +52,13 @@ class UserListQuery(PageQuery):
     responses=CREATED | refusals("body", 409, with_tokens=(401, 403)),
 )
 async def create_user(
-    request: Request, body: NewUser, users: Users, caller: CallerInRequest, visitor: VisitorInRequest
+    request: Request, body: NewUser, users: Users, caller: CallerInRequest, address: AddressInRequest
 ) -> Response:
     """Register a user; anybody may do so, unless that is switched off."""
     if not caller.is_admin and not container_of(request).settings().sign_up:
         raise NotSignedIn if caller is NOBODY else NotPermitted
     _check_permitted(caller, body)
-    return user_answer(await users.register(body.to_use_case(), visitor.address), created=True)
+    return user_answer(await users.register(body.to_use_case(), address), created=True)
 
 
 @router.get(
@@ -135,13 +135,13 @@ async def change_password(
     body: PasswordChange,
     passwords: PasswordChanges,
     caller: CallerInRequest,
-    visitor: VisitorInRequest,
+    address: AddressInRequest,
 ) -> Response:
     """Change a user's password, and end every other session of theirs."""
     if body.current_password is None and not caller.is_admin:
         raise InvalidInput((FieldError("current_password", "required", "is required"),))
     await passwords.change(
-        user_id, current=body.current_password, new=body.new_password, caller=caller, address=visitor.address
+        user_id, current=body.current_password, new=body.new_password, caller=caller, address=address
     )
     return Response(status_code=204)
 
