@@ -21,14 +21,29 @@ _DIALECTS: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "Ma
 
 
 class SqlUnitOfWork:
+    """Most units want users alone; the other repositories, which remember nothing, are made when they are wanted."""
+
     def __init__(self, reads: Reads, commits: Commits) -> None:
+        self._reads = reads
         self._commits = commits
         self._staged = StagedWrites(reads.database.dialect)
         self.users = SqlUserRepository(reads, self._staged)
-        self.posts = SqlPostRepository(reads, self._staged)
-        self.credentials = SqlCredentialRepository(reads, self._staged)
-        self.sessions = SqlSessionRepository(reads, self._staged)
-        self.sign_in_failures = SqlSignInFailureRepository(reads, self._staged)
+
+    @property
+    def posts(self) -> SqlPostRepository:
+        return SqlPostRepository(self._reads, self._staged)
+
+    @property
+    def credentials(self) -> SqlCredentialRepository:
+        return SqlCredentialRepository(self._reads, self._staged)
+
+    @property
+    def sessions(self) -> SqlSessionRepository:
+        return SqlSessionRepository(self._reads, self._staged)
+
+    @property
+    def sign_in_failures(self) -> SqlSignInFailureRepository:
+        return SqlSignInFailureRepository(self._reads, self._staged)
 
     async def commit(self) -> None:
         await self._commits.apply(self._staged.take())
