@@ -116,6 +116,11 @@ class _Arguments:
         # What a model refuses comes last: who may not know of a record is not told how to write to it.
         self._sources: Final = sorted(sources, key=lambda source: isinstance(source[1], _Model))
 
+    @property
+    def are_the_request(self) -> bool:
+        """Whether there is nothing else to work out."""
+        return [source for _, source in self._sources] == [_the_request]
+
     def __call__(self, request: Request, body: object) -> Mapping[str, Any]:
         return {name: source(request, body) for name, source in self._sources}
 
@@ -134,11 +139,17 @@ class _Model:
             raise RequestValidationError([{**error, "loc": (self._place, *error["loc"])} for error in errors]) from None
 
 
+def _the_request(request: Request, _: object) -> Request:
+    return request
+
+
 def _source(annotation: Any) -> Source:
     kind, *marks = get_args(annotation) or [annotation]
     match [mark for mark in marks if isinstance(mark, Depends | Path | Header | Query)]:
         case [Depends(dependency=function)] if function is not None:
             arguments = _Arguments(function)
+            if arguments.are_the_request:
+                return lambda request, _: function(request)
             return lambda request, body: function(**arguments(request, body))
         case [Path(alias=str(alias))]:
             return lambda request, _: request.path_params[alias]
@@ -147,7 +158,7 @@ def _source(annotation: Any) -> Source:
         case [Query()]:
             return _Model(kind, "query")
         case [] if kind is Request:
-            return lambda request, _: request
+            return _the_request
         case [] if isinstance(kind, type) and issubclass(kind, BaseModel):
             return _Model(kind, "body")
     raise TypeError(f"a direct route does not know how to give {annotation}")
