@@ -19,7 +19,6 @@ from tests.servers.process import free_port
 
 _FROM_THE_END: Final = 100
 _PAGES: Final = 200
-_SECONDS_TO_WARM_UP: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +104,11 @@ class Comparison:
     def _measure(self, workers: Mapping[App, Worker], with_token: Mapping[App, Worker]) -> Sequence[Measured]:
         runs: dict[tuple[str, int, str], list[Run]] = {}
         for number in range(self._plan.rounds + 1):  # the first of them warms up
-            seconds = self._plan.seconds if number else _SECONDS_TO_WARM_UP
             for call, connections in self._plan.cases():
                 print(f"round {number}: {call.name}, connections: {connections} …", flush=True)
                 for app, worker in (with_token if call is WITH_TOKEN else workers).items():
-                    run = load(worker.port, self._script(call, app, worker), connections, seconds, self._directory)
+                    script = self._script(call, app, worker)
+                    run = load(worker.port, script, connections, self._plan.seconds, self._directory)
                     if number:
                         runs.setdefault((call.name, connections, app.name), []).append(run)
         return [Measured(*case, found) for case, found in runs.items()]
