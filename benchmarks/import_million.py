@@ -8,7 +8,6 @@ waits for, from the start of the program to its end, and the most memory that it
 """
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.bench.places import Places, databases, files
+from benchmarks.bench.results import write_down
 from benchmarks.bench.surroundings import machine
 from benchmarks.make_users import FIELDS, lines
 
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000, help="how many users (default: 1000000)")
     parser.add_argument("--rounds", type=int, default=1, help="how often to import each file (default: 1)")
     parser.add_argument("--directory", type=Path, help="where to put files; by default, where temporary ones go")
-    parser.add_argument("--out", type=Path, help="the JSON file to write; by default, standard output")
+    parser.add_argument("--out", type=Path, help="where to write the result as JSON")
     given = parser.parse_args()
     with ExitStack() as stack:
         directory = Path(
@@ -94,11 +94,7 @@ def main() -> None:
                 *measured(stack.enter_context(databases(None)), made, given.count, given.rounds),
             ],
         }
-    text = json.dumps(found, indent=2) + "\n"
-    if given.out is None:
-        print(text, end="")
-    else:
-        given.out.write_text(text)
+    write_down(found, given.out)
 
 
 if __name__ == "__main__":

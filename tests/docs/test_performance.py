@@ -23,6 +23,6 @@ def test_the_page_names_what_was_measured_with() -> None:
         assert name in PAGE
 
 
-def test_no_request_failed_in_the_recorded_comparison_but_where_the_page_says_so() -> None:
+def test_no_request_to_userport_failed_in_the_recorded_comparison() -> None:
     measured = [case for on in RESULTS["stores"].values() for case in on["measured"]]
     assert all(case["failed"] == 0 for case in measured if case["app"] == "userport")
