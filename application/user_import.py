@@ -88,10 +88,6 @@ class UserImport:
         self._may_expect_new = not dry_run  # a rehearsal adds nothing that could be in the way
         self._expects_new = self._may_expect_new
 
-    async def add(self, records: Sequence[RawRecord | Refused]) -> Sequence[Outcome]:
-        """Parse and store records in one go."""
-        return await self.store(await self.parse(records))
-
     async def parse(self, records: Sequence[RawRecord | Refused]) -> Sequence[Parsed]:
         """Check at most `BATCH` records, of which some may be refused already.
 

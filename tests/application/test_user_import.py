@@ -60,6 +60,10 @@ async def hashes(storage: RivalledStorage) -> list[object]:
     return [record["password_hash"] for record in await exported_with_hashes(storage)]
 
 
+async def brought(user_import: UserImport, records: Sequence[RawRecord | Refused]) -> Sequence[Outcome]:
+    return await user_import.store(await user_import.parse(records))
+
+
 @pytest.fixture
 def user_import(storage: RivalledStorage, clock: WoundClock) -> UserImport:
     return UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
@@ -71,48 +75,47 @@ def rehearsal(storage: RivalledStorage, clock: WoundClock) -> UserImport:
 
 
 async def test_records_become_users_in_their_order(user_import: UserImport, users: UserService) -> None:
-    assert await user_import.add([ANN, BOB]) == [ADDED, ADDED]
+    assert await brought(user_import, [ANN, BOB]) == [ADDED, ADDED]
     ann, bob = await users.list(limit=10)
     assert (ann.name, bob.name) == ("Ann", "Bob")
     assert (bob.username, bob.bio, bob.role, bob.active, bob.version) == (None, None, Role.MEMBER, True, 1)
 
 
 async def test_a_new_user_is_made_now(user_import: UserImport, storage: RivalledStorage) -> None:
-    await user_import.add([BOB])
+    await brought(user_import, [BOB])
     (record,) = await exported(storage)
     assert record["created_at"] == record["updated_at"] == "2026-11-20T20:36:00.123Z"
 
 
 async def test_what_was_exported_is_restored_exactly(user_import: UserImport, storage: RivalledStorage) -> None:
-    assert await user_import.add([EXPORTED]) == [ADDED]
+    assert await brought(user_import, [EXPORTED]) == [ADDED]
     assert await exported(storage) == [{**EXPORTED, "email": "Zoë@xn--bcher-kva.example"}]
 
 
 async def test_an_export_imported_elsewhere_exports_the_same(user_import: UserImport, storage: RivalledStorage) -> None:
-    await user_import.add([ANN, BOB, EXPORTED])
+    await brought(user_import, [ANN, BOB, EXPORTED])
     elsewhere, clock = RivalledStorage(), WoundClock()
     clock.move(days=100)
     first = await exported(storage)
-    assert (
-        await UserImport(elsewhere, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher()).add(first) == [ADDED] * 3
-    )
+    there = UserImport(elsewhere, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
+    assert await brought(there, first) == [ADDED] * 3
     assert await exported(elsewhere) == first
 
 
 async def test_an_export_walks_over_more_than_one_batch(user_import: UserImport, storage: RivalledStorage) -> None:
     for start in range(0, 2_500, 500):
-        await user_import.add([{"email": f"u{n}@example.com", "name": str(n)} for n in range(start, start + 500)])
+        await brought(user_import, [{"email": f"u{n}@example.com", "name": str(n)} for n in range(start, start + 500)])
     assert [record["name"] for record in await exported(storage)] == [str(n) for n in range(2_500)]
 
 
 async def test_a_second_run_adds_and_refuses_nothing(user_import: UserImport) -> None:
-    await user_import.add([ANN, BOB, EXPORTED])
-    assert await user_import.add([ANN, BOB, EXPORTED]) == [THERE] * 3
+    await brought(user_import, [ANN, BOB, EXPORTED])
+    assert await brought(user_import, [ANN, BOB, EXPORTED]) == [THERE] * 3
 
 
 async def test_a_record_that_says_less_than_is_known_is_already_there(user_import: UserImport) -> None:
-    await user_import.add([ANN])
-    assert await user_import.add([{"email": "ann@example.com", "name": "Ann"}]) == [THERE]
+    await brought(user_import, [ANN])
+    assert await brought(user_import, [{"email": "ann@example.com", "name": "Ann"}]) == [THERE]
 
 
 @pytest.mark.parametrize(
@@ -122,13 +125,13 @@ async def test_a_record_that_says_less_than_is_known_is_already_there(user_impor
 async def test_a_record_that_says_something_else_is_refused(
     user_import: UserImport, users: UserService, difference: RawRecord
 ) -> None:
-    await user_import.add([ANN])
-    assert codes(await user_import.add([{**ANN, **difference}])) == [[("email", "email_taken")]]
+    await brought(user_import, [ANN])
+    assert codes(await brought(user_import, [{**ANN, **difference}])) == [[("email", "email_taken")]]
     assert [user.name for user in await users.list(limit=10)] == ["Ann"]
 
 
 async def test_one_user_twice_in_a_batch_is_added_once(user_import: UserImport, users: UserService) -> None:
-    outcomes = await user_import.add([ANN, ANN, {**ANN, "name": "Anna"}])
+    outcomes = await brought(user_import, [ANN, ANN, {**ANN, "name": "Anna"}])
     assert codes(outcomes) == [ADDED, THERE, [("email", "email_taken")]]
     assert await users.count() == 1
 
@@ -142,7 +145,7 @@ async def test_a_batch_may_be_parsed_before_an_earlier_one_is_stored(user_import
 
 async def test_what_could_not_be_read_stays_refused_in_its_place(user_import: UserImport) -> None:
     unread = Refused((FieldError("", "not_utf8", "must be UTF-8 text"),))
-    assert await user_import.add([unread, BOB, unread]) == [unread, ADDED, unread]
+    assert await brought(user_import, [unread, BOB, unread]) == [unread, ADDED, unread]
 
 
 async def test_others_have_their_turn_while_a_batch_is_parsed(user_import: UserImport) -> None:
@@ -161,19 +164,19 @@ async def test_others_have_their_turn_while_a_batch_is_parsed(user_import: UserI
 
 
 async def test_a_record_may_succeed_where_an_earlier_one_with_its_email_failed(user_import: UserImport) -> None:
-    await user_import.add([ANN])
-    outcomes = await user_import.add([{**BOB, "username": "ANN"}, BOB])
+    await brought(user_import, [ANN])
+    outcomes = await brought(user_import, [{**BOB, "username": "ANN"}, BOB])
     assert codes(outcomes) == [[("username", "username_taken")], ADDED]
 
 
 async def test_clashes_concern_nobody_else_in_the_batch(user_import: UserImport, users: UserService) -> None:
-    await user_import.add([ANN, EXPORTED])
+    await brought(user_import, [ANN, EXPORTED])
     batch: list[RawRecord] = [{"email": f"u{n}@example.com", "name": "U"} for n in range(BATCH)]
     batch[3] = {**batch[3], "username": "Ann"}
     batch[500] = {**batch[500], "id": EXPORTED["id"]}
     batch[501] = {**batch[501], "username": "u999"}
     batch[999] = {**batch[999], "username": "U999"}
-    outcomes = codes(await user_import.add(batch))
+    outcomes = codes(await brought(user_import, batch))
     assert outcomes.pop(999) == outcomes.pop(3) == [("username", "username_taken")]
     assert outcomes.pop(499) == [("id", "id_taken")]
     assert outcomes == [ADDED] * (BATCH - 3)
@@ -184,15 +187,15 @@ async def test_a_rival_with_the_same_email_is_noticed(
     user_import: UserImport, users: UserService, storage: RivalledStorage
 ) -> None:
     storage.deeds.append(lambda: users.register(NewUser(email="bob@example.com", name="Rival")))
-    assert codes(await user_import.add([ANN, BOB])) == [ADDED, [("email", "email_taken")]]
+    assert codes(await brought(user_import, [ANN, BOB])) == [ADDED, [("email", "email_taken")]]
 
 
 async def test_two_imports_of_one_file_at_once_lose_nothing(
     user_import: UserImport, users: UserService, storage: RivalledStorage, clock: WoundClock
 ) -> None:
     other = UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
-    storage.deeds.append(lambda: other.add([ANN, BOB]))
-    assert await user_import.add([ANN, BOB, EXPORTED]) == [THERE, THERE, ADDED]
+    storage.deeds.append(lambda: brought(other, [ANN, BOB]))
+    assert await brought(user_import, [ANN, BOB, EXPORTED]) == [THERE, THERE, ADDED]
     assert await users.count() == 3
 
 
@@ -209,7 +212,7 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
         "created_at": "yesterday",
         "updated_at": 5,
     }
-    assert codes(await user_import.add([record])) == [
+    assert codes(await brought(user_import, [record])) == [
         [
             ("nmae", "unknown_field"),
             ("email", "required"),
@@ -238,7 +241,7 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
 async def test_what_is_no_hash_of_a_password_is_refused_and_never_repeated(
     user_import: UserImport, users: UserService, field: str, value: object, code: str
 ) -> None:
-    outcomes = await user_import.add([{**BOB, field: value}])
+    outcomes = await brought(user_import, [{**BOB, field: value}])
     assert codes(outcomes) == [[(field, code)]]
     assert "horse" not in repr(outcomes)
     assert await users.count() == 0
@@ -247,7 +250,7 @@ async def test_what_is_no_hash_of_a_password_is_refused_and_never_repeated(
 async def test_a_user_gets_the_password_that_their_record_has_a_hash_of(
     user_import: UserImport, storage: RivalledStorage
 ) -> None:
-    assert await user_import.add([{**ANN, **OLD}, BOB, {**EXPORTED, **TODAY}]) == [ADDED] * 3
+    assert await brought(user_import, [{**ANN, **OLD}, BOB, {**EXPORTED, **TODAY}]) == [ADDED] * 3
     assert await hashes(storage) == [TODAY["password_hash"], OLD["password_hash"], None]
 
 
@@ -259,9 +262,9 @@ async def test_a_user_and_their_password_are_there_together_or_not_at_all(
 
     storage.deeds = [end]
     with pytest.raises(StorageUnavailable):
-        await user_import.add([{**ANN, **TODAY}])
+        await brought(user_import, [{**ANN, **TODAY}])
     assert await users.count() == 0
-    await user_import.add([{**ANN, **TODAY}])
+    await brought(user_import, [{**ANN, **TODAY}])
     assert await hashes(storage) == [TODAY["password_hash"]]
 
 
@@ -270,8 +273,8 @@ async def test_clashes_leave_each_with_their_own_password(user_import: UserImpor
         {"email": f"u{n}@example.com", "name": "U", "password_hash": f"hash of {n}"} for n in range(20)
     ]
     batch[7] = {**batch[7], "username": "ann"}
-    await user_import.add([ANN])
-    assert codes(await user_import.add(batch)).pop(7) == [("username", "username_taken")]
+    await brought(user_import, [ANN])
+    assert codes(await brought(user_import, batch)).pop(7) == [("username", "username_taken")]
     assert await hashes(storage) == [None, *(f"hash of {n}" for n in range(20) if n != 7)]
 
 
@@ -298,39 +301,39 @@ async def test_whoever_is_there_keeps_their_password(
 ) -> None:
     first = {**ANN, "password_hash": stored}
     again = {**ANN, "password_hash": given}
-    assert codes(await rehearsal.add([first])) == [ADDED]
-    assert codes(await rehearsal.add([again])) == [outcome]  # as it follows from the file
-    assert codes(await user_import.add([first, again])) == [ADDED, outcome]
-    assert codes(await rehearsal.add([again])) == [outcome]  # as it follows from the storage
+    assert codes(await brought(rehearsal, [first])) == [ADDED]
+    assert codes(await brought(rehearsal, [again])) == [outcome]  # as it follows from the file
+    assert codes(await brought(user_import, [first, again])) == [ADDED, outcome]
+    assert codes(await brought(rehearsal, [again])) == [outcome]  # as it follows from the storage
     assert await hashes(storage) == [stored]
 
 
 async def test_an_import_can_be_repeated_after_a_sign_in_has_renewed_a_hash(
     user_import: UserImport, storage: RivalledStorage
 ) -> None:
-    await user_import.add([{**EXPORTED, **OLD}])
+    await brought(user_import, [{**EXPORTED, **OLD}])
     await add(storage, Credential(UserId(str(EXPORTED["id"])), "hash of tea"))
-    assert await user_import.add([{**EXPORTED, **OLD}]) == [THERE]
+    assert await brought(user_import, [{**EXPORTED, **OLD}]) == [THERE]
     assert await hashes(storage) == ["hash of tea"]
 
 
 async def test_an_export_holds_hashes_only_when_it_is_told_to(
     user_import: UserImport, storage: RivalledStorage
 ) -> None:
-    await user_import.add([{**ANN, **TODAY}])
+    await brought(user_import, [{**ANN, **TODAY}])
     assert "hash" not in str(await exported(storage))
 
 
 async def test_an_export_with_hashes_imported_elsewhere_exports_the_same(
     user_import: UserImport, storage: RivalledStorage, clock: WoundClock
 ) -> None:
-    await user_import.add([{**ANN, **TODAY}, BOB, {**EXPORTED, **OLD}])
+    await brought(user_import, [{**ANN, **TODAY}, BOB, {**EXPORTED, **OLD}])
     first = await exported_with_hashes(storage)
     assert [record["password_hash"] for record in first] == [OLD["password_hash"], TODAY["password_hash"], None]
     elsewhere = RivalledStorage()
     other = UserImport(elsewhere, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
-    assert await other.add(first) == [ADDED] * 3
-    assert await other.add(first) == [THERE] * 3
+    assert await brought(other, first) == [ADDED] * 3
+    assert await brought(other, first) == [THERE] * 3
     assert await exported_with_hashes(elsewhere) == first
 
 
@@ -340,7 +343,7 @@ async def test_credentials_are_read_a_few_at_a_time_and_only_for_hashes(
     batch: list[RawRecord] = [
         {"email": f"u{n}@example.com", "name": "U", **(TODAY if n % 2 else {})} for n in range(100)
     ]
-    await user_import.add(batch)
+    await brought(user_import, batch)
     reading, most, reads = 0, 0, 0
 
     async def get(_: object, user_id: UserId) -> Credential:
@@ -352,7 +355,7 @@ async def test_credentials_are_read_a_few_at_a_time_and_only_for_hashes(
         return Credential(user_id, TODAY["password_hash"])
 
     monkeypatch.setattr(MemoryCredentialRepository, "get", get)
-    assert await user_import.add(batch) == [THERE] * 100
+    assert await brought(user_import, batch) == [THERE] * 100
     assert reads == 50
     assert 1 < most <= 8
 
@@ -360,14 +363,14 @@ async def test_credentials_are_read_a_few_at_a_time_and_only_for_hashes(
 async def test_a_storage_lost_while_credentials_are_read_is_told_as_such(
     user_import: UserImport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await user_import.add([{**ANN, **TODAY}])
+    await brought(user_import, [{**ANN, **TODAY}])
 
     async def get(_: object, user_id: UserId) -> Credential:
         raise StorageUnavailable
 
     monkeypatch.setattr(MemoryCredentialRepository, "get", get)
     with pytest.raises(StorageUnavailable):
-        await user_import.add([{**ANN, **TODAY}])
+        await brought(user_import, [{**ANN, **TODAY}])
 
 
 def test_what_was_read_of_a_record_hides_its_hash(clock: WoundClock) -> None:
@@ -379,7 +382,7 @@ def test_what_was_read_of_a_record_hides_its_hash(clock: WoundClock) -> None:
 
 @pytest.mark.parametrize("version", [True, 1.0, "1", 10**10, -1])
 async def test_a_version_is_a_whole_number_from_one(user_import: UserImport, version: object) -> None:
-    assert isinstance((await user_import.add([{**BOB, "version": version}]))[0], Refused)
+    assert isinstance((await brought(user_import, [{**BOB, "version": version}]))[0], Refused)
 
 
 @pytest.mark.parametrize(
@@ -398,31 +401,31 @@ async def test_a_version_is_a_whole_number_from_one(user_import: UserImport, ver
     ],
 )
 async def test_a_time_that_could_not_be_kept_exactly_is_refused(user_import: UserImport, time: str) -> None:
-    assert codes(await user_import.add([{**BOB, "created_at": time}])) == [[("created_at", "invalid_time")]]
+    assert codes(await brought(user_import, [{**BOB, "created_at": time}])) == [[("created_at", "invalid_time")]]
 
 
 @pytest.mark.parametrize("time", ["2026-11-20T20:36:00.100Z", "2026-11-20t20:36:00.1z", "2026-11-20T20:36:00.10+00:00"])
 async def test_one_time_given_stands_for_both(user_import: UserImport, storage: RivalledStorage, time: str) -> None:
-    await user_import.add([{**BOB, "updated_at": time}, {**ANN, "created_at": time}])
+    await brought(user_import, [{**BOB, "updated_at": time}, {**ANN, "created_at": time}])
     for record in await exported(storage):
         assert record["created_at"] == record["updated_at"] == "2026-11-20T20:36:00.100Z"
 
 
 async def test_a_user_cannot_have_been_updated_before_they_were_created(user_import: UserImport) -> None:
     times = {"created_at": "2026-01-02T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
-    assert codes(await user_import.add([{**BOB, **times}])) == [[("updated_at", "out_of_range")]]
+    assert codes(await brought(user_import, [{**BOB, **times}])) == [[("updated_at", "out_of_range")]]
 
 
 async def test_what_an_unknown_field_is_called_is_made_fit_to_show(user_import: UserImport) -> None:
-    (outcome,) = await user_import.add([{**BOB, "\x1b[31m" + "x" * 10_000: 1}])
+    (outcome,) = await brought(user_import, [{**BOB, "\x1b[31m" + "x" * 10_000: 1}])
     assert isinstance(outcome, Refused)
     assert outcome.errors[0].field == "?[31m" + "x" * 35
 
 
 async def test_nothing_is_taken_beyond_a_batch(user_import: UserImport) -> None:
     with pytest.raises(ValueError, match=str(BATCH)):
-        await user_import.add([BOB] * (BATCH + 1))
-    assert await user_import.add([]) == []
+        await brought(user_import, [BOB] * (BATCH + 1))
+    assert await brought(user_import, []) == []
 
 
 async def test_a_dry_run_tells_the_same_and_writes_nothing(
@@ -446,13 +449,13 @@ async def test_a_dry_run_tells_the_same_and_writes_nothing(
         {"email": "eve@example.com", "name": "Eve", "password_hash": "hash of another"},
         {"email": "eve@example.com", "name": "Eve", "password_hash": "of no known form"},
     ]
-    rehearsed = await rehearsal.add(records)
+    rehearsed = await brought(rehearsal, records)
     assert await users.count() == 1
-    assert rehearsed == await user_import.add(records)
+    assert rehearsed == await brought(user_import, records)
 
 
 async def test_a_dry_run_compares_batches_with_each_other(rehearsal: UserImport, users: UserService) -> None:
-    assert await rehearsal.add([BOB, EXPORTED]) == [ADDED, ADDED]
-    outcomes = await rehearsal.add([BOB, {**EXPORTED, "email": "other@example.com"}, {**BOB, "bio": "New."}])
+    assert await brought(rehearsal, [BOB, EXPORTED]) == [ADDED, ADDED]
+    outcomes = await brought(rehearsal, [BOB, {**EXPORTED, "email": "other@example.com"}, {**BOB, "bio": "New."}])
     assert codes(outcomes) == [THERE, [("id", "id_taken")], [("email", "email_taken")]]
     assert await users.count() == 0

@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -400,9 +401,11 @@ def test_a_file_that_ends_badly_loses_nothing_of_what_came_before(
     assert len(names(sqlite)) == 2_000
 
 
-def test_an_import_leaves_the_search_for_garbage_as_it_was(sqlite: str) -> None:
+def test_an_import_leaves_the_interpreter_as_it_was(sqlite: str) -> None:
+    before = sys.getswitchinterval()
     assert userport("users", "import", "-", "--storage", sqlite, pipe=ANN).exit_code == 0
     assert gc.isenabled()
+    assert sys.getswitchinterval() == before
 
 
 @pytest.mark.slow
