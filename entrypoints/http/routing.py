@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, TypeAlias, cast, get_args, get_type_hin
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.params import Depends, Header, Path, Query
+from fastapi.params import Depends, Path, Query
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
@@ -42,8 +42,8 @@ class DirectApp(FastAPI):
 class DirectRoute(APIRoute):
     """A route whose function is a coroutine function that returns the response.
 
-    It may be given the request, texts of the path and of headers, the query and the body as one model each, and what
-    plain functions make of the same, but for the body; these are called as often as they are asked for.
+    It may be given the request, texts of the path, the query and the body as one model each, and what plain functions
+    make of the same, but for the body; these are called as often as they are asked for.
     """
 
     request_class: ClassVar[type[Request]] = Request
@@ -145,7 +145,7 @@ def _the_request(request: Request, _: object) -> Request:
 
 def _source(annotation: Any) -> Source:
     kind, *marks = get_args(annotation) or [annotation]
-    match [mark for mark in marks if isinstance(mark, Depends | Path | Header | Query)]:
+    match [mark for mark in marks if isinstance(mark, Depends | Path | Query)]:
         case [Depends(dependency=function)] if function is not None:
             arguments = _Arguments(function)
             if arguments.are_the_request:
@@ -153,8 +153,6 @@ def _source(annotation: Any) -> Source:
             return lambda request, body: function(**arguments(request, body))
         case [Path(alias=str(alias))]:
             return lambda request, _: request.path_params[alias]
-        case [Header(alias=str(alias))]:
-            return lambda request, _: request.headers.get(alias)
         case [Query()]:
             return _Model(kind, "query")
         case [] if kind is Request:
