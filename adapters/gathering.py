@@ -65,22 +65,26 @@ class Gathering(Generic[Item, Answer]):
             self._begin()
 
     async def _settle(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
-        outcomes: Sequence[Outcome[Answer]]
         try:
             outcomes = await self._serve([item for item, _ in batch])
+            for (_, answer), outcome in zip(batch, outcomes, strict=True):
+                _tell(answer, outcome)
         except Exception as error:  # noqa: BLE001 - nothing is swallowed: each of those who wait has it raised
-            outcomes = [error] * len(batch)
+            for _, answer in batch:
+                _tell(answer, error)
         except BaseException:  # the end of the loop, which is theirs too
             for _, answer in batch:
                 answer.cancel()
             raise
-        for (_, answer), outcome in zip(batch, outcomes, strict=True):
-            if answer.done():
-                continue
-            if isinstance(outcome, Exception):
-                answer.set_exception(_another(outcome))
-            else:
-                answer.set_result(outcome)
+
+
+def _tell(answer: asyncio.Future[Answer], outcome: Outcome[Answer]) -> None:
+    if answer.done():  # it is when it was cancelled
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(_another(outcome))
+    else:
+        answer.set_result(outcome)
 
 
 def _another(error: Exception) -> Exception:

@@ -64,12 +64,23 @@ async def test_nobody_waits_long_for_a_batch_that_is_slow() -> None:
     server.go_on.clear()
     slow = asyncio.ensure_future(server.double(1))
     await until(lambda: server.batches == [[1]])
-    server.go_on = asyncio.Event()
+    held, server.go_on = server.go_on, asyncio.Event()
     server.go_on.set()
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await asyncio.gather(*map(server.double, (2, 3))) == [4, 6]
     assert not slow.done()
-    slow.cancel()
+    held.set()
+    assert await slow == 2
+
+
+async def test_nobody_waits_for_ever_for_an_answer_that_was_forgotten() -> None:
+    async def forget(_: Sequence[int]) -> Sequence[int]:
+        return []
+
+    forgetful = Gathering(forget, patience_seconds=0.02)
+    with pytest.raises(ValueError, match="shorter"):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await forgetful(1)
 
 
 async def test_one_failure_is_told_to_one() -> None:
