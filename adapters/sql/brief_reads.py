@@ -14,7 +14,7 @@ _QUERIES: Final[dict[tuple[Select[Any], str], DriverQuery]] = {}
 class BriefReads(Reader):
     """Reads of few rows, by the driver itself: SQLAlchemy's way there and back takes longer than such a read does.
 
-    What fails is read again by patient connections, which wait for locks and know what a failure means.
+    What fails on a connection is read again by patient ones, which wait for locks and know what a failure means.
     """
 
     failures: ClassVar[tuple[type[Exception], ...]]

@@ -14,6 +14,9 @@ from domain.errors import StorageUnavailable
 
 T = TypeVar("T")
 
+READ_PATIENCE: Final = 0.02
+"""The seconds that those who gather for a read wait at most for the one before."""
+
 _OPERATION_TIMEOUT_SECONDS: Final = 8  # giving up on a server that hangs can take a driver two more
 _MOST_ATTEMPTS: Final = 5
 
@@ -21,7 +24,7 @@ _MOST_ATTEMPTS: Final = 5
 class Database:
     """Bounded pools of connections: some that read, each statement by itself, and some that write in transactions.
 
-    Every failure comes out as a domain error.
+    Every failure comes out as a domain error, but those of `insert_together`.
     """
 
     def __init__(self, url: URL, dialect: Dialect) -> None:
@@ -47,11 +50,11 @@ class Database:
         return await self._commit(self._pools.writes, work)
 
     async def write_together(self, work: Work[T]) -> T:
-        """Do what `write` does, but raise `TooBusy` rather than wait for a lock that somebody else holds."""
+        """Do what `write` does, but where rows are locked hardly wait for those of somebody else; raises `TooBusy`."""
         return await self._commit(self._pools.shared_writes, work)
 
     async def insert_together(self, table: Table, rows: Rows) -> None:
-        """Insert rows as `write_together` would."""
+        """Insert rows as `write_together` would; raises what `Inserts.insert` does."""
         if self._pools.inserts is None:
             await self.write_together(lambda connection: self.dialect.insert(connection, table, rows))
             return

@@ -20,7 +20,7 @@ class DriverStatement:
         self._binds: Final = [
             (bind.key, bind.type.dialect_impl(dialect).bind_processor(dialect))
             for bind in binds
-            if bind.expanding or not bind.literal_execute
+            if not bind.literal_execute
         ]
         self._list: Final = next((bind.key for bind in binds if bind.expanding), None)
 

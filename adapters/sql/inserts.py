@@ -20,8 +20,9 @@ class Inserts(ABC):
     async def insert(self, table: Table, rows: Rows) -> None:
         """Insert some hundred rows at most, by one statement, which is a transaction of its own.
 
-        Raises `TooBusy` rather than wait for a lock that somebody else holds, `StorageUnavailable` when it cannot be
-        told whether the rows are there, and whatever else when none of them is.
+        Hardly waits for a lock that somebody else holds. Raises `TooBusy` when that or something else is in the way
+        of all rows, `StorageUnavailable` when it cannot be told whether they are there, and whatever else when one of
+        them is refused, so that none is there.
         """
 
     @abstractmethod

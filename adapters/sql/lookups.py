@@ -7,11 +7,9 @@ from typing import Any, Final
 from sqlalchemy import Column, Select, select
 
 from adapters.gathering import Gathering
-from adapters.sql.database import Database
+from adapters.sql.database import READ_PATIENCE, Database
 from adapters.sql.dialects.dialect import Dialect
 from adapters.sql.driver_statements import Row
-
-_PATIENCE_SECONDS: Final = 0.02
 
 
 class Lookup:
@@ -21,7 +19,7 @@ class Lookup:
         self._database: Final = database
         self._place: Final = columns.index(key)
         self._statement: Final = _by_key(database.dialect, key, tuple(columns))
-        self._together: Final[Gathering[str, Row | None]] = Gathering(self._read, patience_seconds=_PATIENCE_SECONDS)
+        self._together: Final[Gathering[str, Row | None]] = Gathering(self._read, patience_seconds=READ_PATIENCE)
 
     async def row(self, key: str) -> Row | None:
         return await self._together(key)

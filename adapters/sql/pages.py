@@ -9,15 +9,13 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from sqlalchemy import Column, Integer, Select, bindparam
 
 from adapters.gathering import Gathering, Outcome
-from adapters.sql.database import Database
+from adapters.sql.database import READ_PATIENCE, Database
 from adapters.sql.driver_statements import Row
 
 Entity = TypeVar("Entity")
 
 _FEW: Final = 201
 """A page as the HTTP API asks for it, and one row more."""
-
-_PATIENCE_SECONDS: Final = 0.02
 
 
 class _Page(NamedTuple):
@@ -26,6 +24,10 @@ class _Page(NamedTuple):
     descending: bool
     skip: int
     owner: str | None
+
+    @property
+    def is_brief(self) -> bool:
+        return self.limit <= _FEW and not self.skip
 
 
 class Pages(Generic[Entity]):
@@ -39,7 +41,7 @@ class Pages(Generic[Entity]):
         self._restore: Final = restore
         self._forms: Final = _forms(statement, key)
         self._together: Final[Gathering[_Page, Sequence[Entity]]] = Gathering(
-            self._read, patience_seconds=_PATIENCE_SECONDS
+            self._read, patience_seconds=READ_PATIENCE
         )
 
     async def page(
@@ -52,7 +54,7 @@ class Pages(Generic[Entity]):
         owner: str | None = None,
     ) -> Sequence[Entity]:
         page = _Page(after, limit, descending, skip, owner)
-        if limit <= _FEW and not skip:
+        if page.is_brief:
             return [*await self._together(page)]  # which others may have got as well
         return await self._entities(page)
 
@@ -72,7 +74,7 @@ class Pages(Generic[Entity]):
     async def _entities(self, page: _Page) -> Sequence[Entity]:
         statement = self._forms[page.after is None, page.descending]
         parameters = {name: value for name, value in page._asdict().items() if value is not None}
-        read = self._database.few_rows if page.limit <= _FEW and not page.skip else self._database.rows
+        read = self._database.few_rows if page.is_brief else self._database.rows
         return [*map(self._restore, await read(statement, parameters))]
 
 

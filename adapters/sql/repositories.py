@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from adapters.sql.driver_statements import Row
 from adapters.sql.reads import Reads
 from adapters.sql.rows import (
+    credential_from_row,
     post_from_row,
     post_values,
     user_from_row,
@@ -115,7 +116,7 @@ class SqlCredentialRepository:
 
     async def get(self, user_id: UserId) -> Credential | None:
         row = await self._reads.credential_by_user.row(user_id)
-        return None if row is None else Credential(user_id, row[1])
+        return None if row is None else credential_from_row(row)
 
     def put(self, credential: Credential) -> None:
         values = {"user_id": credential.user_id, "password_hash": credential.password_hash}

@@ -2,6 +2,7 @@
 
 from adapters.sql.driver_statements import Row
 from adapters.sql.tables import CREDENTIALS, POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
+from domain.credential import Credential
 from domain.post import Post
 from domain.session import Session
 from domain.sign_in_failures import SignInFailures
@@ -107,6 +108,12 @@ def post_values(post: Post) -> dict[str, object]:
         "created_at": post.created_at,
         "updated_at": post.updated_at,
     }
+
+
+def credential_from_row(row: Row) -> Credential:
+    """Restore a credential from `CREDENTIAL_COLUMNS`."""
+    user_id, password_hash = row
+    return Credential(UserId(user_id), password_hash)
 
 
 def session_from_row(row: Row) -> Session:

@@ -157,19 +157,15 @@ BUGS: Final[Sequence[Bug]] = (
         new="[*await self._together(apply, writes[half:]), *await self._together(apply, writes[:half])]",
         store="sqlite",
     ),
-    Bug(
+    _postgresql(
         what="all wait for a row that one of them refers to and somebody has locked",
-        file="adapters/sql/dialects/postgresql.py",
         old='{} if waits else {"lock_timeout": _SHORT_WAIT}',
         new="{}",
-        store="postgresql",
     ),
-    Bug(
+    _mariadb(
         what="all wait for a row that one of them refers to and somebody has locked",
-        file="adapters/sql/dialects/mariadb.py",
         old='", SESSION innodb_lock_wait_timeout = 1"',
         new='""',
-        store="mariadb",
     ),
     _lookups(
         what="all who ask together are given the row of the first",

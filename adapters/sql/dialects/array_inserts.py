@@ -8,6 +8,8 @@ from sqlalchemy import Column, String, Table, Text, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.types import TypeEngine
 
+from adapters.sql.inserts import Rows
+
 
 @cache
 def insert_arrays(table: Table) -> Insert:
@@ -20,5 +22,5 @@ def _of_any_length(column: Column[Any]) -> TypeEngine[Any]:
     return Text() if isinstance(column.type, String) else column.type
 
 
-def as_arrays(table: Table, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Sequence[Any]]:
+def as_arrays(table: Table, rows: Rows) -> Mapping[str, Sequence[Any]]:
     return {column.name: [row[column.name] for row in rows] for column in table.columns}

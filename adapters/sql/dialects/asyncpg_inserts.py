@@ -11,11 +11,12 @@ from adapters.sql.driver_statements import DriverStatement
 from adapters.sql.inserts import Inserts, Rows
 from domain.errors import StorageUnavailable, TooBusy
 
-# By these the server takes its leave, perhaps when it had done already what it was sent (PostgreSQL's manual, appendix
-# A: connection, operator, system, internal). By any other it refuses; and what asyncpg's interface refuses, as on a
-# connection that is closed, was not sent.
+# PostgreSQL's manual, appendix A. By the first the server takes its leave (connection, operator, system, internal),
+# perhaps when it had done already what it was sent; by the second it refuses a row (a value, a constraint); by any
+# other, as when there is a lock or no table, all. What asyncpg's interface refuses, as on a connection that is closed,
+# was not sent.
 _UNCERTAIN: Final = ("08", "57", "58", "XX")
-_LOST_TO_OTHERS: Final = ("40", "53", "55")  # the transaction, resources, a lock
+_REFUSES_A_ROW: Final = ("22", "23")
 
 
 class AsyncpgInserts(Inserts):
@@ -40,9 +41,9 @@ class AsyncpgInserts(Inserts):
             code = str(error.sqlstate)
             if code.startswith(_UNCERTAIN):
                 raise StorageUnavailable from error
-            if code.startswith(_LOST_TO_OTHERS):
-                raise TooBusy from error
-            raise
+            if code.startswith(_REFUSES_A_ROW):
+                raise
+            raise TooBusy from error
         except (asyncpg.InterfaceError, TooBusy):
             raise
         except Exception as error:  # it was lost, or answered with what makes no sense

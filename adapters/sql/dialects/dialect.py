@@ -1,5 +1,5 @@
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final
 
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql.dml import Insert
 
 from adapters.sql.connections import Pools, ServerConnections
+from adapters.sql.inserts import Rows
 from domain.errors import DomainError
 
 ENGINE_OPTIONS: Final[Mapping[str, Any]] = {"max_overflow": 0, "hide_parameters": True}  # they hold password hashes
@@ -72,7 +73,7 @@ class Dialect(ABC):
     def may_be_repeated(self, error: DBAPIError) -> bool:
         """Tell whether the transaction was given up for the sake of another one, or of order, and can be repeated."""
 
-    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def insert(self, connection: Connection, table: Table, rows: Rows) -> None:
         """Insert rows, each of which has a value for every column."""
         connection.execute(table.insert(), rows)
 

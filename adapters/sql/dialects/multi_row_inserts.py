@@ -1,21 +1,20 @@
 """Inserting many rows by few statements of SQLite's."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import Dialect, Table
 
+from adapters.sql.inserts import Rows
 from adapters.sql.types import Processor, UtcTime
 
 _MOST_ROWS_A_STATEMENT: Final = 500
 _FEWER_ROWS_A_STATEMENT: Final = 100
 
 
-def insert_statements(
-    table: Table, rows: Sequence[Mapping[str, Any]], dialect: Dialect
-) -> Iterator[tuple[str, tuple[object, ...]]]:
+def insert_statements(table: Table, rows: Rows, dialect: Dialect) -> Iterator[tuple[str, tuple[object, ...]]]:
     """Make statements of many rows each: the driver lets other threads run during each, and then waits for its turn."""
     done = 0
     while left := len(rows) - done:
@@ -24,9 +23,7 @@ def insert_statements(
         done += taken
 
 
-def insert_statement(
-    table: Table, rows: Sequence[Mapping[str, Any]], dialect: Dialect
-) -> tuple[str, tuple[object, ...]]:
+def insert_statement(table: Table, rows: Rows, dialect: Dialect) -> tuple[str, tuple[object, ...]]:
     """Make one statement of all rows, and its arguments."""
     columns = [
         _driver_values([row[name] for row in rows], process, are_times)

@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from adapters.sql.dialects.asyncpg_connections import AsyncpgConnections
 from adapters.sql.dialects.asyncpg_inserts import AsyncpgInserts
 from adapters.sql.dialects.asyncpg_reads import AsyncpgReads
 from adapters.sql.dialects.dialect import Dialect
+from adapters.sql.inserts import Rows
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
@@ -87,7 +88,7 @@ class PostgreSQL(Dialect):
         # Serialization failure, deadlock, a plan from before a migration, a server that is shutting down.
         return self._code(error) in {"40001", "40P01", "0A000", "57P01", "57P02", "57P03"}
 
-    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def insert(self, connection: Connection, table: Table, rows: Rows) -> None:
         if len(rows) == 1:
             super().insert(connection, table, rows)
             return

@@ -1,6 +1,6 @@
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from adapters.sql.dialects.dialect import ENGINE_OPTIONS, READING, Dialect
 from adapters.sql.dialects.multi_row_inserts import insert_statements
 from adapters.sql.dialects.own_thread_reads import OwnThreadReads
 from adapters.sql.dialects.thread_inserts import ThreadInserts
+from adapters.sql.inserts import Rows
 from adapters.sql.tables import Base
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
@@ -85,7 +86,7 @@ class SQLite(Dialect):
         # Mostly the busy timeout has waited already, but SQLite does not heed it where it smells a deadlock.
         return "locked" in str(error.orig)
 
-    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def insert(self, connection: Connection, table: Table, rows: Rows) -> None:
         for text, arguments in insert_statements(table, rows, connection.dialect):
             connection.exec_driver_sql(text, arguments)
 
