@@ -61,7 +61,7 @@ class Commits:
             return await apply(writes)
         except StorageUnavailable as error:
             return [error] * len(writes)
-        except TooBusy:  # one of them at least would have had to wait
+        except TooBusy:  # one of them would have had to wait, or something is in the way of all: each hears it alone
             return [False] * len(writes)
         except Exception:  # noqa: BLE001 - nothing was applied; who is refused ends up alone, and has it raised then
             if len(writes) == 1:

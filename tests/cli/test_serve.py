@@ -54,7 +54,7 @@ def test_it_serves_an_embedded_storage_at_once_and_ends_well(
         assert ended(process) == (0, "")
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits what the server may write")
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux lets one process limit another's files")
 def test_who_comes_while_the_disk_is_full_can_come_again_when_it_is_not(sqlite: str) -> None:
     ann = {"email": "ann@example.com", "name": "Ann"}
     with serving(sqlite) as (process, address):
