@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, Select
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from adapters.sql.driver_statements import Row
@@ -77,26 +76,6 @@ class Connections(Reader):
 
     async def read(self, statement: Select[Any], parameters: Mapping[str, Any] | None) -> Sequence[Row]:
         return await self.run(lambda connection: connection.execute(statement, parameters).all())
-
-
-class ServerConnections(Connections):
-    """Connections to a server, whose driver lets others go on while it waits."""
-
-    def __init__(self, engine: AsyncEngine, most: int) -> None:
-        super().__init__(most)
-        self.engine = engine.sync_engine
-        self._engine: Final = engine
-
-    async def run(self, work: Work[T]) -> T:
-        await self._turns.take()
-        try:
-            async with self._engine.connect() as connection:
-                return await connection.run_sync(work)
-        finally:
-            self._turns.give_back()
-
-    async def close(self) -> None:
-        await self._engine.dispose()
 
 
 class FileConnections(Connections):

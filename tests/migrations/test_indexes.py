@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias, get_type_hints
 import pytest
 
 from adapters.sql.storage import SqlStorage
-from adapters.sql.tables import TABLES, Base
+from adapters.sql.tables import METADATA, TABLES
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
     LATER,
@@ -44,7 +44,7 @@ from tests.storage.served_contract import opened
 STATISTICS: Final = {
     "sqlite": (),  # of which it makes none by itself
     "postgresql": ("ANALYZE",),
-    "mariadb": (f"ANALYZE TABLE {', '.join(Base.metadata.tables)}",),
+    "mariadb": (f"ANALYZE TABLE {', '.join(METADATA.tables)}",),
 }
 USERS: Final = 5_000  # more than a search may sort
 MEMBERS: Final = 360

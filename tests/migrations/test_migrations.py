@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from adapters.sql.schema import MIGRATIONS, migration_config
 from adapters.sql.storage import SqlStorage
-from adapters.sql.tables import REVISION, Base
+from adapters.sql.tables import METADATA, REVISION
 from domain.errors import StorageNotPrepared
 from tests.storage.served_contract import opened
 
@@ -46,7 +46,7 @@ def test_every_migration_goes_up_and_down_and_up_again(url: str, alembic: Callab
         assert schema_of(url) != before
         alembic("upgrade", revision)
         assert schema_of(url) == before
-    assert set(Base.metadata.tables) <= set(schema_of(url))
+    assert set(METADATA.tables) <= set(schema_of(url))
 
 
 def test_the_newest_migration_is_the_one_that_the_tables_name() -> None:
@@ -61,13 +61,13 @@ def test_going_all_the_way_down_leaves_no_table_behind(url: str, alembic: Callab
 
 def test_the_models_and_the_migrations_agree(url: str, alembic: Callable[..., object]) -> None:
     alembic("upgrade", "head")
-    assert look_at(url, lambda connection: compare_metadata(migrations_on(connection), Base.metadata)) == []
+    assert look_at(url, lambda connection: compare_metadata(migrations_on(connection), METADATA)) == []
 
 
 def test_a_changed_model_is_noticed_by_autogenerate(url: str, alembic: Callable[..., object]) -> None:
     alembic("upgrade", "head")
     look_at(url, lambda connection: connection.execute(text("DROP INDEX ix_users_name_key" + on_users(connection))))
-    differences = look_at(url, lambda connection: compare_metadata(migrations_on(connection), Base.metadata))
+    differences = look_at(url, lambda connection: compare_metadata(migrations_on(connection), METADATA))
     assert [difference[0] for difference in differences] == ["add_index"]
 
 

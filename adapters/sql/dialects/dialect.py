@@ -5,10 +5,9 @@ from typing import Any, ClassVar, Final
 
 from sqlalchemy import URL, Column, ColumnElement, Connection, Table, bindparam
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql.dml import Insert
 
-from adapters.sql.connections import Pools, ServerConnections
+from adapters.sql.connections import Pools
 from adapters.sql.inserts import Rows
 from domain.errors import DomainError
 
@@ -25,38 +24,9 @@ class Dialect(ABC):
     options: ClassVar[frozenset[str]] = frozenset()
     """What may stand behind the `?` of its URL."""
 
-    read_connections: ClassVar = 8
-    write_connections: ClassVar = 6
-    shared_write_connections: ClassVar = 2
-
     @abstractmethod
-    def driver_url(self, url: URL) -> URL:
-        """Translate userport's URL into the driver's; raises `ValueError`, which repeats no value of it."""
-
-    @staticmethod
-    def check_database(url: URL) -> None:
-        """Raise `ValueError` unless the URL names a database; a server would choose one, and not say which."""
-        if not url.database:
-            raise ValueError("it names no database; write scheme://user:password@host:port/database")
-
-    def connect_args(self, *, waits: bool) -> Mapping[str, Any]:
-        """Arguments for the driver's `connect`; one that hardly `waits` gives up soon when a lock is held."""
-        return {}
-
     def connect(self, url: URL) -> Pools:
-        """Make the pools, without connecting yet."""
-        driver_url = self.driver_url(url)
-
-        def pool(size: int, *, waits: bool = True, **options: Any) -> ServerConnections:
-            arguments = dict(self.connect_args(waits=waits))
-            engine = create_async_engine(
-                driver_url, pool_size=size, connect_args=arguments, **ENGINE_OPTIONS, **options
-            )
-            return ServerConnections(engine, size)
-
-        reads = pool(self.read_connections, **READING)
-        shared_writes = pool(self.shared_write_connections, waits=False)
-        return Pools(pool(self.write_connections), shared_writes, reads, reads)
+        """Make the pools, without connecting yet; raises `ValueError`, which repeats no value of the URL."""
 
     def make_place(self, url: URL) -> None:  # noqa: B027 - on a server somebody else has made it
         """Make what the tables will be in, unless it is there."""

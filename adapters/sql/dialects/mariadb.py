@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.sql.dml import Insert
 
 from adapters.sql.constraints import conflict
-from adapters.sql.dialects.dialect import Dialect
+from adapters.sql.dialects.server_dialect import ServerDialect
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
@@ -20,7 +20,7 @@ _MIGRATION_LOCK_SECONDS: Final = 60
 logging.getLogger("asyncmy").setLevel(logging.ERROR)
 
 
-class MariaDB(Dialect):
+class MariaDB(ServerDialect):
     """MariaDB by asyncmy. Error numbers: MariaDB's reference, "Error codes"."""
 
     options = frozenset({"ssl_ca", "ssl_cert", "ssl_key"})

@@ -13,7 +13,7 @@ from adapters.sql.dialects.array_inserts import as_arrays, insert_arrays
 from adapters.sql.dialects.asyncpg_connections import AsyncpgConnections
 from adapters.sql.dialects.asyncpg_inserts import AsyncpgInserts
 from adapters.sql.dialects.asyncpg_reads import AsyncpgReads
-from adapters.sql.dialects.dialect import Dialect
+from adapters.sql.dialects.server_dialect import ServerDialect
 from adapters.sql.inserts import Rows
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
@@ -24,7 +24,7 @@ _SHORT_WAIT: Final = "50ms"
 _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
 
 
-class PostgreSQL(Dialect):
+class PostgreSQL(ServerDialect):
     """PostgreSQL by asyncpg. Error codes: PostgreSQL's manual, appendix A."""
 
     options = frozenset({"sslmode"})

@@ -20,7 +20,7 @@ from adapters.sql.dialects.multi_row_inserts import insert_statements
 from adapters.sql.dialects.own_thread_reads import OwnThreadReads
 from adapters.sql.dialects.thread_inserts import ThreadInserts
 from adapters.sql.inserts import Rows
-from adapters.sql.tables import Base
+from adapters.sql.tables import METADATA
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 _READ_CONNECTIONS: Final = 4
@@ -38,15 +38,8 @@ class SQLite(Dialect):
     own waiting, between processes, is not.
     """
 
-    def driver_url(self, url: URL) -> URL:
-        if url.host or url.username:
-            raise ValueError("write sqlite:///file.db, or sqlite:////absolute/path/file.db")
-        if not url.database or url.database == ":memory:" or "\0" in url.database:
-            raise ValueError("it names no file; for a storage in memory use memory://")
-        return url.set(drivername="sqlite+pysqlite")
-
     def connect(self, url: URL) -> Pools:
-        driver_url = self.driver_url(url)
+        driver_url = self._driver_url(url)
         file = str(driver_url.database)
         writes = self._engine(driver_url, pool_size=1, creator=partial(_connect, file))
         # Taking the write lock at once: a transaction that begins by reading could not be promoted later.
@@ -57,6 +50,14 @@ class SQLite(Dialect):
         writing = FileConnections(writes, 1)
         at_once = OwnThreadReads(partial(_connect, file, busy_milliseconds=0), patient=reading)
         return Pools(writing, writing, reading, at_once, ThreadInserts(writing))
+
+    @staticmethod
+    def _driver_url(url: URL) -> URL:
+        if url.host or url.username:
+            raise ValueError("write sqlite:///file.db, or sqlite:////absolute/path/file.db")
+        if not url.database or url.database == ":memory:" or "\0" in url.database:
+            raise ValueError("it names no file; for a storage in memory use memory://")
+        return url.set(drivername="sqlite+pysqlite")
 
     @staticmethod
     def _engine(url: URL, **options: Any) -> Engine:
@@ -105,7 +106,7 @@ class SQLite(Dialect):
             return "fk"
         unique = (
             str(constraint.name)
-            for constraint in Base.metadata.tables[columns[1]].constraints
+            for constraint in METADATA.tables[columns[1]].constraints
             if isinstance(constraint, UniqueConstraint) and columns[2] in constraint.columns
         )
         return next(unique, "pk")

@@ -7,13 +7,13 @@ from alembic import context
 from sqlalchemy import Connection
 
 from adapters.sql.storage import SqlStorage
-from adapters.sql.tables import Base
+from adapters.sql.tables import METADATA
 
 
 def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=METADATA,
         render_as_batch=connection.dialect.name == "sqlite",  # which can alter little of a table in place
         user_module_prefix="types.",
     )

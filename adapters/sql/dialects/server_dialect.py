@@ -1,0 +1,49 @@
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from adapters.sql.connections import Pools
+from adapters.sql.dialects.dialect import ENGINE_OPTIONS, READING, Dialect
+from adapters.sql.dialects.server_connections import ServerConnections
+
+
+class ServerDialect(Dialect):
+    """A database on a server, by an asynchronous driver.
+
+    Kept apart from `Dialect`, since the asynchronous part of SQLAlchemy brings its ORM along and starts slowly.
+    """
+
+    read_connections: ClassVar = 8
+    write_connections: ClassVar = 6
+    shared_write_connections: ClassVar = 2
+
+    @abstractmethod
+    def driver_url(self, url: URL) -> URL:
+        """Translate userport's URL into the driver's; raises `ValueError`, which repeats no value of it."""
+
+    @staticmethod
+    def check_database(url: URL) -> None:
+        """Raise `ValueError` unless the URL names a database; a server would choose one, and not say which."""
+        if not url.database:
+            raise ValueError("it names no database; write scheme://user:password@host:port/database")
+
+    @abstractmethod
+    def connect_args(self, *, waits: bool) -> Mapping[str, Any]:
+        """Arguments for the driver's `connect`; one that hardly `waits` gives up soon when a lock is held."""
+
+    def connect(self, url: URL) -> Pools:
+        driver_url = self.driver_url(url)
+
+        def pool(size: int, *, waits: bool = True, **options: Any) -> ServerConnections:
+            arguments = dict(self.connect_args(waits=waits))
+            engine = create_async_engine(
+                driver_url, pool_size=size, connect_args=arguments, **ENGINE_OPTIONS, **options
+            )
+            return ServerConnections(engine, size)
+
+        reads = pool(self.read_connections, **READING)
+        shared_writes = pool(self.shared_write_connections, waits=False)
+        return Pools(pool(self.write_connections), shared_writes, reads, reads)
