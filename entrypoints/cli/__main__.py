@@ -1,6 +1,6 @@
 """`python -m entrypoints.cli`, for where the package is not installed."""
 
-from entrypoints.cli.main import run
+from entrypoints.cli.start import run
 
 if __name__ == "__main__":  # a worker process imports this file too
     run()

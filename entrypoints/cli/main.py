@@ -1,5 +1,6 @@
 """The program `userport`."""
 
+import gc
 import logging
 import sys
 from typing import Annotated
@@ -43,6 +44,7 @@ def userport(
     if debug:
         log.setLevel(logging.DEBUG)
     if context.invoked_subcommand != "serve":
+        gc.enable()
         # Drivers log what they are about to raise; these commands tell it once, in their own line.
         logging.getLogger().addHandler(logging.NullHandler())
 

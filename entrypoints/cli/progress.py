@@ -2,32 +2,30 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeAlias
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 
 Advance: TypeAlias = Callable[[int], None]
 """Takes how much is done so far."""
 
 
-@contextmanager
-def bytes_bar(total: int | None) -> Iterator[Advance]:
+def bytes_bar(total: int | None) -> AbstractContextManager[Advance]:
     """Show on standard error, while the context lasts, how many bytes are done; nothing where that is no terminal."""
-    with _bar("", DownloadColumn(), total) as advance:
-        yield advance
+    return _bar("", total, of_bytes=True)
 
 
-@contextmanager
-def users_bar(doing: str, total: int) -> Iterator[Advance]:
+def users_bar(doing: str, total: int) -> AbstractContextManager[Advance]:
     """Show in the same way how many users are done, and what is done with them."""
-    with _bar(doing, MofNCompleteColumn(), total) as advance:
-        yield advance
+    return _bar(doing, total, of_bytes=False)
 
 
 @contextmanager
-def _bar(doing: str, amount: ProgressColumn, total: int | None) -> Iterator[Advance]:
+def _bar(doing: str, total: int | None, *, of_bytes: bool) -> Iterator[Advance]:
+    # Loaded here, since it takes its time, and most commands show no progress.
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    amount = DownloadColumn() if of_bytes else MofNCompleteColumn()
     columns = ("{task.description}", BarColumn(), amount, TimeRemainingColumn())
     quiet = not sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:

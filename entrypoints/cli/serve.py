@@ -1,5 +1,6 @@
 """`userport serve`"""
 
+import gc
 import os
 import signal
 import socket
@@ -140,4 +141,5 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     if settings.workers == 1:
         Server(config).run([listener])
     else:
+        gc.enable()  # a worker does so once its app is loaded
         _Workers(config, [listener]).run()

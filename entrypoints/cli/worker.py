@@ -25,6 +25,6 @@ def create_app() -> FastAPI:
     app = create_app_from_environment()
     # What is there now stays for good. If each full collection went through it, that would hold up requests for as long
     # as some fifty milliseconds.
-    gc.collect()
     gc.freeze()
+    gc.enable()
     return app
