@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from application.ports import DomainNames, IdSource, PasswordHasher
@@ -40,7 +39,6 @@ _HIGHEST_VERSION: Final = 1_000_000_000  # leaves room to count on in the 32 bit
 _TIME: Final = re.compile(
     r"(?:19[7-9]\d|[2-9]\d{3})-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:[Zz]|[+-]00:00)", re.ASCII
 )
-_DOMAINS_REMEMBERED: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +59,12 @@ class ParsedRecord:
 
 
 class RecordParser:
-    """Turns records into users. It remembers domain names, since few domains have most of the addresses."""
+    """Turns records into users."""
 
     def __init__(self, ids: IdSource, domain_names: DomainNames, hasher: PasswordHasher) -> None:
         self._ids = ids
         self._hasher = hasher
-        self._to_ascii = lru_cache(_DOMAINS_REMEMBERED)(domain_names.to_ascii)
+        self._domain_names = domain_names
         self._fields: Mapping[str, tuple[type, Callable[[Any], object]]] = {
             "email": (str, self._email),
             "name": (str, Name.parse),
@@ -132,7 +130,7 @@ class RecordParser:
         return _BY_CODE.get(error.code, 2), order.index(error.field) if error.field in order else -1
 
     def _email(self, text: str) -> Email:
-        return Email.parse(text, self._to_ascii)
+        return Email.parse(text, self._domain_names.to_ascii)
 
     def _password_hash(self, text: str) -> str:
         if not self._hasher.can_verify(text):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import ClassVar, Self
 from unicodedata import category, combining, is_normalized, normalize
 
@@ -207,8 +208,7 @@ class Email:
         cls._check_local_part(local)
         if len(domain) > cls.LONGEST:
             raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
-        domain = to_ascii(domain).lower()
-        cls._check_domain(domain)
+        domain = cls._domain(domain, to_ascii)
         address = f"{local}@{domain}"
         if len(address) > cls.LONGEST:
             raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
@@ -221,9 +221,12 @@ class Email:
             raise InvalidValue("invalid_email", "must be an email address: what stands before the @ is malformed")
 
     @classmethod
-    def _check_domain(cls, domain: str) -> None:
+    @lru_cache(4_096)  # few domains have most of the addresses
+    def _domain(cls, text: str, to_ascii: Callable[[str], str]) -> str:
+        domain = to_ascii(text).lower()
         if cls._DOMAIN.fullmatch(domain) is None:
             raise InvalidValue("invalid_domain", "must be an email address: what stands after the @ is no domain")
+        return domain
 
 
 @dataclass(frozen=True, slots=True)

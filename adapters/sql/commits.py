@@ -47,8 +47,10 @@ class Commits:
             case [Save() as save] if await self._saves(save):
                 return
 
+        works = [write.work() if isinstance(write, Addition) else write for write in writes]
+
         def work(connection: Connection) -> None:
-            for write in writes:
+            for write in works:
                 write(connection)
 
         await self._database.write(work)

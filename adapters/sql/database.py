@@ -56,7 +56,7 @@ class Database:
     async def insert_together(self, table: Table, rows: Rows) -> None:
         """Insert rows as `write_together` would; raises what `Inserts.insert` does."""
         if self._pools.inserts is None:
-            await self.write_together(lambda connection: self.dialect.insert(connection, table, rows))
+            await self.write_together(self.dialect.insertion(table, rows))
             return
         try:
             async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):

@@ -26,8 +26,8 @@ class Addition:
     dialect: Dialect
     rows: list[Values] = field(default_factory=list)
 
-    def __call__(self, connection: Connection) -> None:
-        self.dialect.insert(connection, self.table, self.rows)
+    def work(self) -> "OtherWrite":
+        return self.dialect.insertion(self.table, self.rows)
 
 
 @dataclass(frozen=True, slots=True)

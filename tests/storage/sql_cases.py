@@ -195,7 +195,7 @@ class SqlServerCases(SqlCases):
         database = storage.database
         rows = [{**user_values(a_user()), "name": "x" * length} for length in (100, 101)]
         with pytest.raises(DBAPIError):
-            await database.write(lambda connection: database.dialect.insert(connection, USERS, rows))
+            await database.write(database.dialect.insertion(USERS, rows))
         assert (await everything(storage)).users == []
 
     async def test_commits_that_require_two_users_in_opposite_order_do_not_wait_for_each_other(

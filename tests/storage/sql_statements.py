@@ -21,7 +21,7 @@ def all_by_sqlalchemy() -> Iterator[None]:
         return await reads.patient.read(statement, parameters)
 
     async def insert(database: Database, table: Table, rows: Rows) -> None:
-        await database.write_together(lambda connection: database.dialect.insert(connection, table, rows))
+        await database.write_together(database.dialect.insertion(table, rows))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BriefReads, "read", read)

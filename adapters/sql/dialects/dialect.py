@@ -7,7 +7,7 @@ from sqlalchemy import URL, Column, ColumnElement, Connection, Table, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import Insert
 
-from adapters.sql.connections import Pools
+from adapters.sql.connections import Pools, Work
 from adapters.sql.inserts import Rows
 from domain.errors import DomainError
 
@@ -43,9 +43,13 @@ class Dialect(ABC):
     def may_be_repeated(self, error: DBAPIError) -> bool:
         """Tell whether the transaction was given up for the sake of another one, or of order, and can be repeated."""
 
-    def insert(self, connection: Connection, table: Table, rows: Rows) -> None:
-        """Insert rows, each of which has a value for every column."""
-        connection.execute(table.insert(), rows)
+    def insertion(self, table: Table, rows: Rows) -> Work[None]:
+        """Make what inserts rows, of which each has a value for every column; what needs no connection is done now."""
+
+        def insert(connection: Connection) -> None:
+            connection.execute(table.insert(), rows)
+
+        return insert
 
     @abstractmethod
     def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:

@@ -5,29 +5,31 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Dialect, Table
+from sqlalchemy import Table
+from sqlalchemy.dialects.sqlite import dialect
 
 from adapters.sql.inserts import Rows
 from adapters.sql.types import Processor, UtcTime
 
 _MOST_ROWS_A_STATEMENT: Final = 500
 _FEWER_ROWS_A_STATEMENT: Final = 100
+_DIALECT: Final = dialect()
 
 
-def insert_statements(table: Table, rows: Rows, dialect: Dialect) -> Iterator[tuple[str, tuple[object, ...]]]:
+def insert_statements(table: Table, rows: Rows) -> Iterator[tuple[str, tuple[object, ...]]]:
     """Make statements of many rows each: the driver lets other threads run during each, and then waits for its turn."""
     done = 0
     while left := len(rows) - done:
         taken = _MOST_ROWS_A_STATEMENT if left >= _MOST_ROWS_A_STATEMENT else min(left, _FEWER_ROWS_A_STATEMENT)
-        yield insert_statement(table, rows[done : done + taken], dialect)
+        yield insert_statement(table, rows[done : done + taken])
         done += taken
 
 
-def insert_statement(table: Table, rows: Rows, dialect: Dialect) -> tuple[str, tuple[object, ...]]:
+def insert_statement(table: Table, rows: Rows) -> tuple[str, tuple[object, ...]]:
     """Make one statement of all rows, and its arguments."""
     columns = [
         _driver_values([row[name] for row in rows], process, are_times)
-        for name, process, are_times in _processors(table, dialect)
+        for name, process, are_times in _processors(table)
     ]
     return _text(table, len(rows)), tuple(chain.from_iterable(zip(*columns, strict=True)))
 
@@ -40,11 +42,12 @@ def _text(table: Table, rows: int) -> str:
 
 
 @cache
-def _processors(table: Table, dialect: Dialect) -> Sequence[tuple[str, Processor | None, bool]]:
+def _processors(table: Table) -> Sequence[tuple[str, Processor | None, bool]]:
     """Tell, column by column, what makes a driver's value of ours, and whether it is a time."""
     types = ((column.name, column.type) for column in table.columns)
     return [
-        (name, type_.dialect_impl(dialect).bind_processor(dialect), isinstance(type_, UtcTime)) for name, type_ in types
+        (name, type_.dialect_impl(_DIALECT).bind_processor(_DIALECT), isinstance(type_, UtcTime))
+        for name, type_ in types
     ]
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.sql.dml import Insert
 
-from adapters.sql.connections import Pools
+from adapters.sql.connections import Pools, Work
 from adapters.sql.constraints import conflict
 from adapters.sql.dialects.array_inserts import as_arrays, insert_arrays
 from adapters.sql.dialects.asyncpg_connections import AsyncpgConnections
@@ -88,12 +88,16 @@ class PostgreSQL(ServerDialect):
         # Serialization failure, deadlock, a plan from before a migration, a server that is shutting down.
         return self._code(error) in {"40001", "40P01", "0A000", "57P01", "57P02", "57P03"}
 
-    def insert(self, connection: Connection, table: Table, rows: Rows) -> None:
+    def insertion(self, table: Table, rows: Rows) -> Work[None]:
         if len(rows) == 1:
-            super().insert(connection, table, rows)
-            return
+            return super().insertion(table, rows)
         # An array for each column, since the server takes one large statement much faster than many small ones.
-        connection.execute(insert_arrays(table), as_arrays(table, rows))
+        statement, arrays = insert_arrays(table), as_arrays(table, rows)
+
+        def insert(connection: Connection) -> None:
+            connection.execute(statement, arrays)
+
+        return insert
 
     def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
         return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=dict(values))

@@ -13,7 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.sql.dml import Insert
 
-from adapters.sql.connections import FileConnections, Pools
+from adapters.sql.connections import FileConnections, Pools, Work
 from adapters.sql.constraints import conflict
 from adapters.sql.dialects.dialect import ENGINE_OPTIONS, READING, Dialect
 from adapters.sql.dialects.multi_row_inserts import insert_statements
@@ -87,9 +87,15 @@ class SQLite(Dialect):
         # Mostly the busy timeout has waited already, but SQLite does not heed it where it smells a deadlock.
         return "locked" in str(error.orig)
 
-    def insert(self, connection: Connection, table: Table, rows: Rows) -> None:
-        for text, arguments in insert_statements(table, rows, connection.dialect):
-            connection.exec_driver_sql(text, arguments)
+    def insertion(self, table: Table, rows: Rows) -> Work[None]:
+        # In the thread that writes it would take turns with this one at every value.
+        statements = [*insert_statements(table, rows)]
+
+        def insert(connection: Connection) -> None:
+            for text, arguments in statements:
+                connection.exec_driver_sql(text, arguments)
+
+        return insert
 
     def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
         return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=dict(values))

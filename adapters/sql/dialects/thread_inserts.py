@@ -23,11 +23,10 @@ class ThreadInserts(Inserts):
         return 0  # of its own
 
     async def insert(self, table: Table, rows: Rows) -> None:
-        engine = self._connections.engine
-        text, arguments = insert_statement(table, rows, engine.dialect)
+        text, arguments = insert_statement(table, rows)
 
         def insert() -> None:
-            pooled = engine.raw_connection()
+            pooled = self._connections.engine.raw_connection()
             try:
                 cast("sqlite3.Connection", pooled.driver_connection).execute(text, arguments)
             finally:
