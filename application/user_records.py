@@ -29,8 +29,8 @@ HASH_FIELD: Final = "password_hash"
 CLEAR_TEXT_FIELD: Final = "password"
 NO_PASSWORDS: Final = f"a password must not lie in a file: give a hash of it instead, as {HASH_FIELD}"
 
-_REQUIRED: Final = frozenset(REQUIRED_FIELDS)
 _CLEARABLE: Final = ("username", "bio")  # None says something of these: that there is none
+_UNLESS_GIVEN: Final = {"username": None, "bio": None, "role": Role.MEMBER, "active": True, "version": 1}
 _WRONG_TYPE: Final = {str: "must be a text", bool: "must be true or false", int: "must be a whole number"}
 _BY_CODE: Final = {"unknown_field": 0, "password_not_supported": 0, "required": 1, "out_of_range": 3}
 _ROLES: Final = {role.value: role for role in Role}
@@ -90,15 +90,17 @@ class RecordParser:
             field = self._fields.get(name)
             if field is None:
                 errors.append(_unknown(name))
-            elif given is not None:
-                kind, parse = field
-                if type(given) is not kind:  # isinstance would take True for a number
-                    errors.append(FieldError(name, "wrong_type", _WRONG_TYPE[kind]))
-                    continue
+                continue
+            kind, parse = field
+            if type(given) is kind:  # isinstance would take True for a number
                 try:
                     values[name] = parse(given)
                 except InvalidValue as error:
                     errors.append(FieldError(name, error.code, error.detail))
+            elif given is not None:
+                errors.append(FieldError(name, "wrong_type", _WRONG_TYPE[kind]))
+            elif name in _CLEARABLE:
+                values[name] = None
         version: int = values.get("version", 1)
         created_at: datetime | None = values.get("created_at")
         updated_at: datetime | None = values.get("updated_at")
@@ -106,23 +108,13 @@ class RecordParser:
             errors.append(FieldError("version", "out_of_range", f"must be from 1 to {_HIGHEST_VERSION}"))
         if created_at and updated_at and updated_at < created_at:
             errors.append(FieldError("updated_at", "out_of_range", "must not be before created_at"))
-        if errors or not values.keys() >= _REQUIRED:
+        if errors or not all(map(values.__contains__, REQUIRED_FIELDS)):
             errors += [FieldError(name, "required", "is required") for name in REQUIRED_FIELDS if raw.get(name) is None]
             raise InvalidInput(tuple(sorted(errors, key=self._told_at)))
-        user = User(
-            id=values.get("id") or self._ids.user_id(),
-            email=values["email"],
-            name=values["name"],
-            username=values.get("username"),
-            bio=values.get("bio"),
-            role=values.get("role", Role.MEMBER),
-            active=values.get("active", True),
-            version=version,
-            created_at=created_at or updated_at or now,
-            updated_at=updated_at or created_at or now,
-        )
-        names = [name for name in raw if name != HASH_FIELD and (name in values or name in _CLEARABLE)]
-        return ParsedRecord(user, names, values.get(HASH_FIELD))
+        password_hash = values.pop(HASH_FIELD, None)
+        times = {"created_at": created_at or updated_at or now, "updated_at": updated_at or created_at or now}
+        user = User(**{**_UNLESS_GIVEN, "id": values.get("id") or self._ids.user_id(), **times, **values})
+        return ParsedRecord(user, values, password_hash)
 
     def _told_at(self, error: FieldError) -> tuple[int, int]:
         """Sort first what should not be there, then what should, then what is wrong by itself, then beside others."""

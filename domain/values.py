@@ -84,6 +84,14 @@ def _check_length(text: str, longest: int) -> None:
         raise InvalidValue("too_long", f"must be at most {longest} characters")
 
 
+def _cleaned(text: str, longest: int, allowed_controls: str = "") -> str:
+    """Trim and compose a text of which some form may be short enough."""
+    text = text.strip(_WHITE_SPACE)
+    _check_length(text, longest)
+    _check_characters(text, allowed_controls)
+    return nfc(text)
+
+
 class _Id(str):
     """A UUID in its lower-case form (RFC 9562, section 4)."""
 
@@ -120,10 +128,7 @@ class _Text(str):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        text = text.strip(_WHITE_SPACE)
-        _check_length(text, cls.LONGEST)
-        _check_characters(text, cls.CONTROLS)
-        text = nfc(text).strip(_WHITE_SPACE)
+        text = _cleaned(text, cls.LONGEST, cls.CONTROLS).strip(_WHITE_SPACE)
         if len(text) < cls.SHORTEST:
             raise InvalidValue("blank", "must not be blank")
         if len(text) > cls.LONGEST:
@@ -197,10 +202,7 @@ class Email:
         Quoted local parts, address literals and domains of a single label are refused: no mailbox that a
         person can be asked for has one.
         """
-        text = text.strip(_WHITE_SPACE)
-        _check_length(text, cls.LONGEST)
-        _check_characters(text)
-        local, at, domain = nfc(text).rpartition("@")
+        local, at, domain = _cleaned(text, cls.LONGEST).rpartition("@")
         if not at:
             raise InvalidValue("invalid_email", "must be an email address: it has no @")
         if len(local) > cls.LONGEST_LOCAL_PART:

@@ -16,6 +16,7 @@ from domain.errors import StorageUnavailable, TooBusy
 
 W = TypeVar("W", Values, Save)
 
+_MOST_AT_ONCE: Final = 1_000
 _PATIENCE_SECONDS: Final = 0.1  # more than most disks take to keep something
 
 
@@ -24,7 +25,7 @@ class Commits:
 
     The commonest units, which add or save a single row, share transactions, as far as they add to the same table or
     save. What cannot go together with others, since it is refused or has to wait for somebody else, goes on alone, and
-    is told how that ended for it.
+    is told how that ended for it. Many rows of one caller for one table are tried by one statement first, too.
 
     Additions and saves do not share one transaction: an addition waits for whoever changes the row that it refers to,
     and two transactions that do both could wait for each other.
@@ -42,18 +43,35 @@ class Commits:
         match writes:
             case []:
                 return
-            case [Addition(rows=[row]) as addition] if await self._additions[addition.table](row):
-                return
-            case [Save() as save] if await self._saves(save):
-                return
+            case [Addition(rows=[row]) as addition]:
+                done = await self._additions[addition.table](row)
+            case [Addition() as addition] if len(addition.rows) <= _MOST_AT_ONCE:
+                done = await self._add_at_once(addition)
+            case [Save() as save]:
+                done = await self._saves(save)
+            case _:
+                done = False
+        if not done:
+            await self._alone(writes)
 
+    async def _alone(self, writes: Sequence[Write]) -> None:
         works = [write.work() if isinstance(write, Addition) else write for write in writes]
 
-        def work(connection: Connection) -> None:
-            for write in works:
-                write(connection)
+        def apply(connection: Connection) -> None:
+            for work in works:
+                work(connection)
 
-        await self._database.write(work)
+        await self._database.write(apply)
+
+    async def _add_at_once(self, addition: Addition) -> bool:
+        """Add rows of one caller, all or none, by one statement; tell whether they were added."""
+        try:
+            await self._database.insert_together(addition.table, addition.rows)
+        except StorageUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - nothing was applied; whatever it is, it is raised to who goes on alone
+            return False
+        return True
 
     async def _together(
         self, apply: Callable[[Sequence[W]], Awaitable[Sequence[bool]]], writes: Sequence[W]

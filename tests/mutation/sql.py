@@ -13,6 +13,7 @@ _staged = partial(Bug, file="adapters/sql/staged_writes.py", store="sqlite")
 _rows = partial(Bug, file="adapters/sql/rows.py")
 _database = partial(Bug, file="adapters/sql/database.py")
 _connections = partial(Bug, file="adapters/sql/connections.py")
+_server_connections = partial(Bug, file="adapters/sql/dialects/server_connections.py")
 _brief_reads = partial(Bug, file="adapters/sql/brief_reads.py", store="sqlite")
 _reads = partial(Bug, file="adapters/sql/reads.py")
 _commits = partial(Bug, file="adapters/sql/commits.py")
@@ -498,7 +499,7 @@ BUGS: Final[Sequence[Bug]] = (
         new="connection.rollback()",
         store="sqlite",
     ),
-    _connections(
+    _server_connections(
         what="a connection is taken and never given back",
         old="            async with self._engine.connect() as connection:\n                return",
         new="            connection = await self._engine.connect()\n            return",
@@ -522,8 +523,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _commits(
         what="each write is committed by itself",
-        old="            for write in writes:\n                write(connection)\n",
-        new="            for write in writes:\n                write(connection) or connection.commit()\n",
+        old="            for work in works:\n                work(connection)\n",
+        new="            for work in works:\n                work(connection) or connection.commit()\n",
         store="sqlite",
     ),
     _storage(
