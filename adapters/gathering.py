@@ -59,7 +59,7 @@ class Gathering(Generic[Item, Answer]):
             task.add_done_callback(self._tasks.discard)
             task.add_done_callback(self._go_on_without)
 
-    def _go_on_without(self, task: asyncio.Task[None]) -> None:
+    def _go_on_without(self, task: asyncio.Task[None] | None) -> None:
         if self._current is task:
             self._current = None
             self._begin()
@@ -67,6 +67,7 @@ class Gathering(Generic[Item, Answer]):
     async def _settle(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             outcomes = await self._serve([item for item, _ in batch])
+            self._go_on_without(asyncio.current_task())  # before the answers, which keep the event loop busy
             for (_, answer), outcome in zip(batch, outcomes, strict=True):
                 _tell(answer, outcome)
         except Exception as error:  # noqa: BLE001 - nothing is swallowed: each of those who wait has it raised

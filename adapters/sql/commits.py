@@ -25,7 +25,7 @@ class Commits:
 
     The commonest units, which add or save a single row, share transactions, as far as they add to the same table or
     save. What cannot go together with others, since it is refused or has to wait for somebody else, goes on alone, and
-    is told how that ended for it. Many rows of one caller for one table are tried by one statement first, too.
+    is told how that ended for it. Many rows of one caller for one table are tried in that way first, too.
 
     Additions and saves do not share one transaction: an addition waits for whoever changes the row that it refers to,
     and two transactions that do both could wait for each other.
@@ -64,7 +64,7 @@ class Commits:
         await self._database.write(apply)
 
     async def _add_at_once(self, addition: Addition) -> bool:
-        """Add rows of one caller, all or none, by one statement; tell whether they were added."""
+        """Add rows of one caller, all or none; tell whether they were added."""
         try:
             await self._database.insert_together(addition.table, addition.rows)
         except StorageUnavailable:

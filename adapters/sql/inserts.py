@@ -18,7 +18,7 @@ class Inserts(ABC):
 
     @abstractmethod
     async def insert(self, table: Table, rows: Rows) -> None:
-        """Insert a thousand rows at most, by one statement, which is a transaction of its own.
+        """Insert a thousand rows at most, all or none, in a transaction of its own.
 
         Hardly waits for a lock that somebody else holds. Raises `TooBusy` when that or something else is in the way
         of all rows, `StorageUnavailable` when it cannot be told whether they are there, and whatever else when one of

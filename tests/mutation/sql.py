@@ -392,7 +392,7 @@ BUGS: Final[Sequence[Bug]] = (
     _multi_row_inserts(
         what="of many rows, those that fill no statement are lost",
         old="while left := len(rows) - done:",
-        new="while (left := len(rows) - done) and (not done or left >= _MOST_ROWS_A_STATEMENT):",
+        new="while (left := len(rows) - done) and (not done or left >= 500):",
     ),
     _multi_row_inserts(
         what="of many rows, each statement after the first begins a row too early",

@@ -53,6 +53,17 @@ class SqlCases:
         async with opened(url) as another:
             yield another
 
+    @pytest.mark.parametrize("rows", [100, 737, 1_000, 1_237])
+    async def test_of_many_rows_all_are_added_or_none(self, storage: Storage, rows: int) -> None:
+        taken = a_user()
+        await add(storage, taken)
+        users = [a_user() for _ in range(rows - 1)]
+        with pytest.raises(EmailTaken):
+            await add(storage, *users, a_user(email=taken.email))
+        assert await storage.unit_of_work().users.count() == 1
+        await add(storage, *users, a_user())
+        assert await storage.unit_of_work().users.count() == 1 + rows
+
     async def test_a_user_agent_may_be_of_any_script_and_end_with_spaces(self, storage: Storage) -> None:
         user = a_user()
         longest = [character * Session.LONGEST_USER_AGENT for character in ("x", "ß", "狐", "🦊")]

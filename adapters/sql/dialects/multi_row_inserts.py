@@ -11,8 +11,7 @@ from sqlalchemy.dialects.sqlite import dialect
 from adapters.sql.inserts import Rows
 from adapters.sql.types import Processor, UtcTime
 
-_MOST_ROWS_A_STATEMENT: Final = 500
-_FEWER_ROWS_A_STATEMENT: Final = 100
+_ROWS_A_STATEMENT: Final = (1_000, 500, 100)  # and what is left, so that there are not too many texts to keep
 _DIALECT: Final = dialect()
 
 
@@ -20,12 +19,12 @@ def insert_statements(table: Table, rows: Rows) -> Iterator[tuple[str, tuple[obj
     """Make statements of many rows each: the driver lets other threads run during each, and then waits for its turn."""
     done = 0
     while left := len(rows) - done:
-        taken = _MOST_ROWS_A_STATEMENT if left >= _MOST_ROWS_A_STATEMENT else min(left, _FEWER_ROWS_A_STATEMENT)
-        yield insert_statement(table, rows[done : done + taken])
+        taken = next((size for size in _ROWS_A_STATEMENT if size <= left), left)
+        yield _insert_statement(table, rows[done : done + taken])
         done += taken
 
 
-def insert_statement(table: Table, rows: Rows) -> tuple[str, tuple[object, ...]]:
+def _insert_statement(table: Table, rows: Rows) -> tuple[str, tuple[object, ...]]:
     """Make one statement of all rows, and its arguments."""
     columns = [
         _driver_values([row[name] for row in rows], process, are_times)

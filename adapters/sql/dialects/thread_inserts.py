@@ -5,7 +5,7 @@ from sqlalchemy import Table
 from sqlalchemy.exc import OperationalError
 
 from adapters.sql.connections import FileConnections
-from adapters.sql.dialects.multi_row_inserts import insert_statement
+from adapters.sql.dialects.multi_row_inserts import insert_statements
 from adapters.sql.inserts import Inserts, Rows
 from domain.errors import StorageUnavailable, TooBusy
 
@@ -23,14 +23,19 @@ class ThreadInserts(Inserts):
         return 0  # of its own
 
     async def insert(self, table: Table, rows: Rows) -> None:
-        text, arguments = insert_statement(table, rows)
+        statements = [*insert_statements(table, rows)]
 
         def insert() -> None:
             pooled = self._connections.engine.raw_connection()
+            connection = cast("sqlite3.Connection", pooled.driver_connection)
             try:
-                cast("sqlite3.Connection", pooled.driver_connection).execute(text, arguments)
+                if len(statements) > 1:  # one is a transaction by itself
+                    connection.execute("BEGIN IMMEDIATE")
+                for text, arguments in statements:
+                    connection.execute(text, arguments)
+                connection.commit()
             finally:
-                pooled.close()
+                pooled.close()  # which rolls back what is not committed
 
         try:
             await self._connections.run_in_thread(insert)
