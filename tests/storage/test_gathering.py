@@ -59,6 +59,19 @@ async def test_those_who_come_during_a_batch_are_the_next_one() -> None:
     assert server.batches == [[1], [2, 3]]
 
 
+async def test_the_next_batch_has_begun_when_the_last_one_is_answered() -> None:
+    server = Server()
+    server.go_on.clear()
+    first = asyncio.ensure_future(server.double(1))
+    await until(lambda: server.batches == [[1]])
+    second = asyncio.ensure_future(server.double(2))
+    await asyncio.sleep(0)
+    server.go_on.set()
+    await first
+    assert server.batches == [[1], [2]]
+    assert await second == 4
+
+
 async def test_nobody_waits_long_for_a_batch_that_is_slow() -> None:
     server = Server()
     server.go_on.clear()
