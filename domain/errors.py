@@ -155,6 +155,13 @@ class NotPermitted(DomainError):
     sentence = "Only an admin may do this."
 
 
+class InvalidRecord(DomainError):
+    """A record has a value that some store could not keep; the text names the field. Raised when it is staged."""
+
+    code = "invalid_record"
+    sentence = "The record cannot be stored."
+
+
 class TooBusy(DomainError):
     """Nothing was changed; the same call may succeed a moment later."""
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
+from domain.records import RecordType
 from domain.user import KEEP, Keep
 from domain.values import Body, PostId, Title, UserId, cut_to_milliseconds
 
@@ -37,3 +38,6 @@ class Post:
             return self
         updated_at = max(self.updated_at, cut_to_milliseconds(now))
         return replace(changed, version=self.version + 1, updated_at=updated_at)
+
+
+POSTS: Final = RecordType("posts", Post, key="id", owner="author_id")

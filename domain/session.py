@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hmac import compare_digest
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 from unicodedata import category
 
 from domain.errors import InvalidRefreshToken, RefreshTokenReused
+from domain.records import RecordType
 from domain.refresh_token import RefreshToken
 from domain.values import SessionId, UserId, cut_to_milliseconds
 
@@ -112,6 +113,9 @@ class Session:
             expires_at=min(self.created_at + self.LONGEST, now + self.LONGEST_PAUSE),
         )
         return state, token
+
+
+SESSIONS: Final = RecordType("sessions", Session, key="id", owner="user_id", due="expires_at")
 
 
 def _visible(text: str) -> str:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
+from domain.records import RecordType
 from domain.values import cut_to_milliseconds
 
 
@@ -49,3 +50,6 @@ class SignInFailures:
     def _recent(self, now: datetime) -> tuple[datetime, ...]:
         # As far in the future as in the past, and no farther: a clock that is put back must not prolong a block.
         return tuple(moment for moment in self.moments if abs(now - moment) < self.WINDOW)
+
+
+SIGN_IN_FAILURES: Final = RecordType("sign_in_failures", SignInFailures, key="key", due="expires_at")

@@ -1,8 +1,8 @@
-"""The ports behind which users are kept, with their posts, credentials and sessions.
+"""The ports behind which users are kept, and the records of every declared type.
 
 Every store keeps the same promises, and the suite in `adapters/storage_contract` holds it to each of them:
 
-- **Staged.** `add`, `save`, `remove`, `put` and `require` only note what is wanted. Nothing happens before `commit()`,
+- **Staged.** `add`, `save`, `remove` and `require` only note what is wanted. Nothing happens before `commit()`,
   and a unit of work that is dropped without one has changed nothing.
 - **All or nothing.** A commit applies everything that was staged, in that order, or nothing at all; what it
   applied is durable when it returns, and a reader sees all of it or none.
@@ -15,7 +15,9 @@ Every store keeps the same promises, and the suite in `adapters/storage_contract
   adds no folding, trimming or collation of its own.
 - **Pages are by id**, which is the order of creation; a walk meets each record that was there all the while
   exactly once, whatever is written meanwhile.
-- **Removing a user removes their posts, credential and sessions**; nobody can find an orphan afterwards.
+- **Removing a user removes every record that they own**, however many. From the commit on nothing finds these records;
+  the store then deletes them in bounded batches, and goes on after an interruption when it is next used. Until they are
+  deleted, their keys and unique values may count as taken, and adding a user with the same id may raise `TooBusy`.
 - Reads see what is committed and give immutable values. Times come back as they went in: UTC, in milliseconds.
 - Every method that waits raises `StorageUnavailable` when the server cannot be reached, `TooBusy` when it has no
   room, and never an error of a driver. A store heals by itself once its server is back.
@@ -25,12 +27,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from domain.credential import Credential
-from domain.post import Post
-from domain.session import Session
-from domain.sign_in_failures import SignInFailures
+from domain.records import R, RecordType
 from domain.user import User
-from domain.values import Email, PostId, SearchPrefix, SessionId, UserId, Username
+from domain.values import Email, SearchPrefix, UserId, Username
 
 
 class UserRepository(Protocol):
@@ -88,93 +87,53 @@ class UserRepository(Protocol):
         ...
 
 
-class PostRepository(Protocol):
-    """All posts; listed author by author, in the order of their ids."""
+class Records(Protocol[R]):
+    """The records of one type, in the order of their keys."""
 
-    async def get(self, post_id: PostId) -> Post | None: ...
+    async def get(self, key: str) -> R | None: ...
+
+    async def find(self, field: str, value: str) -> R | None:
+        """Return the record with this value in a unique field."""
+        ...
 
     async def page(
         self,
-        author_id: UserId,
         *,
-        after: PostId | None = None,
+        owner: UserId | None = None,
+        after: str | None = None,
         limit: int,
         descending: bool = False,
         skip: int = 0,
-    ) -> Sequence[Post]:
-        """Read an author's posts as `UserRepository.page` reads users; none for an unknown author."""
+    ) -> Sequence[R]:
+        """Return up to `limit` records, all or one owner's, as `UserRepository.page` returns users."""
         ...
 
-    async def count(self, author_id: UserId) -> int: ...
-
-    def add(self, post: Post) -> None:
-        """Stage a post that is not there yet; its author must exist at the commit."""
+    async def count(self, *, owner: UserId | None = None) -> int:
+        """Return the number of records, all or one owner's."""
         ...
 
-    def save(self, post: Post) -> None:
-        """Stage the next state of a post: it applies if the stored version is `post.version - 1`."""
+    async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
+        """Return up to `limit` records that are due at or before `moment`, the earliest first, then by key."""
         ...
 
-    def remove(self, post: Post) -> None:
-        """Stage a removal: it applies if the stored version is `post.version`."""
+    def add(self, record: R) -> None:
+        """Stage a record that is not there yet; its owner must exist at the commit. Raises `InvalidRecord`."""
         ...
 
+    def save(self, record: R) -> None:
+        """Stage the next state of a record: it applies if the stored version is `record.version - 1`.
 
-class CredentialRepository(Protocol):
-    """At most one credential a user."""
-
-    async def get(self, user_id: UserId) -> Credential | None: ...
-
-    def put(self, credential: Credential) -> None:
-        """Stage a credential, in place of any earlier one; its user must exist at the commit."""
+        Several saves of one record in a unit of work follow one another. Key and owner never change. Raises
+        `InvalidRecord`.
+        """
         ...
 
-    def require(self, credential: Credential) -> None:
-        """Stage a condition: the commit applies only if this very credential is stored."""
+    def remove(self, record: R) -> None:
+        """Stage a removal: it applies if the stored version is `record.version`."""
         ...
 
-
-class SessionRepository(Protocol):
-    """All sessions; listed user by user, in the order of their ids. Those that have expired are not left out."""
-
-    async def get(self, session_id: SessionId) -> Session | None: ...
-
-    async def of_user(self, user_id: UserId) -> Sequence[Session]:
-        """Read all sessions of a user, who has few; none for an unknown user."""
-        ...
-
-    def add(self, session: Session) -> None:
-        """Stage a session that is not there yet; its user must exist at the commit."""
-        ...
-
-    def save(self, session: Session) -> None:
-        """Stage the next state of a session: it applies if the stored version is `session.version - 1`."""
-        ...
-
-    def remove(self, session: Session) -> None:
-        """Stage a removal: it applies if the stored version is `session.version`."""
-        ...
-
-
-class SignInFailureRepository(Protocol):
-    """Failed sign-ins, by the key of whose they are. They belong to no user, and are not removed with one."""
-
-    async def get(self, key: str) -> SignInFailures | None: ...
-
-    async def expired(self, moment: datetime, *, limit: int) -> Sequence[SignInFailures]:
-        """Read up to `limit` of those whose `expires_at` is not after `moment`, in no particular order."""
-        ...
-
-    def add(self, failures: SignInFailures) -> None:
-        """Stage failures under a key that is not there yet."""
-        ...
-
-    def save(self, failures: SignInFailures) -> None:
-        """Stage the next state: it applies if the stored version is `failures.version - 1`."""
-        ...
-
-    def remove(self, failures: SignInFailures) -> None:
-        """Stage a removal: it applies if the stored version is `failures.version`."""
+    def require(self, record: R) -> None:
+        """Stage a condition: the commit applies only if the stored version is `record.version`."""
         ...
 
 
@@ -184,25 +143,18 @@ class UnitOfWork(Protocol):
     @property
     def users(self) -> UserRepository: ...
 
-    @property
-    def posts(self) -> PostRepository: ...
-
-    @property
-    def credentials(self) -> CredentialRepository: ...
-
-    @property
-    def sessions(self) -> SessionRepository: ...
-
-    @property
-    def sign_in_failures(self) -> SignInFailureRepository: ...
+    def records(self, record_type: RecordType[R]) -> Records[R]:
+        """Return the records of a type among those that the storage was opened with."""
+        ...
 
     async def commit(self) -> None:
         """Apply what was staged, all or nothing; afterwards nothing is staged, whatever the outcome.
 
         Raises:
             EmailTaken, UsernameTaken: another user has it.
-            IdTaken: an added record's id, or key, is in use.
-            UserNotFound: the author of an added post, or the user of a credential or session, does not exist.
+            IdTaken: the id of an added user, or the key of an added record, is in use.
+            The error that a record type declares for a unique field: another record has the value.
+            UserNotFound: the owner of an added record does not exist.
             StaleVersion: a saved, removed or required record is at another version or gone.
             TooBusy: nothing was applied; the same commit may succeed later.
             StorageUnavailable: the server was lost; whether the commit was applied is unknown.

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from typing import Final
+from typing import Any, Final
 
-from adapters.storage_kind import StorageKind
+from adapters.storage_plugin import StoragePlugin
+from domain.record_types import RECORD_TYPES
+from domain.records import RecordType
 from domain.storage import Storage
 from entrypoints.settings import SettingsError
 
@@ -22,23 +24,23 @@ def schemes() -> Sequence[str]:
     return sorted(_offers().names)
 
 
-def storage_kind(url: str) -> StorageKind:
-    """Find the kind by the URL's scheme; raises `SettingsError`, which never repeats the URL."""
+def storage_plugin(url: str) -> StoragePlugin:
+    """Return the plugin for the URL's scheme; raises `SettingsError`, which never repeats the URL."""
     offer = _offer(url)
     try:
-        kind = offer.load()
+        plugin = offer.load()
     except Exception as error:
         raise _not_loaded(offer, error) from error
-    if not isinstance(kind, StorageKind):
-        raise SettingsError(f"the package that offers {offer.name}:// is broken: {offer.value} is no StorageKind")
-    return kind
+    if not isinstance(plugin, StoragePlugin):
+        raise SettingsError(f"the package that offers {offer.name}:// is broken: {offer.value} is no StoragePlugin")
+    return plugin
 
 
-def open_storage(url: str) -> Storage:
-    """Open the storage that a URL stands for, without connecting yet. Raises `SettingsError`."""
-    kind = storage_kind(url)
+def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> Storage:
+    """Return the storage that a URL stands for, without connecting yet. Raises `SettingsError`."""
+    plugin = storage_plugin(url)
     try:
-        return kind.open(url)
+        return plugin.open(url, record_types)
     except ValueError as error:
         raise SettingsError(f"the storage URL is wrong: {error}") from error
     except ModuleNotFoundError as error:  # some look for their driver only now

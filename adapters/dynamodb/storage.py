@@ -15,7 +15,7 @@ from adapters.dynamodb.repositories import (
 )
 from adapters.dynamodb.sign_ins import DynamoDBSessionRepository, DynamoDBSignInFailureRepository
 from adapters.dynamodb.table import Table
-from adapters.storage_kind import StorageKind
+from adapters.storage_plugin import StoragePlugin
 
 
 class DynamoDBUnitOfWork:
@@ -73,4 +73,4 @@ class DynamoDBStorage:
         await self._table.close()
 
 
-KIND: Final = StorageKind(DynamoDBStorage.open)
+PLUGIN: Final = StoragePlugin(DynamoDBStorage.open)

@@ -1,17 +1,15 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias
 
-from adapters.memory.table import Journal
-from adapters.memory.tables import Tables
-from adapters.storage_kind import StorageKind
-from domain.credential import Credential
-from domain.post import Post
-from domain.session import Session
-from domain.sign_in_failures import SignInFailures
+from adapters.memory.table import Journal, Table
+from adapters.memory.tables import RecordTable, Tables
+from adapters.storage_plugin import StoragePlugin
+from domain.record_types import RECORD_TYPES
+from domain.records import R, RecordType
 from domain.user import User
-from domain.values import Email, PostId, SearchPrefix, SessionId, UserId, Username
+from domain.values import Email, SearchPrefix, UserId, Username
 
 _Write: TypeAlias = Callable[[Journal], None]
 
@@ -22,156 +20,119 @@ class MemoryUserRepository:
         self._staged = staged
 
     async def get(self, user_id: UserId) -> User | None:
-        return self._tables.users.get(user_id)
+        return self._tables.users.rows.get(user_id)
 
     async def find_by_email(self, email: Email) -> User | None:
-        user_id = self._tables.ids_by_email.get(email.canonical)
-        return None if user_id is None else self._tables.users.get(user_id)
+        user_id = self._tables.users.ids_by_email.get(email.canonical)
+        return None if user_id is None else self._tables.users.rows.get(user_id)
 
     async def find_by_emails(self, emails: Collection[Email]) -> Sequence[User]:
         found = [await self.find_by_email(email) for email in {email.canonical: email for email in emails}.values()]
         return [user for user in found if user]
 
     async def find_by_username(self, username: Username) -> User | None:
-        user_id = self._tables.ids_by_username.get(username.canonical)
-        return None if user_id is None else self._tables.users.get(user_id)
+        user_id = self._tables.users.ids_by_username.get(username.canonical)
+        return None if user_id is None else self._tables.users.rows.get(user_id)
 
     async def page(
         self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
     ) -> Sequence[User]:
-        return list(islice(self._tables.users.walk(after, descending=descending), skip, skip + limit))
+        return list(islice(self._tables.users.rows.walk(after, descending=descending), skip, skip + limit))
 
     async def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Sequence[User]:
         return list(islice(self._starting_with(prefix, descending=descending), limit))
 
     async def count(self, prefix: SearchPrefix | None = None) -> int:
         if prefix is None:
-            return len(self._tables.users)
+            return len(self._tables.users.rows)
         return sum(1 for _ in self._starting_with(prefix))
 
     async def active_admins(self, *, limit: int) -> Sequence[User]:
-        users = self._tables.users.walk(None, descending=False)
+        users = self._tables.users.rows.walk()
         return list(islice((user for user in users if user.is_active_admin), limit))
 
     def add(self, user: User) -> None:
-        self._staged.append(lambda journal: self._tables.add_user(user, journal))
+        self._staged.append(lambda journal: self._tables.users.add(user, journal))
 
     def save(self, user: User) -> None:
-        self._staged.append(lambda journal: self._tables.save_user(user, journal))
+        self._staged.append(lambda journal: self._tables.users.save(user, journal))
 
     def remove(self, user: User) -> None:
         self._staged.append(lambda journal: self._tables.remove_user(user, journal))
 
     def require(self, user: User) -> None:
-        self._staged.append(lambda _: self._tables.require_user(user))
+        self._staged.append(lambda _: self._require(user))
+
+    def _require(self, user: User) -> None:
+        self._tables.users.require(user.id, user.version)
 
     def _starting_with(self, prefix: SearchPrefix, *, descending: bool = False) -> Iterator[User]:
         return (
             user
-            for user in self._tables.users.walk(None, descending=descending)
+            for user in self._tables.users.rows.walk(None, descending=descending)
             if any(key.startswith(prefix) for key in user.search_keys)
         )
 
 
-class MemoryPostRepository:
-    def __init__(self, tables: Tables, staged: list[_Write]) -> None:
-        self._tables = tables
+class MemoryRecords(Generic[R]):
+    def __init__(self, record_type: RecordType[R], table: RecordTable[R], staged: list[_Write]) -> None:
+        self._type = record_type
+        self._table = table
         self._staged = staged
 
-    async def get(self, post_id: PostId) -> Post | None:
-        return self._tables.posts.get(post_id)
+    async def get(self, key: str) -> R | None:
+        return self._table.rows.get(key)
+
+    async def find(self, field: str, value: str) -> R | None:
+        key = self._table.keys_by_value[field].get(value)
+        return None if key is None else self._table.rows.get(key)
 
     async def page(
         self,
-        author_id: UserId,
         *,
-        after: PostId | None = None,
+        owner: UserId | None = None,
+        after: str | None = None,
         limit: int,
         descending: bool = False,
         skip: int = 0,
-    ) -> Sequence[Post]:
-        posts = self._tables.posts_of(author_id)
-        return list(islice(posts.walk(after, descending=descending), skip, skip + limit))
+    ) -> Sequence[R]:
+        return list(islice(self._rows(owner).walk(after, descending=descending), skip, skip + limit))
 
-    async def count(self, author_id: UserId) -> int:
-        return len(self._tables.posts_of(author_id))
+    async def count(self, *, owner: UserId | None = None) -> int:
+        return len(self._rows(owner))
 
-    def add(self, post: Post) -> None:
-        self._staged.append(lambda journal: self._tables.add_post(post, journal))
+    async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
+        return self._table.due(moment, limit)
 
-    def save(self, post: Post) -> None:
-        self._staged.append(lambda journal: self._tables.save_post(post, journal))
+    def add(self, record: R) -> None:
+        self._type.to_plain(record)  # it raises what a store that keeps plain data would raise
+        self._staged.append(lambda journal: self._table.add(record, journal))
 
-    def remove(self, post: Post) -> None:
-        self._staged.append(lambda journal: self._tables.remove_post(post, journal))
+    def save(self, record: R) -> None:
+        self._type.to_plain(record)
+        self._staged.append(lambda journal: self._table.save(record, journal))
 
+    def remove(self, record: R) -> None:
+        self._staged.append(lambda journal: self._table.remove(record, journal))
 
-class MemoryCredentialRepository:
-    def __init__(self, tables: Tables, staged: list[_Write]) -> None:
-        self._tables = tables
-        self._staged = staged
+    def require(self, record: R) -> None:
+        self._staged.append(lambda _: self._require(record))
 
-    async def get(self, user_id: UserId) -> Credential | None:
-        return self._tables.credentials.get(user_id)
+    def _require(self, record: R) -> None:
+        self._table.require(record, record.version)
 
-    def put(self, credential: Credential) -> None:
-        self._staged.append(lambda journal: self._tables.put_credential(credential, journal))
-
-    def require(self, credential: Credential) -> None:
-        self._staged.append(lambda _: self._tables.require_credential(credential))
-
-
-class MemorySessionRepository:
-    def __init__(self, tables: Tables, staged: list[_Write]) -> None:
-        self._tables = tables
-        self._staged = staged
-
-    async def get(self, session_id: SessionId) -> Session | None:
-        return self._tables.sessions.get(session_id)
-
-    async def of_user(self, user_id: UserId) -> Sequence[Session]:
-        return list(self._tables.sessions_of(user_id).walk(None, descending=False))
-
-    def add(self, session: Session) -> None:
-        self._staged.append(lambda journal: self._tables.add_session(session, journal))
-
-    def save(self, session: Session) -> None:
-        self._staged.append(lambda journal: self._tables.save_session(session, journal))
-
-    def remove(self, session: Session) -> None:
-        self._staged.append(lambda journal: self._tables.remove_session(session, journal))
-
-
-class MemorySignInFailureRepository:
-    def __init__(self, tables: Tables, staged: list[_Write]) -> None:
-        self._tables = tables
-        self._staged = staged
-
-    async def get(self, key: str) -> SignInFailures | None:
-        return self._tables.sign_in_failures.get(key)
-
-    async def expired(self, moment: datetime, *, limit: int) -> Sequence[SignInFailures]:
-        everybody = self._tables.sign_in_failures.walk(None, descending=False)
-        return list(islice((failures for failures in everybody if failures.expires_at <= moment), limit))
-
-    def add(self, failures: SignInFailures) -> None:
-        self._staged.append(lambda journal: self._tables.add_failures(failures, journal))
-
-    def save(self, failures: SignInFailures) -> None:
-        self._staged.append(lambda journal: self._tables.save_failures(failures, journal))
-
-    def remove(self, failures: SignInFailures) -> None:
-        self._staged.append(lambda journal: self._tables.remove_failures(failures, journal))
+    def _rows(self, owner: UserId | None) -> Table[str, R]:
+        return self._table.rows if owner is None else self._table.of_owner(owner)
 
 
 class MemoryUnitOfWork:
     def __init__(self, tables: Tables) -> None:
         self._staged: list[_Write] = []
+        self._tables = tables
         self.users = MemoryUserRepository(tables, self._staged)
-        self.posts = MemoryPostRepository(tables, self._staged)
-        self.credentials = MemoryCredentialRepository(tables, self._staged)
-        self.sessions = MemorySessionRepository(tables, self._staged)
-        self.sign_in_failures = MemorySignInFailureRepository(tables, self._staged)
+
+    def records(self, record_type: RecordType[R]) -> MemoryRecords[R]:
+        return MemoryRecords(record_type, self._tables.records(record_type), self._staged)
 
     async def commit(self) -> None:
         # Nothing here waits, so no other task can see a half of it.
@@ -188,8 +149,8 @@ class MemoryUnitOfWork:
 
 
 class MemoryStorage:
-    def __init__(self) -> None:
-        self._tables = Tables()
+    def __init__(self, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> None:
+        self._tables = Tables(record_types)
 
     def unit_of_work(self) -> MemoryUnitOfWork:
         return MemoryUnitOfWork(self._tables)
@@ -204,11 +165,11 @@ class MemoryStorage:
         """There is nothing to give back."""
 
 
-def open_storage(url: str) -> MemoryStorage:
+def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> MemoryStorage:
     """Open `memory://`; raises `ValueError` for anything behind it."""
     if url != "memory://":
         raise ValueError("memory:// takes nothing behind it")
-    return MemoryStorage()
+    return MemoryStorage(record_types)
 
 
-KIND: Final = StorageKind(open_storage, embedded=True, shared=False)
+PLUGIN: Final = StoragePlugin(open_storage, embedded=True, shared=False)

@@ -1,9 +1,9 @@
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
-K = TypeVar("K", bound=str)
+K = TypeVar("K", bound=Any)  # texts, or tuples: whatever can be ordered
 V = TypeVar("V")
 
 Journal: TypeAlias = list[Callable[[], None]]
@@ -40,8 +40,19 @@ class Table(Generic[K, V]):
         self._drop(key)
         journal.append(lambda: self.put(key, before, []))
 
-    def walk(self, after: K | None, *, descending: bool) -> Iterator[V]:
-        """Go through the rows behind `after`, from the first one when it is None."""
+    def delete_all(self, keys: Collection[K], journal: Journal) -> None:
+        """Delete many rows in one pass, which takes no longer for a million than for all rows."""
+        rows_before, keys_before = self._rows, self._keys
+        self._rows = {key: row for key, row in rows_before.items() if key not in keys}
+        self._keys = [key for key in keys_before if key not in keys]
+
+        def restore() -> None:
+            self._rows, self._keys = rows_before, keys_before
+
+        journal.append(restore)
+
+    def walk(self, after: K | None = None, *, descending: bool = False) -> Iterator[V]:
+        """Iterate over the rows behind `after`, or over all of them."""
         if descending:
             end = len(self._keys) if after is None else bisect_left(self._keys, after)
             return (self._rows[self._keys[place]] for place in range(end - 1, -1, -1))

@@ -1,117 +1,48 @@
 from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, Generic
 
 from adapters.memory.table import Journal, Table
-from domain.credential import Credential
 from domain.errors import EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
-from domain.post import Post
-from domain.session import Session
-from domain.sign_in_failures import SignInFailures
+from domain.records import R, RecordType
 from domain.user import User
-from domain.values import PostId, SessionId, UserId
+from domain.values import UserId
 
 
-class Tables:
-    """All records, with the constraints that they obey."""
+class UserTable:
+    """All users, with the constraints that they obey."""
 
     def __init__(self) -> None:
-        self.users: Table[UserId, User] = Table()
-        self.ids_by_email: Table[str, UserId] = Table()
-        self.ids_by_username: Table[str, UserId] = Table()
-        self.posts: Table[PostId, Post] = Table()
-        self._posts_by_author: defaultdict[UserId, Table[PostId, Post]] = defaultdict(Table)
-        self.credentials: Table[UserId, Credential] = Table()
-        self.sessions: Table[SessionId, Session] = Table()
-        self._sessions_by_user: defaultdict[UserId, Table[SessionId, Session]] = defaultdict(Table)
-        self.sign_in_failures: Table[str, SignInFailures] = Table()
+        self.rows: Final[Table[UserId, User]] = Table()
+        self.ids_by_email: Final[Table[str, UserId]] = Table()
+        self.ids_by_username: Final[Table[str, UserId]] = Table()
 
-    def add_user(self, user: User, journal: Journal) -> None:
-        if user.id in self.users:
+    def add(self, user: User, journal: Journal) -> None:
+        if user.id in self.rows:
             raise IdTaken
-        self._put_user(user, journal)
+        self._put(user, journal)
 
-    def save_user(self, user: User, journal: Journal) -> None:
-        self._free_names(self._user_at(user.id, user.version - 1), journal)
-        self._put_user(user, journal)
+    def save(self, user: User, journal: Journal) -> None:
+        self._free_names(self.require(user.id, user.version - 1), journal)
+        self._put(user, journal)
 
-    def remove_user(self, user: User, journal: Journal) -> None:
-        self._free_names(self._user_at(user.id, user.version), journal)
-        for post in list(self.posts_of(user.id).walk(None, descending=False)):
-            self.remove_post(post, journal)
-        for session in list(self.sessions_of(user.id).walk(None, descending=False)):
-            self.remove_session(session, journal)
-        if user.id in self.credentials:
-            self.credentials.delete(user.id, journal)
-        self.users.delete(user.id, journal)
+    def remove(self, user: User, journal: Journal) -> None:
+        self._free_names(self.require(user.id, user.version), journal)
+        self.rows.delete(user.id, journal)
 
-    def require_user(self, user: User) -> None:
-        self._user_at(user.id, user.version)
-
-    def add_post(self, post: Post, journal: Journal) -> None:
-        if post.id in self.posts:
-            raise IdTaken
-        if post.author_id not in self.users:
-            raise UserNotFound
-        self._put_post(post, journal)
-
-    def save_post(self, post: Post, journal: Journal) -> None:
-        self._check_post_at(post.id, post.version - 1)
-        self._put_post(post, journal)
-
-    def remove_post(self, post: Post, journal: Journal) -> None:
-        self._check_post_at(post.id, post.version)
-        self.posts.delete(post.id, journal)
-        self._posts_by_author[post.author_id].delete(post.id, journal)
-
-    def posts_of(self, author_id: UserId) -> Table[PostId, Post]:
-        return self._posts_by_author.get(author_id) or Table()
-
-    def put_credential(self, credential: Credential, journal: Journal) -> None:
-        if credential.user_id not in self.users:
-            raise UserNotFound
-        self.credentials.put(credential.user_id, credential, journal)
-
-    def require_credential(self, credential: Credential) -> None:
-        if self.credentials.get(credential.user_id) != credential:
+    def require(self, user_id: UserId, version: int) -> User:
+        user = self.rows.get(user_id)
+        if user is None or user.version != version:
             raise StaleVersion
+        return user
 
-    def add_session(self, session: Session, journal: Journal) -> None:
-        if session.id in self.sessions:
-            raise IdTaken
-        if session.user_id not in self.users:
-            raise UserNotFound
-        self._put_session(session, journal)
-
-    def save_session(self, session: Session, journal: Journal) -> None:
-        self._check_session_at(session.id, session.version - 1)
-        self._put_session(session, journal)
-
-    def remove_session(self, session: Session, journal: Journal) -> None:
-        self._check_session_at(session.id, session.version)
-        self.sessions.delete(session.id, journal)
-        self._sessions_by_user[session.user_id].delete(session.id, journal)
-
-    def sessions_of(self, user_id: UserId) -> Table[SessionId, Session]:
-        return self._sessions_by_user.get(user_id) or Table()
-
-    def add_failures(self, failures: SignInFailures, journal: Journal) -> None:
-        if failures.key in self.sign_in_failures:
-            raise IdTaken
-        self.sign_in_failures.put(failures.key, failures, journal)
-
-    def save_failures(self, failures: SignInFailures, journal: Journal) -> None:
-        self._check_failures_at(failures.key, failures.version - 1)
-        self.sign_in_failures.put(failures.key, failures, journal)
-
-    def remove_failures(self, failures: SignInFailures, journal: Journal) -> None:
-        self._check_failures_at(failures.key, failures.version)
-        self.sign_in_failures.delete(failures.key, journal)
-
-    def _put_user(self, user: User, journal: Journal) -> None:
+    def _put(self, user: User, journal: Journal) -> None:
         if user.email.canonical in self.ids_by_email:
             raise EmailTaken
         if user.username and user.username.canonical in self.ids_by_username:
             raise UsernameTaken
-        self.users.put(user.id, user, journal)
+        self.rows.put(user.id, user, journal)
         self.ids_by_email.put(user.email.canonical, user.id, journal)
         if user.username:
             self.ids_by_username.put(user.username.canonical, user.id, journal)
@@ -121,31 +52,104 @@ class Tables:
         if user.username:
             self.ids_by_username.delete(user.username.canonical, journal)
 
-    def _user_at(self, user_id: UserId, version: int) -> User:
-        user = self.users.get(user_id)
-        if user is None or user.version != version:
+
+class RecordTable(Generic[R]):
+    """All records of a type, with the constraints that it declares."""
+
+    def __init__(self, record_type: RecordType[R], users: UserTable) -> None:
+        self._type: Final = record_type
+        self._users: Final = users
+        self.rows: Final[Table[str, R]] = Table()
+        self._rows_by_owner: Final[defaultdict[str, Table[str, R]]] = defaultdict(Table)
+        self._rows_by_due: Final[Table[tuple[datetime, str], R]] = Table()
+        self.keys_by_value: Final[dict[str, Table[str, str]]] = {name: Table() for name in record_type.unique}
+
+    def of_owner(self, owner: UserId) -> Table[str, R]:
+        return self._rows_by_owner.get(owner) or Table()
+
+    def due(self, moment: datetime, limit: int) -> Sequence[R]:
+        found: list[R] = []
+        for record in self._rows_by_due.walk():
+            due = self._type.due_of(record)
+            if due is None or due > moment or len(found) == limit:
+                break
+            found.append(record)
+        return found
+
+    def add(self, record: R, journal: Journal) -> None:
+        if self._type.key_of(record) in self.rows:
+            raise IdTaken
+        self._put(record, journal)
+        owner = self._type.owner_of(record)
+        if owner is not None and owner not in self._users.rows:
+            raise UserNotFound
+
+    def save(self, record: R, journal: Journal) -> None:
+        self._delete(self.require(record, record.version - 1), journal)
+        self._put(record, journal)
+
+    def remove(self, record: R, journal: Journal) -> None:
+        self._delete(self.require(record, record.version), journal)
+
+    def require(self, record: R, version: int) -> R:
+        stored = self.rows.get(self._type.key_of(record))
+        if stored is None or stored.version != version:
             raise StaleVersion
-        return user
+        return stored
 
-    def _put_post(self, post: Post, journal: Journal) -> None:
-        self.posts.put(post.id, post, journal)
-        self._posts_by_author[post.author_id].put(post.id, post, journal)
+    def remove_owned(self, owner: UserId, journal: Journal) -> None:
+        """Remove all records of an owner."""
+        removed = list(self.of_owner(owner).walk())
+        if not removed:
+            return
+        self.rows.delete_all({self._type.key_of(record) for record in removed}, journal)
+        dues = ((self._type.due_of(record), self._type.key_of(record)) for record in removed)
+        self._rows_by_due.delete_all({(due, key) for due, key in dues if due is not None}, journal)
+        for name, keys in self.keys_by_value.items():
+            values = (self._type.unique_values_of(record).get(name) for record in removed)
+            keys.delete_all({value for value in values if value is not None}, journal)
+        owned = self._rows_by_owner.pop(owner)
+        journal.append(lambda: self._rows_by_owner.__setitem__(owner, owned))
 
-    def _check_post_at(self, post_id: PostId, version: int) -> None:
-        post = self.posts.get(post_id)
-        if post is None or post.version != version:
-            raise StaleVersion
+    def _put(self, record: R, journal: Journal) -> None:
+        key = self._type.key_of(record)
+        for name, value in self._type.unique_values_of(record).items():
+            if value in self.keys_by_value[name]:
+                raise self._type.unique[name]
+            self.keys_by_value[name].put(value, key, journal)
+        self.rows.put(key, record, journal)
+        owner = self._type.owner_of(record)
+        if owner is not None:
+            self._rows_by_owner[owner].put(key, record, journal)
+        due = self._type.due_of(record)
+        if due is not None:
+            self._rows_by_due.put((due, key), record, journal)
 
-    def _put_session(self, session: Session, journal: Journal) -> None:
-        self.sessions.put(session.id, session, journal)
-        self._sessions_by_user[session.user_id].put(session.id, session, journal)
+    def _delete(self, record: R, journal: Journal) -> None:
+        key = self._type.key_of(record)
+        for name, value in self._type.unique_values_of(record).items():
+            self.keys_by_value[name].delete(value, journal)
+        self.rows.delete(key, journal)
+        owner = self._type.owner_of(record)
+        if owner is not None:
+            self._rows_by_owner[owner].delete(key, journal)
+        due = self._type.due_of(record)
+        if due is not None:
+            self._rows_by_due.delete((due, key), journal)
 
-    def _check_session_at(self, session_id: SessionId, version: int) -> None:
-        session = self.sessions.get(session_id)
-        if session is None or session.version != version:
-            raise StaleVersion
 
-    def _check_failures_at(self, key: str, version: int) -> None:
-        failures = self.sign_in_failures.get(key)
-        if failures is None or failures.version != version:
-            raise StaleVersion
+class Tables:
+    """Everything that is stored."""
+
+    def __init__(self, record_types: Sequence[RecordType[Any]]) -> None:
+        self.users: Final = UserTable()
+        self._records: Final = {record_type: RecordTable(record_type, self.users) for record_type in record_types}
+
+    def records(self, record_type: RecordType[R]) -> RecordTable[R]:
+        return self._records[record_type]
+
+    def remove_user(self, user: User, journal: Journal) -> None:
+        """Remove a user and every record that they own."""
+        self.users.remove(user, journal)
+        for records in self._records.values():
+            records.remove_owned(user.id, journal)

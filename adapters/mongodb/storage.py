@@ -10,7 +10,7 @@ from adapters.mongodb.repositories import (
     MongoUserRepository,
 )
 from adapters.mongodb.staged_writes import Additions, StagedWrites, Write, apart
-from adapters.storage_kind import StorageKind
+from adapters.storage_plugin import StoragePlugin
 from domain.errors import EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
 
 
@@ -79,4 +79,4 @@ def _in_turn(writes: Sequence[Write]) -> Work:
     return apply
 
 
-KIND: Final = StorageKind(MongoStorage.open)
+PLUGIN: Final = StoragePlugin(MongoStorage.open)

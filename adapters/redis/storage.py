@@ -11,7 +11,7 @@ from adapters.redis.repositories import (
     RedisUserRepository,
 )
 from adapters.redis.server import Part, Server
-from adapters.storage_kind import StorageKind
+from adapters.storage_plugin import StoragePlugin
 from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
 
 _REFUSALS: Final[dict[bytes, type[DomainError]]] = {
@@ -77,4 +77,4 @@ class RedisStorage:
             self._has_told = True
 
 
-KIND: Final = StorageKind(RedisStorage.open)
+PLUGIN: Final = StoragePlugin(RedisStorage.open)

@@ -13,7 +13,7 @@ from adapters.sql.repositories import SqlCredentialRepository, SqlPostRepository
 from adapters.sql.sign_in_repositories import SqlSessionRepository, SqlSignInFailureRepository
 from adapters.sql.staged_writes import StagedWrites
 from adapters.sql.tables import REVISION
-from adapters.storage_kind import StorageKind
+from adapters.storage_plugin import StoragePlugin
 from domain.errors import StorageNotPrepared
 
 _REVISIONS: Final[Select[Any]] = select(column("version_num")).select_from(table("alembic_version"))
@@ -115,5 +115,5 @@ def _dialect(name: str) -> Dialect:
     return cast("Dialect", getattr(module, name)())
 
 
-SERVER: Final = StorageKind(SqlStorage.open)
-EMBEDDED: Final = StorageKind(SqlStorage.open, embedded=True)
+SERVER: Final = StoragePlugin(SqlStorage.open)
+EMBEDDED: Final = StoragePlugin(SqlStorage.open, embedded=True)

@@ -7,13 +7,13 @@ from entrypoints.cli.errors import CommandFailed, told
 from entrypoints.cli.progress import users_bar
 from entrypoints.cli.session import opened
 from entrypoints.settings import Settings, SettingsError
-from entrypoints.storage_by_url import storage_kind
+from entrypoints.storage_by_url import storage_plugin
 
 
 async def copy(source: Settings, target: Settings) -> StorageCopy:
     """Copy, then verify; raises `CommandFailed`, whose line tells how far it got and what to do."""
     for flag, settings in (("--from", source), ("--to", target)):
-        if not storage_kind(settings.storage).shared:
+        if not storage_plugin(settings.storage).shared:
             raise SettingsError(f"{flag} names a storage that only the process which opened it can see")
     if source.storage == target.storage:
         raise SettingsError("--from and --to name the same storage")

@@ -17,7 +17,7 @@ from entrypoints.cli.errors import CommandFailed
 from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
 from entrypoints.http.protocol import ProblemProtocol
 from entrypoints.settings import PREFIX, Auth, Settings, SettingsError, load_settings
-from entrypoints.storage_by_url import storage_kind
+from entrypoints.storage_by_url import storage_plugin
 
 _APP: Final = "entrypoints.cli.worker:create_app"
 _BACKLOG: Final = 2_048
@@ -45,7 +45,7 @@ def serve(
     """
     flags = {"host": host, "port": port, "storage": storage, "workers": workers, "auth": auth}
     settings = load_settings(**flags)
-    if settings.workers > 1 and not storage_kind(settings.storage).shared:
+    if settings.workers > 1 and not storage_plugin(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
         raise SettingsError(f"{scheme}:// lives in one process: use --workers 1, or another --storage")
     if "*" in settings.cors_origins and not settings.asks_for_tokens:

@@ -10,7 +10,7 @@ import typer
 
 from entrypoints.container import Container
 from entrypoints.settings import Settings
-from entrypoints.storage_by_url import schemes, storage_kind
+from entrypoints.storage_by_url import schemes, storage_plugin
 
 if sys.platform == "win32":
     from asyncio import new_event_loop
@@ -48,6 +48,6 @@ async def opened(settings: Settings) -> AsyncIterator[Container]:
 async def make_ready(container: Container) -> None:
     """Prepare a storage that nobody else looks after; make sure of any other. Raises what `Storage.ping` raises."""
     storage = container.storage()
-    if storage_kind(container.settings().storage).embedded:
+    if storage_plugin(container.settings().storage).embedded:
         await storage.prepare()
     await storage.ping()

@@ -20,6 +20,7 @@ from domain.errors import (
     InvalidAccessToken,
     InvalidCredentials,
     InvalidInput,
+    InvalidRecord,
     InvalidRefreshToken,
     LastAdmin,
     NotPermitted,
@@ -43,6 +44,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS_BY_ERROR: Final[Mapping[type[DomainError], HTTPStatus]] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidRecord: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidCredentials: HTTPStatus.BAD_REQUEST,
     InvalidRefreshToken: HTTPStatus.BAD_REQUEST,
     NotSignedIn: HTTPStatus.UNAUTHORIZED,

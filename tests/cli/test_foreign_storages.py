@@ -12,9 +12,9 @@ from tests.cli.commands import Ended, userport
 
 GOOD = """
 from adapters.memory.storage import MemoryStorage
-from adapters.storage_kind import StorageKind
+from adapters.storage_plugin import StoragePlugin
 
-KIND = StorageKind(lambda url: MemoryStorage())
+KIND = StoragePlugin(lambda url, record_types: MemoryStorage(record_types))
 """
 
 Install: TypeAlias = Callable[..., None]
@@ -97,7 +97,7 @@ def test_two_packages_that_offer_one_scheme_are_both_named(install: Install) -> 
 
 def test_what_is_no_storage_kind_is_told(install: Install) -> None:
     install(content="KIND = object()")
-    assert refusal() == "the package that offers toy:// is broken: toy:KIND is no StorageKind"
+    assert refusal() == "the package that offers toy:// is broken: toy:KIND is no StoragePlugin"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_is_no_storage_kind_is_told(install: Install) -> None:
         (GOOD, "gone.further:KIND", "ModuleNotFoundError"),
         (GOOD, "toy.further:KIND", "ModuleNotFoundError"),
         (GOOD, "toy:GONE", "AttributeError"),
-        ("from adapters.storage_kind import Gone", "toy:KIND", "ImportError"),
+        ("from adapters.storage_plugin import Gone", "toy:KIND", "ImportError"),
         ("raise RuntimeError('secret')", "toy:KIND", "RuntimeError"),
         ("KIND = ", "toy:KIND", "SyntaxError"),
     ],
@@ -118,7 +118,9 @@ def test_what_cannot_be_loaded_is_told(install: Install, content: str, value: st
 
 
 def test_a_url_that_the_storage_refuses_is_told_with_its_reason(install: Install) -> None:
-    install(content=f"{GOOD}\ndef refuse(url):\n    raise ValueError('it is too long')\n\nKIND = StorageKind(refuse)")
+    install(
+        content=f"{GOOD}\ndef refuse(url, record_types):\n    raise ValueError('it is too long')\n\nKIND = StoragePlugin(refuse)"
+    )
     assert refusal() == "the storage URL is wrong: it is too long"
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from adapters.storage_kind import StorageKind
+from adapters.storage_plugin import StoragePlugin
 
 from userport_pony.database import Database
 from userport_pony.repositories import PonyCredentialRepository, PonyPostRepository, PonyUserRepository
@@ -61,4 +61,4 @@ def open_storage(url: str) -> PonyStorage:
     return PonyStorage(Path(file).absolute())
 
 
-KIND: Final = StorageKind(open_storage, embedded=True)
+PLUGIN: Final = StoragePlugin(open_storage, embedded=True)

@@ -1,0 +1,368 @@
+"""Record types: what is stored besides users, declared once and kept by every store without code of its own."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from domain.errors import DomainError, InvalidRecord
+from domain.values import UserId
+
+Plain: TypeAlias = str | int | bool | datetime | bytes | Sequence["Plain"] | Mapping[str, "Plain"] | None
+"""A field's value in the types of the standard library alone: an enum is its text, a tuple a list, a mapping a dict."""
+
+Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"] | None
+"""A plain value as JSON: a time is an integer, the milliseconds since 1970, and bytes are Base64 (RFC 4648)."""
+
+MAX_RECORD_BYTES: Final = 256 * 1024
+MAX_KEY_BYTES: Final = 512
+"""Of a key and of the value of a unique field, in UTF-8."""
+
+MAX_UNIQUE_FIELDS: Final = 3
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_MAX_BYTES_PER_CHARACTER: Final = 4  # of UTF-8
+_NUMBER_BYTES: Final = 8
+_SCALAR_TYPES: Final = {int, bool, datetime, bytes}
+
+
+class Versioned(Protocol):
+    @property
+    def version(self) -> int: ...
+
+
+R = TypeVar("R", bound=Versioned)
+
+
+class FieldKind(Enum):
+    TEXT = auto()
+    INTEGER = auto()
+    BOOLEAN = auto()
+    TIME = auto()
+    BYTES = auto()
+    ENUM = auto()
+    TUPLE = auto()
+    MAPPING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an entity, or the items of a field that is a tuple or a mapping."""
+
+    name: str
+    kind: FieldKind
+    type: type
+    """What a text or an enum is restored as."""
+
+    optional: bool
+    items: "Field | None" = None
+
+    def to_plain(self, value: object) -> Plain:
+        """Return a value as plain data; raises `InvalidRecord` for one that some store could not keep."""
+        if value is None:
+            if not self.optional:
+                raise self.refusal("must not be None")
+            return None
+        return _TO_PLAIN[self.kind](self, value)
+
+    def from_plain(self, plain: Any) -> Any:
+        """Return the value that `to_plain` made this of."""
+        return None if plain is None else _FROM_PLAIN[self.kind](self, plain)
+
+    def to_json(self, plain: Any) -> Json:
+        """Return a plain value as JSON."""
+        if plain is None or self.kind not in _TO_JSON:
+            json: Json = plain
+            return json
+        return _TO_JSON[self.kind](self, plain)
+
+    def from_json(self, json: Any) -> Plain:
+        """Return the plain value that `to_json` made this of."""
+        if json is None or self.kind not in _FROM_JSON:
+            plain: Plain = json
+            return plain
+        return _FROM_JSON[self.kind](self, json)
+
+    def refusal(self, reason: str) -> InvalidRecord:
+        return InvalidRecord(f"The field {self.name} cannot be stored: it {reason}.")
+
+    @property
+    def item_field(self) -> "Field":
+        assert self.items is not None  # noqa: S101 - `_field_of` gives one to every tuple and mapping
+        return self.items
+
+
+class RecordType(Generic[R]):
+    """The declaration of one type of record, made once, next to its entity.
+
+    ```python
+    SESSIONS = RecordType("sessions", Session, key="id", owner="user_id", due="expires_at")
+    ```
+
+    The entity is a frozen dataclass with `version: int`. Each field is a text (or a subclass), an integer of 64 bits, a
+    truth value, an aware UTC time in whole milliseconds since 1970, bytes, an enum of texts, a tuple or string-keyed
+    mapping of one of these, or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        entity: type[R],
+        *,
+        key: str,
+        owner: str | None = None,
+        due: str | None = None,
+        unique: Mapping[str, type[DomainError]] | None = None,
+    ) -> None:
+        """Declare a type whose records have a text as `key`.
+
+        `owner` names the field with the id of the user whom a record belongs to, and with whom it is removed; `due` the
+        time by which `Records.due` finds it, or None; `unique` up to three texts, or None, which no two records have
+        in common, each with the error for one that is taken. Raises `TypeError` for a declaration that no store could
+        keep.
+        """
+        self.name: Final = name
+        self.entity: Final = entity
+        self.key: Final = key
+        self.owner: Final = owner
+        self.due: Final = due
+        self.unique: Final[Mapping[str, type[DomainError]]] = MappingProxyType(dict(unique or {}))
+        self.fields: Final[Mapping[str, Field]] = MappingProxyType(_fields_of(entity))
+        self._check_declaration()
+        self._restorers: Final = [(field.name, _restorer(field)) for field in self.fields.values()]
+
+    def __repr__(self) -> str:
+        return f"RecordType({self.name!r})"
+
+    def key_of(self, record: R) -> str:
+        return str(getattr(record, self.key))
+
+    def owner_of(self, record: R) -> UserId | None:
+        return None if self.owner is None else getattr(record, self.owner)
+
+    def due_of(self, record: R) -> datetime | None:
+        return None if self.due is None else getattr(record, self.due)
+
+    def unique_values_of(self, record: R) -> Mapping[str, str]:
+        """Return the values of the unique fields, by field, without those that are None."""
+        values = {name: getattr(record, name) for name in self.unique}
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+    def to_plain(self, record: R) -> dict[str, Plain]:
+        """Return every field as plain data.
+
+        Raises `InvalidRecord` for a record that some store could not keep: of more than 256 KiB, with a key or a unique
+        value of no or more than 512 bytes, or with a value that is not of its field's type.
+        """
+        plain = {name: field.to_plain(getattr(record, name)) for name, field in self.fields.items()}
+        for name in (self.key, *self.unique):
+            text = plain[name]
+            if isinstance(text, str) and not 0 < len(text.encode()) <= MAX_KEY_BYTES:
+                raise self.fields[name].refusal(f"must have 1 to {MAX_KEY_BYTES} bytes")
+        if _size(plain, _max_text_bytes) > MAX_RECORD_BYTES and _size(plain, _text_bytes) > MAX_RECORD_BYTES:
+            raise InvalidRecord(f"The record is too large to be stored: it must have at most {MAX_RECORD_BYTES} bytes.")
+        return plain
+
+    def from_plain(self, plain: Mapping[str, Any]) -> R:
+        """Return the record that `to_plain` made this of; a field that is missing is None."""
+        return self.entity(**{name: restore(plain.get(name)) for name, restore in self._restorers})
+
+    def to_json(self, record: R) -> dict[str, Json]:
+        """Return every field as JSON; raises as `to_plain` does."""
+        plain = self.to_plain(record)
+        return {name: field.to_json(plain[name]) for name, field in self.fields.items()}
+
+    def from_json(self, json: Mapping[str, Any]) -> R:
+        """Return the record that `to_json` made this of; a field that is missing is None."""
+        return self.from_plain({name: field.from_json(json.get(name)) for name, field in self.fields.items()})
+
+    def _check_declaration(self) -> None:
+        if not self.name.isidentifier() or not self.name.islower() or len(self.name) > 40:
+            raise TypeError(f"{self!r}: the name must be up to 40 lower-case letters, digits and _")
+        for wanted, name, kind in (
+            ("version", "version", FieldKind.INTEGER),
+            ("key", self.key, FieldKind.TEXT),
+            ("owner", self.owner, FieldKind.TEXT),
+        ):
+            if name is not None and (name not in self.fields or not self._is(name, kind) or self.fields[name].optional):
+                raise TypeError(
+                    f"{self!r}: its {wanted} must be a field of kind {kind.name.lower()} that is never None"
+                )
+        if self.due is not None and not self._is(self.due, FieldKind.TIME):
+            raise TypeError(f"{self!r}: due must be a field of kind time")
+        if len(self.unique) > MAX_UNIQUE_FIELDS or not all(self._is(name, FieldKind.TEXT) for name in self.unique):
+            raise TypeError(f"{self!r}: at most {MAX_UNIQUE_FIELDS} fields can be unique, all of kind text")
+
+    def _is(self, name: str, kind: FieldKind) -> bool:
+        return name in self.fields and self.fields[name].kind is kind
+
+
+def _fields_of(entity: type) -> dict[str, Field]:
+    parameters = getattr(entity, "__dataclass_params__", None)
+    if not is_dataclass(entity) or parameters is None or not parameters.frozen:
+        raise TypeError(f"{entity.__name__} must be a frozen dataclass")
+    hints = get_type_hints(entity)
+    return {field.name: _field_of(field.name, hints[field.name]) for field in fields(entity)}
+
+
+def _field_of(name: str, hint: Any) -> Field:
+    choices = [choice for choice in get_args(hint) if choice is not NoneType]
+    if get_origin(hint) in (Union, UnionType):
+        if len(choices) != 1:
+            raise TypeError(f"the field {name} must be of one type, or None")
+        return _with_kind(name, choices[0], optional=True)
+    return _with_kind(name, hint, optional=False)
+
+
+def _with_kind(name: str, hint: Any, *, optional: bool) -> Field:
+    match get_origin(hint), get_args(hint):
+        case origin, (item, last) if origin is tuple and last is Ellipsis:
+            return Field(name, FieldKind.TUPLE, tuple, optional, _field_of(name, item))
+        case origin, (key, item) if isinstance(origin, type) and issubclass(origin, Mapping) and key is str:
+            return Field(name, FieldKind.MAPPING, dict, optional, _field_of(name, item))
+    if isinstance(hint, type):
+        if issubclass(hint, Enum):
+            if not all(isinstance(member.value, str) for member in hint):
+                raise TypeError(f"the field {name} must be an enum of texts")
+            return Field(name, FieldKind.ENUM, hint, optional)
+        if issubclass(hint, str):
+            return Field(name, FieldKind.TEXT, hint, optional)
+        if hint in _SCALAR_TYPES:
+            return Field(name, _KINDS[hint], hint, optional)
+    raise TypeError(f"the field {name} is of a type that cannot be stored")
+
+
+_KINDS: Final = {
+    int: FieldKind.INTEGER,
+    bool: FieldKind.BOOLEAN,
+    datetime: FieldKind.TIME,
+    bytes: FieldKind.BYTES,
+}
+
+
+def _plain_text(field: Field, value: object) -> Plain:
+    if not isinstance(value, str) or isinstance(value, Enum):
+        raise field.refusal("must be a text")
+    if "\0" in value:
+        raise field.refusal("must not contain NUL")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise field.refusal("must not contain lone surrogates") from None
+    return str(value)
+
+
+def _plain_integer(field: Field, value: object) -> Plain:
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise field.refusal("must be an integer of 64 bits")
+    return value
+
+
+def _plain_boolean(field: Field, value: object) -> Plain:
+    if not isinstance(value, bool):
+        raise field.refusal("must be true or false")
+    return value
+
+
+def _plain_time(field: Field, value: object) -> Plain:
+    if not isinstance(value, datetime) or value.tzinfo is not UTC or value < _EPOCH or value.microsecond % 1000:
+        raise field.refusal("must be a time in UTC since 1970, in whole milliseconds")
+    return value
+
+
+def _plain_bytes(field: Field, value: object) -> Plain:
+    if not isinstance(value, bytes):
+        raise field.refusal("must be bytes")
+    return value
+
+
+def _plain_enum(field: Field, value: object) -> Plain:
+    if not isinstance(value, field.type) or not isinstance(value, Enum):
+        raise field.refusal(f"must be a {field.type.__name__}")
+    return str(value.value)
+
+
+def _plain_tuple(field: Field, value: object) -> Plain:
+    if not isinstance(value, tuple):
+        raise field.refusal("must be a tuple")
+    return [field.item_field.to_plain(item) for item in value]
+
+
+def _plain_mapping(field: Field, value: object) -> Plain:
+    if not isinstance(value, Mapping):
+        raise field.refusal("must be a mapping")
+    return {str(_plain_text(field, key)): field.item_field.to_plain(item) for key, item in value.items()}
+
+
+_TO_PLAIN: Final[Mapping[FieldKind, Callable[[Field, object], Plain]]] = {
+    FieldKind.TEXT: _plain_text,
+    FieldKind.INTEGER: _plain_integer,
+    FieldKind.BOOLEAN: _plain_boolean,
+    FieldKind.TIME: _plain_time,
+    FieldKind.BYTES: _plain_bytes,
+    FieldKind.ENUM: _plain_enum,
+    FieldKind.TUPLE: _plain_tuple,
+    FieldKind.MAPPING: _plain_mapping,
+}
+
+_FROM_PLAIN: Final[Mapping[FieldKind, Callable[[Field, Any], Any]]] = {
+    FieldKind.TEXT: lambda field, plain: plain if field.type is str else field.type(plain),
+    FieldKind.INTEGER: lambda _, plain: int(plain),
+    FieldKind.BOOLEAN: lambda _, plain: bool(plain),
+    FieldKind.TIME: lambda _, plain: plain,
+    FieldKind.BYTES: lambda _, plain: bytes(plain),
+    FieldKind.ENUM: lambda field, plain: field.type(plain),
+    FieldKind.TUPLE: lambda field, plain: tuple(map(field.item_field.from_plain, plain)),
+    FieldKind.MAPPING: lambda field, plain: MappingProxyType(
+        {key: field.item_field.from_plain(item) for key, item in plain.items()}
+    ),
+}
+
+_TO_JSON: Final[Mapping[FieldKind, Callable[[Field, Any], Json]]] = {
+    FieldKind.TIME: lambda _, plain: (plain - _EPOCH) // _MILLISECOND,
+    FieldKind.BYTES: lambda _, plain: b64encode(plain).decode(),
+    FieldKind.TUPLE: lambda field, plain: [field.item_field.to_json(item) for item in plain],
+    FieldKind.MAPPING: lambda field, plain: {key: field.item_field.to_json(item) for key, item in plain.items()},
+}
+
+_FROM_JSON: Final[Mapping[FieldKind, Callable[[Field, Any], Plain]]] = {
+    FieldKind.TIME: lambda _, json: _EPOCH + json * _MILLISECOND,
+    FieldKind.BYTES: lambda _, json: b64decode(json),
+    FieldKind.TUPLE: lambda field, json: [field.item_field.from_json(item) for item in json],
+    FieldKind.MAPPING: lambda field, json: {key: field.item_field.from_json(item) for key, item in json.items()},
+}
+
+
+def _restorer(field: Field) -> Callable[[Any], Any]:
+    """Return what restores a field, without a step for kinds whose plain form is their value."""
+    if field.kind in {FieldKind.TIME, FieldKind.BOOLEAN} or field.type is str:
+        return lambda plain: plain
+    if field.kind is FieldKind.TEXT and not field.optional:
+        return field.type
+    return field.from_plain
+
+
+def _size(plain: Plain, text_size: Callable[[str], int]) -> int:
+    match plain:
+        case str():
+            return text_size(plain)
+        case bytes():
+            return len(plain)
+        case Mapping():
+            return sum(text_size(name) + _size(item, text_size) for name, item in plain.items())
+        case Sequence():
+            return sum(_size(item, text_size) for item in plain)
+    return _NUMBER_BYTES
+
+
+def _max_text_bytes(text: str) -> int:
+    return _MAX_BYTES_PER_CHARACTER * len(text)
+
+
+def _text_bytes(text: str) -> int:
+    return len(text.encode())
