@@ -23,6 +23,9 @@ MAX_KEY_BYTES: Final = 512
 
 MAX_UNIQUE_FIELDS: Final = 3
 
+MIN_TIME: Final = datetime(1000, 1, 1, tzinfo=UTC)
+"""The first time that every store can keep."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _MAX_BYTES_PER_CHARACTER: Final = 4  # of UTF-8
@@ -104,7 +107,7 @@ class RecordType(Generic[R]):
     ```
 
     The entity is a frozen dataclass with `version: int`. Each field is a text (or a subclass), an integer of 64 bits, a
-    truth value, an aware UTC time in whole milliseconds since 1970, bytes, an enum of texts, a tuple or string-keyed
+    truth value, an aware UTC time in whole milliseconds, bytes, an enum of texts, a tuple or string-keyed
     mapping of one of these, or None.
     """
 
@@ -270,8 +273,8 @@ def _plain_boolean(field: Field, value: object) -> Plain:
 
 
 def _plain_time(field: Field, value: object) -> Plain:
-    if not isinstance(value, datetime) or value.tzinfo is not UTC or value < _EPOCH or value.microsecond % 1000:
-        raise field.refusal("must be a time in UTC since 1970, in whole milliseconds")
+    if not isinstance(value, datetime) or value.tzinfo is not UTC or value < MIN_TIME or value.microsecond % 1000:
+        raise field.refusal("must be a time in UTC since the year 1000, in whole milliseconds")
     return value
 
 

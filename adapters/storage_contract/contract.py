@@ -3,17 +3,14 @@ import pytest
 from adapters.storage_contract.admins import AdminCases
 from adapters.storage_contract.concurrency import ConcurrencyCases
 from adapters.storage_contract.connections import ConnectionCases
-from adapters.storage_contract.credentials import CredentialCases
 from adapters.storage_contract.emails import EmailLookupCases
 from adapters.storage_contract.lifecycle import LifecycleCases
-from adapters.storage_contract.paging import PostPagingCases, UserPagingCases
+from adapters.storage_contract.paging import UserPagingCases
 from adapters.storage_contract.persistence import PersistenceCases
-from adapters.storage_contract.posts import PostCases
+from adapters.storage_contract.records import RecordCases
 from adapters.storage_contract.removal import RemovalCases
 from adapters.storage_contract.requirements import RequirementCases
 from adapters.storage_contract.search import SearchCases
-from adapters.storage_contract.sessions import SessionCases
-from adapters.storage_contract.sign_in_failures import SignInFailureCases
 from adapters.storage_contract.text import TextCases
 from adapters.storage_contract.times import TimeCases
 from adapters.storage_contract.uniqueness import UniquenessCases
@@ -25,10 +22,7 @@ from domain.storage import Storage
 
 class StorageContract(
     UserCases,
-    PostCases,
-    CredentialCases,
-    SessionCases,
-    SignInFailureCases,
+    RecordCases,
     AdminCases,
     TextCases,
     TimeCases,
@@ -39,7 +33,6 @@ class StorageContract(
     RemovalCases,
     EmailLookupCases,
     UserPagingCases,
-    PostPagingCases,
     SearchCases,
     ConcurrencyCases,
     ConnectionCases,
@@ -47,11 +40,14 @@ class StorageContract(
 ):
     """Everything that a store promises. Subclass it once for a store and give it the two fixtures.
 
+    Open it with the types in `adapters.storage_contract.samples.CONTRACT_TYPES`: one of them exists for the contract
+    alone.
+
     ```python
     class TestMyStorage(StorageContract):
         @pytest.fixture
         async def storage(self):
-            storage = MyStorage(...)
+            storage = MyStorage(..., CONTRACT_TYPES)
             await storage.prepare()
             yield storage
             await storage.close()

@@ -1,13 +1,15 @@
 """Makers of records. Whatever a case does not name is filled in, different for each record."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from domain.credential import Credential
 from domain.post import Post
+from domain.records import Field, FieldKind, R, RecordType
 from domain.session import Session
 from domain.sign_in_failures import SignInFailures
 from domain.user import Role, User
@@ -161,6 +163,74 @@ def some_failures(*, key: str | None = None, expires_at: datetime | None = None)
         version=1,
         expires_at=expires_at or _START + timedelta(minutes=1, milliseconds=number),
     )
+
+
+def a_record(record_type: RecordType[R], owner: User, *, key: str | None = None, full: bool = True) -> R:
+    """Make a record of any type, all of whose values are different from those of other records.
+
+    One that is not full has None wherever it may. Where the key is the owner, `key` is ignored.
+    """
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        name: None if field.optional and not full else _value(field, number, nth)
+        for nth, (name, field) in enumerate(record_type.fields.items())
+    }
+    values["version"] = 1
+    if key is not None:
+        values[record_type.key] = record_type.fields[record_type.key].type(key)
+    if record_type.owner is not None:
+        values[record_type.owner] = owner.id
+    return record_type.entity(**values)
+
+
+def changed(record_type: RecordType[R], record: R) -> R:
+    """Make a next state of a record, different each time in all that may change."""
+    number = next(_numbers)
+    kept = {record_type.key, record_type.owner, "version"}
+    values = {
+        name: _value(field, number, nth)
+        for nth, (name, field) in enumerate(record_type.fields.items())
+        if name not in kept
+    }
+    return at_version(replace(record, **values), record.version + 1)  # type: ignore[type-var]
+
+
+def at_version(record: R, version: int) -> R:
+    return replace(record, version=version)  # type: ignore[type-var]
+
+
+def nth_key(record_type: RecordType[Any], number: int) -> str:
+    """Make keys of a type that sort by their number; all others that are made come after."""
+    return str(_text(record_type.fields[record_type.key], number))
+
+
+def _value(field: Field, number: int, nth: int) -> Any:
+    """Make a value that differs from record to record, and from field to field."""
+    match field.kind:
+        case FieldKind.TEXT:
+            return _text(field, 1_000_000 + number) if nth == 0 else _text(field, 1_000_000 + number, f"-{nth}-é ")
+        case FieldKind.INTEGER:
+            return number * 1_000_000_007 + nth
+        case FieldKind.BOOLEAN:
+            return (number + nth) % 2 == 0
+        case FieldKind.TIME:
+            return _START + timedelta(days=nth, milliseconds=number)
+        case FieldKind.BYTES:
+            return bytes((0, 255, nth)) + str(number).encode()
+        case FieldKind.ENUM:
+            members: Sequence[Any] = list(field.type)  # type: ignore[call-overload] # an enum, which a type need not be
+            return members[(number + nth) % len(members)]
+        case FieldKind.TUPLE:
+            return tuple(_value(field.item_field, number, nth + item) for item in range(1, 4))
+        case FieldKind.MAPPING:
+            return {f"name {item} é": _value(field.item_field, number, nth + item) for item in range(1, 3)}
+
+
+def _text(field: Field, number: int, ending: str = "") -> Any:
+    text_type: Any = field.type
+    if issubclass(field.type, UserId | PostId | SessionId):
+        return text_type(_nth_id(number))
+    return text_type(f"{number:040x}{ending}")
 
 
 def refreshed(session: Session) -> Session:

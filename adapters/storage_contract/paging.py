@@ -3,12 +3,11 @@ from itertools import count
 
 import pytest
 
-from adapters.storage_contract.examples import a_post, a_user, nth_post_id, nth_user_id, renamed
+from adapters.storage_contract.examples import a_user, nth_user_id, renamed
 from adapters.storage_contract.steps import add, ids_of, remove, save
-from domain.post import Post
 from domain.storage import Storage
 from domain.user import User
-from domain.values import PostId, UserId
+from domain.values import UserId
 
 BOTH_WAYS = pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])
 SHUFFLED = [50, 20, 90, 10, 70, 40, 100, 30, 80, 60]
@@ -106,73 +105,3 @@ class UserPagingCases:
             while page := await read(met[-1].id if met else None, size):
                 met += page
             assert met == (users[::-1] if descending else users)
-
-
-class PostPagingCases:
-    """Posts are listed as users are, among those of their author."""
-
-    async def test_posts_are_listed_by_id_whatever_the_order_they_came_in(self, storage: Storage) -> None:
-        author, other = a_user(), a_user()
-        await add(storage, author, other)
-        for number in SHUFFLED:
-            await add(storage, a_post(author, id=nth_post_id(number)), a_post(other, id=nth_post_id(number + 5)))
-        in_order = [nth_post_id(number) for number in sorted(SHUFFLED)]
-        posts = storage.unit_of_work().posts
-        assert [post.id for post in await posts.page(author.id, limit=100)] == in_order
-        assert [post.id for post in await posts.page(author.id, limit=100, descending=True)] == in_order[::-1]
-
-    @pytest.mark.parametrize(
-        ("after", "limit", "descending", "skip", "expected"),
-        [
-            (None, 3, False, 0, [10, 20, 30]),
-            (None, 3, True, 0, [100, 90, 80]),
-            (None, 3, False, 2, [30, 40, 50]),
-            (None, 3, True, 2, [80, 70, 60]),
-            (30, 3, False, 0, [40, 50, 60]),
-            (30, 3, True, 0, [20, 10]),
-            (30, 2, False, 1, [50, 60]),
-            (30, 2, True, 1, [10]),
-            # Ids of posts of somebody else, and of none.
-            (35, 2, False, 0, [40, 50]),
-            (35, 2, True, 0, [30, 20]),
-            (37, 2, False, 0, [40, 50]),
-            (100, 3, False, 0, []),
-            (10, 3, True, 0, []),
-            (None, 5, False, 8, [90, 100]),
-            (None, 5, False, 10, []),
-        ],
-    )
-    async def test_a_page_of_posts_is_the_part_that_was_asked_for(
-        self, storage: Storage, after: int | None, limit: int, descending: bool, skip: int, expected: list[int]
-    ) -> None:
-        author, other = a_user(), a_user()
-        of_author = (a_post(author, id=nth_post_id(number)) for number in SHUFFLED)
-        of_other = (a_post(other, id=nth_post_id(number + 5)) for number in SHUFFLED)
-        await add(storage, author, other, *of_author, *of_other)
-        place = None if after is None else nth_post_id(after)
-        posts = storage.unit_of_work().posts
-        page = await posts.page(author.id, after=place, limit=limit, descending=descending, skip=skip)
-        assert [post.id for post in page] == [nth_post_id(number) for number in expected]
-
-    @BOTH_WAYS
-    async def test_a_walk_meets_all_lasting_posts_once_while_others_come_and_go(
-        self, storage: Storage, another_client: Storage, descending: bool
-    ) -> None:
-        author = a_user()
-        lasting = [a_post(author, id=nth_post_id(number)) for number in range(1_000, 7_000, 300)]
-        fleeting = {nth_post_id(number): a_post(author, id=nth_post_id(number)) for number in range(1_150, 7_000, 300)}
-        await add(storage, author, *lasting, *fleeting.values())
-        fresh = count(1)
-        met: list[Post] = []
-        place: PostId | None = None
-        while page := await storage.unit_of_work().posts.page(author.id, after=place, limit=4, descending=descending):
-            met += page
-            place = page[-1].id
-            doomed = [fleeting.pop(post_id) for post_id in (place, *list(fleeting)[:1]) if post_id in fleeting]
-            await remove(another_client, *doomed)
-            number = next(fresh)
-            await add(another_client, *(a_post(author, id=nth_post_id(at + number)) for at in (1_000, 4_000, 6_400)))
-        ids = [post.id for post in met]
-        assert len(ids) == len(set(ids))
-        assert ids == sorted(ids, reverse=descending)
-        assert {post.id for post in lasting} <= set(ids)

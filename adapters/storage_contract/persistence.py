@@ -16,8 +16,12 @@ from adapters.storage_contract.examples import (
     an_email,
     some_failures,
 )
-from adapters.storage_contract.steps import add, assert_same, everything, stored_failures, stored_user
+from adapters.storage_contract.steps import add, assert_same, everything, stored, stored_user
+from domain.credential import CREDENTIALS
 from domain.errors import StorageNotPrepared, StorageUnavailable
+from domain.post import POSTS
+from domain.session import SESSIONS
+from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 
 ANSWER_SECONDS = 60
@@ -33,14 +37,14 @@ CALLS: dict[str, Callable[[Storage], Awaitable[object]]] = {
     "search users": lambda storage: storage.unit_of_work().users.search(a_prefix("ann"), limit=1),
     "count users": lambda storage: storage.unit_of_work().users.count(),
     "read admins": lambda storage: storage.unit_of_work().users.active_admins(limit=1),
-    "get a post": lambda storage: storage.unit_of_work().posts.get(a_post(a_user()).id),
-    "page posts": lambda storage: storage.unit_of_work().posts.page(a_user().id, limit=1),
-    "count posts": lambda storage: storage.unit_of_work().posts.count(a_user().id),
-    "get a credential": lambda storage: storage.unit_of_work().credentials.get(a_user().id),
-    "get a session": lambda storage: storage.unit_of_work().sessions.get(a_session(a_user()).id),
-    "read sessions": lambda storage: storage.unit_of_work().sessions.of_user(a_user().id),
-    "get failures": lambda storage: storage.unit_of_work().sign_in_failures.get(some_failures().key),
-    "read expired failures": lambda storage: storage.unit_of_work().sign_in_failures.expired(LATER, limit=1),
+    "get a post": lambda storage: storage.unit_of_work().records(POSTS).get(a_post(a_user()).id),
+    "page posts": lambda storage: storage.unit_of_work().records(POSTS).page(owner=a_user().id, limit=1),
+    "count posts": lambda storage: storage.unit_of_work().records(POSTS).count(owner=a_user().id),
+    "get a credential": lambda storage: storage.unit_of_work().records(CREDENTIALS).get(a_user().id),
+    "get a session": lambda storage: storage.unit_of_work().records(SESSIONS).get(a_session(a_user()).id),
+    "read sessions": lambda storage: storage.unit_of_work().records(SESSIONS).page(owner=a_user().id, limit=1_000),
+    "get failures": lambda storage: storage.unit_of_work().records(SIGN_IN_FAILURES).get(some_failures().key),
+    "read expired failures": lambda storage: storage.unit_of_work().records(SIGN_IN_FAILURES).due(LATER, limit=1),
     "commit": lambda storage: add(storage, a_user()),
 }
 
@@ -55,7 +59,7 @@ class PersistenceCases:
         before = await everything(storage)
         await storage.close()
         assert await everything(another_client) == before
-        assert_same(await stored_failures(another_client, failures), failures)
+        assert_same(await stored(another_client, failures), failures)
         assert_same(await stored_user(another_client, user), user)
 
     async def test_an_empty_place_is_not_prepared(self, unprepared_clients: tuple[Storage, Storage]) -> None:

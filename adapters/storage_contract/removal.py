@@ -5,18 +5,19 @@ from adapters.storage_contract.examples import (
     a_full_user,
     a_post,
     a_prefix,
+    a_record,
     a_session,
     a_user,
 )
+from adapters.storage_contract.samples import CONTRACT_TYPES
 from adapters.storage_contract.steps import (
     Everything,
     add,
     everything,
     remove,
     save,
+    stored,
     stored_credential,
-    stored_post,
-    stored_session,
     stored_user,
 )
 from domain.session import Session
@@ -43,27 +44,24 @@ class RemovalCases:
             assert list(await users.search(a_prefix(key), limit=10)) == []
             assert await users.count(a_prefix(key)) == 0
 
-    async def test_posts_credential_and_sessions_go_with_their_user(self, storage: Storage) -> None:
+    async def test_everything_that_a_user_owns_goes_with_them(self, storage: Storage) -> None:
         user = a_user()
+        ownerless = [a_record(record_type, user) for record_type in CONTRACT_TYPES if record_type.owner is None]
+        owned = [a_record(record_type, user) for record_type in CONTRACT_TYPES if record_type.owner]
         posts = [a_post(user) for _ in range(30)]
         sessions = [a_session(user) for _ in range(Session.MOST_OF_A_USER)]
-        await add(storage, user, *posts, a_credential(user), *sessions)
+        await add(storage, user, *ownerless, *owned, *posts, *sessions)
         await remove(storage, user)
-        for post in posts:
-            assert await stored_post(storage, post) is None
-        assert list(await storage.unit_of_work().posts.page(user.id, limit=100)) == []
-        assert await storage.unit_of_work().posts.count(user.id) == 0
-        assert await stored_credential(storage, user) is None
-        for session in sessions:
-            assert await stored_session(storage, session) is None
-        assert list(await storage.unit_of_work().sessions.of_user(user.id)) == []
+        for record in (*owned, *posts, *sessions):
+            assert await stored(storage, record) is None
+        assert await everything(storage) == Everything.of(*ownerless)
 
     async def test_nothing_of_other_users_goes_along(self, storage: Storage) -> None:
         user, other = a_full_user(), a_full_user()
         post, credential, session = a_post(other), a_credential(other), a_full_session(other)
         await add(storage, user, other, a_post(user), post, a_credential(user), credential, a_session(user), session)
         await remove(storage, user)
-        assert await everything(storage) == Everything([other], [post], [credential], [session])
+        assert await everything(storage) == Everything.of(other, post, credential, session)
 
     async def test_a_user_who_was_changed_is_removed_as_wholly(self, storage: Storage) -> None:
         user = a_full_user()
@@ -72,9 +70,9 @@ class RemovalCases:
         await add(storage, user, post, a_credential(user), session)
         await save(storage, changed)
         await remove(storage, changed)
-        assert await stored_session(storage, session) is None
+        assert await stored(storage, session) is None
         assert await stored_user(storage, user) is None
-        assert await stored_post(storage, post) is None
+        assert await stored(storage, post) is None
         assert await stored_credential(storage, user) is None
 
     async def test_a_user_who_is_added_again_has_nothing_from_before(self, storage: Storage) -> None:
@@ -83,7 +81,7 @@ class RemovalCases:
         await add(storage, user, post, a_credential(user), session)
         await remove(storage, user)
         await add(storage, user)
-        assert await everything(storage) == Everything([user], [], [], [])
+        assert await everything(storage) == Everything.of(user)
         await add(storage, post, session)  # their ids are free again, too
-        assert await stored_post(storage, post) == post
-        assert await stored_session(storage, session) == session
+        assert await stored(storage, post) == post
+        assert await stored(storage, session) == session

@@ -1,77 +1,61 @@
 """What the cases do over and over: commits of one kind of write, and a look at everything that is stored."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
-from domain.credential import Credential
-from domain.post import Post
-from domain.session import Session
-from domain.sign_in_failures import SignInFailures
+from adapters.storage_contract.samples import CONTRACT_TYPES
+from domain.credential import CREDENTIALS, Credential
+from domain.records import R, RecordType, Versioned
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
-from domain.values import Email, UserId, Username
+from domain.values import UserId
 
-Versioned: TypeAlias = User | Post | Session | SignInFailures
-Record: TypeAlias = Versioned | Credential
+Stored: TypeAlias = User | Versioned
+"""A user, or a record of one of `CONTRACT_TYPES`."""
+
+_TYPES: Final[Mapping[type, RecordType[Any]]] = {record_type.entity: record_type for record_type in CONTRACT_TYPES}
 
 
-def stage_add(unit: UnitOfWork, *records: Record) -> None:
+def stage_add(unit: UnitOfWork, *records: Stored) -> None:
     for record in records:
-        match record:
-            case User():
-                unit.users.add(record)
-            case Post():
-                unit.posts.add(record)
-            case Credential():
-                unit.credentials.put(record)
-            case Session():
-                unit.sessions.add(record)
-            case SignInFailures():
-                unit.sign_in_failures.add(record)
+        _repository(unit, record).add(record)
 
 
-def stage_save(unit: UnitOfWork, *records: Versioned) -> None:
+def stage_save(unit: UnitOfWork, *records: Stored) -> None:
     for record in records:
-        match record:
-            case User():
-                unit.users.save(record)
-            case Post():
-                unit.posts.save(record)
-            case Session():
-                unit.sessions.save(record)
-            case SignInFailures():
-                unit.sign_in_failures.save(record)
+        _repository(unit, record).save(record)
 
 
-def stage_remove(unit: UnitOfWork, *records: Versioned) -> None:
+def stage_remove(unit: UnitOfWork, *records: Stored) -> None:
     for record in records:
-        match record:
-            case User():
-                unit.users.remove(record)
-            case Post():
-                unit.posts.remove(record)
-            case Session():
-                unit.sessions.remove(record)
-            case SignInFailures():
-                unit.sign_in_failures.remove(record)
+        _repository(unit, record).remove(record)
 
 
-async def add(storage: Storage, *records: Record) -> None:
+def stage_require(unit: UnitOfWork, *records: Stored) -> None:
+    for record in records:
+        _repository(unit, record).require(record)
+
+
+def _repository(unit: UnitOfWork, record: Stored) -> Any:
+    return unit.users if isinstance(record, User) else unit.records(_TYPES[type(record)])
+
+
+async def add(storage: Storage, *records: Stored) -> None:
     unit = storage.unit_of_work()
     stage_add(unit, *records)
     await unit.commit()
 
 
-async def save(storage: Storage, *records: Versioned) -> None:
+async def save(storage: Storage, *records: Stored) -> None:
     unit = storage.unit_of_work()
     stage_save(unit, *records)
     await unit.commit()
 
 
-async def remove(storage: Storage, *records: Versioned) -> None:
+async def remove(storage: Storage, *records: Stored) -> None:
     unit = storage.unit_of_work()
     stage_remove(unit, *records)
     await unit.commit()
@@ -81,38 +65,45 @@ async def stored_user(storage: Storage, user: User) -> User | None:
     return await storage.unit_of_work().users.get(user.id)
 
 
-async def stored_post(storage: Storage, post: Post) -> Post | None:
-    return await storage.unit_of_work().posts.get(post.id)
+async def stored(storage: Storage, record: R) -> R | None:
+    """Return the record that is stored under the key of this one."""
+    record_type: RecordType[R] = _TYPES[type(record)]
+    return await storage.unit_of_work().records(record_type).get(record_type.key_of(record))
 
 
 async def stored_credential(storage: Storage, user: User) -> Credential | None:
-    return await storage.unit_of_work().credentials.get(user.id)
+    return await storage.unit_of_work().records(CREDENTIALS).get(user.id)
 
 
-async def stored_session(storage: Storage, session: Session) -> Session | None:
-    return await storage.unit_of_work().sessions.get(session.id)
-
-
-async def stored_failures(storage: Storage, failures: SignInFailures) -> SignInFailures | None:
-    return await storage.unit_of_work().sign_in_failures.get(failures.key)
+async def owned(storage: Storage, record_type: RecordType[R], owner: User) -> Sequence[R]:
+    return list(await storage.unit_of_work().records(record_type).page(owner=owner.id, limit=1_000))
 
 
 @dataclass(frozen=True, slots=True)
 class Everything:
     users: Sequence[User]
-    posts: Sequence[Post]
-    credentials: Sequence[Credential]
-    sessions: Sequence[Session]
+    records: Mapping[str, Sequence[Versioned]]
+    """Of every type, by its name, in the order of their keys."""
+
+    @classmethod
+    def of(cls, *records: Stored) -> "Everything":
+        """Return what a storage holds to which nothing but these was added."""
+        users = sorted((record for record in records if isinstance(record, User)), key=lambda user: user.id)
+        by_type: dict[str, Sequence[Versioned]] = {}
+        for record_type in CONTRACT_TYPES:
+            of_type = [record for record in records if isinstance(record, record_type.entity)]
+            by_type[record_type.name] = sorted(of_type, key=record_type.key_of)
+        return cls(users, by_type)
 
 
 async def everything(storage: Storage) -> Everything:
-    """Read all that is stored of all users, to tell whether something has changed."""
+    """Read up to a thousand users and records of each type, to tell whether something has changed."""
     unit = storage.unit_of_work()
-    users = await unit.users.page(limit=1_000)
-    posts = [post for user in users for post in await unit.posts.page(user.id, limit=1_000)]
-    credentials = [await unit.credentials.get(user.id) for user in users]
-    sessions = [session for user in users for session in await unit.sessions.of_user(user.id)]
-    return Everything(list(users), posts, [credential for credential in credentials if credential], sessions)
+    users = list(await unit.users.page(limit=1_000))
+    records = {
+        record_type.name: list(await unit.records(record_type).page(limit=1_000)) for record_type in CONTRACT_TYPES
+    }
+    return Everything(users, records)
 
 
 async def outcomes(attempts: Sequence[Awaitable[None]]) -> Sequence[type[BaseException] | None]:
@@ -127,8 +118,13 @@ def assert_same(found: object, given: object) -> None:
     Equality alone would not do: 1 equals True, "admin" equals Role.ADMIN, and a time equals itself elsewhere.
     """
     assert found == given
+    if isinstance(given, Mapping):
+        assert isinstance(found, Mapping)
+        for key, item in given.items():
+            assert_same(found[key], item)
+        return
     assert type(found) is type(given)
-    if isinstance(given, User | Post | Credential | Session | SignInFailures | Email | Username):
+    if is_dataclass(given):
         for field in fields(given):
             assert_same(getattr(found, field.name), getattr(given, field.name))
     if isinstance(given, tuple):

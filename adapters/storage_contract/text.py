@@ -4,7 +4,7 @@ from typing import Final
 import pytest
 
 from adapters.storage_contract.examples import a_post, a_user
-from adapters.storage_contract.steps import add, assert_same, stored_post, stored_user
+from adapters.storage_contract.steps import add, assert_same, stored, stored_user
 from domain.storage import Storage
 from domain.values import Email, Username
 
@@ -46,13 +46,6 @@ class TextCases:
         assert_same(await stored_user(storage, user), user)
         assert_same(await storage.unit_of_work().users.find_by_email(user.email), user)
 
-    @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-    async def test_any_text_comes_back_in_every_field_of_a_post(self, storage: Storage, text: str) -> None:
-        author = a_user()
-        post = a_post(author, title=text, body=text)
-        await add(storage, author, post)
-        assert_same(await stored_post(storage, post), post)
-
     @pytest.mark.parametrize("characters", ["a", "é", "語", "😀", "ﬃ", "ab 😀"])
     async def test_the_longest_texts_of_a_user_come_back(self, storage: Storage, characters: str) -> None:
         user = a_user(name=_same(characters, 100), bio=_same(characters, 1_000))
@@ -64,7 +57,7 @@ class TextCases:
         author = a_user()
         post = a_post(author, title=_same(characters, 200), body=_same(characters, 10_000))
         await add(storage, author, post)
-        assert_same(await stored_post(storage, post), post)
+        assert_same(await stored(storage, post), post)
 
     # The last two take the most code points and the most bytes once they are folded.
     @pytest.mark.parametrize("local", ["a" * 64, "É" * 64, "ﬃ" * 64, "𐐀" * 64], ids=lambda text: text[0])

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.storage_contract.examples import a_post, a_user
-from adapters.storage_contract.steps import add, assert_same, save, stored_post, stored_user
+from adapters.storage_contract.examples import a_user
+from adapters.storage_contract.steps import add, assert_same, save, stored_user
 from domain.storage import Storage
 
 MOMENTS = [
@@ -30,14 +30,6 @@ class TimeCases:
         await add(storage, first, second)
         assert_same(await stored_user(storage, first), first)
         assert_same(await stored_user(storage, second), second)
-
-    @pytest.mark.parametrize("moment", MOMENTS, ids=str)
-    async def test_times_of_posts_come_back_exactly(self, storage: Storage, moment: datetime) -> None:
-        author = a_user()
-        first, second = replace(a_post(author), created_at=moment), replace(a_post(author), updated_at=moment)
-        await add(storage, author, first, second)
-        assert_same(await stored_post(storage, first), first)
-        assert_same(await stored_post(storage, second), second)
 
     async def test_two_saves_in_one_millisecond_are_told_apart_by_version(self, storage: Storage) -> None:
         first = a_user()

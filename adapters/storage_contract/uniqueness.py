@@ -6,7 +6,6 @@ from adapters.storage_contract.examples import (
     LATER,
     a_credential,
     a_full_user,
-    a_post,
     a_user,
     a_username,
     an_email,
@@ -273,29 +272,12 @@ class UniquenessCases:
             await add(storage, a_user(id=first.id))
         assert (await everything(storage)).users == [first]
 
-    async def test_the_id_of_a_post_cannot_be_used_again(self, storage: Storage) -> None:
-        ann, ben = a_user(), a_user()
-        first = a_post(ann)
-        await add(storage, ann, ben, first)
-        for author in (ann, ben):
-            with pytest.raises(IdTaken):
-                await add(storage, a_post(author, id=first.id))
-        assert (await everything(storage)).posts == [first]
-
     async def test_the_same_user_cannot_be_added_twice(self, storage: Storage) -> None:
         user = a_full_user()
         await add(storage, user, a_credential(user))
         with pytest.raises((IdTaken, EmailTaken, UsernameTaken)):
             await add(storage, user)
         assert (await everything(storage)).users == [user]
-
-    async def test_the_same_post_cannot_be_added_twice(self, storage: Storage) -> None:
-        author = a_user()
-        post = a_post(author)
-        await add(storage, author, post)
-        with pytest.raises(IdTaken):
-            await add(storage, post)
-        assert (await everything(storage)).posts == [post]
 
     async def test_refusals_repeat_no_value(self, storage: Storage) -> None:
         owner: User = a_full_user()

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.storage_contract.examples import a_credential, a_full_post, a_full_user, a_post, a_user, renamed, retitled
+from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_user, renamed
 from adapters.storage_contract.steps import add, everything, remove, save
 from domain.errors import StaleVersion
 from domain.storage import Storage
@@ -32,24 +32,6 @@ class VersionCases:
             await remove(storage, replace(user, version=user.version + distance))
         assert await everything(storage) == before
 
-    @DISTANCES
-    async def test_a_post_is_saved_only_over_the_version_that_was_read(self, storage: Storage, distance: int) -> None:
-        author = a_user()
-        post = a_full_post(author)
-        await add(storage, author, post)
-        with pytest.raises(StaleVersion):
-            await save(storage, replace(retitled(post, "Retitled"), version=post.version + 1 + distance))
-        assert (await everything(storage)).posts == [post]
-
-    @DISTANCES
-    async def test_a_post_is_removed_only_at_the_version_that_was_read(self, storage: Storage, distance: int) -> None:
-        author = a_user()
-        post = a_full_post(author)
-        await add(storage, author, post)
-        with pytest.raises(StaleVersion):
-            await remove(storage, replace(post, version=post.version + distance))
-        assert (await everything(storage)).posts == [post]
-
     async def test_a_second_save_over_the_same_version_is_stale(self, storage: Storage) -> None:
         user = a_user()
         await add(storage, user)
@@ -57,15 +39,6 @@ class VersionCases:
         with pytest.raises(StaleVersion):
             await save(storage, renamed(user, "Second"))
         assert (await everything(storage)).users == [renamed(user, "First")]
-
-    async def test_a_second_save_of_a_post_over_the_same_version_is_stale(self, storage: Storage) -> None:
-        author = a_user()
-        post = a_post(author)
-        await add(storage, author, post)
-        await save(storage, retitled(post, "First"))
-        with pytest.raises(StaleVersion):
-            await save(storage, retitled(post, "Second"))
-        assert (await everything(storage)).posts == [retitled(post, "First")]
 
     async def test_the_same_save_twice_is_stale_although_nothing_would_differ(self, storage: Storage) -> None:
         user = a_user()
@@ -89,15 +62,6 @@ class VersionCases:
                 await attempt
         assert (await everything(storage)).users == []
 
-    async def test_a_post_that_is_not_there_can_be_neither_saved_nor_removed(self, storage: Storage) -> None:
-        author = a_user()
-        post = a_post(author)
-        await add(storage, author)
-        for attempt in (save(storage, retitled(post, "Retitled")), save(storage, post), remove(storage, post)):
-            with pytest.raises(StaleVersion):
-                await attempt
-        assert (await everything(storage)).posts == []
-
     async def test_a_user_who_was_removed_can_be_neither_saved_nor_removed(self, storage: Storage) -> None:
         user = a_user()
         await add(storage, user)
@@ -106,16 +70,6 @@ class VersionCases:
             with pytest.raises(StaleVersion):
                 await attempt
         assert (await everything(storage)).users == []
-
-    async def test_a_post_that_was_removed_can_be_neither_saved_nor_removed(self, storage: Storage) -> None:
-        author = a_user()
-        post = a_post(author)
-        await add(storage, author, post)
-        await remove(storage, post)
-        for attempt in (save(storage, retitled(post, "Retitled")), remove(storage, post)):
-            with pytest.raises(StaleVersion):
-                await attempt
-        assert (await everything(storage)).posts == []
 
     async def test_versions_go_up_save_by_save(self, storage: Storage) -> None:
         user = a_user()

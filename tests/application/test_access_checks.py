@@ -14,7 +14,7 @@ from application.ports import Access
 from application.sign_in import ACCESS_LIFETIME
 from domain.errors import InvalidAccessToken, StorageUnavailable
 from domain.refresh_token import RefreshToken
-from domain.session import Session
+from domain.session import SESSIONS, Session
 from domain.user import Role, User
 from domain.values import Email, Name, SessionId, UserId
 from tests.application.surroundings import WoundClock
@@ -40,7 +40,7 @@ class WatchedStorage(MemoryStorage):
 
     def unit_of_work(self) -> MemoryUnitOfWork:
         unit = super().unit_of_work()
-        get = unit.sessions.get
+        get = unit.records(SESSIONS).get
 
         async def get_watched(session_id: SessionId) -> Session | None:
             self.readings += 1
@@ -50,7 +50,7 @@ class WatchedStorage(MemoryStorage):
                 raise self.failure
             return await get(session_id)
 
-        unit.sessions.get = get_watched  # type: ignore[method-assign] # the one reading that every check needs
+        unit.records(SESSIONS).get = get_watched  # type: ignore[method-assign] # the one reading that every check needs
         return unit
 
 
@@ -104,7 +104,7 @@ async def user(storage: WatchedStorage, clock: WoundClock) -> User:
     token = RefreshToken.first(SESSION_ID, bytes(RefreshToken.SECRET_BYTES), "salt")
     unit = storage.unit_of_work()
     unit.users.add(user)
-    unit.sessions.add(
+    unit.records(SESSIONS).add(
         Session.begin(token=token, salt="salt", user_id=user.id, user_agent=None, place=None, now=clock.now())
     )
     await unit.commit()
@@ -135,8 +135,8 @@ async def save(storage: WatchedStorage, user: User) -> None:
 
 async def end_session(storage: MemoryStorage) -> None:
     unit = storage.unit_of_work()
-    for session in await unit.sessions.of_user(USER_ID):
-        unit.sessions.remove(session)
+    for session in await unit.records(SESSIONS).page(owner=USER_ID, limit=1_000):
+        unit.records(SESSIONS).remove(session)
     await unit.commit()
 
 

@@ -10,6 +10,7 @@ from application.password_changes import PasswordChangeService
 from application.passwords import Passwords
 from application.sign_in_limits import SignInLimits
 from application.users import NewUser, UserChanges, UserService
+from domain.session import SESSIONS
 from domain.errors import TooBusy, UserNotFound
 from domain.user import User
 from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
@@ -48,13 +49,13 @@ async def user(users: UserService) -> User:
 async def begin_session(storage: RivalledStorage, user: User) -> Caller:
     session = a_session(user)
     unit = storage.unit_of_work()
-    unit.sessions.add(session)
+    unit.records(SESSIONS).add(session)
     await unit.commit()
     return Caller(user.id, session.id, is_admin=False)
 
 
 async def sessions_of(storage: RivalledStorage, user: User) -> list[str]:
-    return [session.id for session in await storage.unit_of_work().sessions.of_user(user.id)]
+    return [session.id for session in await storage.unit_of_work().records(SESSIONS).page(owner=user.id, limit=1_000)]
 
 
 async def test_a_session_that_begins_during_the_change_is_ended_too(
@@ -97,9 +98,9 @@ async def test_a_change_that_has_to_be_repeated_hashes_once(
     await begin_session(storage, user)
 
     async def refresh() -> None:
-        (session,) = await storage.unit_of_work().sessions.of_user(user.id)
+        (session,) = await storage.unit_of_work().records(SESSIONS).page(owner=user.id, limit=1_000)
         unit = storage.unit_of_work()
-        unit.sessions.save(replace(session, version=session.version + 1))
+        unit.records(SESSIONS).save(replace(session, version=session.version + 1))
         await unit.commit()
 
     def refresh_twice() -> list[Deed]:

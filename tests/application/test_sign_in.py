@@ -13,9 +13,9 @@ from application.passwords import Passwords
 from application.sign_in import Grant, SignInService, Visitor
 from application.sign_in_limits import SignInLimits
 from application.users import NewUser, UserChanges, UserService
-from domain.credential import Credential
+from domain.credential import CREDENTIALS, Credential
 from domain.errors import InvalidCredentials, InvalidRefreshToken, RefreshTokenReused, TooBusy
-from domain.session import Session
+from domain.session import SESSIONS, Session
 from domain.user import User
 from domain.values import Password, UserId
 from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
@@ -79,17 +79,17 @@ async def sign_in(sign_ins: SignInService, password: str = PASSWORD) -> Grant:
 
 
 async def sessions_of(storage: RivalledStorage, user: User) -> list[Session]:
-    return list(await storage.unit_of_work().sessions.of_user(user.id))
+    return list(await storage.unit_of_work().records(SESSIONS).page(owner=user.id, limit=1_000))
 
 
 async def put_hash(storage: RivalledStorage, user_id: UserId, password_hash: str) -> None:
     unit = storage.unit_of_work()
-    unit.credentials.put(Credential(user_id, password_hash))
+    unit.records(CREDENTIALS).put(Credential(user_id, password_hash))
     await unit.commit()
 
 
 async def hash_of(storage: RivalledStorage, user: User) -> str:
-    credential = await storage.unit_of_work().credentials.get(user.id)
+    credential = await storage.unit_of_work().records(CREDENTIALS).get(user.id)
     assert credential is not None
     return credential.password_hash
 

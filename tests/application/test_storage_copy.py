@@ -15,12 +15,13 @@ from adapters.storage_contract.examples import (
     renamed,
     some_failures,
 )
-from adapters.storage_contract.steps import add, everything, remove, save, stored_failures
+from adapters.storage_contract.steps import add, everything, remove, save, stored
 from application.all_records import Record, all_records
 from application.inventory import Inventory
 from application.storage_copy import CopyFailed, StorageCopy
+from domain.post import POSTS
 from domain.errors import StorageUnavailable, TooBusy
-from domain.session import Session
+from domain.session import SESSIONS, Session
 from domain.user import User
 from tests.application.surroundings import RivalledStorage
 
@@ -67,8 +68,8 @@ async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, tar
     assert str(copy.read) == "250 users, 1025 posts, 84 credentials and 176 sessions"
     assert copy.read.records == 250 + 1_025 + 84 + 176
     assert copy.found == 0
-    assert list(await target.unit_of_work().posts.page(users[7].id, limit=2_000)) == list(
-        await source.unit_of_work().posts.page(users[7].id, limit=2_000)
+    assert list(await target.unit_of_work().records(POSTS).page(users[7].id, limit=2_000)) == list(
+        await source.unit_of_work().records(POSTS).page(users[7].id, limit=2_000)
     )
 
 
@@ -168,7 +169,7 @@ async def test_a_session_that_differs_is_other_data_and_nothing_secret_of_it_is_
 ) -> None:
     users = await filled(source)
     await copied(source, target)
-    session = (await target.unit_of_work().sessions.of_user(users[3].id))[0]
+    session = (await target.unit_of_work().records(SESSIONS).page(owner=users[3].id, limit=1_000))[0]
     await save(target, refreshed(session))
     with pytest.raises(CopyFailed, match=f"session {session.id}") as failed:
         await copied(source, target)
@@ -181,7 +182,7 @@ async def test_sign_in_failures_stay_behind(source: MemoryStorage, target: Rival
     await filled(source, 20)
     await add(source, failures)
     await copied(source, target)
-    assert await stored_failures(target, failures) is None
+    assert await stored(target, failures) is None
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Session)])

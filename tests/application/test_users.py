@@ -4,6 +4,8 @@ import pytest
 
 from application.posts import NewPost, PostService
 from application.users import NewUser, UserChanges, UserService
+from domain.credential import CREDENTIALS
+from domain.post import POSTS
 from domain.errors import (
     EmailTaken,
     InvalidInput,
@@ -75,7 +77,7 @@ async def test_a_username_is_taken_whatever_its_case(users: UserService) -> None
 
 async def test_a_password_becomes_a_credential(users: UserService, storage: RivalledStorage) -> None:
     user = await users.register(NewUser(email="ann@example.com", name="Ann", password="correct horse"))
-    credential = await storage.unit_of_work().credentials.get(user.id)
+    credential = await storage.unit_of_work().records(CREDENTIALS).get(user.id)
     assert credential is not None
     assert credential.password_hash == "hash of correct horse"
     assert "horse" not in repr(credential)
@@ -83,7 +85,7 @@ async def test_a_password_becomes_a_credential(users: UserService, storage: Riva
 
 async def test_a_user_without_a_password_has_no_credential(users: UserService, storage: RivalledStorage) -> None:
     user = await ann(users)
-    assert await storage.unit_of_work().credentials.get(user.id) is None
+    assert await storage.unit_of_work().records(CREDENTIALS).get(user.id) is None
 
 
 @pytest.mark.parametrize(
@@ -291,6 +293,6 @@ async def test_removing_a_user_removes_posts_and_credential(
     await users.remove(user.id)
     unit = storage.unit_of_work()
     assert await unit.users.get(user.id) is None
-    assert await unit.posts.get(post.id) is None
-    assert await unit.credentials.get(user.id) is None
+    assert await unit.records(POSTS).get(post.id) is None
+    assert await unit.records(CREDENTIALS).get(user.id) is None
     await ann(users)

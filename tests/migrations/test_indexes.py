@@ -30,10 +30,10 @@ from adapters.storage_contract.examples import (
     some_failures,
 )
 from adapters.storage_contract.steps import add
-from domain.credential import Credential
-from domain.post import Post
-from domain.session import Session
-from domain.sign_in_failures import SignInFailures
+from domain.credential import CREDENTIALS, Credential
+from domain.post import POSTS, Post
+from domain.session import SESSIONS, Session
+from domain.sign_in_failures import SIGN_IN_FAILURES, SignInFailures
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
 from domain.values import Username
@@ -137,38 +137,45 @@ CASES: Final[Mapping[str, Sequence[Case]]] = {
     "users.save": [Case(lambda unit, some: unit.users.save(renamed(some.member().user, "Renamed")))],
     "users.remove": [Case(lambda unit, some: unit.users.remove(some.member().user))],
     "users.require": [Case(lambda unit, some: unit.users.require(some.member().user))],
-    "posts.get": [Case(lambda unit, some: unit.posts.get(some.member().post.id))],
+    "posts.get": [Case(lambda unit, some: unit.records(POSTS).get(some.member().post.id))],
     "posts.page": [
-        Case(lambda unit, some: unit.posts.page(some.member().user.id, limit=51), index="ix_posts_author_id_id"),
-        Case(lambda unit, some: unit.posts.page(some.member().user.id, limit=51, descending=True)),
-        Case(lambda unit, some: unit.posts.page(some.member().user.id, limit=51, skip=200)),
         Case(
-            lambda unit, some: unit.posts.page((one := some.member()).user.id, limit=51, after=one.post.id),
+            lambda unit, some: unit.records(POSTS).page(some.member().user.id, limit=51), index="ix_posts_author_id_id"
+        ),
+        Case(lambda unit, some: unit.records(POSTS).page(some.member().user.id, limit=51, descending=True)),
+        Case(lambda unit, some: unit.records(POSTS).page(some.member().user.id, limit=51, skip=200)),
+        Case(
+            lambda unit, some: unit.records(POSTS).page((one := some.member()).user.id, limit=51, after=one.post.id),
             index="ix_posts_author_id_id",
         ),
     ],
-    "posts.count": [Case(lambda unit, some: unit.posts.count(some.member().user.id))],
-    "posts.add": [Case(lambda unit, some: unit.posts.add(a_post(some.member().user)))],
-    "posts.save": [Case(lambda unit, some: unit.posts.save(retitled(some.member().post, "Retitled")))],
-    "posts.remove": [Case(lambda unit, some: unit.posts.remove(some.member().post))],
-    "credentials.get": [Case(lambda unit, some: unit.credentials.get(some.member().user.id))],
-    "credentials.put": [Case(lambda unit, some: unit.credentials.put(a_credential(some.member().user)))],
-    "credentials.require": [Case(lambda unit, some: unit.credentials.require(some.member().credential))],
-    "sessions.get": [Case(lambda unit, some: unit.sessions.get(some.member().session.id))],
+    "posts.count": [Case(lambda unit, some: unit.records(POSTS).count(some.member().user.id))],
+    "posts.add": [Case(lambda unit, some: unit.records(POSTS).add(a_post(some.member().user)))],
+    "posts.save": [Case(lambda unit, some: unit.records(POSTS).save(retitled(some.member().post, "Retitled")))],
+    "posts.remove": [Case(lambda unit, some: unit.records(POSTS).remove(some.member().post))],
+    "credentials.get": [Case(lambda unit, some: unit.records(CREDENTIALS).get(some.member().user.id))],
+    "credentials.put": [Case(lambda unit, some: unit.records(CREDENTIALS).put(a_credential(some.member().user)))],
+    "credentials.require": [Case(lambda unit, some: unit.records(CREDENTIALS).require(some.member().credential))],
+    "sessions.get": [Case(lambda unit, some: unit.records(SESSIONS).get(some.member().session.id))],
     "sessions.of_user": [
-        Case(lambda unit, some: unit.sessions.of_user(some.member().user.id), index="ix_sessions_user_id_id")
+        Case(lambda unit, some: unit.records(SESSIONS).of_user(some.member().user.id), index="ix_sessions_user_id_id")
     ],
-    "sessions.add": [Case(lambda unit, some: unit.sessions.add(a_session(some.member().user)))],
-    "sessions.save": [Case(lambda unit, some: unit.sessions.save(refreshed(some.member().session)))],
-    "sessions.remove": [Case(lambda unit, some: unit.sessions.remove(some.member().session))],
-    "sign_in_failures.get": [Case(lambda unit, some: unit.sign_in_failures.get(some.failures().key))],
+    "sessions.add": [Case(lambda unit, some: unit.records(SESSIONS).add(a_session(some.member().user)))],
+    "sessions.save": [Case(lambda unit, some: unit.records(SESSIONS).save(refreshed(some.member().session)))],
+    "sessions.remove": [Case(lambda unit, some: unit.records(SESSIONS).remove(some.member().session))],
+    "sign_in_failures.get": [Case(lambda unit, some: unit.records(SIGN_IN_FAILURES).get(some.failures().key))],
     "sign_in_failures.expired": [
-        Case(lambda unit, _: unit.sign_in_failures.expired(LATER, limit=10), index=_FAILURES_INDEX),
-        Case(lambda unit, _: unit.sign_in_failures.expired(LATER.replace(year=1999), limit=10), index=_FAILURES_INDEX),
+        Case(lambda unit, _: unit.records(SIGN_IN_FAILURES).due(LATER, limit=10), index=_FAILURES_INDEX),
+        Case(
+            lambda unit, _: unit.records(SIGN_IN_FAILURES).due(LATER.replace(year=1999), limit=10),
+            index=_FAILURES_INDEX,
+        ),
     ],
-    "sign_in_failures.add": [Case(lambda unit, _: unit.sign_in_failures.add(some_failures()))],
-    "sign_in_failures.save": [Case(lambda unit, some: unit.sign_in_failures.save(some.failures().forgotten(LATER)))],
-    "sign_in_failures.remove": [Case(lambda unit, some: unit.sign_in_failures.remove(some.failures()))],
+    "sign_in_failures.add": [Case(lambda unit, _: unit.records(SIGN_IN_FAILURES).add(some_failures()))],
+    "sign_in_failures.save": [
+        Case(lambda unit, some: unit.records(SIGN_IN_FAILURES).save(some.failures().forgotten(LATER)))
+    ],
+    "sign_in_failures.remove": [Case(lambda unit, some: unit.records(SIGN_IN_FAILURES).remove(some.failures()))],
 }
 
 

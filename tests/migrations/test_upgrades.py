@@ -10,7 +10,9 @@ from adapters.sql.schema import migration_config
 from adapters.sql.storage import SqlStorage
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import a_credential, a_full_session, a_full_user, a_post, some_failures
-from adapters.storage_contract.steps import add, everything, remove, stored_failures
+from adapters.storage_contract.steps import add, everything, remove, stored
+from domain.sign_in_failures import SIGN_IN_FAILURES
+from domain.session import SESSIONS
 from domain.errors import StorageNotPrepared
 from domain.user import User
 from tests.storage.served_contract import opened
@@ -44,7 +46,7 @@ async def test_a_storage_from_before_there_were_sessions_is_not_prepared(storage
     with pytest.raises(StorageNotPrepared):
         await add(storage, a_full_session(admin))
     with pytest.raises(StorageNotPrepared):
-        await storage.unit_of_work().sign_in_failures.get(some_failures().key)
+        await storage.unit_of_work().records(SIGN_IN_FAILURES).get(some_failures().key)
 
 
 async def test_preparing_it_again_keeps_what_is_there_and_makes_room_for_sessions(
@@ -56,14 +58,14 @@ async def test_preparing_it_again_keeps_what_is_there_and_makes_room_for_session
     await storage.ping()
     found = await everything(storage)
     assert list(found.users) == users
-    assert (len(users), len(found.posts), len(found.credentials)) == (2, 1, 2)
+    assert (len(users), len(found.records["posts"]), len(found.records["credentials"])) == (2, 1, 2)
     assert list(await unit.users.active_admins(limit=10)) == [admin]
     session, failures = a_full_session(admin), some_failures()
     await add(storage, session, failures)
-    assert list(await unit.sessions.of_user(admin.id)) == [session]
-    assert await stored_failures(storage, failures) == failures
+    assert list(await unit.records(SESSIONS).page(owner=admin.id, limit=1_000)) == [session]
+    assert await stored(storage, failures) == failures
     await remove(storage, admin)
-    assert await unit.sessions.get(session.id) is None
+    assert await unit.records(SESSIONS).get(session.id) is None
     assert list(await unit.users.active_admins(limit=10)) == []
 
 
@@ -82,5 +84,5 @@ async def test_a_migration_that_was_interrupted_goes_on_where_it_stopped(storage
         await storage.ping()
     await storage.prepare()
     await storage.ping()
-    assert list(await storage.unit_of_work().sessions.of_user(admin.id)) == [session]
+    assert list(await storage.unit_of_work().records(SESSIONS).page(owner=admin.id, limit=1_000)) == [session]
     await add(storage, some_failures())

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import pytest
 
 from adapters.storage_contract.contract import PersistentStorageContract
+from adapters.storage_contract.samples import CONTRACT_TYPES
 from domain.storage import Storage
 from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind
@@ -71,7 +72,7 @@ def connections_in_use(storage: Storage) -> int:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Storage]:
-    storage = open_storage(url)
+    storage = open_storage(url, CONTRACT_TYPES)
     try:
         yield storage
     finally:

@@ -23,7 +23,8 @@ from adapters.storage_contract.examples import (
     a_user,
     renamed,
 )
-from adapters.storage_contract.steps import add, assert_same, everything, outcomes, save, stored_session, stored_user
+from adapters.storage_contract.steps import add, assert_same, everything, outcomes, save, stored, stored_user
+from domain.credential import CREDENTIALS
 from domain.errors import EmailTaken
 from domain.session import Session
 from domain.storage import Storage, UnitOfWork
@@ -70,7 +71,7 @@ class SqlCases:
         sessions = [replace(a_full_session(user), user_agent=text) for text in (*longest, "", "spaces  ")]
         await add(storage, user, *sessions)
         for session in sessions:
-            assert_same(await stored_session(storage, session), session)
+            assert_same(await stored(storage, session), session)
 
     async def test_commits_that_arrive_together_share_transactions(self, storage: Storage) -> None:
         users = [a_user() for _ in range(50)]
@@ -175,9 +176,9 @@ class SqlServerCases(SqlCases):
         before, after = a_credential(user), a_credential(user)
         await add(storage, user, before)
         await assert_required(
-            storage, lambda unit: unit.credentials.require(before), lambda: add(another_client, after)
+            storage, lambda unit: unit.records(CREDENTIALS).require(before), lambda: add(another_client, after)
         )
-        assert (await everything(storage)).credentials == [after]
+        assert (await everything(storage)).records["credentials"] == [after]
 
     async def test_who_changes_a_row_that_is_locked_holds_up_nobody_else(
         self, storage: Storage, another_client: Storage
@@ -199,7 +200,7 @@ class SqlServerCases(SqlCases):
             additions = [asyncio.create_task(add(storage, a_post(user))) for user in users]
             await assert_only_this_one_waits(additions, 7)
         await additions[7]
-        assert len((await everything(storage)).posts) == len(users)
+        assert len((await everything(storage)).records["posts"]) == len(users)
 
     async def test_a_text_that_is_too_long_is_refused_and_never_cut_off(self, storage: Storage) -> None:
         assert isinstance(storage, SqlStorage)
@@ -219,7 +220,7 @@ class SqlServerCases(SqlCases):
         async def require(client: Storage, order: int) -> None:
             unit = client.unit_of_work()
             for credential in credentials[::order]:
-                unit.credentials.require(credential)
+                unit.records(CREDENTIALS).require(credential)
             for user in (ann, ben)[::order]:
                 unit.users.require(user)
             await unit.commit()

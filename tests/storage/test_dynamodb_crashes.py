@@ -32,13 +32,14 @@ from adapters.storage_contract.steps import (
     stage_add,
     stage_remove,
     stage_save,
-    stored_failures,
-    stored_post,
-    stored_session,
+    stored,
+    stored,
+    stored,
     stored_user,
 )
+from domain.post import POSTS
 from domain.errors import EmailTaken, IdTaken, StaleVersion, StorageNotPrepared, StorageUnavailable, TooBusy
-from domain.session import Session
+from domain.session import SESSIONS, Session
 from domain.storage import Storage, UnitOfWork
 from domain.user import Role, User
 from tests.servers.databases import Databases, served_kind
@@ -100,7 +101,7 @@ async def test_a_change_of_many_users_is_all_or_nothing_wherever_it_ends(url: st
         for user in saved:
             unit.users.save(user)
         stage_add(unit, *(a_post(user) for user in saved))
-        unit.posts.remove(posts[-1])
+        unit.records(POSTS).remove(posts[-1])
         await unit.commit()
 
     met = set()
@@ -108,8 +109,8 @@ async def test_a_change_of_many_users_is_all_or_nothing_wherever_it_ends(url: st
     async for _ in dying_at_every_call(url, change):
         for _ in range(2):
             found = await everything(storage)
-            met.add(len(found.posts))
-            assert (found.users, len(found.posts)) in ((before, 22), (saved, 39))
+            met.add(len(found.records["posts"]))
+            assert (found.users, len(found.records["posts"])) in ((before, 22), (saved, 39))
             await in_time(storage.prepare())
         assert_whole(url)
         empty(url)
@@ -137,18 +138,18 @@ async def test_a_removal_of_a_user_with_many_posts_is_all_or_nothing_wherever_it
         unit = storage.unit_of_work()
         users = await unit.users.page(limit=10)
         assert await unit.users.count() == len(users)
-        assert await unit.posts.count(user.id) == MANY_POSTS * len(users)
-        assert len(await unit.posts.page(user.id, limit=100)) == MANY_POSTS * len(users)
+        assert await unit.records(POSTS).count(owner=user.id) == MANY_POSTS * len(users)
+        assert len(await unit.records(POSTS).page(owner=user.id, limit=100)) == MANY_POSTS * len(users)
         for post in posts[::10]:
-            assert (await stored_post(storage, post) is not None) == (len(users) == 1)
-        assert await unit.sessions.of_user(user.id) == sessions * len(users)
+            assert (await stored(storage, post) is not None) == (len(users) == 1)
+        assert await unit.records(SESSIONS).page(owner=user.id, limit=1_000) == sessions * len(users)
         for session in sessions:
-            assert await stored_session(storage, session) == (session if users else None)
+            assert await stored(storage, session) == (session if users else None)
         await finish(storage, user)
         if not users:
             rest = await unit.users.page(limit=10)
-            assert await unit.posts.count(user.id) == 0
-            assert await unit.sessions.of_user(user.id) == []
+            assert await unit.records(POSTS).count(owner=user.id) == 0
+            assert await unit.records(SESSIONS).page(owner=user.id, limit=1_000) == []
             assert_whole(url)
             assert len(all_items(url)) == 4 * len(rest) + 1
         empty(url)
@@ -166,7 +167,7 @@ async def test_ids_of_posts_are_free_once_their_author_is_removed_wherever_that_
         removed = await storage.unit_of_work().users.count() == 1
         assert await outcomes([add(storage, *inherited)]) == [None if removed else IdTaken], calls
         if removed:
-            assert [await stored_post(storage, post) for post in inherited] == inherited
+            assert [await stored(storage, post) for post in inherited] == inherited
         await storage.prepare()
         assert_whole(url)
         empty(url)
@@ -191,9 +192,9 @@ async def test_of_a_user_who_is_replaced_in_one_commit_only_what_it_adds_is_left
         await in_time(storage.prepare())
         found = await everything(storage)
         assert found.users == [user, other]
-        assert found.posts in (posts, [anew[0], anew[2], anew[1]])
-        assert found.sessions == (sessions if found.posts == posts else sessions_anew)
-        assert len(found.credentials) == (found.posts == posts)
+        assert found.records["posts"] in (posts, [anew[0], anew[2], anew[1]])
+        assert found.records["sessions"] == (sessions if found.records["posts"] == posts else sessions_anew)
+        assert len(found.records["credentials"]) == (found.records["posts"] == posts)
         assert_whole(url)
         empty(url)
         await add(storage, user, other, *posts, *sessions, a_credential(user))
@@ -221,7 +222,7 @@ async def test_what_a_user_had_cannot_be_changed_by_the_commit_that_replaces_the
         with pytest.raises(StaleVersion):
             await unit.commit()
     found = await everything(storage)
-    assert (found.users, found.posts, found.sessions) == ([user], [post], [session])
+    assert (found.users, found.records["posts"], found.records["sessions"]) == ([user], [post], [session])
 
 
 async def test_an_end_of_all_sessions_of_a_user_is_all_or_nothing_wherever_it_ends(url: str, storage: Storage) -> None:
@@ -242,8 +243,8 @@ async def test_an_end_of_all_sessions_of_a_user_is_all_or_nothing_wherever_it_en
         for _ in range(2):
             found = await everything(storage)
             admins = list(await storage.unit_of_work().users.active_admins(limit=10))
-            met.add(len(found.sessions))
-            assert (found.users, found.sessions, admins) in (
+            met.add(len(found.records["sessions"]))
+            assert (found.users, found.records["sessions"], admins) in (
                 ([user, other], sessions, [user, other]),
                 ([demoted, other], [], [other]),
             )
@@ -302,7 +303,7 @@ async def test_an_answer_that_is_lost_is_no_failure(url: str, storage: Storage) 
         await add(client, a_post(users[0]), a_post(users[0]))
         await add(client, session, failures)
         await save(client, refreshed(session), more)
-        assert await stored_failures(client, failures) == more
+        assert await stored(client, failures) == more
         await save(client, changed)
         await remove(client, changed)
 

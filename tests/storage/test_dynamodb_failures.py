@@ -24,10 +24,12 @@ from adapters.storage_contract.steps import (
     everything,
     remove,
     stored_credential,
-    stored_post,
-    stored_session,
+    stored,
+    stored,
     stored_user,
 )
+from domain.sign_in_failures import SIGN_IN_FAILURES
+from domain.post import POSTS
 from domain.errors import StorageUnavailable, TooBusy
 from domain.storage import Storage
 from tests.servers.databases import Databases
@@ -127,15 +129,15 @@ async def test_all_reads_are_consistent(proxy: Proxy, storage: Storage) -> None:
     post, session, failures = a_post(user), a_session(user), some_failures()
     await add(storage, user, an_admin(), post, a_credential(user), session, failures)
     await everything(storage)
-    assert await stored_post(storage, post) == post
-    assert await stored_session(storage, session) == session
-    assert list(await storage.unit_of_work().sign_in_failures.expired(LATER, limit=10)) == [failures]
+    assert await stored(storage, post) == post
+    assert await stored(storage, session) == session
+    assert list(await storage.unit_of_work().records(SIGN_IN_FAILURES).due(LATER, limit=10)) == [failures]
     users = storage.unit_of_work().users
     await users.count()
     await users.active_admins(limit=10)
     await users.search(a_prefix("a"), limit=10)
     await users.find_by_emails([user.email, a_user().email])
-    await storage.unit_of_work().posts.count(user.id)
+    await storage.unit_of_work().records(POSTS).count(owner=user.id)
     await remove(storage, user)
     for request in proxy.reads:
         asked = request["RequestItems"].values() if "RequestItems" in request else [request]

@@ -7,6 +7,7 @@ import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
 from adapters.storage_contract.steps import add, everything, stored_user
+from domain.post import POSTS
 from domain.errors import DomainError, StorageUnavailable
 from domain.storage import Storage
 from tests.servers.choice import SERVED, Kind
@@ -83,7 +84,7 @@ async def test_what_was_committed_survives_the_kill_of_the_server(server: Server
     server.start()
     for user in committed:
         assert await stored_user(storage, user) == user
-        assert await storage.unit_of_work().posts.count(user.id) == 1
+        assert await storage.unit_of_work().records(POSTS).count(owner=user.id) == 1
 
 
 async def test_a_server_that_hangs_is_unavailable_until_it_goes_on(server: ServerProcess, storage: Storage) -> None:

@@ -186,7 +186,12 @@ async def test_a_store_that_the_first_version_prepared_is_upgraded(storage: Mong
         await add(upgraded, session, failures)
         await remove(upgraded, member)
         found = await everything(upgraded)
-    assert (found.users, found.posts, found.credentials, found.sessions) == ([admin], [post], [credential], [])
+    assert (found.users, found.records["posts"], found.records["credentials"], found.records["sessions"]) == (
+        [admin],
+        [post],
+        [credential],
+        [],
+    )
 
 
 async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_goes_on(databases: Databases) -> None:
@@ -265,9 +270,9 @@ async def test_several_sessions_end_together_or_not_at_all(storage: MongoStorage
     await add(storage, user, first, second)
     with pytest.raises(StaleVersion):
         await remove(storage, first, replace(second, version=9))
-    assert (await everything(storage)).sessions == [first, second]
+    assert (await everything(storage)).records["sessions"] == [first, second]
     await remove(storage, first, second)
-    assert (await everything(storage)).sessions == []
+    assert (await everything(storage)).records["sessions"] == []
 
 
 async def test_a_commit_of_one_session_or_one_key_takes_no_transaction(storage: MongoStorage, url: str) -> None:

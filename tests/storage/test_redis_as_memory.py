@@ -23,11 +23,11 @@ from adapters.storage_contract.examples import (
     some_failures,
 )
 from adapters.storage_contract.steps import Record, everything, stage_add, stage_remove, stage_save
-from domain.credential import Credential
+from domain.credential import CREDENTIALS, Credential
 from domain.errors import DomainError
-from domain.post import Post
-from domain.session import Session
-from domain.sign_in_failures import SignInFailures
+from domain.post import POSTS, Post
+from domain.session import SESSIONS, Session
+from domain.sign_in_failures import SIGN_IN_FAILURES, SignInFailures
 from domain.storage import Storage, UnitOfWork
 from domain.user import Role, User
 from domain.values import Title, UserId
@@ -71,8 +71,10 @@ async def _stage(chance: random.Random, *units: UnitOfWork) -> None:
     """Stage the same writes in all units: most of them fit what is there, given the writes before them."""
     users = {user.id: user for user in await units[0].users.page(limit=100)}
     posts = {post.id: post for author in users for post in await units[0].posts.page(author, limit=100)}
-    sessions = {session.id: session for user in users for session in await units[0].sessions.of_user(user)}
-    failures = {found.key: found for found in await units[0].sign_in_failures.expired(LATER, limit=100)}
+    sessions = {
+        session.id: session for user in users for session in await units[0].sessions.page(owner=user, limit=1_000)
+    }
+    failures = {found.key: found for found in await units[0].sign_in_failures.due(LATER, limit=100)}
     credentials = {user_id: await units[0].credentials.get(user_id) for user_id in users}
     for _ in range(chance.randint(1, 6)):
         user_id, post_id = nth_user_id(chance.choice(FEW)), nth_post_id(chance.choice(FEW))
@@ -127,7 +129,7 @@ def _stage_requirement(unit: UnitOfWork, record: User | Credential) -> None:
     if isinstance(record, User):
         unit.users.require(record)
     else:
-        unit.credentials.require(record)
+        unit.records(CREDENTIALS).require(record)
 
 
 def _some_user(chance: random.Random, user_id: UserId) -> User:
@@ -155,14 +157,16 @@ async def _seen_in(storage: Storage) -> object:
     unit = storage.unit_of_work()
     found = [await unit.users.search(a_prefix(prefix), limit=10) for prefix in ("ann", "ben", "cid", "d")]
     owners = [await unit.users.find_by_email(an_email(email)) for email in EMAILS]
-    posts = [await unit.posts.get(nth_post_id(number)) for number in FEW]
-    sessions = [await unit.sessions.get(nth_session_id(number)) for number in FEW]
-    failures = [await unit.sign_in_failures.get(key) for key in KEYS]
+    posts = [await unit.records(POSTS).get(nth_post_id(number)) for number in FEW]
+    sessions = [await unit.records(SESSIONS).get(nth_session_id(number)) for number in FEW]
+    failures = [await unit.records(SIGN_IN_FAILURES).get(key) for key in KEYS]
     expired = [
-        sorted(some.key for some in await unit.sign_in_failures.expired(LATER - timedelta(minutes=number), limit=10))
+        sorted(
+            some.key for some in await unit.records(SIGN_IN_FAILURES).due(LATER - timedelta(minutes=number), limit=10)
+        )
         for number in FEW
     ]
-    one_expired = len(await unit.sign_in_failures.expired(LATER, limit=1))
+    one_expired = len(await unit.records(SIGN_IN_FAILURES).due(LATER, limit=1))
     admins = list(await unit.users.active_admins(limit=10)), list(await unit.users.active_admins(limit=1))
     users = await unit.users.count()
     return await everything(storage), found, owners, posts, sessions, failures, expired, one_expired, admins, users

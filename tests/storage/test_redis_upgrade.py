@@ -11,7 +11,9 @@ from adapters.redis.place import Place
 from adapters.redis.scripts import FIRST_MARK, MARK, PREPARE
 from adapters.redis.server import Server
 from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_session, a_user, renamed
-from adapters.storage_contract.steps import add, remove, save, stored_session
+from adapters.storage_contract.steps import add, remove, save, stored
+from domain.credential import CREDENTIALS
+from domain.post import POSTS
 from domain.errors import StorageNotPrepared
 from domain.storage import Storage
 from domain.user import Role, User
@@ -77,7 +79,7 @@ async def test_a_record_of_version_1_is_understood(url: str, storage: Storage, r
     session = a_session(ann)
     await add(storage, session)
     await remove(storage, ann)
-    assert await stored_session(storage, session) is None
+    assert await stored(storage, session) is None
     assert set(redis.keys(key("*"))) == {key(MARK).encode(), key(FIRST_MARK).encode()}
 
 
@@ -92,8 +94,8 @@ async def test_what_version_1_left_is_not_prepared_until_it_is_upgraded(
     await storage.ping()
     unit = storage.unit_of_work()
     assert list(await unit.users.page(limit=USERS + 1)) == users
-    assert await unit.posts.count(users[0].id) == 1
-    assert await unit.credentials.get(users[0].id) is not None
+    assert await unit.records(POSTS).count(owner=users[0].id) == 1
+    assert await unit.records(CREDENTIALS).get(users[0].id) is not None
     assert await _admins(storage) == _admins_of(users)
 
 
