@@ -1,0 +1,57 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from time import monotonic
+from typing import Final
+
+from domain.errors import StorageNotPrepared, StorageUnavailable, TooBusy
+
+_MIN_PAUSE_SECONDS: Final = 0.005
+_FIRST_RETRY_SECONDS: Final = 0.1
+_MAX_RETRY_SECONDS: Final = 30.0
+
+
+class BackgroundPurge:
+    """Deletes in the background, batch by batch, what belonged to removed users.
+
+    Each pause is as long as the batch before it took, so that the store has at least half of its time for others.
+    """
+
+    def __init__(self, purge_batch: Callable[[], Awaitable[bool]]) -> None:
+        """`purge_batch` deletes a bounded number of records and returns whether there are more."""
+        self._purge_batch = purge_batch
+        self._is_wanted = False
+        self._is_closed = False
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Look for something to delete, and go on until nothing is left; needs a running event loop."""
+        self._is_wanted = not self._is_closed
+        if self._is_wanted and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop, possibly within a batch; safe to repeat."""
+        self._is_closed = True
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        retry_seconds = _FIRST_RETRY_SECONDS
+        while self._is_wanted:
+            self._is_wanted = False
+            start = monotonic()
+            try:
+                has_more = await self._purge_batch()
+            except StorageNotPrepared:
+                return
+            except (StorageUnavailable, TooBusy):
+                pause, has_more = retry_seconds, True
+                retry_seconds = min(2 * retry_seconds, _MAX_RETRY_SECONDS)
+            else:
+                pause, retry_seconds = max(monotonic() - start, _MIN_PAUSE_SECONDS), _FIRST_RETRY_SECONDS
+            if has_more:
+                self._is_wanted = True
+                await asyncio.sleep(pause)
