@@ -10,6 +10,7 @@ from typing import Final
 from application.callers import Caller
 from application.ports import Access, Clock, TokenSigner
 from domain.errors import DomainError, InvalidAccessToken
+from domain.session import SESSIONS
 from domain.storage import Storage
 from domain.user import Role
 
@@ -85,7 +86,9 @@ class AccessChecks:
 
     async def _read(self, access: Access) -> Caller | None:
         unit = self._storage.unit_of_work()
-        session, user = await asyncio.gather(unit.sessions.get(access.session_id), unit.users.get(access.user_id))
+        session, user = await asyncio.gather(
+            unit.records(SESSIONS).get(access.session_id), unit.users.get(access.user_id)
+        )
         if session is None or session.user_id != access.user_id or session.has_expired(self._clock.now()):
             return None
         if user is None or not user.active:

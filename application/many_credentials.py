@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from domain.credential import Credential
-from domain.storage import CredentialRepository
+from domain.storage import Records
 from domain.user import User
 
 _READS_AT_ONCE: Final = 8  # fewer than a storage has connections, so that none waits for another
 
 
-async def credentials_of(users: Sequence[User], credentials: CredentialRepository) -> Sequence[Credential | None]:
+async def credentials_of(users: Sequence[User], credentials: Records[Credential]) -> Sequence[Credential | None]:
     """Read each one's credential, a few at a time, in the order of the users. Raises what the storage port raises."""
     turn = asyncio.Semaphore(_READS_AT_ONCE)
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from application.concurrency import OptimisticRetry
 from application.ports import Clock
-from application.races import Races
+from application.session_ends import sessions_of
 from domain.errors import SessionNotFound
-from domain.session import Session
+from domain.session import SESSIONS, Session
 from domain.storage import Storage
 from domain.values import SessionId, UserId
 
@@ -16,12 +17,12 @@ class OwnSessionService:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
-        self._races = Races()
+        self._retry = OptimisticRetry()
 
     async def list(self, user_id: UserId) -> Sequence[Session]:
         """List the sessions of a user that go on, by when they began."""
         now = self._clock.now()
-        sessions = await self._storage.unit_of_work().sessions.of_user(user_id)
+        sessions = await sessions_of(self._storage.unit_of_work(), user_id)
         return [session for session in sessions if not session.has_expired(now)]
 
     async def end(self, user_id: UserId, session_id: SessionId) -> None:
@@ -29,10 +30,10 @@ class OwnSessionService:
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
-            session = await unit.sessions.get(session_id)
+            session = await unit.records(SESSIONS).get(session_id)
             if session is None or session.user_id != user_id or session.has_expired(self._clock.now()):
                 raise SessionNotFound
-            unit.sessions.remove(session)
+            unit.records(SESSIONS).remove(session)
             await unit.commit()
 
-        await self._races.until_won(session_id, attempt)
+        await self._retry.run(session_id, attempt)

@@ -3,12 +3,12 @@
 from functools import partial
 
 from application.callers import Caller
+from application.concurrency import OptimisticRetry
 from application.passwords import Passwords
-from application.races import Races
 from application.session_ends import end_sessions, stage_session_ends
 from application.sign_in_limits import SignInLimits
-from domain.credential import Credential
-from domain.errors import FieldChecks, UserNotFound, WrongPassword
+from domain.credential import CREDENTIALS, Credential
+from domain.errors import FieldChecks, IdTaken, StaleVersion, UserNotFound, WrongPassword
 from domain.storage import Storage
 from domain.user import User
 from domain.values import Password, UserId
@@ -19,7 +19,7 @@ class PasswordChangeService:
         self._storage = storage
         self._passwords = passwords
         self._limits = limits
-        self._races = Races()
+        self._retry = OptimisticRetry()
 
     async def change(
         self, user_id: UserId, *, current: str | None, new: str, caller: Caller, address: str | None = None
@@ -34,39 +34,40 @@ class PasswordChangeService:
         if user is None:
             raise UserNotFound
         password = self._parse(new, user)
-        verified: Credential | None = None
-        replacement: Credential | None = None
         # Whoever has a session of this user is at home in it, wherever they are by now.
         limited = self._limits.attempt(user_id, address, caller.session_id if caller.user_id == user_id else None)
         if current is not None:
             await self._limits.check(limited)
 
+        work = _PasswordWork(self._passwords, current, password, address)
+
         async def attempt() -> None:
-            nonlocal verified, replacement
             unit = self._storage.unit_of_work()
             user = await unit.users.get(user_id)
             if user is None or not (user.active or caller.is_admin):
                 raise UserNotFound
+            credentials = unit.records(CREDENTIALS)
+            credential = await credentials.get(user_id)
             if current is not None:
-                credential = await unit.credentials.get(user_id)
-                if credential is None or credential != verified:
-                    claimed = Password.claimed(current)
-                    if not await self._passwords.verify(claimed, credential, address) or credential is None:
-                        raise WrongPassword
-                    verified = credential
-                unit.credentials.require(credential)
+                await work.verify(credential)
                 await self._limits.stage_success(unit, limited)
-            replacement = replacement or await self._passwords.credential(user, password, address)
-            unit.credentials.put(replacement)
+            password_hash = await work.hash()
+            if credential is None:
+                credentials.add(Credential(user_id, password_hash))
+            else:
+                credentials.save(credential.change(password_hash))
             await stage_session_ends(unit, user_id, keep=caller.session_id)
-            await unit.commit()
+            try:
+                await unit.commit()
+            except IdTaken:  # another first password was faster
+                raise StaleVersion from None
 
         try:
-            await self._races.until_won(user_id, attempt)
+            await self._retry.run(user_id, attempt)
         except WrongPassword:
             await self._limits.count(limited)
             raise
-        await end_sessions(self._storage, self._races, user_id, keep=caller.session_id)
+        await end_sessions(self._storage, self._retry, user_id, keep=caller.session_id)
 
     def _parse(self, text: str, user: User) -> Password:
         own = [user.email.address, user.name, *([user.username.text] if user.username else [])]
@@ -74,3 +75,29 @@ class PasswordChangeService:
         password = check("new_password", partial(self._passwords.parse, own=own), text)
         check.done()
         return password
+
+
+class _PasswordWork:
+    """The slow work of a change, which is not repeated with it."""
+
+    def __init__(self, passwords: Passwords, current: str | None, new: Password, address: str | None) -> None:
+        self._passwords = passwords
+        self._current = current
+        self._new = new
+        self._address = address
+        self._verified: Credential | None = None
+        self._hash: str | None = None
+
+    async def verify(self, credential: Credential | None) -> None:
+        """Raise `WrongPassword` unless the current password is that of the credential."""
+        if credential is not None and credential == self._verified:
+            return
+        claimed = Password.claimed(self._current or "")
+        if not await self._passwords.verify(claimed, credential, self._address):
+            raise WrongPassword
+        self._verified = credential
+
+    async def hash(self) -> str:
+        """Return the hash of the new password."""
+        self._hash = self._hash or await self._passwords.hash(self._new, self._address)
+        return self._hash

@@ -9,7 +9,6 @@ from application.networks import network_of
 from application.ports import CommonPasswords, PasswordHasher
 from domain.credential import Credential
 from domain.errors import InvalidValue, TooBusy
-from domain.user import User
 from domain.values import Password, fold
 
 _MOST_OF_ONE_NETWORK: Final = 32
@@ -35,10 +34,10 @@ class Passwords:
             raise InvalidValue("common_password", "must not be one of the most common passwords")
         return password
 
-    async def credential(self, user: User, password: Password, address: str | None = None) -> Credential:
-        """Hash a password for a user, on behalf of an address; raises `TooBusy`."""
+    async def hash(self, password: Password, address: str | None = None) -> str:
+        """Return the hash of a password, computed on behalf of an address; raises `TooBusy`."""
         with self._turn(address):
-            return Credential(user.id, await self._hasher.hash(password))
+            return await self._hasher.hash(password)
 
     async def verify(self, password: Password, credential: Credential | None, address: str | None = None) -> bool:
         """Tell whether a password is that of a credential; without one it never is, and it takes as long to tell.

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from application.concurrency import Expected, OptimisticRetry, RecordUpdates, check_version
 from application.ports import Clock, IdSource
-from application.races import Expected, Races, check_version
 from domain.errors import FieldChecks, PostNotFound, UserNotFound
-from domain.post import Post
+from domain.post import POSTS, Post
 from domain.storage import Storage, UnitOfWork
 from domain.user import KEEP, Keep
 from domain.values import Body, PostId, Title, UserId
@@ -38,7 +38,8 @@ class PostService:
         self._storage = storage
         self._clock = clock
         self._ids = ids
-        self._races = Races()
+        self._retry = OptimisticRetry()
+        self._updates: RecordUpdates[PostId, Post] = RecordUpdates(storage, lambda unit: unit.records(POSTS))
 
     async def publish(self, author_id: UserId, new: NewPost) -> Post:
         """Add a post; raises `InvalidInput`, or `UserNotFound`, also when the author is removed meanwhile."""
@@ -52,13 +53,13 @@ class PostService:
         )
         check.done()
         unit = self._storage.unit_of_work()
-        unit.posts.add(post)
+        unit.records(POSTS).add(post)
         await unit.commit()
         return post
 
     async def get(self, post_id: PostId, *, of: UserId | None = None) -> Post:
         """Raises `PostNotFound`."""
-        return await self._expected_post(self._storage.unit_of_work(), post_id, None, of)
+        return _expected(await self._storage.unit_of_work().records(POSTS).get(post_id), None, of)
 
     async def list_by(
         self,
@@ -69,16 +70,18 @@ class PostService:
         descending: bool = False,
         skip: int = 0,
     ) -> Sequence[Post]:
-        """List an author's posts by creation; see `PostRepository.page`. Raises `UserNotFound`."""
+        """List an author's posts by creation; see `Records.page`. Raises `UserNotFound`."""
         unit = self._storage.unit_of_work()
-        posts = await unit.posts.page(author_id, after=after, limit=limit, descending=descending, skip=skip)
+        posts = await unit.records(POSTS).page(
+            owner=author_id, after=after, limit=limit, descending=descending, skip=skip
+        )
         if not posts and await unit.users.get(author_id) is None:
             raise UserNotFound
         return posts
 
     async def count_by(self, author_id: UserId) -> int:
         """Count the posts of an author, known or not."""
-        return await self._storage.unit_of_work().posts.count(author_id)
+        return await self._storage.unit_of_work().records(POSTS).count(owner=author_id)
 
     async def change(
         self, post_id: PostId, changes: PostChanges, expected: Expected = None, *, of: UserId | None = None
@@ -89,30 +92,25 @@ class PostService:
         body = check("body", Body.parse, changes.body)
         check.done()
 
-        async def attempt() -> Post:
-            unit = self._storage.unit_of_work()
-            post = await self._expected_post(unit, post_id, expected, of)
-            changed = post.change(now=self._clock.now(), title=title, body=body)
-            if changed is not post:
-                unit.posts.save(changed)
-                await unit.commit()
-            return changed
+        async def change(_: UnitOfWork, post: Post | None) -> Post:
+            return _expected(post, expected, of).change(now=self._clock.now(), title=title, body=body)
 
-        return await self._races.until_won(post_id, attempt)
+        return await self._updates.apply(post_id, change)
 
     async def remove(self, post_id: PostId, expected: Expected = None, *, of: UserId | None = None) -> None:
         """Raises `PostNotFound` or `VersionMismatch`."""
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
-            unit.posts.remove(await self._expected_post(unit, post_id, expected, of))
+            posts = unit.records(POSTS)
+            posts.remove(_expected(await posts.get(post_id), expected, of))
             await unit.commit()
 
-        await self._races.until_won(post_id, attempt)
+        await self._retry.run(post_id, attempt)
 
-    async def _expected_post(self, unit: UnitOfWork, post_id: PostId, expected: Expected, of: UserId | None) -> Post:
-        post = await unit.posts.get(post_id)
-        if post is None or of not in (None, post.author_id):
-            raise PostNotFound
-        check_version(post.version, expected)
-        return post
+
+def _expected(post: Post | None, expected: Expected, of: UserId | None) -> Post:
+    if post is None or of not in (None, post.author_id):
+        raise PostNotFound
+    check_version(post.version, expected)
+    return post

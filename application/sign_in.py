@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Final
 
+from application.concurrency import OptimisticRetry
 from application.passwords import Passwords
 from application.ports import Access, Clock, DomainNames, IdSource, SecretSource, TokenSigner
-from application.races import Races
+from application.session_ends import sessions_of
 from application.sign_in_limits import SignInLimits, place_of
-from domain.credential import Credential
+from domain.credential import CREDENTIALS, Credential
 from domain.errors import (
     InvalidAccessToken,
     InvalidCredentials,
@@ -23,7 +24,7 @@ from domain.errors import (
     TooBusy,
 )
 from domain.refresh_token import RefreshToken
-from domain.session import Session
+from domain.session import SESSIONS, Session
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
 from domain.values import Email, Password, Username
@@ -75,7 +76,7 @@ class SignInService:
         self._passwords = passwords
         self._limits = limits
         self._signer = signer
-        self._races = Races()
+        self._retry = OptimisticRetry()
 
     async def sign_in(self, name: str, password: str, visitor: Visitor) -> Grant:
         """Begin a session for the user with this email or username.
@@ -101,7 +102,7 @@ class SignInService:
 
         async def attempt() -> Grant:
             unit = self._storage.unit_of_work()
-            session = await unit.sessions.get(given.session_id)
+            session = await unit.records(SESSIONS).get(given.session_id)
             if session is None:
                 raise InvalidRefreshToken
             user = await unit.users.get(session.user_id)
@@ -111,16 +112,16 @@ class SignInService:
             try:
                 following, current = session.refresh(given, now)
             except RefreshTokenReused:
-                unit.sessions.remove(session)
+                unit.records(SESSIONS).remove(session)
                 await unit.commit()
                 _log.warning("session %s is ended: a refresh token of it was used twice", session.id)
                 raise
             if following is not session:
-                unit.sessions.save(following)
+                unit.records(SESSIONS).save(following)
                 await unit.commit()
             return self._grant(user, current, now)
 
-        return await self._races.until_won(given.session_id, attempt)
+        return await self._retry.run(given.session_id, attempt)
 
     async def revoke(self, token: str) -> None:
         """End the session of a refresh token or an access token; a token that is neither ends nothing."""
@@ -129,10 +130,10 @@ class SignInService:
             unit = self._storage.unit_of_work()
             session = await self._session_of(unit, token)
             if session is not None:
-                unit.sessions.remove(session)
+                unit.records(SESSIONS).remove(session)
                 await unit.commit()
 
-        await self._races.until_won(token, attempt)
+        await self._retry.run(token, attempt)
 
     async def _sign_in(self, name: str, password: Password, visitor: Visitor) -> Grant:
         unit = self._storage.unit_of_work()
@@ -143,21 +144,21 @@ class SignInService:
         user_id = found.id if found else self._ids.user_id()
         account = found.id if found else written.canonical if written else f"\0{name}"
         place, now = place_of(account, visitor.address), self._clock.now()
-        sessions = await unit.sessions.of_user(user_id)
+        sessions = await sessions_of(unit, user_id)
         at_home = any(session.place == place and not session.has_expired(now) for session in sessions)
         limited = self._limits.attempt(account, visitor.address, place if at_home else None)
         await self._limits.check(limited)
         is_first = True
         verified: Credential | None = None
-        renewed: Credential | None = None
+        renewed: str | None = None
 
         async def attempt() -> Grant:
             nonlocal is_first, verified, renewed
             unit = self._storage.unit_of_work()
             user = found if is_first else await unit.users.get(user_id)
-            others = sessions if is_first else await unit.sessions.of_user(user_id)
+            others = sessions if is_first else await sessions_of(unit, user_id)
             is_first = False
-            credential = await unit.credentials.get(user_id)
+            credential = await unit.records(CREDENTIALS).get(user_id)
             if credential is None or credential != verified:
                 if not await self._passwords.verify(
                     password, credential if user and user.active else None, visitor.address
@@ -167,18 +168,18 @@ class SignInService:
             if user is None or credential is None or not user.active:
                 raise InvalidCredentials
             unit.users.require(user)
-            unit.credentials.require(credential)
+            unit.records(CREDENTIALS).require(credential)
             if self._passwords.is_outdated(credential, password):
                 with suppress(TooBusy):  # then it is renewed another time
-                    renewed = renewed or await self._passwords.credential(user, password, visitor.address)
-                    unit.credentials.put(renewed)
+                    renewed = renewed or await self._passwords.hash(password, visitor.address)
+                    unit.records(CREDENTIALS).save(credential.change(renewed))
             await self._limits.stage_success(unit, limited)
             grant = self._begin(unit, user, others, place, visitor.user_agent)
             await unit.commit()
             return grant
 
         try:
-            return await self._races.until_won(user_id, attempt)
+            return await self._retry.run(user_id, attempt)
         except InvalidCredentials:
             await self._limits.count(limited)
             raise
@@ -190,11 +191,11 @@ class SignInService:
         now = self._clock.now()
         for rank, session in enumerate(sorted(others, key=attrgetter("last_used_at"), reverse=True)):
             if session.has_expired(now) or rank >= Session.MOST_OF_A_USER - 1:
-                unit.sessions.remove(session)
+                unit.records(SESSIONS).remove(session)
         salt = self._secrets.secret(_SALT_BYTES).hex()
         secret = self._secrets.secret(RefreshToken.SECRET_BYTES)
         token = RefreshToken.first(self._ids.session_id(), secret, salt)
-        unit.sessions.add(
+        unit.records(SESSIONS).add(
             Session.begin(token=token, salt=salt, user_id=user.id, user_agent=user_agent, place=place, now=now)
         )
         return self._grant(user, token, now)
@@ -220,11 +221,11 @@ class SignInService:
     async def _session_of(self, unit: UnitOfWork, token: str) -> Session | None:
         with suppress(InvalidRefreshToken):
             given = _parsed(token)
-            session = await unit.sessions.get(given.session_id)
+            session = await unit.records(SESSIONS).get(given.session_id)
             return session if session and session.owns(given) else None
         with suppress(InvalidAccessToken):
             access = self._signer.verify(token, self._clock.now())
-            session = await unit.sessions.get(access.session_id)
+            session = await unit.records(SESSIONS).get(access.session_id)
             return session if session and session.user_id == access.user_id else None
         return None
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Final, TypeAlias
 
+from application.concurrency import OptimisticRetry
 from application.networks import network_of
 from application.ports import Clock
-from application.races import Races
 from domain.errors import IdTaken, StaleVersion, StorageUnavailable, TooBusy, TooManyFailures
-from domain.sign_in_failures import SignInFailures
+from domain.sign_in_failures import SIGN_IN_FAILURES, SignInFailures
 from domain.storage import Storage, UnitOfWork
 
 _PURGED_AT_ONCE: Final = 50
@@ -47,7 +47,7 @@ class SignInLimits:
         self._clock = clock
         self._per_account = per_account
         self._per_address = per_address
-        self._races = Races()
+        self._retry = OptimisticRetry()
         self._next_purge = clock.now()
 
     def attempt(self, account: str, address: str | None, home: str | None = None) -> Attempt:
@@ -72,27 +72,27 @@ class SignInLimits:
             now = self._clock.now()
             for counter, stored in await self._judge(unit, attempt):
                 if stored is None:
-                    unit.sign_in_failures.add(SignInFailures.first(counter.key, now))
+                    unit.records(SIGN_IN_FAILURES).add(SignInFailures.first(counter.key, now))
                 else:
-                    unit.sign_in_failures.save(stored.one_more(now, counter.most))
+                    unit.records(SIGN_IN_FAILURES).save(stored.one_more(now, counter.most))
             try:
                 await unit.commit()
             except IdTaken:  # somebody else counted the first one
                 raise StaleVersion from None
 
         if attempt:
-            await self._races.until_won(attempt[-1].key, count_one)
+            await self._retry.run(attempt[-1].key, count_one)
             await self._purge()
 
     async def stage_success(self, unit: UnitOfWork, attempt: Attempt) -> None:
         """Have the unit's commit forget the account's failures; raises `TooManyFailures` as `check` does."""
         for counter, stored in await self._judge(unit, attempt):
             if counter.forgives and stored is not None and stored.moments:
-                unit.sign_in_failures.save(stored.forgotten(self._clock.now()))
+                unit.records(SIGN_IN_FAILURES).save(stored.forgotten(self._clock.now()))
 
     async def _judge(self, unit: UnitOfWork, attempt: Attempt) -> Sequence[tuple[_Counter, SignInFailures | None]]:
         now = self._clock.now()
-        found = [(counter, await unit.sign_in_failures.get(counter.key)) for counter in attempt]
+        found = [(counter, await unit.records(SIGN_IN_FAILURES).get(counter.key)) for counter in attempt]
         ends = [failures.blocked_until(counter.most, now) for counter, failures in found if failures and counter.blocks]
         if waits := [math.ceil((end - now).total_seconds()) for end in ends if end]:
             raise TooManyFailures(max(waits))
@@ -108,9 +108,9 @@ class SignInLimits:
         with suppress(StaleVersion, TooBusy, StorageUnavailable):
             for _ in range(_MOST_PURGES):
                 unit = self._storage.unit_of_work()
-                expired = await unit.sign_in_failures.expired(now, limit=_PURGED_AT_ONCE)
+                expired = await unit.records(SIGN_IN_FAILURES).due(now, limit=_PURGED_AT_ONCE)
                 for failures in expired:
-                    unit.sign_in_failures.remove(failures)
+                    unit.records(SIGN_IN_FAILURES).remove(failures)
                 await unit.commit()
                 if len(expired) < _PURGED_AT_ONCE:
                     return

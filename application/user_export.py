@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from application.many_credentials import credentials_of
-from domain.credential import Credential
+from domain.credential import CREDENTIALS, Credential
 from domain.storage import Storage
 from domain.user import User
 
@@ -29,6 +29,6 @@ class UserExport:
 
     async def batches_with_credentials(self) -> AsyncIterator[Sequence[tuple[User, Credential | None]]]:
         """Go through all users in the same way, each with their credential, if they have one."""
-        credentials = self._storage.unit_of_work().credentials
+        credentials = self._storage.unit_of_work().records(CREDENTIALS)
         async for users in self.batches():
             yield list(zip(users, await credentials_of(users, credentials), strict=True))

@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeAlias
 from application.many_credentials import credentials_of
 from application.ports import Clock, DomainNames, IdSource, PasswordHasher
 from application.user_records import HASH_FIELD, ParsedRecord, RawRecord, RecordParser
-from domain.credential import Credential
+from domain.credential import CREDENTIALS, Credential
 from domain.errors import DomainError, EmailTaken, FieldError, IdTaken, InvalidInput, UsernameTaken
 from domain.storage import Storage
 from domain.user import User
@@ -188,7 +188,7 @@ class _Store:
             for place, (record, user) in enumerate(zip(records, stored, strict=True))
             if user and record.password_hash and outcomes[place] is Imported.ALREADY_THERE
         }
-        credentials = await credentials_of([user for user, _ in hashes.values()], unit.credentials)
+        credentials = await credentials_of([user for user, _ in hashes.values()], unit.records(CREDENTIALS))
         for (place, (_, password_hash)), credential in zip(hashes.items(), credentials, strict=True):
             if not self._agree(password_hash, credential):
                 outcomes[place] = _HASH_DIFFERS
@@ -200,7 +200,7 @@ class _Store:
             unit.users.add(record.user)
         for record in records:
             if record.credential:
-                unit.credentials.put(record.credential)
+                unit.records(CREDENTIALS).add(record.credential)
         await unit.commit()
 
     def _agree(self, password_hash: str, credential: Credential | None) -> bool:

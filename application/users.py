@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from application.concurrency import Expected, OptimisticRetry, RecordUpdates, check_version
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource
-from application.races import Expected, Races, check_version
 from application.session_ends import end_sessions, stage_session_ends
+from domain.credential import CREDENTIALS, Credential
 from domain.errors import FieldChecks, InvalidValue, LastAdmin, UserNotFound
 from domain.storage import Storage, UnitOfWork
 from domain.user import KEEP, Keep, Role, User
@@ -56,7 +57,8 @@ class UserService:
         self._storage = storage
         self._clock = clock
         self._ids = ids
-        self._races = Races()
+        self._retry = OptimisticRetry()
+        self._updates: RecordUpdates[UserId, User] = RecordUpdates(storage, lambda unit: unit.users)
         self._domain_names = domain_names
         self._passwords = passwords
         self._needs_admin = needs_admin
@@ -86,7 +88,7 @@ class UserService:
         unit = self._storage.unit_of_work()
         unit.users.add(user)
         if password is not None:
-            unit.credentials.put(await self._passwords.credential(user, password, address))
+            unit.records(CREDENTIALS).add(Credential(user.id, await self._passwords.hash(password, address)))
         await unit.commit()
         return user
 
@@ -140,9 +142,8 @@ class UserService:
         bio = check("bio", Bio.parse, changes.bio)
         check.done()
 
-        async def attempt() -> User:
-            unit = self._storage.unit_of_work()
-            user = await self._expected_user(unit, user_id, expected)
+        async def change(unit: UnitOfWork, stored: User | None) -> User:
+            user = _expected(stored, expected)
             changed = user.change(
                 now=self._clock.now(),
                 email=email,
@@ -153,17 +154,15 @@ class UserService:
                 active=changes.active,
             )
             if changed is not user:
-                unit.users.save(changed)
                 if not changed.is_active_admin:
                     await self._check_not_last_admin(unit, user)
-                if not changed.active:
+                if user.active and not changed.active:
                     await stage_session_ends(unit, user_id)
-                await unit.commit()
             return changed
 
-        changed = await self._races.until_won(user_id, attempt)
+        changed = await self._updates.apply(user_id, change)
         if changes.active is False:
-            await end_sessions(self._storage, self._races, user_id)
+            await end_sessions(self._storage, self._retry, user_id)
         return changed
 
     async def remove(self, user_id: UserId, expected: Expected = None) -> None:
@@ -171,19 +170,12 @@ class UserService:
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
-            user = await self._expected_user(unit, user_id, expected)
+            user = _expected(await unit.users.get(user_id), expected)
             await self._check_not_last_admin(unit, user)
             unit.users.remove(user)
             await unit.commit()
 
-        await self._races.until_won(user_id, attempt)
-
-    async def _expected_user(self, unit: UnitOfWork, user_id: UserId, expected: Expected) -> User:
-        user = await unit.users.get(user_id)
-        if user is None:
-            raise UserNotFound
-        check_version(user.version, expected)
-        return user
+        await self._retry.run(user_id, attempt)
 
     async def _check_not_last_admin(self, unit: UnitOfWork, user: User) -> None:
         """Make sure that somebody else is an active admin at the moment of the commit, too; raises `LastAdmin`."""
@@ -202,3 +194,10 @@ class UserService:
         prefix = check("search", SearchPrefix.parse, text)
         check.done()
         return prefix
+
+
+def _expected(user: User | None, expected: Expected) -> User:
+    if user is None:
+        raise UserNotFound
+    check_version(user.version, expected)
+    return user

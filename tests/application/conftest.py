@@ -25,5 +25,18 @@ def users(storage: RivalledStorage, clock: WoundClock) -> UserService:
 
 
 @pytest.fixture
+def other_users(storage: RivalledStorage, clock: WoundClock) -> UserService:
+    """The service of another process, which knows nothing of what is under way in this one."""
+    return UserService(
+        storage, clock, Uuid7Source(), IdnaDomainNames(), Passwords(ReadableHasher(), OneCommonPassword())
+    )
+
+
+@pytest.fixture
+def other_posts(storage: RivalledStorage, clock: WoundClock) -> PostService:
+    return PostService(storage, clock, Uuid7Source())
+
+
+@pytest.fixture
 def posts(storage: RivalledStorage, clock: WoundClock) -> PostService:
     return PostService(storage, clock, Uuid7Source())

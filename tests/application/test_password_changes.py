@@ -10,8 +10,8 @@ from application.password_changes import PasswordChangeService
 from application.passwords import Passwords
 from application.sign_in_limits import SignInLimits
 from application.users import NewUser, UserChanges, UserService
-from domain.session import SESSIONS
 from domain.errors import TooBusy, UserNotFound
+from domain.session import SESSIONS
 from domain.user import User
 from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
 

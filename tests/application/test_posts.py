@@ -112,10 +112,10 @@ async def test_a_change_and_a_removal_need_one_of_the_expected_versions(posts: P
 
 
 async def test_changes_of_different_fields_at_once_both_hold(
-    posts: PostService, author: User, storage: RivalledStorage
+    posts: PostService, other_posts: PostService, author: User, storage: RivalledStorage
 ) -> None:
     post = await a_post(posts, author)
-    storage.deeds.append(lambda: posts.change(post.id, PostChanges(body="Faster.")))
+    storage.deeds.append(lambda: other_posts.change(post.id, PostChanges(body="Faster.")))
     changed = await posts.change(post.id, PostChanges(title="Slower"))
     assert (changed.title, changed.body, changed.version) == ("Slower", "Faster.", 3)
 

@@ -13,7 +13,7 @@ from application.passwords import Passwords
 from application.sign_in import Grant, SignInService, Visitor
 from application.sign_in_limits import SignInLimits
 from application.users import NewUser, UserChanges, UserService
-from domain.credential import CREDENTIALS, Credential
+from domain.credential import CREDENTIALS
 from domain.errors import InvalidCredentials, InvalidRefreshToken, RefreshTokenReused, TooBusy
 from domain.session import SESSIONS, Session
 from domain.user import User
@@ -84,7 +84,9 @@ async def sessions_of(storage: RivalledStorage, user: User) -> list[Session]:
 
 async def put_hash(storage: RivalledStorage, user_id: UserId, password_hash: str) -> None:
     unit = storage.unit_of_work()
-    unit.records(CREDENTIALS).put(Credential(user_id, password_hash))
+    credential = await unit.records(CREDENTIALS).get(user_id)
+    assert credential
+    unit.records(CREDENTIALS).save(credential.change(password_hash))
     await unit.commit()
 
 

@@ -4,10 +4,10 @@ from typing import Final
 
 import pytest
 
-from adapters.memory.storage import MemoryCredentialRepository
+from adapters.memory.storage import MemoryRecords
 from adapters.runtime.domain_names import IdnaDomainNames
 from adapters.runtime.ids import Uuid7Source
-from adapters.storage_contract.steps import add
+from adapters.storage_contract.steps import save
 from application.user_export import UserExport
 from application.user_import import BATCH, Imported, Outcome, Refused, UserImport
 from application.user_records import PlainRecord, RawRecord, RecordParser, to_record, to_record_with_hash
@@ -312,7 +312,7 @@ async def test_an_import_can_be_repeated_after_a_sign_in_has_renewed_a_hash(
     user_import: UserImport, storage: RivalledStorage
 ) -> None:
     await brought(user_import, [{**EXPORTED, **OLD}])
-    await add(storage, Credential(UserId(str(EXPORTED["id"])), "hash of tea"))
+    await save(storage, Credential(UserId(str(EXPORTED["id"])), "hash of tea", version=2))
     assert await brought(user_import, [{**EXPORTED, **OLD}]) == [THERE]
     assert await hashes(storage) == ["hash of tea"]
 
@@ -354,7 +354,7 @@ async def test_credentials_are_read_a_few_at_a_time_and_only_for_hashes(
         reading -= 1
         return Credential(user_id, TODAY["password_hash"])
 
-    monkeypatch.setattr(MemoryCredentialRepository, "get", get)
+    monkeypatch.setattr(MemoryRecords, "get", get)
     assert await brought(user_import, batch) == [THERE] * 100
     assert reads == 50
     assert 1 < most <= 8
@@ -368,7 +368,7 @@ async def test_a_storage_lost_while_credentials_are_read_is_told_as_such(
     async def get(_: object, user_id: UserId) -> Credential:
         raise StorageUnavailable
 
-    monkeypatch.setattr(MemoryCredentialRepository, "get", get)
+    monkeypatch.setattr(MemoryRecords, "get", get)
     with pytest.raises(StorageUnavailable):
         await brought(user_import, [{**ANN, **TODAY}])
 

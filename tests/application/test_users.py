@@ -5,7 +5,6 @@ import pytest
 from application.posts import NewPost, PostService
 from application.users import NewUser, UserChanges, UserService
 from domain.credential import CREDENTIALS
-from domain.post import POSTS
 from domain.errors import (
     EmailTaken,
     InvalidInput,
@@ -14,6 +13,7 @@ from domain.errors import (
     UserNotFound,
     VersionMismatch,
 )
+from domain.post import POSTS
 from domain.user import Role, User
 from domain.values import UserId
 from tests.application.surroundings import RivalledStorage, WoundClock
@@ -224,11 +224,13 @@ async def test_a_change_needs_one_of_the_expected_versions(users: UserService) -
     await users.remove(user.id, expected={2})
 
 
-async def test_changes_of_different_fields_at_once_both_hold(users: UserService, storage: RivalledStorage) -> None:
+async def test_changes_of_different_fields_at_once_both_hold(
+    users: UserService, other_users: UserService, storage: RivalledStorage
+) -> None:
     user = await ann(users)
 
     async def rival() -> None:
-        await users.change(user.id, UserChanges(bio="Tea."))
+        await other_users.change(user.id, UserChanges(bio="Tea."))
 
     storage.deeds.append(rival)
     changed = await users.change(user.id, UserChanges(name="Anna"))
@@ -236,12 +238,12 @@ async def test_changes_of_different_fields_at_once_both_hold(users: UserService,
 
 
 async def test_a_change_that_expects_a_version_loses_to_a_faster_one(
-    users: UserService, storage: RivalledStorage
+    users: UserService, other_users: UserService, storage: RivalledStorage
 ) -> None:
     user = await ann(users)
 
     async def rival() -> None:
-        await users.change(user.id, UserChanges(bio="Tea."))
+        await other_users.change(user.id, UserChanges(bio="Tea."))
 
     storage.deeds.append(rival)
     with pytest.raises(VersionMismatch):

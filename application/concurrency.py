@@ -1,0 +1,163 @@
+"""Changing a record that others may be changing too."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from copy import copy
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
+
+from domain.errors import DomainError, StaleVersion, StorageUnavailable, TooBusy, VersionMismatch
+from domain.records import R
+from domain.storage import Storage, UnitOfWork
+
+T = TypeVar("T")
+Key = TypeVar("Key", bound=str, contravariant=True)
+
+Expected: TypeAlias = Collection[int] | None
+"""The versions that a caller accepts a record to be at before it is changed; None for any."""
+
+Change: TypeAlias = Callable[[UnitOfWork, R | None], Awaitable[R]]
+"""Returns the next state of a record, or the very object that it was given when nothing would differ.
+
+It may stage further writes in the unit of work, after everything that it may raise.
+"""
+
+_MAX_ATTEMPTS: Final = 100  # each one that is lost was won by another process
+_MAX_SHARED_ATTEMPTS: Final = 5
+_MAX_CHANGES_PER_COMMIT: Final = 100
+
+
+def check_version(version: int, expected: Expected) -> None:
+    """Raise `VersionMismatch` unless `version` is one of those expected."""
+    if expected is not None and version not in expected:
+        raise VersionMismatch
+
+
+class OptimisticRetry:
+    """Repeats what has lost to another writer, so that a change which names no version is never refused."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def run(self, key: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return what `attempt` returns, which reads, changes and commits; repeat it when it raises `StaleVersion`.
+
+        The first attempt does not wait. Repeated attempts of this process at one key go one after another, as each
+        would make the others fail again. Raises `TooBusy` after a hundred attempts.
+        """
+        try:
+            return await attempt()
+        except StaleVersion:
+            lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            for _ in range(_MAX_ATTEMPTS):
+                try:
+                    return await attempt()
+                except StaleVersion:
+                    continue
+        raise TooBusy
+
+
+class Repository(Protocol[Key, R]):
+    async def get(self, key: Key, /) -> R | None: ...
+
+    def save(self, record: R, /) -> None: ...
+
+
+class RecordUpdates(Generic[Key, R]):
+    """Changes records of one type. Changes of one record that arrive together share a read and a commit.
+
+    Within this process writers of one record thus never compete, and what other processes write is met by repeating.
+    """
+
+    def __init__(self, storage: Storage, repository: Callable[[UnitOfWork], Repository[Key, R]]) -> None:
+        self._storage: Final = storage
+        self._repository: Final = repository
+        self._waiting: Final[dict[Key, list[tuple[Change[R], asyncio.Future[R]]]]] = {}
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+
+    async def apply(self, key: Key, change: Change[R]) -> R:
+        """Return the state that `change` makes of the record, once it is committed.
+
+        `change` is called again when another process was faster. Raises what `change` and `UnitOfWork.commit` raise,
+        except `StaleVersion`; `TooBusy` after a hundred attempts.
+        """
+        result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        if key in self._waiting:
+            self._waiting[key].append((change, result))
+            return await result
+        self._waiting[key] = []
+        try:
+            await self._commit(key, [(change, result)])
+        finally:
+            if self._waiting[key]:
+                task = asyncio.create_task(self._commit_waiting(key))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            else:
+                del self._waiting[key]
+        return await result
+
+    async def _commit_waiting(self, key: Key) -> None:
+        changes: Sequence[tuple[Change[R], asyncio.Future[R]]] = []
+        try:
+            while changes := self._waiting[key][:_MAX_CHANGES_PER_COMMIT]:
+                del self._waiting[key][: len(changes)]
+                await self._commit(key, [(change, result) for change, result in changes if not result.done()])
+        finally:
+            for _, result in (*changes, *self._waiting.pop(key)):  # there are none, unless the event loop ends
+                result.cancel()
+
+    async def _commit(self, key: Key, changes: Sequence[tuple[Change[R], asyncio.Future[R]]]) -> None:
+        """Settle the result of every change."""
+        for _ in range(_MAX_ATTEMPTS if len(changes) == 1 else _MAX_SHARED_ATTEMPTS):
+            try:
+                return await self._attempt(key, changes)
+            except StaleVersion:
+                continue
+            except (TooBusy, StorageUnavailable) as error:
+                return _fail(changes, error)
+            except DomainError as error:
+                if len(changes) == 1:
+                    return _fail(changes, error)
+                break
+            except Exception as error:  # noqa: BLE001 - not swallowed: each caller has it raised
+                return _fail(changes, error)
+        if len(changes) == 1:
+            return _fail(changes, TooBusy())
+        for change in changes:  # one of them conflicts with another record, or with another change
+            await self._commit(key, [change])
+        return None
+
+    async def _attempt(self, key: Key, changes: Sequence[tuple[Change[R], asyncio.Future[R]]]) -> None:
+        unit = self._storage.unit_of_work()
+        repository = self._repository(unit)
+        before = record = await repository.get(key)
+        outcomes: list[tuple[asyncio.Future[R], R | DomainError]] = []
+        for change, result in changes:
+            try:
+                following = await change(unit, record)
+            except (TooBusy, StorageUnavailable):
+                raise
+            except DomainError as error:
+                outcomes.append((result, error))
+                continue
+            if following is not record:
+                repository.save(following)
+                record = following
+            outcomes.append((result, following))
+        if record is not before:
+            await unit.commit()
+        for result, outcome in outcomes:
+            if result.done():  # its caller was cancelled
+                continue
+            if isinstance(outcome, DomainError):
+                result.set_exception(outcome)
+            else:
+                result.set_result(outcome)
+
+
+def _fail(changes: Sequence[tuple[Change[R], asyncio.Future[R]]], error: Exception) -> None:
+    for _, result in changes:
+        if not result.done():
+            result.set_exception(copy(error))  # since each raising adds to its traceback
