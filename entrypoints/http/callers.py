@@ -9,6 +9,7 @@ from application.callers import NOBODY, OPERATOR, Caller
 from domain.errors import InvalidAccessToken, NotSignedIn
 from entrypoints.http.bodies import JsonRequest
 from entrypoints.http.dependencies import CALLER, container_of
+from entrypoints.http.middleware import VARIES
 from entrypoints.http.routing import DirectRoute
 
 _READING: Final = ("GET", "HEAD")
@@ -39,6 +40,7 @@ async def _find(request: Request) -> Caller:
     container = container_of(request)
     if not container.settings().asks_for_tokens:
         return OPERATOR
+    request.scope["state"][VARIES] = True
     given = request.headers.getlist("authorization")
     if len(given) > 1:
         raise InvalidAccessToken

@@ -18,6 +18,8 @@ from entrypoints.http.problems import problem
 
 _log = logging.getLogger("userport.http")
 
+VARIES: Final = "varies_by_caller"
+"""The key in the request's state that says whether the response, or error, depends on the caller."""
 
 # What OWASP's REST Security Cheat Sheet wants on every answer: nothing here is to be shown or run as a page.
 SECURITY_HEADERS: Final = (
@@ -28,6 +30,7 @@ SECURITY_HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _CONTENT_POLICY: Final = SECURITY_HEADERS[-1][0]
+_BY_CALLER: Final = (b"vary", b"Authorization")
 _ONLY_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -55,6 +58,8 @@ class AnswerHeaders:
                 own = message.get("headers", ())
                 security = SECURITY_HEADERS[:-1] if _CONTENT_POLICY in dict(own) else SECURITY_HEADERS
                 headers = [*own, (b"x-request-id", request_id.encode()), *security]
+                if VARIES in scope["state"]:
+                    headers.append(_BY_CALLER)
                 if scope["scheme"] == "https":
                     headers.append(_ONLY_TLS)
                 message["headers"] = headers

@@ -53,9 +53,12 @@ _REQUEST_ID: Final = {
 }
 _CACHED: Final = {"Cache-Control": _header("User data is private and always checked again.")}
 _TAGGED: Final = {
-    "ETag": _header("A strong tag of the record's version (RFC 9110, section 8.8.3).", pattern='^"[1-9][0-9]*"$'),
+    "ETag": _header(
+        "A strong tag of the record's version and id (RFC 9110, section 8.8.3).", pattern='^"[1-9][0-9]*-[0-9a-f]{16}"$'
+    ),
     **_CACHED,
 }
+_BY_CALLER: Final = {"Vary": _header("The response depends on the caller.", const="Authorization")}
 _NOT_STORED: Final = {"Cache-Control": _header("Always `no-store`.")}
 _OPTIONAL: Final = {"required": False}
 
@@ -179,6 +182,8 @@ def _with_tokens(document: dict[str, Any]) -> dict[str, Any]:
         if "401" in operation["responses"]:
             is_sign_up = operation["operationId"] == "create_user"
             operation["security"] = [*([{}] if is_sign_up else []), {_SCHEME: []}]
+            for answer in operation["responses"].values():
+                answer["headers"] = {**answer["headers"], **_BY_CALLER}
     return document
 
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Query, Response
 
 from domain.values import PostId
 from entrypoints.http.callers import CallerRoute
-from entrypoints.http.conditional import ExpectedVersions, KnownTags, is_known
+from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import CallerInRequest, PostIdInPath, Posts, UserIdInPath
 from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, REMOVED, refusals
 from entrypoints.http.paging import PageQuery, cut_page, read_cursor
@@ -53,7 +53,7 @@ async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query(
 async def get_post(post_id: PostIdInPath, known: KnownTags, posts: Posts, caller: CallerInRequest) -> Response:
     """Get a post."""
     post = await posts.get(post_id, of=caller.confined_to)
-    return not_modified(post.version) if is_known(post.version, known) else post_answer(post)
+    return not_modified(post) if is_known(post, known) else post_answer(post)
 
 
 @router.patch(
@@ -63,18 +63,17 @@ async def get_post(post_id: PostIdInPath, known: KnownTags, posts: Posts, caller
     responses=CHANGED | refusals("body", 404, 412, with_tokens=[401]),
 )
 async def update_post(
-    post_id: PostIdInPath, body: PostPatch, expected: ExpectedVersions, posts: Posts, caller: CallerInRequest
+    post_id: PostIdInPath, body: PostPatch, if_match: IfMatch, posts: Posts, caller: CallerInRequest
 ) -> Response:
     """Change some fields of a post."""
+    expected = expected_versions(post_id, if_match)
     return post_answer(await posts.change(post_id, body.to_use_case(), expected, of=caller.confined_to))
 
 
 @router.delete(
     "/posts/{id}", name="delete_post", status_code=204, responses=REMOVED | refusals(404, 412, with_tokens=[401])
 )
-async def delete_post(
-    post_id: PostIdInPath, expected: ExpectedVersions, posts: Posts, caller: CallerInRequest
-) -> Response:
+async def delete_post(post_id: PostIdInPath, if_match: IfMatch, posts: Posts, caller: CallerInRequest) -> Response:
     """Remove a post."""
-    await posts.remove(post_id, expected, of=caller.confined_to)
+    await posts.remove(post_id, expected_versions(post_id, if_match), of=caller.confined_to)
     return Response(status_code=204)

@@ -17,7 +17,7 @@ import domain.post
 import domain.session
 import domain.user
 from domain.values import SessionId
-from entrypoints.http.conditional import etag
+from entrypoints.http.conditional import Versioned, etag
 from entrypoints.http.schemas import (
     Active,
     BioText,
@@ -102,11 +102,11 @@ class Session(BaseModel):
 
 
 def user_answer(user: domain.user.User, *, created: bool = False) -> Response:
-    return _answer(_user(user), user.version, f"/users/{user.id}" if created else None)
+    return _answer(_user(user), user, f"/users/{user.id}" if created else None)
 
 
 def post_answer(post: domain.post.Post, *, created: bool = False) -> Response:
-    return _answer(_post(post), post.version, f"/posts/{post.id}" if created else None)
+    return _answer(_post(post), post, f"/posts/{post.id}" if created else None)
 
 
 def users_answer(users: Sequence[domain.user.User], headers: Mapping[str, str]) -> Response:
@@ -121,9 +121,9 @@ def sessions_answer(sessions: Sequence[domain.session.Session], current: Session
     return _Json([_session(session, session.id == current) for session in sessions])
 
 
-def not_modified(version: int) -> Response:
+def not_modified(record: Versioned) -> Response:
     """Say that what the client has is still current (RFC 9110, section 15.4.5)."""
-    headers = {"ETag": etag(version), "Cache-Control": CACHE_CONTROL}
+    headers = {"ETag": etag(record), "Cache-Control": CACHE_CONTROL}
     return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=headers)
 
 
@@ -169,8 +169,8 @@ def _session(session: domain.session.Session, current: bool) -> Mapping[str, Any
     }
 
 
-def _answer(content: Mapping[str, Any], version: int, location: str | None) -> Response:
-    headers = {"ETag": etag(version)}
+def _answer(content: Mapping[str, Any], record: Versioned, location: str | None) -> Response:
+    headers = {"ETag": etag(record)}
     if location is None:
         return _Json(content, headers=headers)
     return _Json(content, _CREATED, {**headers, "Location": location})

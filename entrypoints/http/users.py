@@ -7,7 +7,7 @@ from application.callers import NOBODY, Caller
 from domain.errors import FieldError, InvalidInput, NotPermitted, NotSignedIn
 from domain.values import SearchPrefix, UserId
 from entrypoints.http.callers import CallerRoute, OpenCallerRoute
-from entrypoints.http.conditional import ExpectedVersions, KnownTags, is_known
+from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import (
     AddressInRequest,
     AdminInRequest,
@@ -84,7 +84,7 @@ async def list_users(_: AdminInRequest, query: Annotated[UserListQuery, Query()]
 async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Response:
     """Get a user."""
     user = await users.get(user_id)
-    return not_modified(user.version) if is_known(user.version, known) else user_answer(user)
+    return not_modified(user) if is_known(user, known) else user_answer(user)
 
 
 @router.put(
@@ -94,11 +94,11 @@ async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Res
     responses=CHANGED | refusals("body", 404, 409, 412, with_tokens=(401, 403)),
 )
 async def replace_user(
-    user_id: UserIdInPath, body: UserReplacement, expected: ExpectedVersions, users: Users, caller: CallerInRequest
+    user_id: UserIdInPath, body: UserReplacement, if_match: IfMatch, users: Users, caller: CallerInRequest
 ) -> Response:
     """Replace all that a client may write of a user but the password."""
     _check_permitted(caller, body)
-    return user_answer(await users.change(user_id, body.to_use_case(), expected))
+    return user_answer(await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match)))
 
 
 @router.patch(
@@ -108,19 +108,19 @@ async def replace_user(
     responses=CHANGED | refusals("body", 404, 409, 412, with_tokens=(401, 403)),
 )
 async def update_user(
-    user_id: UserIdInPath, body: UserPatch, expected: ExpectedVersions, users: Users, caller: CallerInRequest
+    user_id: UserIdInPath, body: UserPatch, if_match: IfMatch, users: Users, caller: CallerInRequest
 ) -> Response:
     """Change some fields of a user."""
     _check_permitted(caller, body)
-    return user_answer(await users.change(user_id, body.to_use_case(), expected))
+    return user_answer(await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match)))
 
 
 @router.delete(
     "/{id}", name="delete_user", status_code=204, responses=REMOVED | refusals(404, 412, with_tokens=(401, 409))
 )
-async def delete_user(user_id: UserIdInPath, expected: ExpectedVersions, users: Users) -> Response:
+async def delete_user(user_id: UserIdInPath, if_match: IfMatch, users: Users) -> Response:
     """Remove a user, with all their posts."""
-    await users.remove(user_id, expected)
+    await users.remove(user_id, expected_versions(user_id, if_match))
     return Response(status_code=204)
 
 
