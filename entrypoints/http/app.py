@@ -61,7 +61,7 @@ def create_app(container: Container) -> FastAPI:
         Middleware(InternalErrorMiddleware),
     ]
     if not tokens:
-        middleware.append(Middleware(LoopbackOnlyMiddleware))
+        middleware.append(Middleware(LoopbackOnlyMiddleware, origins=settings.cors_origins))
     if settings.cors_origins:
         middleware.append(Middleware(CrossOriginMiddleware, origins=settings.cors_origins))
     middleware.append(Middleware(HeadAndTrailingSlashMiddleware))
