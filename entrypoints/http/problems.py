@@ -78,6 +78,7 @@ _FRAMEWORK_ERRORS: Final = {
 _VALIDATION_ERRORS: Final = {
     "missing": ("required", "is required"),
     "extra_forbidden": ("not_writable", "is not a field or parameter that may be sent here"),
+    "too_long": ("too_many_members", "has too many unknown members or parameters"),
     "enum": ("not_allowed", "is not one of the allowed values"),
     "literal_error": ("not_allowed", "is not one of the allowed values"),
     "greater_than_equal": ("out_of_range", "is smaller than allowed"),
