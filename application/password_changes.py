@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from application.callers import Caller
 from application.concurrency import OptimisticRetry
 from application.passwords import Passwords
+from application.principal import Principal
 from application.session_ends import end_sessions, stage_session_ends
 from application.sign_in_limits import SignInLimits
 from domain.credential import CREDENTIALS, Credential
@@ -22,7 +22,7 @@ class PasswordChangeService:
         self._retry = OptimisticRetry()
 
     async def change(
-        self, user_id: UserId, *, current: str | None, new: str, caller: Caller, address: str | None = None
+        self, user_id: UserId, *, current: str | None, new: str, caller: Principal, address: str | None = None
     ) -> None:
         """Give a user a new password, and sign them out everywhere but in the caller's own session.
 

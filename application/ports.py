@@ -68,8 +68,8 @@ class CommonPasswords(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """What an access token says: who may come in, under which session, and until when."""
+class AccessTokenClaims:
+    """The claims of an access token that userport evaluates."""
 
     user_id: UserId
     session_id: SessionId
@@ -78,14 +78,14 @@ class Access:
 
 
 class TokenSigner(Protocol):
-    def sign(self, access: Access, now: datetime) -> str:
-        """Make an access token (RFC 9068)."""
+    def sign(self, claims: AccessTokenClaims, now: datetime) -> str:
+        """Return a signed access token (RFC 9068)."""
         ...
 
-    def verify(self, token: str, now: datetime) -> Access:
-        """Read a token that was signed here and has not expired; raises `InvalidAccessToken`."""
+    def verify(self, token: str, now: datetime) -> AccessTokenClaims:
+        """Return the claims of a token that was signed here and has not expired; raises `InvalidAccessToken`."""
         ...
 
     def public_keys(self) -> Sequence[Mapping[str, str]]:
-        """Tell the keys by which others can verify tokens, as JSON Web Keys (RFC 7517, section 4)."""
+        """Return the public keys that verify tokens, as JSON Web Keys (RFC 7517, section 4)."""
         ...

@@ -11,7 +11,7 @@ from typing import Final
 
 from application.concurrency import OptimisticRetry
 from application.passwords import Passwords
-from application.ports import Access, Clock, DomainNames, IdSource, SecretSource, TokenSigner
+from application.ports import AccessTokenClaims, Clock, DomainNames, IdSource, SecretSource, TokenSigner
 from application.session_ends import sessions_of
 from application.sign_in_limits import SignInLimits, place_of
 from domain.credential import CREDENTIALS, Credential
@@ -38,8 +38,8 @@ _log = logging.getLogger("userport")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What a client gets when it has signed in, and each time it refreshes."""
+class TokenPair:
+    """An access token and its refresh token, as returned by a sign-in and by every refresh."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -47,8 +47,8 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visitor:
-    """Where a request comes from, as far as that is known."""
+class ClientInfo:
+    """What is known about the client that signs in."""
 
     address: str | None = None
     user_agent: str | None = None
@@ -78,7 +78,7 @@ class SignInService:
         self._signer = signer
         self._retry = OptimisticRetry()
 
-    async def sign_in(self, name: str, password: str, visitor: Visitor) -> Grant:
+    async def sign_in(self, name: str, password: str, visitor: ClientInfo) -> TokenPair:
         """Begin a session for the user with this email or username.
 
         Raises `InvalidCredentials`, after the same work and no sooner than half a second, whatever was wrong; or
@@ -93,14 +93,14 @@ class SignInService:
             await asyncio.sleep(begun + _SECONDS_TO_REFUSE - loop.time())
             raise
 
-    async def refresh(self, token: str) -> Grant:
+    async def refresh(self, token: str) -> TokenPair:
         """Go on with a session; see `Session.refresh`.
 
         Raises `InvalidRefreshToken`; when it is `RefreshTokenReused`, the session has been ended.
         """
         given = _parsed(token)
 
-        async def attempt() -> Grant:
+        async def attempt() -> TokenPair:
             unit = self._storage.unit_of_work()
             session = await unit.records(SESSIONS).get(given.session_id)
             if session is None:
@@ -135,7 +135,7 @@ class SignInService:
 
         await self._retry.run(token, attempt)
 
-    async def _sign_in(self, name: str, password: Password, visitor: Visitor) -> Grant:
+    async def _sign_in(self, name: str, password: Password, visitor: ClientInfo) -> TokenPair:
         unit = self._storage.unit_of_work()
         written = self._parse(name)
         found = await self._find(unit, written)
@@ -152,7 +152,7 @@ class SignInService:
         verified: Credential | None = None
         renewed: str | None = None
 
-        async def attempt() -> Grant:
+        async def attempt() -> TokenPair:
             nonlocal is_first, verified, renewed
             unit = self._storage.unit_of_work()
             user = found if is_first else await unit.users.get(user_id)
@@ -186,7 +186,7 @@ class SignInService:
 
     def _begin(
         self, unit: UnitOfWork, user: User, others: Sequence[Session], place: str | None, user_agent: str | None
-    ) -> Grant:
+    ) -> TokenPair:
         """Stage a session, and the end of those others that have expired or are too many."""
         now = self._clock.now()
         for rank, session in enumerate(sorted(others, key=attrgetter("last_used_at"), reverse=True)):
@@ -200,9 +200,11 @@ class SignInService:
         )
         return self._grant(user, token, now)
 
-    def _grant(self, user: User, token: RefreshToken, now: datetime) -> Grant:
-        access = Access(user_id=user.id, session_id=token.session_id, role=user.role, expires_at=now + ACCESS_LIFETIME)
-        return Grant(access_token=self._signer.sign(access, now), refresh_token=token.text)
+    def _grant(self, user: User, token: RefreshToken, now: datetime) -> TokenPair:
+        access = AccessTokenClaims(
+            user_id=user.id, session_id=token.session_id, role=user.role, expires_at=now + ACCESS_LIFETIME
+        )
+        return TokenPair(access_token=self._signer.sign(access, now), refresh_token=token.text)
 
     def _parse(self, name: str) -> Email | Username | None:
         try:

@@ -9,13 +9,13 @@ from adapters.runtime.ids import Uuid7Source
 from adapters.security.common_passwords import MostCommonPasswords
 from adapters.security.password_hasher import ThreadedPasswordHasher
 from adapters.security.system_secrets import SystemSecrets
-from application.access_checks import AccessChecks
 from application.own_sessions import OwnSessionService
 from application.password_changes import PasswordChangeService
 from application.passwords import Passwords
 from application.posts import PostService
 from application.sign_in import SignInService
 from application.sign_in_limits import SignInLimits
+from application.token_authenticator import TokenAuthenticator
 from application.user_export import UserExport
 from application.user_import import UserImport
 from application.users import UserService
@@ -56,7 +56,7 @@ class Container(DeclarativeContainer):
         settings.provided.sign_in_failures_per_address,
     )
     sign_ins = Singleton(SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_limits, signer)
-    access_checks = Singleton(AccessChecks, storage, clock, signer)
+    token_authenticator = Singleton(TokenAuthenticator, storage, clock, signer)
     own_sessions = Singleton(OwnSessionService, storage, clock)
     password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_limits)
     user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)

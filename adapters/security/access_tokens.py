@@ -8,7 +8,7 @@ import jwt
 from jwt.types import Options
 
 from adapters.security.signing_keys import SigningKeys
-from application.ports import Access
+from application.ports import AccessTokenClaims
 from domain.errors import InvalidAccessToken
 from domain.user import Role
 from domain.values import SessionId, UserId
@@ -41,25 +41,25 @@ class JwtSigner:
         self._issuer = issuer
         self._audience = audience
 
-    def sign(self, access: Access, now: datetime) -> str:
-        claims = {
+    def sign(self, claims: AccessTokenClaims, now: datetime) -> str:
+        payload = {
             "iss": self._issuer,
             "aud": self._audience,
-            "sub": access.user_id,
+            "sub": claims.user_id,
             "jti": token_urlsafe(16),
             "iat": int(now.timestamp()),
-            "exp": int(access.expires_at.timestamp()),
-            "role": access.role,
-            "sid": access.session_id,
+            "exp": int(claims.expires_at.timestamp()),
+            "role": claims.role,
+            "sid": claims.session_id,
         }
         key = self._keys.signing
-        return jwt.encode(claims, self._keys.private, key.algorithm, {"typ": _TYPE, "kid": key.id})
+        return jwt.encode(payload, self._keys.private, key.algorithm, {"typ": _TYPE, "kid": key.id})
 
-    def verify(self, token: str, now: datetime) -> Access:
+    def verify(self, token: str, now: datetime) -> AccessTokenClaims:
         if len(token) > _LONGEST or _FORM.fullmatch(token) is None:
             raise InvalidAccessToken
         try:
-            return self._access(self._claims(token), now)
+            return self._validated(self._claims(token), now)
         except (jwt.PyJWTError, ValueError) as error:  # of which the latter comes from the values of claims
             raise InvalidAccessToken from error
 
@@ -74,13 +74,13 @@ class JwtSigner:
             raise InvalidAccessToken
         return jwt.decode(token, key.public, [key.algorithm], _CHECKS, audience=self._audience, issuer=self._issuer)
 
-    def _access(self, claims: Mapping[str, Any], now: datetime) -> Access:
+    def _validated(self, claims: Mapping[str, Any], now: datetime) -> AccessTokenClaims:
         user_id, token_id, role, session_id = (_text(claims[name]) for name in ("sub", "jti", "role", "sid"))
         issued_at, expires_at = (_time(claims[name]) for name in ("iat", "exp"))
         too_early = issued_at > now + _CLOCKS_APART or ("nbf" in claims and _time(claims["nbf"]) > now)
         if too_early or now >= expires_at or not token_id:
             raise InvalidAccessToken
-        return Access(
+        return AccessTokenClaims(
             user_id=UserId.parse(user_id),
             session_id=SessionId.parse(session_id),
             role=Role(role),

@@ -13,17 +13,16 @@ from starlette.types import Scope
 
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.container import Container
-from entrypoints.http import auth, docs, health, posts, users
-from entrypoints.http.middleware import (
-    AnswerHeaders,
-    CrossOrigin,
-    LastResort,
-    SameResource,
-    ThisMachineOnly,
-)
-from entrypoints.http.oauth import OAuthRefusal, oauth_problem
+from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
+from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
+from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
+from entrypoints.http.middleware.loopback_only import LoopbackOnlyMiddleware
+from entrypoints.http.middleware.request_id import RequestIdMiddleware
+from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
+from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import openapi_of
-from entrypoints.http.problems import domain_problem, framework_problem, shape_problem
+from entrypoints.http.problems import domain_problem, http_problem, validation_problem
+from entrypoints.http.routes import auth, docs, health, posts, sessions, users
 from entrypoints.http.routing import DirectApp
 from entrypoints.settings import load_settings
 from entrypoints.version import version
@@ -56,12 +55,16 @@ def create_app(container: Container) -> FastAPI:
 
     settings = container.settings()
     tokens = settings.asks_for_tokens
-    middleware = [Middleware(AnswerHeaders), Middleware(LastResort)]
+    middleware = [
+        Middleware(RequestIdMiddleware),
+        Middleware(SecurityHeadersMiddleware),
+        Middleware(InternalErrorMiddleware),
+    ]
     if not tokens:
-        middleware.append(Middleware(ThisMachineOnly))
+        middleware.append(Middleware(LoopbackOnlyMiddleware, origins=settings.cors_origins))
     if settings.cors_origins:
-        middleware.append(Middleware(CrossOrigin, origins=settings.cors_origins))
-    middleware.append(Middleware(SameResource))
+        middleware.append(Middleware(CrossOriginMiddleware, origins=settings.cors_origins))
+    middleware.append(Middleware(HeadAndTrailingSlashMiddleware))
     app = DirectApp(
         title="userport",
         version=version(),
@@ -76,13 +79,13 @@ def create_app(container: Container) -> FastAPI:
             DomainError: domain_problem,
             InvalidCredentials: oauth_problem,
             InvalidRefreshToken: oauth_problem,
-            OAuthRefusal: oauth_problem,
-            HTTPException: framework_problem,
-            RequestValidationError: shape_problem,
+            OAuthRequestError: oauth_problem,
+            HTTPException: http_problem,
+            RequestValidationError: validation_problem,
         },
     )
     routers = [users.sign_up_router, users.router, posts.router, health.router, docs.router]
-    for router in [*routers, *([auth.router, auth.sessions_router] if tokens else [])]:
+    for router in [*routers, *([auth.router, sessions.router] if tokens else [])]:
         app.add_router(router)
     app.state.container = container
     app.state.methods_at = lambda scope: _methods_at(app, scope)

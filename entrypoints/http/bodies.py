@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from entrypoints.http.problems import RequestProblem
 
-LIMIT_BYTES: Final = 256 * 1024
+MAX_BODY_BYTES: Final = 256 * 1024
 
 _JSON: Final = "application/json"
 _MERGE_PATCH: Final = "application/merge-patch+json"  # RFC 7396
@@ -24,7 +24,7 @@ ACCEPTED: Final = {
 }
 
 _TOO_LARGE: Final = RequestProblem(
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"The body is larger than {LIMIT_BYTES // 1024} KiB."
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
 )
 
 
@@ -47,7 +47,7 @@ async def read_body(request: Request) -> bytes:
     """Read a body that is not too large; raises a 413."""
     announced = request.headers.get("content-length", "0")
     # Not `int`, which refuses thousands of digits.
-    if announced.isdecimal() and float(announced) > LIMIT_BYTES:
+    if announced.isdecimal() and float(announced) > MAX_BODY_BYTES:
         raise _TOO_LARGE
     content = bytearray()
     more = True
@@ -56,7 +56,7 @@ async def read_body(request: Request) -> bytes:
         if message["type"] == "http.disconnect":  # nobody will hear it
             raise HTTPException(HTTPStatus.BAD_REQUEST)
         content += message.get("body", b"")
-        if len(content) > LIMIT_BYTES:
+        if len(content) > MAX_BODY_BYTES:
             raise _TOO_LARGE
         more = message.get("more_body", False)
     return bytes(content)

@@ -1,7 +1,9 @@
-"""Conditional requests (RFC 9110, section 13), by entity tags made from a record's version."""
+"""Conditional requests (RFC 9110, section 13), by entity tags made from a record's version and id."""
 
 import re
-from typing import Annotated, Final
+from collections.abc import Collection
+from hashlib import blake2b
+from typing import Annotated, Final, Protocol
 
 from fastapi import Depends, Header, Request
 
@@ -9,26 +11,46 @@ from application.concurrency import Expected
 
 _ENTITY_TAG: Final = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,18}")
+_ANY: Final = "*"
 
 
-def etag(version: int) -> str:
-    """Make the strong entity tag of a record at this version."""
-    return f'"{version}"'
+class Versioned(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
 
 
-def expected_versions(
+def etag(record: Versioned) -> str:
+    """Return the strong entity tag of a record.
+
+    The id is part of it because one URL may name several records: `/users/me` is a different user for each caller.
+    """
+    return f'"{record.version}{_suffix(record.id)}"'
+
+
+def if_match(
     request: Request,
     _: Annotated[
         str | None,
         Header(alias="If-Match", description="Change the record only if its `ETag` is one of these; `*` is any."),
     ] = None,
-) -> Expected:
-    """Read `If-Match`. What is no list of our strong tags matches nothing (section 13.1.1)."""
+) -> Collection[str] | None:
+    """Return the strong tags of `If-Match`, unquoted; None if any record will do (section 13.1.1)."""
     given = _header(request, "if-match")
-    if given is None or given.strip() == "*":
+    if given is None or given.strip() == _ANY:
         return None
     tags = [match for part in given.split(",") if (match := _ENTITY_TAG.fullmatch(part))]
-    return {int(tag[2]) for tag in tags if not tag[1] and _VERSION.fullmatch(tag[2])}
+    return {tag[2] for tag in tags if not tag[1]}
+
+
+def expected_versions(record_id: str, tags: Collection[str] | None) -> Expected:
+    """Return the versions that the tags of `If-Match` name of one record; a tag of another record names none."""
+    if tags is None:
+        return None
+    suffix = _suffix(record_id)
+    versions = (tag.removesuffix(suffix) for tag in tags if tag.endswith(suffix))
+    return {int(version) for version in versions if _VERSION.fullmatch(version)}
 
 
 def known_tags(
@@ -37,24 +59,28 @@ def known_tags(
         str | None,
         Header(alias="If-None-Match", description="Answer 304, without a body, if the `ETag` is one of these."),
     ] = None,
-) -> frozenset[str]:
-    """Read `If-None-Match`, by the weak comparison (section 13.1.2); `*` stands for itself."""
+) -> Collection[str]:
+    """Return the tags of `If-None-Match`, quoted, for the weak comparison (section 13.1.2); `*` stands for itself."""
     given = _header(request, "if-none-match")
     if given is None:
-        return frozenset()
-    if given.strip() == "*":
-        return frozenset("*")
+        return ()
+    if given.strip() == _ANY:
+        return {_ANY}
     tags = (_ENTITY_TAG.fullmatch(part) for part in given.split(","))
-    return frozenset(f'"{tag[2]}"' for tag in tags if tag)
+    return {f'"{tag[2]}"' for tag in tags if tag}
 
 
-def is_known(version: int, known: frozenset[str]) -> bool:
-    """Tell whether the client has this version already."""
-    return bool(known) and (etag(version) in known or "*" in known)
+def is_known(record: Versioned, known: Collection[str]) -> bool:
+    """Return whether the client has this state of the record already."""
+    return bool(known) and (etag(record) in known or _ANY in known)
 
 
-ExpectedVersions = Annotated[Expected, Depends(expected_versions)]
-KnownTags = Annotated[frozenset[str], Depends(known_tags)]
+IfMatch = Annotated[Collection[str] | None, Depends(if_match)]
+KnownTags = Annotated[Collection[str], Depends(known_tags)]
+
+
+def _suffix(record_id: str) -> str:
+    return f"-{blake2b(record_id.encode(), digest_size=8).hexdigest()}"
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -6,11 +6,11 @@ from typing import Annotated, Final, TypeAlias, cast
 from fastapi import Depends, Path, Request
 from starlette.exceptions import HTTPException
 
-from application.callers import Caller
 from application.own_sessions import OwnSessionService
 from application.password_changes import PasswordChangeService
 from application.posts import PostService
-from application.sign_in import SignInService, Visitor
+from application.principal import Principal
+from application.sign_in import ClientInfo, SignInService
 from application.users import UserService
 from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFound
 from domain.values import PostId, SessionId, UserId
@@ -66,11 +66,11 @@ def _password_changes(request: Request) -> PasswordChangeService:
     return container_of(request).password_changes()
 
 
-def _caller(request: Request) -> Caller:
-    return cast("Caller", request.scope[CALLER])  # which `CallerRoute` has found out
+def _caller(request: Request) -> Principal:
+    return cast("Principal", request.scope[CALLER])  # which `CallerRoute` has found out
 
 
-def _admin(request: Request) -> Caller:
+def _admin(request: Request) -> Principal:
     caller = _caller(request)
     if not caller.is_admin:
         raise HTTPException(HTTPStatus.NOT_FOUND)
@@ -88,8 +88,8 @@ def _address(request: Request) -> str | None:
     return request.client.host if request.client else None
 
 
-def _visitor(request: Request) -> Visitor:
-    return Visitor(address=_address(request), user_agent=request.headers.get("user-agent"))
+def _visitor(request: Request) -> ClientInfo:
+    return ClientInfo(address=_address(request), user_agent=request.headers.get("user-agent"))
 
 
 def _user_id(request: Request, text: _UserIdText) -> UserId:
@@ -100,7 +100,7 @@ def _user_id(request: Request, text: _UserIdText) -> UserId:
         user_id = UserId.parse(text)
     except InvalidValue:
         raise UserNotFound from None
-    _caller(request).check_reaches(user_id)
+    _caller(request).check_may_access(user_id)
     return user_id
 
 
@@ -123,10 +123,10 @@ Posts: TypeAlias = Annotated[PostService, Depends(_posts)]
 SignIns: TypeAlias = Annotated[SignInService, Depends(_sign_ins)]
 OwnSessions: TypeAlias = Annotated[OwnSessionService, Depends(_own_sessions)]
 PasswordChanges: TypeAlias = Annotated[PasswordChangeService, Depends(_password_changes)]
-CallerInRequest: TypeAlias = Annotated[Caller, Depends(_caller)]
-AdminInRequest: TypeAlias = Annotated[Caller, Depends(_admin)]
+CurrentPrincipal: TypeAlias = Annotated[Principal, Depends(_caller)]
+CurrentAdmin: TypeAlias = Annotated[Principal, Depends(_admin)]
 AddressInRequest: TypeAlias = Annotated[str | None, Depends(_address)]
-VisitorInRequest: TypeAlias = Annotated[Visitor, Depends(_visitor)]
+ClientInfoInRequest: TypeAlias = Annotated[ClientInfo, Depends(_visitor)]
 OwnId: TypeAlias = Annotated[UserId, Depends(_own_id)]
 UserIdInPath: TypeAlias = Annotated[UserId, Depends(_user_id)]
 PostIdInPath: TypeAlias = Annotated[PostId, Depends(_post_id)]

@@ -1,4 +1,4 @@
-"""What OAuth 2 has of its own: forms for requests, and a form of its own for refusals (RFC 6749)."""
+"""The parts of OAuth 2 that differ from the rest of the API: form bodies and its own error format (RFC 6749)."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -14,11 +14,11 @@ from entrypoints.http.bodies import check_media_type, read_body
 
 FORM: Final = "application/x-www-form-urlencoded"
 
-_MOST_PARAMETERS: Final = 20
+_MAX_PARAMETERS: Final = 20
 
 
-class OAuthRefusal(Exception):
-    """A request that OAuth refuses by one of its own codes."""
+class OAuthRequestError(Exception):
+    """A token request that is refused with one of OAuth's error codes."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -26,42 +26,44 @@ class OAuthRefusal(Exception):
         self.detail = detail
 
 
-class OAuthProblem(BaseModel):
-    """Why a token was refused (RFC 6749, section 5.2)."""
+class OAuthError(BaseModel):
+    """Why a token request failed (RFC 6749, section 5.2)."""
 
-    error: str = Field(description="Stable, for machines.", examples=["invalid_grant"])
+    error: str = Field(description="Stable and machine-readable.", examples=["invalid_grant"])
     error_description: str = Field(
-        description="A sentence for people.", examples=["The name or the password is wrong."]
+        description="An explanation for people.", examples=["The name or the password is wrong."]
     )
 
 
 class Form:
-    """The parameters of a request, each given once."""
+    """The parameters of a form body, each sent once."""
 
     def __init__(self, parameters: dict[str, str]) -> None:
         self._parameters = parameters
 
     def __getitem__(self, name: str) -> str:
-        """Give a parameter; raises `OAuthRefusal` if it is missing."""
+        """Return a parameter; raises `OAuthRequestError` if it is missing."""
         if name not in self._parameters:
-            raise OAuthRefusal("invalid_request", f"The parameter {name} is missing.")
+            raise OAuthRequestError("invalid_request", f"The parameter {name} is missing.")
         return self._parameters[name]
 
 
 async def read_form(request: Request) -> Form:
-    """Read a form in UTF-8; a parameter without a value counts as left out (section 3.1).
+    """Read a form body in UTF-8. A parameter without a value counts as omitted (RFC 6749, section 3.1).
 
-    Raises `OAuthRefusal`, or a 413 or 415.
+    Raises:
+        OAuthRequestError: The body is not a form, or repeats a parameter.
+        RequestProblem: 413 or 415.
     """
     check_media_type(request, "Accept-Post", [FORM])
     content = await read_body(request)
     try:
-        pairs = parse_qsl(content.decode(), errors="strict", max_num_fields=_MOST_PARAMETERS)
+        pairs = parse_qsl(content.decode(), errors="strict", max_num_fields=_MAX_PARAMETERS)
     except ValueError:
-        raise OAuthRefusal("invalid_request", "The body is not a form in UTF-8.") from None
+        raise OAuthRequestError("invalid_request", "The body is not a form in UTF-8.") from None
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
-        raise OAuthRefusal("invalid_request", "A parameter is given twice.")
+        raise OAuthRequestError("invalid_request", "A parameter is repeated.")
     return Form(parameters)
 
 
@@ -73,13 +75,13 @@ def form_schema(title: str, required: Mapping[str, str], optional: Mapping[str, 
 
 
 async def oauth_problem(_: Request, error: Exception) -> Response:
-    """Answer with what was refused, in the form that OAuth clients expect."""
-    if isinstance(error, OAuthRefusal):
+    """Respond to a failed token request in the format of RFC 6749, section 5.2."""
+    if isinstance(error, OAuthRequestError):
         code, detail = error.code, error.detail
     else:
         assert isinstance(error, DomainError)  # noqa: S101 - Starlette calls this for no other
         code, detail = "invalid_grant", error.sentence
-    content = OAuthProblem(error=code, error_description=detail).model_dump()
+    content = OAuthError(error=code, error_description=detail).model_dump()
     return Response(
         orjson.dumps(content),
         HTTPStatus.BAD_REQUEST,

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from entrypoints.http.bodies import ACCEPTED
-from entrypoints.http.oauth import FORM, OAuthProblem
+from entrypoints.http.oauth import FORM, OAuthError
 from entrypoints.http.problems import MEDIA_TYPE
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
@@ -53,9 +53,12 @@ _REQUEST_ID: Final = {
 }
 _CACHED: Final = {"Cache-Control": _header("User data is private and always checked again.")}
 _TAGGED: Final = {
-    "ETag": _header("A strong tag of the record's version (RFC 9110, section 8.8.3).", pattern='^"[1-9][0-9]*"$'),
+    "ETag": _header(
+        "A strong tag of the record's version and id (RFC 9110, section 8.8.3).", pattern='^"[1-9][0-9]*-[0-9a-f]{16}"$'
+    ),
     **_CACHED,
 }
+_BY_CALLER: Final = {"Vary": _header("The response depends on the caller.", const="Authorization")}
 _NOT_STORED: Final = {"Cache-Control": _header("Always `no-store`.")}
 _OPTIONAL: Final = {"required": False}
 
@@ -90,7 +93,7 @@ OWN_SESSIONS: Final[Responses] = {200: _answer("The sessions that go on.", _CACH
 KEYS: Final[Responses] = {200: _answer("The keys.", {"Cache-Control": _header("For how long they can be kept.")})}
 
 _REFUSED_BY_OAUTH: Final = _answer("`invalid_request`, `invalid_grant` or `unsupported_grant_type`.", _NOT_STORED) | {
-    "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{OAuthProblem.__name__}"}}}
+    "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{OAuthError.__name__}"}}}
 }
 GRANTED: Final[Responses] = {
     200: _answer("The tokens.", {**_NOT_STORED, "Pragma": _header("Always `no-cache`.")}),
@@ -119,8 +122,8 @@ _SCHEME: Final = "password"
 _WITH_TOKENS: Final = "x-with-tokens"
 
 
-def refusals(*statuses: int | Literal["body"], with_tokens: Collection[int] = ()) -> Responses:
-    """Describe the refusals of a call: those named, all that a body can meet for "body", and those of every call.
+def error_responses(*statuses: int | Literal["body"], with_tokens: Collection[int] = ()) -> Responses:
+    """Describe the error responses of a call: those named, all that a body can cause for "body", and two more.
 
     Those `with_tokens` come of who the caller is, and so are none where nobody signs in.
     """
@@ -156,7 +159,7 @@ def openapi_of(app: FastAPI, *, asks_for_tokens: bool) -> Callable[[], dict[str,
 
 def _complete(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
-    for model in (Problem, InvalidField, InvalidInput, OAuthProblem):
+    for model in (Problem, InvalidField, InvalidInput, OAuthError):
         schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas[model.__name__].pop("$defs", None)
     for framework_schema in ("HTTPValidationError", "ValidationError"):
@@ -179,12 +182,14 @@ def _with_tokens(document: dict[str, Any]) -> dict[str, Any]:
         if "401" in operation["responses"]:
             is_sign_up = operation["operationId"] == "create_user"
             operation["security"] = [*([{}] if is_sign_up else []), {_SCHEME: []}]
+            for answer in operation["responses"].values():
+                answer["headers"] = {**answer["headers"], **_BY_CALLER}
     return document
 
 
 def _without_tokens(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out what comes of tokens alone, and say that every call can come from elsewhere in vain."""
-    document["components"]["schemas"].pop(OAuthProblem.__name__)
+    document["components"]["schemas"].pop(OAuthError.__name__)
     for _, operation in _operations(document):
         answers = {status: answer for status, answer in operation["responses"].items() if _WITH_TOKENS not in answer}
         answers.setdefault("403", _refusal(HTTPStatus.FORBIDDEN))["description"] += f" {_NOT_LOCAL}"

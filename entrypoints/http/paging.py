@@ -8,10 +8,11 @@ from http import HTTPStatus
 from typing import Annotated, Final, Literal, Protocol, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
 from domain.errors import FieldError, InvalidInput
+from entrypoints.http.inputs import InputModel
 from entrypoints.http.problems import RequestProblem
 
 
@@ -35,9 +36,7 @@ def _plain(text: object) -> object:
 _Plain: Final = BeforeValidator(_plain)
 
 
-class PageQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class PageQuery(InputModel):
     limit: Annotated[int, Field(ge=1, le=200), _Plain] = Field(
         default=50, description="How many items to answer with at most."
     )

@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457). No value that a client sent is ever repeated."""
+"""Every error as `application/problem+json` (RFC 9457). No value that a client sent is ever echoed."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -66,17 +66,21 @@ STATUS_BY_ERROR: Final[Mapping[type[DomainError], HTTPStatus]] = {
     StorageNotPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-# What the framework itself refuses, by status: a code and a sentence of ours.
+# Code and detail for the errors that the framework itself raises, by status.
 _FRAMEWORK_ERRORS: Final = {
-    HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this path."),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This path does not have this method; see Allow."),
-    HTTPStatus.BAD_REQUEST: ("bad_request", "The request cannot be read."),
+    HTTPStatus.NOT_FOUND: ("not_found", "No resource exists at this path."),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        "method_not_allowed",
+        "This resource does not support this method; see Allow.",
+    ),
+    HTTPStatus.BAD_REQUEST: ("bad_request", "The request could not be read."),
 }
 
-# Pydantic's error types, gathered into the codes of our contract.
-_SHAPE_ERRORS: Final = {
+# Pydantic's error types, mapped to the codes of the HTTP contract.
+_VALIDATION_ERRORS: Final = {
     "missing": ("required", "is required"),
-    "extra_forbidden": ("not_writable", "is not a field or parameter that can be given here"),
+    "extra_forbidden": ("not_writable", "is not a field or parameter that may be sent here"),
+    "too_long": ("too_many_members", "has too many unknown members or parameters"),
     "enum": ("not_allowed", "is not one of the allowed values"),
     "literal_error": ("not_allowed", "is not one of the allowed values"),
     "greater_than_equal": ("out_of_range", "is smaller than allowed"),
@@ -84,22 +88,22 @@ _SHAPE_ERRORS: Final = {
 }
 _WRONG_TYPE: Final = ("wrong_type", "has the wrong type")
 
-# RFC 9110's names for these; which ones `HTTPStatus` has depends on Python's version.
+# Reason phrases of RFC 9110; those of `HTTPStatus` depend on the Python version.
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
-_MOST_ERRORS: Final = 100
+_MAX_ERRORS: Final = 100
 _RETRY_AFTER_SECONDS: Final = 1
 
 
 class RequestProblem(HTTPException):
-    """A request that HTTP itself, rather than a use case, has to refuse."""
+    """A request that the HTTP layer refuses before any use case sees it."""
 
     def __init__(self, status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, detail, headers)
         self.code = code
 
 
-def problem(
+def problem_response(
     scope: Scope,
     status: HTTPStatus,
     code: str,
@@ -108,7 +112,7 @@ def problem(
     errors: Sequence[Mapping[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Make the answer that tells of one problem."""
+    """Return a problem document (RFC 9457) as a response."""
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": _TITLES.get(status, status.phrase),
@@ -130,41 +134,41 @@ def problem(
 
 
 async def domain_problem(request: Request, error: Exception) -> Response:
-    """Answer with what a use case refused or failed with."""
+    """Respond to an error that a use case raised."""
     assert isinstance(error, DomainError)  # noqa: S101 - Starlette calls this for no other
     status = next(STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         _log.warning("request %s: %s", request.scope["state"]["request_id"], error)
-    # The class's own sentence: an error's text may hold what is for the operator's eyes.
+    # Only the sentence of the class: the text of an instance may hold details for the operator.
     errors = None
     if isinstance(error, InvalidInput):
-        errors = [_field_problem(request, refused) for refused in error.errors]
-    return problem(request.scope, status, error.code, error.sentence, errors=errors, headers=_headers(error))
+        errors = [_field_error(request, refused) for refused in error.errors]
+    return problem_response(request.scope, status, error.code, error.sentence, errors=errors, headers=_headers(error))
 
 
-async def framework_problem(request: Request, error: Exception) -> Response:
-    """Answer with what the framework, or our HTTP layer, refused."""
+async def http_problem(request: Request, error: Exception) -> Response:
+    """Respond to an error that the framework or the HTTP layer raised."""
     assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls this for no other
     status = HTTPStatus(error.status_code)
     if isinstance(error, RequestProblem):
-        return problem(request.scope, status, error.code, error.detail, headers=error.headers)
+        return problem_response(request.scope, status, error.code, error.detail, headers=error.headers)
     code, detail = _FRAMEWORK_ERRORS.get(status, (status.name.lower(), f"{status.phrase}."))
     headers = error.headers
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers = {"Allow": ", ".join(request.app.state.methods_at(request.scope))}
-    return problem(request.scope, status, code, detail, headers=headers)
+    return problem_response(request.scope, status, code, detail, headers=headers)
 
 
-async def shape_problem(request: Request, error: Exception) -> Response:
-    """Answer with which fields or parameters are missing, unknown or of the wrong type."""
+async def validation_problem(request: Request, error: Exception) -> Response:
+    """Respond with the fields or parameters that are missing, unknown or of the wrong type."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - FastAPI calls this for no other
     errors = []
-    for found in error.errors()[:_MOST_ERRORS]:
+    for found in error.errors()[:_MAX_ERRORS]:
         place, *path = found["loc"]
-        code, detail = _SHAPE_ERRORS.get(found["type"], _WRONG_TYPE)
+        code, detail = _VALIDATION_ERRORS.get(found["type"], _WRONG_TYPE)
         pointer = _json_pointer(path) if place == "body" else str(path[-1] if path else place)
         errors.append({"pointer": pointer, "code": code, "detail": detail})
-    return problem(
+    return problem_response(
         request.scope,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         InvalidInput.code,
@@ -184,12 +188,15 @@ def _headers(error: DomainError) -> Mapping[str, str]:
     return {}
 
 
-def _field_problem(request: Request, refused: FieldError) -> Mapping[str, str]:
+def _field_error(request: Request, refused: FieldError) -> Mapping[str, str]:
     in_query = request.method == "GET"
     pointer = refused.field if in_query else _json_pointer([refused.field])
     return {"pointer": pointer, "code": refused.code, "detail": refused.detail}
 
 
 def _json_pointer(path: Sequence[str | int]) -> str:
-    """RFC 6901. A field whose name no text can hold, for a lone surrogate, comes here as a fault of the whole body."""
+    """Return the JSON Pointer (RFC 6901) for a location in the body.
+
+    A field name with a lone surrogate never gets here: pydantic reports it as an error of the whole body.
+    """
     return "".join("/" + str(name).replace("~", "~0").replace("/", "~1") for name in path)

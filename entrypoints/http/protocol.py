@@ -4,8 +4,8 @@ from typing import Final
 from uuid_utils import uuid4
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from entrypoints.http.middleware import SECURITY_HEADERS
-from entrypoints.http.problems import problem
+from entrypoints.http.middleware.security_headers import SECURITY_HEADERS
+from entrypoints.http.problems import problem_response
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 
@@ -46,7 +46,7 @@ class ProblemProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
         request_id = str(uuid4())
         scope = {"path": "/", "state": {"request_id": request_id}}  # nothing that was sent can be trusted
-        refusal = problem(scope, status, code, detail)
+        refusal = problem_response(scope, status, code, detail)
         headers = [
             *refusal.raw_headers,
             *SECURITY_HEADERS,

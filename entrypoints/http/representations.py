@@ -17,7 +17,7 @@ import domain.post
 import domain.session
 import domain.user
 from domain.values import SessionId
-from entrypoints.http.conditional import etag
+from entrypoints.http.conditional import Versioned, etag
 from entrypoints.http.schemas import (
     Active,
     BioText,
@@ -101,29 +101,29 @@ class Session(BaseModel):
     expires_at: Time
 
 
-def user_answer(user: domain.user.User, *, created: bool = False) -> Response:
-    return _answer(_user(user), user.version, f"/users/{user.id}" if created else None)
+def user_response(user: domain.user.User, *, created: bool = False) -> Response:
+    return _record_response(_user(user), user, f"/users/{user.id}" if created else None)
 
 
-def post_answer(post: domain.post.Post, *, created: bool = False) -> Response:
-    return _answer(_post(post), post.version, f"/posts/{post.id}" if created else None)
+def post_response(post: domain.post.Post, *, created: bool = False) -> Response:
+    return _record_response(_post(post), post, f"/posts/{post.id}" if created else None)
 
 
-def users_answer(users: Sequence[domain.user.User], headers: Mapping[str, str]) -> Response:
-    return _Json([_user(user) for user in users], headers=headers)
+def users_response(users: Sequence[domain.user.User], headers: Mapping[str, str]) -> Response:
+    return _JsonResponse([_user(user) for user in users], headers=headers)
 
 
-def posts_answer(posts: Sequence[domain.post.Post], headers: Mapping[str, str]) -> Response:
-    return _Json([_post(post) for post in posts], headers=headers)
+def posts_response(posts: Sequence[domain.post.Post], headers: Mapping[str, str]) -> Response:
+    return _JsonResponse([_post(post) for post in posts], headers=headers)
 
 
-def sessions_answer(sessions: Sequence[domain.session.Session], current: SessionId | None) -> Response:
-    return _Json([_session(session, session.id == current) for session in sessions])
+def sessions_response(sessions: Sequence[domain.session.Session], current: SessionId | None) -> Response:
+    return _JsonResponse([_session(session, session.id == current) for session in sessions])
 
 
-def not_modified(version: int) -> Response:
+def not_modified(record: Versioned) -> Response:
     """Say that what the client has is still current (RFC 9110, section 15.4.5)."""
-    headers = {"ETag": etag(version), "Cache-Control": CACHE_CONTROL}
+    headers = {"ETag": etag(record), "Cache-Control": CACHE_CONTROL}
     return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=headers)
 
 
@@ -169,14 +169,14 @@ def _session(session: domain.session.Session, current: bool) -> Mapping[str, Any
     }
 
 
-def _answer(content: Mapping[str, Any], version: int, location: str | None) -> Response:
-    headers = {"ETag": etag(version)}
+def _record_response(content: Mapping[str, Any], record: Versioned, location: str | None) -> Response:
+    headers = {"ETag": etag(record)}
     if location is None:
-        return _Json(content, headers=headers)
-    return _Json(content, _CREATED, {**headers, "Location": location})
+        return _JsonResponse(content, headers=headers)
+    return _JsonResponse(content, _CREATED, {**headers, "Location": location})
 
 
-class _Json(Response):
+class _JsonResponse(Response):
     """What all answers have in their heads is written once; Starlette would write it for each."""
 
     _HEADERS: Final = ((b"content-type", b"application/json"), (b"cache-control", CACHE_CONTROL.encode()))

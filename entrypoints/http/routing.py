@@ -24,7 +24,7 @@ Source: TypeAlias = Callable[[Request, object], Any]
 
 
 class DirectApp(FastAPI):
-    """An app of direct routes: they leave nothing open, and `LastResort` answers for what nobody expected."""
+    """An app of direct routes, with `InternalErrorMiddleware` as its last resort."""
 
     def build_middleware_stack(self) -> ASGIApp:
         routes = [route for route in self.routes if isinstance(route, DirectRoute)]

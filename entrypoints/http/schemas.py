@@ -6,11 +6,12 @@ domain, which normalises before it measures; here they are only described.
 
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from application import posts, users
 from domain.user import Role
 from domain.values import Bio, Body, Email, Name, Password, Title, Username
+from entrypoints.http.inputs import InputModel
 
 
 def _text(description: str, **schema: Any) -> Any:
@@ -81,8 +82,8 @@ def _without_defaults(schema: dict[str, Any]) -> None:
         field.pop("default", None)
 
 
-class _Input(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class _Input(InputModel):
+    model_config = ConfigDict(strict=True)
 
 
 class NewUser(_Input):

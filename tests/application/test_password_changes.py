@@ -5,9 +5,9 @@ from typing import TypeAlias
 import pytest
 
 from adapters.storage_contract.examples import a_session
-from application.callers import OPERATOR, Caller
 from application.password_changes import PasswordChangeService
 from application.passwords import Passwords
+from application.principal import OPERATOR, Principal
 from application.sign_in_limits import SignInLimits
 from application.users import NewUser, UserChanges, UserService
 from domain.errors import TooBusy, UserNotFound
@@ -46,12 +46,12 @@ async def user(users: UserService) -> User:
     return await users.register(NewUser(email="ann@example.org", name="Ann", password=PASSWORD))
 
 
-async def begin_session(storage: RivalledStorage, user: User) -> Caller:
+async def begin_session(storage: RivalledStorage, user: User) -> Principal:
     session = a_session(user)
     unit = storage.unit_of_work()
     unit.records(SESSIONS).add(session)
     await unit.commit()
-    return Caller(user.id, session.id, is_admin=False)
+    return Principal(user.id, session.id, is_admin=False)
 
 
 async def sessions_of(storage: RivalledStorage, user: User) -> list[str]:

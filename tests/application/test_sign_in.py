@@ -10,7 +10,7 @@ from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
 from adapters.security.system_secrets import SystemSecrets
 from application.passwords import Passwords
-from application.sign_in import Grant, SignInService, Visitor
+from application.sign_in import ClientInfo, SignInService, TokenPair
 from application.sign_in_limits import SignInLimits
 from application.users import NewUser, UserChanges, UserService
 from domain.credential import CREDENTIALS
@@ -22,7 +22,7 @@ from tests.application.surroundings import OneCommonPassword, ReadableHasher, Ri
 
 SIGNING_KEYS: Final = SigningKeys.new()
 PASSWORD: Final = "correct horse"
-VISITOR: Final = Visitor(address="192.0.2.1", user_agent="a browser")
+VISITOR: Final = ClientInfo(address="192.0.2.1", user_agent="a browser")
 
 Deed: TypeAlias = Callable[[RivalledStorage, UserService, UserId], Awaitable[object]]
 
@@ -74,7 +74,7 @@ async def user(users: UserService) -> User:
     return await users.register(NewUser(email="ann@example.com", name="Ann", username="ann", password=PASSWORD))
 
 
-async def sign_in(sign_ins: SignInService, password: str = PASSWORD) -> Grant:
+async def sign_in(sign_ins: SignInService, password: str = PASSWORD) -> TokenPair:
     return await sign_ins.sign_in("ann@example.com", password, VISITOR)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
-from application.ports import Access
+from application.ports import AccessTokenClaims
 from domain.user import Role
 from domain.values import SessionId, UserId
 from entrypoints.settings import SettingsError, load_settings
@@ -16,7 +16,7 @@ from entrypoints.signing_keys import open_signer
 from tests.cli.commands import userport
 
 NOW = datetime(2026, 11, 20, 20, 36, tzinfo=UTC)
-ACCESS = Access(
+ACCESS = AccessTokenClaims(
     user_id=UserId("0193a7c5-0000-7000-8000-00000000000a"),
     session_id=SessionId("0193a7c5-0000-7000-8000-00000000000b"),
     role=Role.MEMBER,

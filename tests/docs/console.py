@@ -22,6 +22,7 @@ _VOLATILE: Final = {
     "<uuid>": _UUID,
     "<time>": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"),
     "<digest>": re.compile(r"\b[0-9a-f]{64}\b"),
+    '-<digest of an id>"': re.compile(r'(?<=\d)-[0-9a-f]{16}"'),
     "cursor=<cursor>": re.compile(r"cursor=[\w-]{32}"),
     "Made key <key>.": re.compile(r"Made key [\w-]{43}\."),
     "<access token>": re.compile(r"\beyJ[\w.-]+"),  # which a document may cut short

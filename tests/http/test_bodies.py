@@ -77,6 +77,23 @@ async def test_a_body_that_is_empty_or_no_json_is_400(
         assert (response.status_code, code_of(response)) in {(400, "empty_body"), (400, "invalid_json")}
 
 
+async def test_many_unknown_members_are_one_error(
+    memory_client: httpx.AsyncClient, writes: list[tuple[str, str]]
+) -> None:
+    for method, path in writes:
+        few = await memory_client.request(method, path, json={f"x{n}": 0 for n in range(100)})
+        assert len(pointers_of(few)) >= 100
+        many = await memory_client.request(method, path, json={f"x{n}": 0 for n in range(20_000)})
+        assert pointers_of(many) == {""}
+        assert many.json()["errors"][0]["code"] == "too_many_members"
+
+
+async def test_many_unknown_parameters_are_one_error(memory_client: httpx.AsyncClient) -> None:
+    response = await memory_client.get("/users", params={f"x{n}": "" for n in range(5_000)})
+    assert pointers_of(response) == {"query"}
+    assert response.json()["errors"][0]["code"] == "too_many_members"
+
+
 @pytest.mark.parametrize("content", [b"[]", b'["email"]', b'"text"', b"0", b"1.5", b"true", b"null", b" null "])
 async def test_json_that_is_no_object_is_422(
     memory_client: httpx.AsyncClient, writes: list[tuple[str, str]], content: bytes

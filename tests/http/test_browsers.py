@@ -44,12 +44,15 @@ async def test_where_there_is_tls_it_is_to_stay() -> None:
     assert response.headers["strict-transport-security"] == "max-age=31536000"
 
 
-async def test_no_other_page_may_call_unless_it_is_allowed(memory_client: httpx.AsyncClient) -> None:
-    response = await memory_client.get("/users", headers={"origin": APP})
-    assert not [name for name in response.headers if name.startswith("access-control-")]
-    preflight = await memory_client.options("/users", headers={"origin": APP, **PREFLIGHT})
-    assert preflight.status_code == 405
-    assert not [name for name in preflight.headers if name.startswith("access-control-")]
+async def test_no_other_page_may_call_unless_it_is_allowed(
+    memory_client: httpx.AsyncClient, memory_token_client: httpx.AsyncClient
+) -> None:
+    for client, status in ((memory_client, 403), (memory_token_client, 405)):
+        response = await client.get("/users", headers={"origin": APP})
+        assert not [name for name in response.headers if name.startswith("access-control-")]
+        preflight = await client.options("/users", headers={"origin": APP, **PREFLIGHT})
+        assert preflight.status_code == status
+        assert not [name for name in preflight.headers if name.startswith("access-control-")]
 
 
 async def test_pages_of_an_allowed_origin_may_call() -> None:
@@ -68,7 +71,10 @@ async def test_pages_of_an_allowed_origin_may_call() -> None:
 
 
 async def test_pages_of_another_origin_are_refused() -> None:
-    async with running(cors_origins=APP) as service, service.connect(documented=False) as client:
+    async with (
+        running(cors_origins=APP, signing_key=SIGNING_KEY) as service,
+        service.connect(documented=False) as client,
+    ):
         for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"origin": f"{APP}.evil.example"}):
             preflight = await client.options("/users", headers={**PREFLIGHT, **headers})
             check_problem(preflight)

@@ -58,6 +58,24 @@ async def test_every_answer_with_a_record_carries_its_etag(client: httpx.AsyncCl
         assert (await client.request(method, path)).headers["etag"] == patched.headers["etag"]
 
 
+async def test_no_two_records_share_an_etag(client: httpx.AsyncClient) -> None:
+    users = [await register(client) for _ in range(5)]
+    posts = [await publish(client, user) for user in users]
+    assert len({await etag_of(client, record) for record in (*users, *posts)}) == 10
+
+
+async def test_the_etag_of_one_record_matches_no_other(client: httpx.AsyncClient, record: Record, kind: str) -> None:
+    other = await register(client)
+    if kind == "post":
+        other = await publish(client, other)
+    etag = await etag_of(client, other)
+    assert (await client.get(path_of(record), headers={"if-none-match": etag})).status_code == 200
+    for method, body in (("PATCH", CHANGE[kind]), ("DELETE", None)):
+        response = await client.request(method, path_of(record), json=body, headers={"if-match": etag})
+        assert (response.status_code, code_of(response)) == (412, "version_mismatch")
+    assert (await client.get(path_of(record))).json() == record
+
+
 async def test_etags_outlive_a_move_to_another_store(client: httpx.AsyncClient, service: Service) -> None:
     user = await register(client)
     post = await publish(client, user)
@@ -105,9 +123,10 @@ async def test_if_match_may_stand_on_several_lines(client: httpx.AsyncClient, re
 
 
 STALE = ['"other"', "W/{}", '""', "", "{0}{0}", "{0} {0}", '"{}"', "x{}", "'1'", "1", '"', "**", '"*"', "w/{}", "\x7f"]
+STALE_VERSIONS = ['"1"', '"1-"', '"-0123456789abcdef"', '"1-0123456789abcdef"']
 
 
-@pytest.mark.parametrize("form", STALE)
+@pytest.mark.parametrize("form", [*STALE, *STALE_VERSIONS])
 async def test_a_stale_weak_or_malformed_if_match_is_412_and_nothing_changes(
     client: httpx.AsyncClient, record: Record, kind: str, form: str
 ) -> None:

@@ -2,10 +2,11 @@
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from tests.http.problems import code_of
 from tests.http.records import NOBODY, new_user
-from tests.http.service import Service
+from tests.http.service import Service, running
 
 CALLS = [
     ("GET", "/users"),
@@ -80,10 +81,33 @@ async def test_two_hosts_are_refused(memory_service: Service) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "x-forwarded-port", "X-FORWARDED-BY"],
+    [
+        *(
+            "Forwarded",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+            "x-forwarded-port",
+            "X-FORWARDED-BY",
+        ),
+        *(
+            "Via",
+            "X-Real-IP",
+            "X-Client-IP",
+            "X-Cluster-Client-IP",
+            "True-Client-IP",
+            "Fastly-Client-IP",
+            "Fly-Client-IP",
+        ),
+        *("CF-Connecting-IP", "CF-Ray", "CDN-Loop", "X-Envoy-External-Address", "X-Envoy-Attempt-Count"),
+        *("X-Original-URL", "X-Original-For", "X-Original-Host", "X-Rewrite-URL", "X-Azure-FDID", "X-ARR-SSL"),
+        *("X-NginX-Proxy", "X-Accel-Mapping", "X-Varnish", "Surrogate-Capability", "X-Request-Start", "X-Scheme"),
+        *("Proxy-Connection", "Proxy-Authorization", "Proxy-Client-IP", "WL-Proxy-Client-IP", "X-Remote-User"),
+        *("Front-End-Https", "X-SSL-Client-Cert", "SSL-Client-Verify", "Max-Forwards", "Alt-Used", "Early-Data"),
+    ],
 )
 @pytest.mark.parametrize("value", ["", "127.0.0.1", "for=127.0.0.1", "localhost"])
-async def test_what_a_proxy_forwards_is_refused(memory_service: Service, header: str, value: str) -> None:
+async def test_what_a_proxy_adds_is_refused(memory_service: Service, header: str, value: str) -> None:
     async with memory_service.connect() as client:
         for method, path in CALLS:
             assert (await client.request(method, path, headers={header: value})).status_code == 403
@@ -96,12 +120,67 @@ async def test_a_refused_request_changes_nothing_and_says_why(memory_service: Se
         assert (await local.get("/users")).json() == []
 
 
-async def test_a_web_page_of_another_origin_is_promised_nothing(memory_client: httpx.AsyncClient) -> None:
-    asked = {"origin": "https://example.org", "access-control-request-method": "POST"}
-    preflight = await memory_client.options("/users", headers=asked)
-    simple = await memory_client.post(
-        "/users", content=b'{"email": "a@example.org", "name": "A"}', headers={**asked, "content-type": "text/plain"}
-    )
-    assert (preflight.status_code, simple.status_code) == (405, 415)
-    for response in (preflight, simple):
-        assert not any(name.startswith("access-control-") for name in response.headers)
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *({"origin": origin} for origin in ("https://example.org", "null", "", "http://localhost.example.org")),
+        *({"origin": origin} for origin in ("http://127.0.0.1.example.org:8000", "ftp://localhost", "localhost")),
+        *(
+            {"referer": page}
+            for page in ("https://example.org/", "http://example.org/?http://localhost/", "about:blank")
+        ),
+        *({"referer": page} for page in ("http://localhost@example.org/", "http://localhost:80@example.org/")),
+        *({"sec-fetch-site": site} for site in ("cross-site", "same-site", "", "nonsense")),
+        {"sec-fetch-site": "cross-site", "referer": "http://localhost:5173/"},
+        {"sec-fetch-site": "same-origin", "origin": "https://example.org"},
+    ],
+)
+async def test_a_foreign_web_page_is_refused(memory_service: Service, sent: dict[str, str]) -> None:
+    async with memory_service.connect() as client:
+        for method, path in CALLS:
+            response = await client.request(method, path, headers=sent)
+            assert response.status_code == 403
+            assert not any(name.startswith("access-control-") for name in response.headers)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-user": "?1"},
+        {"sec-fetch-site": "same-origin", "origin": "http://localhost:8000", "referer": "http://localhost:8000/docs"},
+        {"sec-fetch-site": "same-site", "origin": "http://localhost:5173"},
+        {"origin": "https://127.0.0.1:8443"},
+        {"origin": "http://[::1]:8000"},
+        {
+            "dnt": "1",
+            "upgrade-insecure-requests": "1",
+            "sec-ch-ua": '"Chromium"',
+            "priority": "u=0, i",
+            "te": "trailers",
+        },
+        {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "x-custom": "1", "keep-alive": "5"},
+    ],
+)
+async def test_a_page_or_a_program_of_this_machine_may_call(
+    memory_client: httpx.AsyncClient, sent: dict[str, str]
+) -> None:
+    assert (await memory_client.get("/users", headers=sent)).status_code == 200
+
+
+async def test_a_page_of_a_configured_origin_may_call() -> None:
+    app = "https://app.example:8443"
+    async with running(cors_origins=app) as service, service.connect(documented=False) as client:
+        for sent in ({"origin": app}, {"origin": app, "sec-fetch-site": "cross-site", "referer": f"{app}/users"}):
+            assert (await client.get("/users", headers=sent)).status_code == 200
+        for origin in ("https://app.example", f"{app}0", "http://app.example:8443", "https://other.example:8443"):
+            assert (await client.get("/users", headers={"origin": origin})).status_code == 403
+
+
+@pytest.mark.parametrize("version", ["0.9", "1.0", "1.2"])
+async def test_an_old_version_of_http_is_taken_for_a_proxy(memory_service: Service, version: str) -> None:
+    async def as_of_old(scope: Scope, receive: Receive, send: Send) -> None:
+        await memory_service.app({**scope, "http_version": version}, receive, send)
+
+    transport = httpx.ASGITransport(as_of_old)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        assert (await client.get("/users")).status_code == 403

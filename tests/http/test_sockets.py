@@ -126,10 +126,10 @@ def test_a_request_without_a_host_is_refused(served: Served, head: bytes) -> Non
     assert set(statuses(served.exchange(head + b"Connection: close\r\n\r\n"))) <= {400, 403}
 
 
-def test_a_request_of_http_1_0_is_answered(served: Served) -> None:
+def test_a_request_of_http_1_0_is_refused_in_open_mode(served: Served) -> None:
     received = served.exchange(b"GET /users HTTP/1.0\r\nHost: localhost\r\n\r\n")
-    assert statuses(received) == [200]
-    assert received.endswith(b"[]")
+    assert statuses(received) == [403]
+    assert b'"not_local"' in received
 
 
 def test_requests_in_one_packet_are_answered_in_order(served: Served) -> None:

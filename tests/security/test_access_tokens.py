@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import Private, SigningKeys
-from application.ports import Access
+from application.ports import AccessTokenClaims
 from domain.errors import InvalidAccessToken
 from domain.user import Role
 from domain.values import SessionId, UserId
 
 NOW: Final = datetime(2026, 11, 20, 20, 36, 0, 123_000, tzinfo=UTC)
 LATER: Final = datetime(2026, 11, 20, 20, 51, tzinfo=UTC)
-ACCESS: Final = Access(
+ACCESS: Final = AccessTokenClaims(
     user_id=UserId("0193a7c5-0000-7000-8000-00000000000a"),
     session_id=SessionId("0193a7c5-0000-7000-8000-00000000000b"),
     role=Role.MEMBER,
@@ -115,7 +115,7 @@ def test_anybody_can_verify_a_token_by_the_public_keys(private: Private) -> None
     ]
     current = datetime.now(UTC)
     token = signer.sign(
-        Access(
+        AccessTokenClaims(
             user_id=ACCESS.user_id, session_id=ACCESS.session_id, role=Role.ADMIN, expires_at=current + (LATER - NOW)
         ),
         current,

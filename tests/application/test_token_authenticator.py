@@ -8,10 +8,10 @@ import pytest
 from adapters.memory.storage import MemoryStorage, MemoryUnitOfWork
 from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
-from application.access_checks import AccessChecks
-from application.callers import Caller
-from application.ports import Access
+from application.ports import AccessTokenClaims
+from application.principal import Principal
 from application.sign_in import ACCESS_LIFETIME
+from application.token_authenticator import TokenAuthenticator
 from domain.errors import InvalidAccessToken, StorageUnavailable
 from domain.refresh_token import RefreshToken
 from domain.session import SESSIONS, Session
@@ -59,7 +59,7 @@ class WatchedStorage(MemoryStorage):
 class CountingSigner(JwtSigner):
     verified = 0
 
-    def verify(self, token: str, now: datetime) -> Access:
+    def verify(self, token: str, now: datetime) -> AccessTokenClaims:
         self.verified += 1
         return super().verify(token, now)
 
@@ -95,8 +95,10 @@ def signer() -> CountingSigner:
 
 
 @pytest.fixture
-def checks(storage: WatchedStorage, clock: WoundClock, signer: CountingSigner, stopwatch: Stopwatch) -> AccessChecks:
-    return AccessChecks(storage, clock, signer, stopwatch)
+def authenticator(
+    storage: WatchedStorage, clock: WoundClock, signer: CountingSigner, stopwatch: Stopwatch
+) -> TokenAuthenticator:
+    return TokenAuthenticator(storage, clock, signer, stopwatch)
 
 
 @pytest.fixture
@@ -117,11 +119,11 @@ async def user(storage: WatchedStorage, clock: WoundClock) -> User:
 def token(user: User, signer: CountingSigner, clock: WoundClock) -> str:
     """An access token of the user's session."""
     now = clock.now()
-    access = Access(user_id=user.id, session_id=SESSION_ID, role=user.role, expires_at=now + ACCESS_LIFETIME)
-    return signer.sign(access, now)
+    claims = AccessTokenClaims(user_id=user.id, session_id=SESSION_ID, role=user.role, expires_at=now + ACCESS_LIFETIME)
+    return signer.sign(claims, now)
 
 
-async def waiting(*calls: Awaitable[Caller]) -> Sequence[asyncio.Future[Caller]]:
+async def waiting(*calls: Awaitable[Principal]) -> Sequence[asyncio.Future[Principal]]:
     """Begin to call, and return when none gets any further."""
     begun = [asyncio.ensure_future(call) for call in calls]
     for _ in range(10):
@@ -158,35 +160,35 @@ async def disable_user(storage: MemoryStorage) -> None:
     await unit.commit()
 
 
-async def test_a_token_speaks_for_its_user(checks: AccessChecks, token: str) -> None:
-    assert await checks.caller(token) == Caller(USER_ID, SESSION_ID, is_admin=False)
+async def test_a_token_speaks_for_its_user(authenticator: TokenAuthenticator, token: str) -> None:
+    assert await authenticator.authenticate(token) == Principal(USER_ID, SESSION_ID, is_admin=False)
 
 
 async def test_a_busy_token_is_verified_once_and_looked_up_twice_a_second(
-    checks: AccessChecks, token: str, storage: WatchedStorage, signer: CountingSigner, stopwatch: Stopwatch
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, signer: CountingSigner, stopwatch: Stopwatch
 ) -> None:
     for _ in range(100):
-        await checks.caller(token)
+        await authenticator.authenticate(token)
         stopwatch.seconds += 0.03
     assert (signer.verified, storage.readings) == (1, 6)
 
 
 async def test_calls_that_come_together_learn_it_from_one_reading(
-    checks: AccessChecks, token: str, storage: WatchedStorage
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage
 ) -> None:
-    callers = await asyncio.gather(*(checks.caller(token) for _ in range(50)))
-    assert set(callers) == {Caller(USER_ID, SESSION_ID, is_admin=False)}
+    callers = await asyncio.gather(*(authenticator.authenticate(token) for _ in range(50)))
+    assert set(callers) == {Principal(USER_ID, SESSION_ID, is_admin=False)}
     assert storage.readings == 1
 
 
 async def test_readings_that_take_long_serve_all_who_wait(
-    checks: AccessChecks, token: str, storage: WatchedStorage, stopwatch: Stopwatch
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, stopwatch: Stopwatch
 ) -> None:
     storage.deed = stopwatch.move
     storage.open.clear()
-    begun = await waiting(*(checks.caller(token) for _ in range(50)))
+    begun = await waiting(*(authenticator.authenticate(token) for _ in range(50)))
     stopwatch.move()
-    later = await waiting(*(checks.caller(token) for _ in range(50)))
+    later = await waiting(*(authenticator.authenticate(token) for _ in range(50)))
     storage.open.set()
     await asyncio.gather(*begun, *later)
     assert storage.readings == 2  # the first may have missed what was done before the later ones came
@@ -194,89 +196,98 @@ async def test_readings_that_take_long_serve_all_who_wait(
 
 @pytest.mark.parametrize("end", [end_session, disable_user, remove_user])
 async def test_whoever_may_no_longer_come_in_is_refused_within_half_a_second(
-    checks: AccessChecks, token: str, storage: WatchedStorage, stopwatch: Stopwatch, end: End
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, stopwatch: Stopwatch, end: End
 ) -> None:
-    await checks.caller(token)
+    await authenticator.authenticate(token)
     await end(storage)
     stopwatch.seconds += 0.5
-    for refused in await asyncio.gather(*(checks.caller(token) for _ in range(20)), return_exceptions=True):
+    for refused in await asyncio.gather(
+        *(authenticator.authenticate(token) for _ in range(20)), return_exceptions=True
+    ):
         assert isinstance(refused, InvalidAccessToken)
     assert storage.readings == 2
 
 
 async def test_a_token_that_was_refused_is_forgotten(
-    checks: AccessChecks, token: str, storage: WatchedStorage, signer: CountingSigner, stopwatch: Stopwatch
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, signer: CountingSigner, stopwatch: Stopwatch
 ) -> None:
-    await checks.caller(token)
+    await authenticator.authenticate(token)
     await end_session(storage)
     for times in range(1, 4):
         stopwatch.seconds += 0.5
         with pytest.raises(InvalidAccessToken):
-            await checks.caller(token)
+            await authenticator.authenticate(token)
         assert signer.verified == times
 
 
 async def test_a_role_that_was_given_or_taken_away_counts_rather_than_that_of_the_token(
-    checks: AccessChecks, token: str, user: User, storage: WatchedStorage, stopwatch: Stopwatch, clock: WoundClock
+    authenticator: TokenAuthenticator,
+    token: str,
+    user: User,
+    storage: WatchedStorage,
+    stopwatch: Stopwatch,
+    clock: WoundClock,
 ) -> None:
     admin = user.change(now=clock.now(), role=Role.ADMIN)
     for state in (admin, admin.change(now=clock.now(), role=Role.MEMBER)):
         await save(storage, state)
         stopwatch.seconds += 0.5
-        assert (await checks.caller(token)).is_admin is state.is_active_admin
+        assert (await authenticator.authenticate(token)).is_admin is state.is_active_admin
 
 
 async def test_a_token_expires_at_once_and_is_forgotten(
-    checks: AccessChecks, token: str, storage: WatchedStorage, clock: WoundClock, stopwatch: Stopwatch
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, clock: WoundClock, stopwatch: Stopwatch
 ) -> None:
-    await checks.caller(token)
+    await authenticator.authenticate(token)
     clock.move(seconds=ACCESS_LIFETIME.total_seconds())
     for _ in range(2):
         with pytest.raises(InvalidAccessToken):
-            await checks.caller(token)
+            await authenticator.authenticate(token)
     assert storage.readings == 1
 
 
 async def test_a_session_that_has_expired_lets_nobody_in(
-    checks: AccessChecks, user: User, signer: CountingSigner, storage: WatchedStorage, clock: WoundClock
+    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, storage: WatchedStorage, clock: WoundClock
 ) -> None:
     clock.move(days=7)
-    access = Access(user_id=user.id, session_id=SESSION_ID, role=user.role, expires_at=clock.now() + ACCESS_LIFETIME)
+    claims = AccessTokenClaims(
+        user_id=user.id, session_id=SESSION_ID, role=user.role, expires_at=clock.now() + ACCESS_LIFETIME
+    )
     with pytest.raises(InvalidAccessToken):
-        await checks.caller(signer.sign(access, clock.now()))
+        await authenticator.authenticate(signer.sign(claims, clock.now()))
     assert storage.readings == 1
 
 
 async def test_a_token_for_the_session_of_somebody_else_lets_nobody_in(
-    checks: AccessChecks, user: User, signer: CountingSigner, clock: WoundClock
+    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, clock: WoundClock
 ) -> None:
     other = UserId("0193a7c5-0000-7000-8000-000000000002")
     expires_at = clock.now() + ACCESS_LIFETIME
-    access = Access(user_id=other, session_id=SESSION_ID, role=Role.ADMIN, expires_at=expires_at)
+    claims = AccessTokenClaims(user_id=other, session_id=SESSION_ID, role=Role.ADMIN, expires_at=expires_at)
     with pytest.raises(InvalidAccessToken):
-        await checks.caller(signer.sign(access, clock.now()))
+        await authenticator.authenticate(signer.sign(claims, clock.now()))
 
 
 async def test_nothing_is_taken_for_granted_while_the_storage_is_away_and_it_heals(
-    checks: AccessChecks, token: str, storage: WatchedStorage, stopwatch: Stopwatch
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, stopwatch: Stopwatch
 ) -> None:
-    await checks.caller(token)
+    await authenticator.authenticate(token)
     stopwatch.seconds += 0.5
     storage.failure = StorageUnavailable()
     for _ in range(3):
         with pytest.raises(StorageUnavailable):
-            await checks.caller(token)
+            await authenticator.authenticate(token)
         stopwatch.seconds += 0.001
     storage.failure = None
-    assert await checks.caller(token) == Caller(USER_ID, SESSION_ID, is_admin=False)
+    assert await authenticator.authenticate(token) == Principal(USER_ID, SESSION_ID, is_admin=False)
 
 
 async def test_a_storage_that_is_away_is_waited_for_together(
-    checks: AccessChecks, token: str, storage: WatchedStorage, stopwatch: Stopwatch
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, stopwatch: Stopwatch
 ) -> None:
     storage.open.clear()
     storage.failure = StorageUnavailable()
-    begun = await waiting(*(checks.caller(token) for _ in range(50)))
+    begun = await waiting(*(authenticator.authenticate(token) for _ in range(50)))
     storage.open.set()
     for refused in await asyncio.gather(*begun, return_exceptions=True):
         assert isinstance(refused, StorageUnavailable)
@@ -285,13 +296,13 @@ async def test_a_storage_that_is_away_is_waited_for_together(
 
 @pytest.mark.parametrize("cancelled", [0, 1, 2])
 async def test_a_call_that_is_given_up_harms_no_other(
-    checks: AccessChecks, token: str, storage: WatchedStorage, cancelled: int
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, cancelled: int
 ) -> None:
     storage.open.clear()
-    begun = await waiting(*(checks.caller(token) for _ in range(3)))
+    begun = await waiting(*(authenticator.authenticate(token) for _ in range(3)))
     begun[cancelled].cancel()
     await waiting()
     storage.open.set()
     ended = await asyncio.gather(*begun, return_exceptions=True)
     assert isinstance(ended.pop(cancelled), asyncio.CancelledError)
-    assert ended == [Caller(USER_ID, SESSION_ID, is_admin=False)] * 2
+    assert ended == [Principal(USER_ID, SESSION_ID, is_admin=False)] * 2

@@ -1,4 +1,4 @@
-"""Swagger UI, with no file from another host."""
+"""Swagger UI, served without files from other hosts."""
 
 import re
 from base64 import b64encode
@@ -38,9 +38,9 @@ async def show_docs() -> HTMLResponse:
 
 @router.get(f"{_ASSETS}/{{name}}", include_in_schema=False)
 async def show_asset(name: Annotated[str, Path(alias="name")]) -> Response:
-    """Give one of the files that the page needs: the fastapi-offline package carries them.
+    """Return one of the files that the page loads; the fastapi-offline package ships them.
 
-    Starlette's own answer with a file would refuse a bad `Range` in plain text.
+    Starlette's `FileResponse` would refuse a bad `Range` header in plain text.
     """
     if name not in _MEDIA_TYPES:
         raise HTTPException(HTTPStatus.NOT_FOUND)
@@ -49,7 +49,7 @@ async def show_asset(name: Annotated[str, Path(alias="name")]) -> Response:
 
 @cache
 def _policy(page: bytes) -> str:
-    """Allow the page its files, its calls, and the one script that is written in it, by that script's hash (CSP 3)."""
+    """Return a policy that allows the page its own files and API calls, and its inline script by hash (CSP 3)."""
     scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
     hashes = " ".join(f"'sha256-{b64encode(sha256(script).digest()).decode()}'" for script in scripts)
     return (

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from entrypoints.http.dependencies import container_of
-from entrypoints.http.openapi import HEALTHY, refusals
+from entrypoints.http.openapi import HEALTHY, error_responses
 from entrypoints.http.routing import DirectRoute
 
 router: Final = APIRouter(prefix="/health", tags=["health"], route_class=DirectRoute)
@@ -15,7 +15,7 @@ class Health(BaseModel):
 
 
 # Liveness asks no storage, so there is nothing that could be away.
-_ALIVE: Final = {status: answer for status, answer in (HEALTHY | refusals()).items() if status != 503}
+_ALIVE: Final = {status: answer for status, answer in (HEALTHY | error_responses()).items() if status != 503}
 
 
 @router.get("/live", name="check_liveness", response_model=Health, responses=_ALIVE)
@@ -24,7 +24,7 @@ async def check_liveness() -> Response:
     return _well()
 
 
-@router.get("/ready", name="check_readiness", response_model=Health, responses=HEALTHY | refusals())
+@router.get("/ready", name="check_readiness", response_model=Health, responses=HEALTHY | error_responses())
 async def check_readiness(request: Request) -> Response:
     """Answer when the storage does, too."""
     await container_of(request).storage().ping()

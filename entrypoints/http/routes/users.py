@@ -3,23 +3,23 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from application.callers import NOBODY, Caller
+from application.principal import ANONYMOUS, Principal
 from domain.errors import FieldError, InvalidInput, NotPermitted, NotSignedIn
 from domain.values import SearchPrefix, UserId
 from entrypoints.http.callers import CallerRoute, OpenCallerRoute
-from entrypoints.http.conditional import ExpectedVersions, KnownTags, is_known
+from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import (
     AddressInRequest,
-    AdminInRequest,
-    CallerInRequest,
+    CurrentAdmin,
+    CurrentPrincipal,
     PasswordChanges,
     UserIdInPath,
     Users,
     container_of,
 )
-from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, PASSWORD_CHANGED, REMOVED, refusals
+from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, PASSWORD_CHANGED, REMOVED, error_responses
 from entrypoints.http.paging import PageQuery, cut_page, raise_not_together, read_cursor
-from entrypoints.http.representations import User, not_modified, user_answer, users_answer
+from entrypoints.http.representations import User, not_modified, user_response, users_response
 from entrypoints.http.schemas import ADMIN_FIELDS, NewUser, PasswordChange, UserPatch, UserReplacement
 
 router: Final = APIRouter(prefix="/users", tags=["users"], route_class=CallerRoute)
@@ -49,78 +49,81 @@ class UserListQuery(PageQuery):
     name="create_user",
     status_code=201,
     response_model=User,
-    responses=CREATED | refusals("body", 409, with_tokens=(401, 403)),
+    responses=CREATED | error_responses("body", 409, with_tokens=(401, 403)),
 )
 async def create_user(
-    request: Request, body: NewUser, users: Users, caller: CallerInRequest, address: AddressInRequest
+    request: Request, body: NewUser, users: Users, caller: CurrentPrincipal, address: AddressInRequest
 ) -> Response:
     """Register a user; anybody may do so, unless that is switched off."""
     if not caller.is_admin and not container_of(request).settings().sign_up:
-        raise NotSignedIn if caller is NOBODY else NotPermitted
+        raise NotSignedIn if caller is ANONYMOUS else NotPermitted
     _check_permitted(caller, body)
-    return user_answer(await users.register(body.to_use_case(), address), created=True)
+    return user_response(await users.register(body.to_use_case(), address), created=True)
 
 
 @router.get(
-    "", name="list_users", response_model=list[User], responses=LISTED | refusals(400, 422, with_tokens=(401, 404))
+    "",
+    name="list_users",
+    response_model=list[User],
+    responses=LISTED | error_responses(400, 422, with_tokens=(401, 404)),
 )
-async def list_users(_: AdminInRequest, query: Annotated[UserListQuery, Query()], users: Users) -> Response:
+async def list_users(_: CurrentAdmin, query: Annotated[UserListQuery, Query()], users: Users) -> Response:
     """List users by creation, one page at a time; follow `Link` until it is gone."""
     query.check_combination()
     if query.search is not None:
         items = await users.search(query.search, limit=query.limit, descending=query.descending)
         total = await users.count(query.search) if query.count else None
-        return users_answer(items, query.total_header(total))
+        return users_response(items, query.total_header(total))
     list_name = query.list_name("users")
     if query.email is not None or query.username is not None:
         return await _find(query, users)
     after = None if query.cursor is None else UserId(read_cursor(list_name, query.cursor))
     found = await users.list(after=after, limit=query.limit + 1, descending=query.descending, skip=query.offset or 0)
     items, link = cut_page(found, query, "/users", list_name)
-    return users_answer(items, {**link, **query.total_header(await users.count() if query.count else None)})
+    return users_response(items, {**link, **query.total_header(await users.count() if query.count else None)})
 
 
-@router.get("/{id}", name="get_user", response_model=User, responses=FOUND | refusals(404, with_tokens=[401]))
+@router.get("/{id}", name="get_user", response_model=User, responses=FOUND | error_responses(404, with_tokens=[401]))
 async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Response:
     """Get a user."""
     user = await users.get(user_id)
-    return not_modified(user.version) if is_known(user.version, known) else user_answer(user)
+    return not_modified(user) if is_known(user, known) else user_response(user)
 
 
 @router.put(
     "/{id}",
     name="replace_user",
     response_model=User,
-    responses=CHANGED | refusals("body", 404, 409, 412, with_tokens=(401, 403)),
+    responses=CHANGED | error_responses("body", 404, 409, 412, with_tokens=(401, 403)),
 )
 async def replace_user(
-    user_id: UserIdInPath, body: UserReplacement, expected: ExpectedVersions, users: Users, caller: CallerInRequest
+    user_id: UserIdInPath, body: UserReplacement, if_match: IfMatch, users: Users, caller: CurrentPrincipal
 ) -> Response:
     """Replace all that a client may write of a user but the password."""
     _check_permitted(caller, body)
-    return user_answer(await users.change(user_id, body.to_use_case(), expected))
+    return user_response(await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match)))
 
 
 @router.patch(
     "/{id}",
     name="update_user",
     response_model=User,
-    responses=CHANGED | refusals("body", 404, 409, 412, with_tokens=(401, 403)),
+    responses=CHANGED | error_responses("body", 404, 409, 412, with_tokens=(401, 403)),
 )
 async def update_user(
-    user_id: UserIdInPath, body: UserPatch, expected: ExpectedVersions, users: Users, caller: CallerInRequest
+    user_id: UserIdInPath, body: UserPatch, if_match: IfMatch, users: Users, caller: CurrentPrincipal
 ) -> Response:
     """Change some fields of a user."""
     _check_permitted(caller, body)
-    return user_answer(await users.change(user_id, body.to_use_case(), expected))
+    return user_response(await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match)))
 
 
 @router.delete(
-    "/{id}", name="delete_user", status_code=204, responses=REMOVED | refusals(404, 412, with_tokens=(401, 409))
+    "/{id}", name="delete_user", status_code=204, responses=REMOVED | error_responses(404, 412, with_tokens=(401, 409))
 )
-async def delete_user(user_id: UserIdInPath, expected: ExpectedVersions, users: Users) -> Response:
+async def delete_user(user_id: UserIdInPath, if_match: IfMatch, users: Users) -> Response:
     """Remove a user, with all their posts."""
-    await users.remove(user_id, expected)
+    await users.remove(user_id, expected_versions(user_id, if_match))
     return Response(status_code=204)
 
 
@@ -128,13 +131,13 @@ async def delete_user(user_id: UserIdInPath, expected: ExpectedVersions, users: 
     "/{id}/password",
     name="change_password",
     status_code=204,
-    responses=PASSWORD_CHANGED | refusals("body", 403, 404, 429, with_tokens=[401]),
+    responses=PASSWORD_CHANGED | error_responses("body", 403, 404, 429, with_tokens=[401]),
 )
 async def change_password(
     user_id: UserIdInPath,
     body: PasswordChange,
     passwords: PasswordChanges,
-    caller: CallerInRequest,
+    caller: CurrentPrincipal,
     address: AddressInRequest,
 ) -> Response:
     """Change a user's password, and end every other session of theirs."""
@@ -146,7 +149,7 @@ async def change_password(
     return Response(status_code=204)
 
 
-def _check_permitted(caller: Caller, body: NewUser | UserReplacement | UserPatch) -> None:
+def _check_permitted(caller: Principal, body: NewUser | UserReplacement | UserPatch) -> None:
     if not caller.is_admin and body.model_fields_set & ADMIN_FIELDS:
         raise NotPermitted
 
@@ -158,4 +161,4 @@ async def _find(query: UserListQuery, users: Users) -> Response:
     user = await users.find(email=query.email, username=query.username)
     total = 0 if user is None else 1
     items = [user] if user is not None and not query.offset else []
-    return users_answer(items, query.total_header(total if query.count else None))
+    return users_response(items, query.total_header(total if query.count else None))

@@ -4,24 +4,17 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from application.sign_in import ACCESS_LIFETIME, Grant
-from entrypoints.http.callers import CallerRoute
+from application.sign_in import ACCESS_LIFETIME, TokenPair
 from entrypoints.http.dependencies import (
-    CallerInRequest,
-    OwnId,
-    OwnSessions,
-    SessionIdInPath,
+    ClientInfoInRequest,
     SignIns,
-    VisitorInRequest,
     container_of,
 )
-from entrypoints.http.oauth import OAuthRefusal, form_schema, read_form
-from entrypoints.http.openapi import GRANTED, KEYS, OWN_SESSIONS, REMOVED, REVOKED, refusals
-from entrypoints.http.representations import Session, sessions_answer
+from entrypoints.http.oauth import OAuthRequestError, form_schema, read_form
+from entrypoints.http.openapi import GRANTED, KEYS, REVOKED, error_responses
 from entrypoints.http.routing import DirectRoute
 
 router: Final = APIRouter(tags=["auth"], route_class=DirectRoute)
-sessions_router: Final = APIRouter(tags=["auth"], prefix="/auth/sessions", route_class=CallerRoute)
 
 
 class Tokens(BaseModel):
@@ -45,7 +38,7 @@ class KeySet(BaseModel):
     "/auth/token",
     name="create_token",
     response_model=Tokens,
-    responses=GRANTED | refusals(413, 415, 429),
+    responses=GRANTED | error_responses(413, 415, 429),
     openapi_extra=form_schema(
         "TokenRequest",
         {"grant_type": "`password` or `refresh_token`."},
@@ -56,7 +49,7 @@ class KeySet(BaseModel):
         },
     ),
 )
-async def create_token(request: Request, visitor: VisitorInRequest, sign_ins: SignIns) -> Response:
+async def create_token(request: Request, visitor: ClientInfoInRequest, sign_ins: SignIns) -> Response:
     """Sign in, or go on with a session (OAuth 2, RFC 6749, sections 4.3 and 6)."""
     form = await read_form(request)
     match form["grant_type"]:
@@ -64,14 +57,14 @@ async def create_token(request: Request, visitor: VisitorInRequest, sign_ins: Si
             return _tokens(await sign_ins.sign_in(form["username"], form["password"], visitor))
         case "refresh_token":
             return _tokens(await sign_ins.refresh(form["refresh_token"]))
-    raise OAuthRefusal("unsupported_grant_type", "The grant_type must be password or refresh_token.")
+    raise OAuthRequestError("unsupported_grant_type", "The grant_type must be password or refresh_token.")
 
 
 @router.post(
     "/auth/revoke",
     name="revoke_token",
     response_class=Response,
-    responses=REVOKED | refusals(413, 415),
+    responses=REVOKED | error_responses(413, 415),
     openapi_extra=form_schema(
         "RevocationRequest",
         {"token": "A refresh token or an access token."},
@@ -84,7 +77,7 @@ async def revoke_token(request: Request, sign_ins: SignIns) -> Response:
     return Response(headers={"Cache-Control": "no-store"})
 
 
-@router.get("/.well-known/jwks.json", name="list_keys", response_model=KeySet, responses=KEYS | refusals())
+@router.get("/.well-known/jwks.json", name="list_keys", response_model=KeySet, responses=KEYS | error_responses())
 async def list_keys(request: Request) -> Response:
     """List the public keys by which access tokens can be verified (RFC 7517)."""
     keys: dict[str, Any] = {"keys": container_of(request).signer().public_keys()}
@@ -92,24 +85,7 @@ async def list_keys(request: Request) -> Response:
     return Response(orjson.dumps(keys), headers=headers, media_type="application/json")
 
 
-@sessions_router.get(
-    "", name="list_sessions", response_model=list[Session], responses=OWN_SESSIONS | refusals(with_tokens=[401])
-)
-async def list_sessions(user_id: OwnId, sessions: OwnSessions, caller: CallerInRequest) -> Response:
-    """List one's own sessions, oldest first."""
-    return sessions_answer(await sessions.list(user_id), caller.session_id)
-
-
-@sessions_router.delete(
-    "/{id}", name="end_session", status_code=204, responses=REMOVED | refusals(404, with_tokens=[401])
-)
-async def end_session(user_id: OwnId, session_id: SessionIdInPath, sessions: OwnSessions) -> Response:
-    """End one of one's own sessions; its access tokens are refused within a second."""
-    await sessions.end(user_id, session_id)
-    return Response(status_code=204)
-
-
-def _tokens(grant: Grant) -> Response:
+def _tokens(grant: TokenPair) -> Response:
     content = {
         "access_token": grant.access_token,
         "token_type": "Bearer",

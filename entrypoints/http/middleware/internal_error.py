@@ -1,0 +1,34 @@
+import logging
+from http import HTTPStatus
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from entrypoints.http.problems import problem_response
+
+_log: Final = logging.getLogger("userport.http")
+
+
+class InternalErrorMiddleware:
+    """Turns an unexpected exception into a 500 that reveals only the request id, under which it logs the traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        except Exception:  # every kind: this is the one place where a bug becomes a response
+            if started or scope["type"] != "http":
+                raise
+            _log.exception("request %s failed", scope["state"]["request_id"])
+            detail = "The service failed unexpectedly; its log has the details under this request_id."
+            response = problem_response(scope, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
+            await response(scope, receive, send)

@@ -1,0 +1,32 @@
+import re
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils import uuid4
+
+_SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+class RequestIdMiddleware:
+    """Adds `X-Request-Id` to every response: its own if that is 1 to 128 visible ASCII characters, else a UUID.
+
+    Handlers find it as `request.state.request_id`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = sent.decode() if _SANE.fullmatch(sent) else str(uuid4())
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)

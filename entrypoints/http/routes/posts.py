@@ -1,0 +1,81 @@
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Response
+
+from domain.values import PostId
+from entrypoints.http.callers import CallerRoute
+from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
+from entrypoints.http.dependencies import CurrentPrincipal, PostIdInPath, Posts, UserIdInPath
+from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, REMOVED, error_responses
+from entrypoints.http.paging import PageQuery, cut_page, read_cursor
+from entrypoints.http.representations import Post, not_modified, post_response, posts_response
+from entrypoints.http.schemas import NewPost, PostPatch
+
+router: Final = APIRouter(tags=["posts"], route_class=CallerRoute)
+
+
+@router.post(
+    "/users/{id}/posts",
+    name="create_post",
+    status_code=201,
+    response_model=Post,
+    responses=CREATED | error_responses("body", 404, with_tokens=[401]),
+)
+async def create_post(author_id: UserIdInPath, body: NewPost, posts: Posts) -> Response:
+    """Publish a post in a user's name."""
+    return post_response(await posts.publish(author_id, body.to_use_case()), created=True)
+
+
+@router.get(
+    "/users/{id}/posts",
+    name="list_posts",
+    response_model=list[Post],
+    responses=LISTED | error_responses(400, 404, 422, with_tokens=[401]),
+)
+async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query()], posts: Posts) -> Response:
+    """List a user's posts by creation, one page at a time; follow `Link` until it is gone."""
+    query.check_combination()
+    path = f"/users/{author_id}/posts"
+    list_name = query.list_name(path)
+    found = await posts.list_by(
+        author_id,
+        after=None if query.cursor is None else PostId(read_cursor(list_name, query.cursor)),
+        limit=query.limit + 1,
+        descending=query.descending,
+        skip=query.offset or 0,
+    )
+    items, link = cut_page(found, query, path, list_name)
+    total = await posts.count_by(author_id) if query.count else None
+    return posts_response(items, {**link, **query.total_header(total)})
+
+
+@router.get(
+    "/posts/{id}", name="get_post", response_model=Post, responses=FOUND | error_responses(404, with_tokens=[401])
+)
+async def get_post(post_id: PostIdInPath, known: KnownTags, posts: Posts, caller: CurrentPrincipal) -> Response:
+    """Get a post."""
+    post = await posts.get(post_id, of=caller.restricted_to)
+    return not_modified(post) if is_known(post, known) else post_response(post)
+
+
+@router.patch(
+    "/posts/{id}",
+    name="update_post",
+    response_model=Post,
+    responses=CHANGED | error_responses("body", 404, 412, with_tokens=[401]),
+)
+async def update_post(
+    post_id: PostIdInPath, body: PostPatch, if_match: IfMatch, posts: Posts, caller: CurrentPrincipal
+) -> Response:
+    """Change some fields of a post."""
+    expected = expected_versions(post_id, if_match)
+    return post_response(await posts.change(post_id, body.to_use_case(), expected, of=caller.restricted_to))
+
+
+@router.delete(
+    "/posts/{id}", name="delete_post", status_code=204, responses=REMOVED | error_responses(404, 412, with_tokens=[401])
+)
+async def delete_post(post_id: PostIdInPath, if_match: IfMatch, posts: Posts, caller: CurrentPrincipal) -> Response:
+    """Remove a post."""
+    await posts.remove(post_id, expected_versions(post_id, if_match), of=caller.restricted_to)
+    return Response(status_code=204)
