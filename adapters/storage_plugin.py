@@ -7,11 +7,15 @@ from domain.records import RecordType
 from domain.storage import Storage
 
 
+class RecordTypeNotSupported(Exception):
+    """A storage has no place for a record type; the text says what to do."""
+
+
 class OpenStorage(Protocol):
     def __call__(self, url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES, /) -> Storage:
         """Return a storage for records of these types, without connecting yet.
 
-        Raises `ValueError` when the URL is wrong; its text repeats nothing of the URL.
+        Raises `ValueError` when the URL is wrong; its text repeats nothing of the URL. Raises `RecordTypeNotSupported`.
         """
         ...
 

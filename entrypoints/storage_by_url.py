@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Final
 
-from adapters.storage_plugin import StoragePlugin
+from adapters.storage_plugin import RecordTypeNotSupported, StoragePlugin
 from domain.record_types import RECORD_TYPES
 from domain.records import RecordType
 from domain.storage import Storage
@@ -43,6 +43,8 @@ def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPE
         return plugin.open(url, record_types)
     except ValueError as error:
         raise SettingsError(f"the storage URL is wrong: {error}") from error
+    except RecordTypeNotSupported as error:
+        raise SettingsError(str(error)) from error
     except ModuleNotFoundError as error:  # some look for their driver only now
         raise _not_loaded(_offer(url), error) from error
 

@@ -7,9 +7,6 @@ from sqlalchemy import Select
 from adapters.sql.connections import Connections, Reader
 from adapters.sql.driver_statements import DriverQuery, Row
 
-_QUERIES: Final[dict[tuple[Select[Any], str], DriverQuery]] = {}
-"""Of all storages, by the name of the database: all that reads briefly is a statement that is made once."""
-
 
 class BriefReads(Reader):
     """Reads of few rows, by the driver itself: SQLAlchemy's way there and back takes longer than such a read does.
@@ -22,12 +19,12 @@ class BriefReads(Reader):
 
     def __init__(self, patient: Connections) -> None:
         self.patient: Final = patient
+        self._queries: Final[dict[Select[Any], DriverQuery]] = {}
 
     async def read(self, statement: Select[Any], parameters: Mapping[str, Any] | None) -> Sequence[Row]:
-        dialect = self.patient.engine.dialect
-        query = _QUERIES.get((statement, dialect.name))
+        query = self._queries.get(statement)
         if query is None:
-            query = _QUERIES[statement, dialect.name] = DriverQuery(statement, dialect)
+            query = self._queries[statement] = DriverQuery(statement, self.patient.engine.dialect)
         try:
             rows = await self._fetch(*query.text_and_arguments(parameters or {}))
         except self.failures:

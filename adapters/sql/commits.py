@@ -10,11 +10,11 @@ from adapters.gathering import Gathering, Outcome
 from adapters.sql.database import Database
 from adapters.sql.dialects.dialect import Dialect
 from adapters.sql.inserts import Rows
-from adapters.sql.tables import TABLES
-from adapters.sql.writes import Addition, Save, Values, Write, key_of
+from adapters.sql.tables import is_visible, key_of
+from adapters.sql.writes import PendingInsert, Values, VersionedUpdate, Write
 from domain.errors import StorageUnavailable, TooBusy
 
-W = TypeVar("W", Values, Save)
+W = TypeVar("W", Values, VersionedUpdate)
 
 _MOST_AT_ONCE: Final = 1_000
 _PATIENCE_SECONDS: Final = 0.1  # more than most disks take to keep something
@@ -31,11 +31,12 @@ class Commits:
     and two transactions that do both could wait for each other.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tables: Sequence[Table]) -> None:
         self._database: Final = database
+        self._tables: Final = tables
         self._additions: Final = {
             table: Gathering(partial(self._together, partial(self._add, table)), patience_seconds=_PATIENCE_SECONDS)
-            for table in TABLES
+            for table in tables
         }
         self._saves: Final = Gathering(partial(self._together, self._save), patience_seconds=_PATIENCE_SECONDS)
 
@@ -43,11 +44,11 @@ class Commits:
         match writes:
             case []:
                 return
-            case [Addition(rows=[row]) as addition]:
+            case [PendingInsert(rows=[row]) as addition]:
                 done = await self._additions[addition.table](row)
-            case [Addition() as addition] if len(addition.rows) <= _MOST_AT_ONCE:
+            case [PendingInsert() as addition] if len(addition.rows) <= _MOST_AT_ONCE:
                 done = await self._add_at_once(addition)
-            case [Save() as save]:
+            case [VersionedUpdate() as save]:
                 done = await self._saves(save)
             case _:
                 done = False
@@ -55,7 +56,7 @@ class Commits:
             await self._alone(writes)
 
     async def _alone(self, writes: Sequence[Write]) -> None:
-        works = [write.work() if isinstance(write, Addition) else write for write in writes]
+        works = [write.callback() if isinstance(write, PendingInsert) else write for write in writes]
 
         def apply(connection: Connection) -> None:
             for work in works:
@@ -63,7 +64,7 @@ class Commits:
 
         await self._database.write(apply)
 
-    async def _add_at_once(self, addition: Addition) -> bool:
+    async def _add_at_once(self, addition: PendingInsert) -> bool:
         """Add rows of one caller, all or none; tell whether they were added."""
         try:
             await self._database.insert_together(addition.table, addition.rows)
@@ -93,16 +94,16 @@ class Commits:
         await self._database.insert_together(table, rows)
         return [True] * len(rows)
 
-    async def _save(self, saves: Sequence[Save]) -> Sequence[bool]:
+    async def _save(self, saves: Sequence[VersionedUpdate]) -> Sequence[bool]:
         """Save those rows that are at the version before and that nobody else has locked."""
         if len(saves) == 1:  # which gains nothing by a lock beforehand
             return [False]
         return await self._database.write_together(lambda connection: self._save_on(connection, saves))
 
-    def _save_on(self, connection: Connection, saves: Sequence[Save]) -> Sequence[bool]:
+    def _save_on(self, connection: Connection, saves: Sequence[VersionedUpdate]) -> Sequence[bool]:
         saved: set[int] = set()
-        alike: dict[Update, list[Save]] = {}
-        for table in TABLES:
+        alike: dict[Update, list[VersionedUpdate]] = {}
+        for table in self._tables:
             of_table = [save for save in saves if save.table is table]
             versions = self._locked(connection, table, of_table) if of_table else {}
             for save in of_table:
@@ -114,7 +115,7 @@ class Commits:
             connection.execute(statement, [save.parameters for save in going])
         return [id(save) in saved for save in saves]
 
-    def _locked(self, connection: Connection, table: Table, saves: Sequence[Save]) -> dict[str, int]:
+    def _locked(self, connection: Connection, table: Table, saves: Sequence[VersionedUpdate]) -> dict[str, int]:
         """Lock rows, in one order, and read their versions."""
         # A changed key needs the stronger lock, which leaves out rows that a new post, say, refers to at this moment.
         changes_key = any(save.changes.keys() & _unique_columns(table) for save in saves)
@@ -126,7 +127,7 @@ class Commits:
 @lru_cache
 def _locking(table: Table, dialect: Dialect, changes_key: bool) -> Select[Any]:
     key = key_of(table)
-    found = select(key, table.c.version).where(dialect.is_one_of(key, "keys")).order_by(key)
+    found = select(key, table.c.version).where(dialect.is_one_of(key, "keys"), *is_visible(table)).order_by(key)
     return found.with_for_update(skip_locked=True, key_share=not changes_key)
 
 

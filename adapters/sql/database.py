@@ -10,7 +10,7 @@ from adapters.sql.connections import Connections, Reader, Work
 from adapters.sql.dialects.dialect import Dialect
 from adapters.sql.driver_statements import Row
 from adapters.sql.inserts import Rows
-from domain.errors import StorageUnavailable
+from domain.errors import DomainError, StorageUnavailable
 
 T = TypeVar("T")
 
@@ -27,8 +27,10 @@ class Database:
     Every failure comes out as a domain error, but those of `insert_together`.
     """
 
-    def __init__(self, url: URL, dialect: Dialect) -> None:
+    def __init__(self, url: URL, dialect: Dialect, conflicts: Mapping[str, type[DomainError]]) -> None:
+        """`conflicts` has the error for each constraint, by the names that databases give it."""
         self.dialect = dialect
+        self._conflicts: Final = conflicts
         self._url = url
         self._pools = dialect.connect(url)
         self._all = {pool for pool in self._pools if pool is not None}
@@ -109,7 +111,13 @@ class Database:
                     # Rivals part by chance; nothing is to be kept secret here.
                     await asyncio.sleep(random.uniform(0, 0.02 * (failures + 1)))  # noqa: S311
         except DBAPIError as error:
-            raise self.dialect.meaning(error) or error from error
+            raise self._translated(error) from error
         except OSError as error:  # also a TimeoutError, and what asyncpg raises when it cannot connect
             raise StorageUnavailable from error
         raise AssertionError("the last attempt returns or raises")
+
+    def _translated(self, error: DBAPIError) -> Exception:
+        meaning = self.dialect.meaning(error)
+        if isinstance(meaning, str):
+            return self._conflicts[meaning]() if meaning in self._conflicts else error
+        return meaning or error

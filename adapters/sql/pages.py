@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from itertools import product
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -30,7 +29,7 @@ class _Page(NamedTuple):
         return self.limit <= _FEW and not self.skip
 
 
-class Pages(Generic[Entity]):
+class KeysetPaginator(Generic[Entity]):
     """What a statement finds, page by page. The statements are made once, in all their forms."""
 
     def __init__(
@@ -78,7 +77,6 @@ class Pages(Generic[Entity]):
         return [*map(self._restore, await read(statement, parameters))]
 
 
-@cache
 def _forms(statement: Select[Any], key: Column[Any]) -> Mapping[tuple[bool, ...], Select[Any]]:
     return {form: _page(statement, key, *form) for form in product((True, False), repeat=2)}
 

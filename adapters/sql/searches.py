@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, se
 
 from adapters.sql.database import Database
 from adapters.sql.driver_statements import Row
-from adapters.sql.rows import USER_COLUMNS
 from adapters.sql.tables import USERS
+from adapters.sql.user_rows import USER_COLUMNS
 from adapters.text_range import successor
 from domain.values import SearchPrefix
 
@@ -16,7 +16,7 @@ _SEARCHED: Final = (USERS.c.name_key, USERS.c.email_key, USERS.c.username_key)
 _MOST_TO_SORT: Final = 4_000
 
 
-class Searches:
+class PrefixSearch:
     def __init__(self, database: Database) -> None:
         self._database: Final = database
 

@@ -1,86 +1,91 @@
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from sqlalchemy import Column, Connection, Executable, Insert, Table, select
+from sqlalchemy import Connection, Table, select
 
 from adapters.sql.dialects.dialect import Dialect
-from adapters.sql.tables import TABLES
-from adapters.sql.writes import Addition, OtherWrite, Save, Values, Write, key_of
-from domain.errors import StaleVersion
+from adapters.sql.tables import USERS, key_of, owner_of
+from adapters.sql.writes import (
+    PendingInsert,
+    TransactionCallback,
+    Values,
+    VersionedUpdate,
+    Write,
+    removal,
+    requirement,
+)
 
 
 class StagedWrites:
-    """What a unit of work will do at its commit. Rows that are added one after another go in one statement."""
+    """What a unit of work will do at its commit.
+
+    Rows that are added one after another become one insert, and saves of one row that follow one another one update.
+    """
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._writes: list[Write] = []
         self._touched: dict[Table, set[str]] = {}
+        self._owners: set[str] = set()
 
-    def add(self, table: Table, values: Values) -> None:
+    def add(self, table: Table, row: Values) -> None:
         last = self._writes[-1] if self._writes else None
-        if not isinstance(last, Addition) or last.table is not table:
-            last = Addition(table, self._dialect)
+        if not isinstance(last, PendingInsert) or last.table is not table:
+            last = PendingInsert(table, self._dialect)
             self._writes.append(last)
-        last.rows.append(values)
+        last.rows.append(row)
 
-    def put(self, table: Table, key: str, upsert: Insert) -> None:
-        self._touch(table, key)
-        self._writes.append(_execution(upsert))
+    def save(self, table: Table, row: Values, known: Values | None = None) -> None:
+        """Stage a save of all that may change, or of what differs from the row that is known to be there before."""
+        key, version_before = str(row[key_of(table).name]), row["version"] - 1
+        last = self._writes[-1] if self._writes else None
+        if isinstance(last, VersionedUpdate) and last.leads_to(table, key, version_before):
+            self._writes[-1] = last.followed_by(row)
+            return
+        if known is None:
+            fixed = {key_of(table), owner_of(table)}
+            changes = {column.name: row[column.name] for column in table.columns if column not in fixed}
+        else:
+            changes = {name: value for name, value in row.items() if known[name] != value}
+        owner = owner_of(table)
+        update = VersionedUpdate(table, key, version_before, row, changes)
+        self.append(table, key, None if owner is None else row[owner.name], update)
 
-    def save(self, table: Table, values: Values, before: Values | None = None) -> None:
-        """Stage a save of all values, or of those alone that differ from what is known to be there before."""
-        key = str(values[key_of(table).name])
-        self._touch(table, key)
-        known = before or {key_of(table).name: key}
-        changes = {name: value for name, value in values.items() if name not in known or known[name] != value}
-        self._writes.append(Save(table, key, changes))
+    def remove(self, table: Table, key: str, owner: str | None, version: int) -> None:
+        self.append(table, key, owner, removal(table, key, version))
 
-    def remove(self, table: Table, key: str, version: int) -> None:
-        self._touch(table, key)
-        statement = table.delete().where(key_of(table) == key, table.c.version == version)
+    def require(self, table: Table, key: str, owner: str | None, version: int) -> None:
+        self.append(table, key, owner, requirement(table, key, version))
 
-        def write(connection: Connection) -> None:
-            if connection.execute(statement).rowcount != 1:
-                raise StaleVersion
-
+    def append(self, table: Table, key: str, owner: str | None, write: VersionedUpdate | TransactionCallback) -> None:
+        """Stage a write of one row."""
         self._writes.append(write)
-
-    def require(self, column: Column[Any], key: str, value: object) -> None:
-        """Let the commit go on only if the row of that key has that very value, and nobody can change it any more."""
-        self._touch(column.table, key)
-        statement = select(column).where(key_of(column.table) == key).with_for_update()
-
-        def write(connection: Connection) -> None:
-            # Compared here, since to MariaDB a text is equal to another one that ends with more spaces.
-            if connection.execute(statement).scalar_one_or_none() != value:
-                raise StaleVersion
-
-        self._writes.append(write)
-
-    def _touch(self, table: Table, key: str) -> None:
         self._touched.setdefault(table, set()).add(key)
+        if owner is not None:
+            self._owners.add(owner)
 
     def take(self) -> Sequence[Write]:
-        """Give out all of it and be empty."""
+        """Return all of it and be empty."""
         writes = [*self._locks(), *self._writes]
-        self._writes, self._touched = [], {}
+        self._writes, self._touched, self._owners = [], {}, set()
         return writes
 
     def _locks(self) -> Sequence[Write]:
-        """Lock all rows in one order, whatever that of the writes, so that no two commits wait for each other."""
+        """Lock all rows in one order, whatever that of the writes, so that no two commits wait for each other.
+
+        Owners are locked with what they own: their removal does not touch those rows.
+        """
         if sum(map(len, self._touched.values())) < 2:
             return []
-        return [_lock(table, self._touched[table]) for table in TABLES if table in self._touched]
+        users = self._touched.pop(USERS, set())
+        locks = [_lock(USERS, users | self._owners, key_share=not users)] if users or self._owners else []
+        return [*locks, *(_lock(table, self._touched[table]) for table in sorted(self._touched, key=str))]
 
 
-def _lock(table: Table, keys: Collection[str]) -> OtherWrite:
+def _lock(table: Table, keys: Collection[str], *, key_share: bool = False) -> TransactionCallback:
     key = key_of(table)
-    return _execution(select(key).where(key.in_(keys)).order_by(key).with_for_update())
+    statement = select(key).where(key.in_(keys)).order_by(key).with_for_update(key_share=key_share)
 
-
-def _execution(statement: Executable) -> OtherWrite:
-    def write(connection: Connection) -> None:
+    def lock(connection: Connection) -> None:
         connection.execute(statement)
 
-    return write
+    return lock

@@ -1,65 +1,91 @@
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
-from sqlalchemy import Select, column, make_url, select, table
+from sqlalchemy import Select, Table, column, make_url, select, table
 from sqlalchemy.exc import ArgumentError
 
+from adapters.purging import BackgroundPurge
 from adapters.sql.commits import Commits
 from adapters.sql.database import Database
 from adapters.sql.dialects.dialect import Dialect
-from adapters.sql.reads import Reads
-from adapters.sql.repositories import SqlCredentialRepository, SqlPostRepository, SqlUserRepository
-from adapters.sql.sign_in_repositories import SqlSessionRepository, SqlSignInFailureRepository
+from adapters.sql.migrations import is_behind
+from adapters.sql.record_tables import RecordTable, conflict_errors
+from adapters.sql.records import RecordReads, SqlRecords
+from adapters.sql.removals import UserRemovals
 from adapters.sql.staged_writes import StagedWrites
-from adapters.sql.tables import REVISION
+from adapters.sql.tables import TABLES, USERS
+from adapters.sql.users import SqlUserRepository, UserReads
+from adapters.sql.writes import PendingInsert
 from adapters.storage_plugin import StoragePlugin
-from domain.errors import StorageNotPrepared
+from domain.errors import IdTaken, StorageNotPrepared, TooBusy
+from domain.record_types import RECORD_TYPES
+from domain.records import R, RecordType
 
 _REVISIONS: Final[Select[Any]] = select(column("version_num")).select_from(table("alembic_version"))
 _DIALECTS: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB", "mariadb": "MariaDB"}
 
 
 class SqlUnitOfWork:
-    """Most units want users alone; the other repositories, which remember nothing, are made when they are wanted."""
-
-    def __init__(self, reads: Reads, commits: Commits) -> None:
+    def __init__(self, reads: "Reads", commits: Commits, purge: BackgroundPurge) -> None:
         self._reads = reads
         self._commits = commits
+        self._purge = purge
         self._staged = StagedWrites(reads.database.dialect)
-        self.users = SqlUserRepository(reads, self._staged)
+        self.users = SqlUserRepository(reads.users, self._staged, reads.removals)
 
-    @property
-    def posts(self) -> SqlPostRepository:
-        return SqlPostRepository(self._reads, self._staged)
-
-    @property
-    def credentials(self) -> SqlCredentialRepository:
-        return SqlCredentialRepository(self._reads, self._staged)
-
-    @property
-    def sessions(self) -> SqlSessionRepository:
-        return SqlSessionRepository(self._reads, self._staged)
-
-    @property
-    def sign_in_failures(self) -> SqlSignInFailureRepository:
-        return SqlSignInFailureRepository(self._reads, self._staged)
+    def records(self, record_type: RecordType[R]) -> SqlRecords[R]:
+        return SqlRecords(self._reads.records[record_type], self._staged)
 
     async def commit(self) -> None:
-        await self._commits.apply(self._staged.take())
+        writes = self._staged.take()
+        removals = self._reads.removals
+        try:
+            await self._commits.apply(writes)
+        except IdTaken:
+            added = [write for write in writes if isinstance(write, PendingInsert) and write.table is USERS]
+            ids = [str(row["id"]) for insert in added for row in insert.rows]
+            if ids and await removals.are_being_removed(ids):
+                raise TooBusy from None
+            raise
+        if removals.has_tombstones:
+            removals.has_tombstones = False
+            self._purge.wake()
+
+
+class Reads:
+    """What all units of work share."""
+
+    def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
+        self.database: Final = database
+        self.users: Final = UserReads(database)
+        self.records: Final = {each.record_type: RecordReads(database, each) for each in record_tables}
+        self.removals: Final = UserRemovals(database, record_tables)
 
 
 class SqlStorage:
     """Users in a relational database; a commit is durable as far as the server's own settings make it so."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._reads = Reads(database)
-        self._commits = Commits(database)
+    def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
+        self._database: Final = database
+        self._reads: Final = Reads(database, record_tables)
+        self._commits: Final = Commits(database, [USERS, *(each.table for each in record_tables)])
+        self._purge: Final = BackgroundPurge(self._reads.removals.purge_batch)
+        self._is_used = False
 
     @classmethod
-    def open(cls, url: str) -> "SqlStorage":
-        """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
+    def open(
+        cls,
+        url: str,
+        record_types: Sequence[RecordType[Any]] = RECORD_TYPES,
+        tables: Mapping[str, Table] = TABLES,
+    ) -> Self:
+        """Open a storage without connecting yet.
+
+        Raises `ValueError`, which never repeats the URL, and `RecordTypeNotSupported` for a record type that does not
+        match its table.
+        """
         try:
             parsed = make_url(url)
         except (ArgumentError, ValueError):
@@ -73,7 +99,8 @@ class SqlStorage:
         if unknown:
             known = ", ".join(sorted(dialect.options)) or "none"
             raise ValueError(f"it has options that are not known behind the '?'; known: {known}")
-        return cls(Database(parsed, dialect))
+        record_tables = [RecordTable(record_type, tables) for record_type in record_types]
+        return cls(Database(parsed, dialect, conflict_errors(record_tables)), record_tables)
 
     @property
     def database(self) -> Database:
@@ -85,7 +112,10 @@ class SqlStorage:
         return self._database.connections_in_use
 
     def unit_of_work(self) -> SqlUnitOfWork:
-        return SqlUnitOfWork(self._reads, self._commits)
+        if not self._is_used:
+            self._is_used = True
+            self._purge.wake()  # to go on with what another process has left
+        return SqlUnitOfWork(self._reads, self._commits, self._purge)
 
     async def prepare(self) -> None:
         try:
@@ -97,14 +127,12 @@ class SqlStorage:
 
     async def ping(self) -> None:
         rows = await self._database.rows(_REVISIONS)
-        revisions = {revision for (revision,) in rows}
-        if REVISION not in revisions:
-            from adapters.sql.schema import is_behind
-
-            if is_behind(revisions):
-                raise StorageNotPrepared
+        if is_behind({revision for (revision,) in rows}):
+            raise StorageNotPrepared
+        self._purge.wake()
 
     async def close(self) -> None:
+        await self._purge.close()
         await self._database.close()
 
 

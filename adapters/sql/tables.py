@@ -1,60 +1,71 @@
-"""The schema. Rows are read and written by the functions in `adapters.sql.rows`, never as ORM objects."""
+"""The schema: users, and one table for each record type, whose columns are the fields of its entity."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, MetaData, String, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    MetaData,
+    ScalarSelect,
+    String,
+    Table,
+    Text,
+    exists,
+    select,
+    text,
+)
 from sqlalchemy.types import TypeEngine
 
-from adapters.sql.types import ExactText, Id, UtcTime, UtcTimes
+from adapters.sql.types import ExactText, Id, Json, LongText, UtcTime
+from domain.records import MAX_KEY_BYTES
 
-REVISION: Final = "7d2e90a4f6b8"
-"""The migration that leads to these tables."""
+NAMING_CONVENTION: Final = {
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+}
+"""Constraints have names because a database reports a violated one by its name."""
 
-METADATA: Final = MetaData(
-    # Constraints have names, because a violated one is told by its name.
-    naming_convention={
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-    }
-)
+METADATA: Final = MetaData(naming_convention=NAMING_CONVENTION)
 
-# What is not compared follows the table; what is has an `ExactText` of its own.
-_OPTIONS: Final[Mapping[str, Any]] = {
+# A column that is compared has an `ExactText`, with a collation of its own; all others follow the table.
+OPTIONS: Final[Mapping[str, Any]] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",
 }
 
 
-def _required(
+def required(
     name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]], *rules: ForeignKey, **options: Any
 ) -> Column[Any]:
     return Column(name, kind, *rules, nullable=False, **options)
 
 
-def _of_user() -> ForeignKey:
-    return ForeignKey("users.id", ondelete="CASCADE")
-
-
-# The `…_key` columns hold the folded forms, by which users are unique and found.
+# The `…_key` columns hold the folded forms, by which users are unique and found. A user who is being removed has
+# none, and a version that no writer expects: the row stays until everything that refers to it is deleted.
 USERS: Final = Table(
     "users",
     METADATA,
-    _required("id", Id, primary_key=True),
-    _required("email", String(254)),
-    _required("email_key", ExactText(256), unique=True),
-    _required("name", String(100)),
-    _required("name_key", ExactText(300), index=True),
+    required("id", Id, primary_key=True),
+    required("email", String(254)),
+    Column("email_key", ExactText(4 * 256), unique=True),
+    required("name", String(100)),
+    required("name_key", ExactText(4 * 300), index=True),
     Column("username", String(32)),
-    Column("username_key", ExactText(32), unique=True),
+    Column("username_key", ExactText(4 * 32), unique=True),
     Column("bio", Text),
-    _required("role", String(16)),
-    _required("active", Boolean),
-    _required("version", BigInteger),
-    _required("created_at", UtcTime),
-    _required("updated_at", UtcTime),
+    required("role", String(16)),
+    required("active", Boolean),
+    required("version", BigInteger),
+    required("created_at", UtcTime),
+    required("updated_at", UtcTime),
     # Of the active admins alone, except in MariaDB, whose indexes hold every row.
     Index(
         None,
@@ -64,58 +75,100 @@ USERS: Final = Table(
         postgresql_where=text("role = 'admin' AND active"),
         sqlite_where=text("role = 'admin' AND active = 1"),
     ),
-    **_OPTIONS,
+    **OPTIONS,
 )
 
-POSTS: Final = Table(
-    "posts",
-    METADATA,
-    _required("id", Id, primary_key=True),
-    _required("author_id", Id, _of_user()),
-    _required("title", String(200)),
-    _required("body", Text),
-    _required("version", BigInteger),
-    _required("created_at", UtcTime),
-    _required("updated_at", UtcTime),
-    Index(None, "author_id", "id"),
-    **_OPTIONS,
-)
+
+def owner(name: str, **options: Any) -> Column[Any]:
+    """Make the column with the id of the user whom a record belongs to."""
+    return required(name, Id, ForeignKey(USERS.c.id, ondelete="CASCADE"), **options)
+
+
+REMOVED_USERS: Final = Table("removed_users", METADATA, owner("user_id", primary_key=True), **OPTIONS)
+"""Users who are being removed; nearly always empty."""
 
 CREDENTIALS: Final = Table(
     "credentials",
     METADATA,
-    _required("user_id", Id, _of_user(), primary_key=True),
-    _required("password_hash", Text),
-    **_OPTIONS,
+    owner("user_id", primary_key=True),
+    required("password_hash", LongText),
+    required("version", BigInteger),
+    **OPTIONS,
 )
 
 SESSIONS: Final = Table(
     "sessions",
     METADATA,
-    _required("id", Id, primary_key=True),
-    _required("user_id", Id, _of_user()),
-    Column("user_agent", String(200)),
-    Column("place", String(64)),
-    _required("token_digest", String(64)),
-    _required("salt", String(64)),
-    _required("refreshed_at", UtcTimes),
-    _required("version", BigInteger),
-    _required("created_at", UtcTime),
-    _required("last_used_at", UtcTime),
-    _required("expires_at", UtcTime),
+    required("id", Id, primary_key=True),
+    owner("user_id"),
+    Column("user_agent", LongText),
+    Column("place", LongText),
+    required("token_digest", LongText),
+    required("salt", LongText),
+    required("refreshed_at", Json),
+    required("version", BigInteger),
+    required("created_at", UtcTime),
+    required("last_used_at", UtcTime),
+    required("expires_at", UtcTime),
     Index(None, "user_id", "id"),
-    **_OPTIONS,
+    Index(None, "expires_at", "id"),
+    **OPTIONS,
+)
+
+POSTS: Final = Table(
+    "posts",
+    METADATA,
+    required("id", Id, primary_key=True),
+    owner("author_id"),
+    required("title", LongText),
+    required("body", LongText),
+    required("version", BigInteger),
+    required("created_at", UtcTime),
+    required("updated_at", UtcTime),
+    Index(None, "author_id", "id"),
+    **OPTIONS,
 )
 
 SIGN_IN_FAILURES: Final = Table(
     "sign_in_failures",
     METADATA,
-    _required("key", ExactText(64), primary_key=True),
-    _required("moments", UtcTimes),
-    _required("version", BigInteger),
-    _required("expires_at", UtcTime, index=True),
-    **_OPTIONS,
+    required("key", ExactText(MAX_KEY_BYTES), primary_key=True),
+    required("moments", Json),
+    required("version", BigInteger),
+    required("expires_at", UtcTime),
+    Index(None, "expires_at", "key"),
+    **OPTIONS,
 )
 
-TABLES: Final[Sequence[Table]] = METADATA.sorted_tables
-"""All of them, in an order in which those that are referred to come first."""
+TABLES: Final[Mapping[str, Table]] = METADATA.tables
+
+IS_LIVE: Final = USERS.c.email_key.is_not(None)
+"""That a user is not being removed."""
+
+
+@cache
+def key_of(table: Table) -> Column[Any]:
+    (key,) = table.primary_key
+    return key
+
+
+@cache
+def owner_of(table: Table) -> Column[Any] | None:
+    """Return the column that refers to a user."""
+    return next((column for column in table.columns if column.foreign_keys), None)
+
+
+@cache
+def is_visible(table: Table) -> Sequence[ColumnElement[bool]]:
+    """Return the condition that the owner of a row is not being removed; none for a table without owners."""
+    owned_by = owner_of(table)
+    return () if owned_by is None else (~exists().where(REMOVED_USERS.c.user_id == owned_by),)
+
+
+def live_owner(user_id: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """Return an expression for the owner of a row that is inserted: NULL, which is refused, unless the user is live.
+
+    It waits for whoever removes the user, and holds up who wants to until the commit.
+    """
+    live = select(USERS.c.id).where(USERS.c.id == user_id, IS_LIVE)
+    return live.with_for_update(read=True, key_share=True).scalar_subquery()

@@ -2,19 +2,16 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import BINARY, VARBINARY, DateTime, Dialect, LargeBinary, Text, TypeDecorator, Uuid
-from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.dialects.mysql import DATETIME, MEDIUMBLOB, MEDIUMTEXT
 from sqlalchemy.types import TypeEngine
 
 Processor: TypeAlias = Callable[[Any], Any]
 """Makes a value of ours of a driver's; one such function for a column costs less than the base class's ways."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Id(TypeDecorator[str]):
@@ -40,7 +37,7 @@ class Id(TypeDecorator[str]):
 
 
 class ExactText(TypeDecorator[str]):
-    """Text of up to `length` code points that is compared and sorted by code point.
+    """Text of up to `length` bytes of UTF-8 that is compared and sorted by code point.
 
     MariaDB's collations pad, fold or lack a portable name, so there it is kept as UTF-8 bytes, which sort alike.
     """
@@ -54,7 +51,7 @@ class ExactText(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "mysql":
-            return dialect.type_descriptor(VARBINARY(4 * self.length))
+            return dialect.type_descriptor(VARBINARY(self.length))
         return dialect.type_descriptor(Text(collation="C" if dialect.name == "postgresql" else "BINARY"))
 
     def bind_processor(self, dialect: Dialect) -> Processor | None:
@@ -87,17 +84,37 @@ class UtcTime(TypeDecorator[datetime]):
         return _utc_from_naive
 
 
-class UtcTimes(TypeDecorator[tuple[datetime, ...]]):
-    """Some aware UTC times in milliseconds, in their order: a JSON list of the milliseconds since 1970."""
+class LongText(TypeDecorator[str]):
+    """Text that is not compared, of any length that a record can have; MariaDB's TEXT ends at 64 KiB."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: tuple[datetime, ...] | None, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps([(moment - _EPOCH) // _MILLISECOND for moment in value])
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(MEDIUMTEXT() if dialect.name == "mysql" else Text())
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[datetime, ...] | None:
-        return None if value is None else tuple(_EPOCH + number * _MILLISECOND for number in json.loads(value))
+
+class LongBytes(TypeDecorator[bytes]):
+    """Bytes of any length that a record can have."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(MEDIUMBLOB() if dialect.name == "mysql" else LargeBinary())
+
+
+class Json(TypeDecorator[Any]):
+    """A list or an object as JSON text; None is NULL."""
+
+    impl = LongText
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
 
 
 def _id_from_uuid(value: UUID | None) -> str | None:

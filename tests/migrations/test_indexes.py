@@ -7,77 +7,67 @@ is explained by the database, whatever it looks like and wherever it is made.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from inspect import isfunction
-from typing import Final, NamedTuple, TypeAlias, get_type_hints
+from typing import Any, Final, TypeAlias
 
 import pytest
 
 from adapters.sql.storage import SqlStorage
-from adapters.sql.tables import METADATA, TABLES
+from adapters.sql.tables import METADATA
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
     LATER,
-    a_credential,
-    a_post,
     a_prefix,
-    a_session,
+    a_record,
     a_user,
     a_username,
+    changed,
     nth_user_id,
-    refreshed,
     renamed,
-    retitled,
-    some_failures,
 )
+from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES
 from adapters.storage_contract.steps import add
-from domain.credential import CREDENTIALS, Credential
-from domain.post import POSTS, Post
-from domain.session import SESSIONS, Session
-from domain.sign_in_failures import SIGN_IN_FAILURES, SignInFailures
-from domain.storage import Storage, UnitOfWork
+from domain.records import RecordType
+from domain.storage import Records, Storage, UnitOfWork, UserRepository
 from domain.user import User
 from domain.values import Username
 from tests.migrations.query_plans import Fault, Plan, explained, told
 from tests.servers.sql import execute
 from tests.storage.served_contract import opened
+from tests.storage.sql_tables import METADATA as SAMPLE_METADATA
 
+TABLES: Final = {**METADATA.tables, **SAMPLE_METADATA.tables}
 STATISTICS: Final = {
     "sqlite": (),  # of which it makes none by itself
     "postgresql": ("ANALYZE",),
-    "mariadb": (f"ANALYZE TABLE {', '.join(METADATA.tables)}",),
+    "mariadb": (f"ANALYZE TABLE {', '.join(TABLES)}",),
 }
 USERS: Final = 5_000  # more than a search may sort
 MEMBERS: Final = 360
-FAILURES: Final = 1_500
+RECORDS: Final = 1_500
 AT_ONCE: Final = 4
-
-
-class Member(NamedTuple):
-    """A user with something of everything."""
-
-    user: User
-    post: Post
-    credential: Credential
-    session: Session
-
-    @property
-    def username(self) -> Username:
-        assert self.user.username is not None
-        return self.user.username
+EARLIER: Final = LATER.replace(year=1999)
 
 
 class Stored:
     """What is in the storage; each of it is given out once, since it may be removed by whoever has it."""
 
-    def __init__(self, members: Sequence[Member], failures: Sequence[SignInFailures]) -> None:
+    def __init__(self, members: Sequence[User], records: Mapping[RecordType[Any], Sequence[Any]]) -> None:
+        """`members` have a username and own a record of each type."""
         self._members: Final = iter(members)
-        self._failures: Final = iter(failures)
+        self._records: Final = {record_type: iter(of_type) for record_type, of_type in records.items()}
 
-    def member(self) -> Member:
+    def member(self) -> User:
         return next(self._members)
 
-    def failures(self) -> SignInFailures:
-        return next(self._failures)
+    def username(self) -> Username:
+        username = self.member().username
+        assert username is not None
+        return username
+
+    def record(self, record_type: RecordType[Any]) -> Any:
+        return next(self._records[record_type])
 
 
 Do: TypeAlias = Callable[[UnitOfWork, Stored], Awaitable[object] | None]
@@ -105,93 +95,102 @@ LEAVES_OUT_FEW: Final = frozenset[Fault]({"filters"})
 COUNTS_MOST: Final = frozenset[Fault]({"scans", "filters"})
 """To count most of them is to look at as many, and a database may well look at all."""
 
-_FAILURES_INDEX: Final = "ix_sign_in_failures_expires_at"
-
-CASES: Final[Mapping[str, Sequence[Case]]] = {
-    "users.get": [Case(lambda unit, some: unit.users.get(some.member().user.id))],
-    "users.find_by_email": [Case(lambda unit, some: unit.users.find_by_email(some.member().user.email))],
-    "users.find_by_emails": [
-        Case(lambda unit, some: unit.users.find_by_emails([some.member().user.email for _ in range(8)]))
-    ],
-    "users.find_by_username": [Case(lambda unit, some: unit.users.find_by_username(some.member().username))],
-    "users.page": [
+USER_CASES: Final[Mapping[str, Sequence[Case]]] = {
+    "get": [Case(lambda unit, some: unit.users.get(some.member().id))],
+    "find_by_email": [Case(lambda unit, some: unit.users.find_by_email(some.member().email))],
+    "find_by_emails": [Case(lambda unit, some: unit.users.find_by_emails([some.member().email for _ in range(8)]))],
+    "find_by_username": [Case(lambda unit, some: unit.users.find_by_username(some.username()))],
+    "page": [
         Case(lambda unit, _: unit.users.page(limit=51)),
         Case(lambda unit, _: unit.users.page(limit=51, descending=True)),
         Case(lambda unit, _: unit.users.page(limit=51, skip=200)),
-        Case(lambda unit, some: unit.users.page(limit=51, after=some.member().user.id)),
-        Case(lambda unit, some: unit.users.page(limit=51, after=some.member().user.id, descending=True)),
+        Case(lambda unit, some: unit.users.page(limit=51, after=some.member().id)),
+        Case(lambda unit, some: unit.users.page(limit=51, after=some.member().id, descending=True)),
     ],
-    "users.search": [
-        Case(lambda unit, some: unit.users.search(a_prefix(str(some.member().user.name)), limit=51), SORTS_FEW),
+    "search": [
+        Case(lambda unit, some: unit.users.search(a_prefix(str(some.member().name)), limit=51), SORTS_FEW),
         Case(lambda unit, _: unit.users.search(a_prefix("nobody"), limit=51, descending=True), SORTS_FEW),
         Case(lambda unit, _: unit.users.search(a_prefix("user"), limit=51), LEAVES_OUT_FEW),
         Case(lambda unit, _: unit.users.search(a_prefix("user"), limit=51, descending=True), LEAVES_OUT_FEW),
     ],
-    "users.count": [
+    "count": [
         Case(lambda unit, _: unit.users.count(), COUNTS_ALL),
-        Case(lambda unit, some: unit.users.count(a_prefix(str(some.member().user.name)))),
+        Case(lambda unit, some: unit.users.count(a_prefix(str(some.member().name)))),
         Case(lambda unit, _: unit.users.count(a_prefix("user")), COUNTS_MOST),
     ],
-    "users.active_admins": [Case(lambda unit, _: unit.users.active_admins(limit=2), index="ix_users_role_active_id")],
-    "users.add": [Case(lambda unit, _: unit.users.add(a_user()))],
-    "users.save": [Case(lambda unit, some: unit.users.save(renamed(some.member().user, "Renamed")))],
-    "users.remove": [Case(lambda unit, some: unit.users.remove(some.member().user))],
-    "users.require": [Case(lambda unit, some: unit.users.require(some.member().user))],
-    "posts.get": [Case(lambda unit, some: unit.records(POSTS).get(some.member().post.id))],
-    "posts.page": [
-        Case(
-            lambda unit, some: unit.records(POSTS).page(some.member().user.id, limit=51), index="ix_posts_author_id_id"
-        ),
-        Case(lambda unit, some: unit.records(POSTS).page(some.member().user.id, limit=51, descending=True)),
-        Case(lambda unit, some: unit.records(POSTS).page(some.member().user.id, limit=51, skip=200)),
-        Case(
-            lambda unit, some: unit.records(POSTS).page((one := some.member()).user.id, limit=51, after=one.post.id),
-            index="ix_posts_author_id_id",
-        ),
-    ],
-    "posts.count": [Case(lambda unit, some: unit.records(POSTS).count(some.member().user.id))],
-    "posts.add": [Case(lambda unit, some: unit.records(POSTS).add(a_post(some.member().user)))],
-    "posts.save": [Case(lambda unit, some: unit.records(POSTS).save(retitled(some.member().post, "Retitled")))],
-    "posts.remove": [Case(lambda unit, some: unit.records(POSTS).remove(some.member().post))],
-    "credentials.get": [Case(lambda unit, some: unit.records(CREDENTIALS).get(some.member().user.id))],
-    "credentials.put": [Case(lambda unit, some: unit.records(CREDENTIALS).put(a_credential(some.member().user)))],
-    "credentials.require": [Case(lambda unit, some: unit.records(CREDENTIALS).require(some.member().credential))],
-    "sessions.get": [Case(lambda unit, some: unit.records(SESSIONS).get(some.member().session.id))],
-    "sessions.of_user": [
-        Case(lambda unit, some: unit.records(SESSIONS).of_user(some.member().user.id), index="ix_sessions_user_id_id")
-    ],
-    "sessions.add": [Case(lambda unit, some: unit.records(SESSIONS).add(a_session(some.member().user)))],
-    "sessions.save": [Case(lambda unit, some: unit.records(SESSIONS).save(refreshed(some.member().session)))],
-    "sessions.remove": [Case(lambda unit, some: unit.records(SESSIONS).remove(some.member().session))],
-    "sign_in_failures.get": [Case(lambda unit, some: unit.records(SIGN_IN_FAILURES).get(some.failures().key))],
-    "sign_in_failures.expired": [
-        Case(lambda unit, _: unit.records(SIGN_IN_FAILURES).due(LATER, limit=10), index=_FAILURES_INDEX),
-        Case(
-            lambda unit, _: unit.records(SIGN_IN_FAILURES).due(LATER.replace(year=1999), limit=10),
-            index=_FAILURES_INDEX,
-        ),
-    ],
-    "sign_in_failures.add": [Case(lambda unit, _: unit.records(SIGN_IN_FAILURES).add(some_failures()))],
-    "sign_in_failures.save": [
-        Case(lambda unit, some: unit.records(SIGN_IN_FAILURES).save(some.failures().forgotten(LATER)))
-    ],
-    "sign_in_failures.remove": [Case(lambda unit, some: unit.records(SIGN_IN_FAILURES).remove(some.failures()))],
+    "active_admins": [Case(lambda unit, _: unit.users.active_admins(limit=2), index="ix_users_role_active_id")],
+    "add": [Case(lambda unit, _: unit.users.add(a_user()))],
+    "save": [Case(lambda unit, some: unit.users.save(renamed(some.member(), "Renamed")))],
+    "remove": [Case(lambda unit, some: unit.users.remove(some.member()))],
+    "require": [Case(lambda unit, some: unit.users.require(some.member()))],
 }
 
 
-def test_every_method_of_every_repository_is_called_here() -> None:
-    assert set(CASES) == set(methods())
+def record_cases(record_type: RecordType[Any]) -> Mapping[str, Sequence[Case]]:
+    """Make the cases of `Records` for one type."""
+
+    def records(unit: UnitOfWork) -> Records[Any]:
+        return unit.records(record_type)
+
+    def call(method: str, **options: Any) -> Do:
+        return lambda unit, some: getattr(records(unit), method)(**options)
+
+    def write(method: str, make: Callable[[Any], Any]) -> Sequence[Case]:
+        return [Case(lambda unit, some: getattr(records(unit), method)(make(some.record(record_type))))]
+
+    def page(**options: Any) -> Do:
+        return lambda unit, some: records(unit).page(limit=51, after=key_of(some), **options)
+
+    def find(name: str, unit: UnitOfWork, some: Stored) -> Awaitable[object]:
+        return records(unit).find(name, getattr(some.record(record_type), name))
+
+    def key_of(some: Stored) -> str:
+        return record_type.key_of(some.record(record_type))
+
+    def owner_of(some: Stored) -> Any:
+        return record_type.owner_of(some.record(record_type))
+
+    cases: dict[str, Sequence[Case]] = {
+        "get": [Case(lambda unit, some: records(unit).get(key_of(some)))],
+        "page": [
+            *(Case(call("page", limit=51, descending=descending)) for descending in (False, True)),
+            Case(call("page", limit=51, skip=200)),
+            *(Case(page(descending=descending)) for descending in (False, True)),
+        ],
+        "count": [Case(call("count"), COUNTS_ALL)],
+        "add": [Case(lambda unit, some: records(unit).add(a_record(record_type, some.member())))],
+        "save": write("save", lambda record: changed(record_type, record)),
+        "remove": write("remove", lambda record: record),
+        "require": write("require", lambda record: record),
+        "find": [Case(partial(find, name)) for name in record_type.unique],
+        "due": [],
+    }
+    if record_type.owner:
+        index = "" if record_type.owner == record_type.key else f"ix_{record_type.name}_{record_type.owner}"
+        cases["page"] = [
+            *cases["page"],
+            Case(lambda unit, some: records(unit).page(owner=owner_of(some), limit=51), index=index),
+            Case(lambda unit, some: records(unit).page(owner=owner_of(some), limit=51, descending=True), index=index),
+            Case(lambda unit, some: records(unit).page(owner=owner_of(some), limit=51, skip=200), index=index),
+            Case(
+                lambda unit, some: records(unit).page(
+                    owner=record_type.owner_of(record := some.record(record_type)),
+                    limit=51,
+                    after=record_type.key_of(record),
+                ),
+                index=index,
+            ),
+        ]
+        cases["count"] = [*cases["count"], Case(lambda unit, some: records(unit).count(owner=owner_of(some)))]
+    if record_type.due:
+        index = f"ix_{record_type.name}_{record_type.due}"
+        cases["due"] = [Case(call("due", moment=moment, limit=10), index=index) for moment in (LATER, EARLIER)]
+    return cases
 
 
-def methods() -> Iterator[str]:
-    for name, member in vars(UnitOfWork).items():
-        if isinstance(member, property):
-            repository = get_type_hints(member.fget)["return"]
-            yield from (
-                f"{name}.{method}"
-                for method, found in vars(repository).items()
-                if isfunction(found) and method[0] != "_"
-            )
+def test_every_method_is_called_here() -> None:
+    for port, cases in ((UserRepository, USER_CASES), (Records, record_cases(SAMPLES))):
+        assert {name for name, found in vars(port).items() if isfunction(found) and name[0] != "_"} == set(cases)
 
 
 @pytest.fixture
@@ -199,22 +198,27 @@ async def filled(url: str) -> AsyncIterator[tuple[Storage, Stored]]:
     async with opened(url) as storage:
         assert isinstance(storage, SqlStorage)
         await storage.prepare()
-        users = [a_user(username=a_username(f"name_{number}")) for number in range(MEMBERS)]
-        members = [Member(user, a_post(user), a_credential(user), a_session(user)) for user in users]
-        failures = [some_failures() for _ in range(FAILURES)]
         others = [a_user() for _ in range(USERS - MEMBERS)]
-        theirs = [record for kind in list(zip(*members, strict=True))[1:] for record in kind]
-        await add(storage, *users, *others, an_admin(), an_admin(), *theirs, *failures)
+        members = [a_user(username=a_username(f"name_{number}")) for number in range(MEMBERS)]
+        records = {
+            record_type: [a_record(record_type, owner) for owner in others[:RECORDS]] for record_type in CONTRACT_TYPES
+        }
+        await add(storage, *members, *others, an_admin(), an_admin())
+        for of_type in records.values():
+            await add(storage, *of_type)
         if statistics := STATISTICS[url.partition(":")[0]]:
             execute(url, *statistics)
-        yield storage, Stored(members, failures)
+        yield storage, Stored(members, records)
 
 
 @pytest.mark.slow
 async def test_no_statement_costs_more_for_there_being_more_rows(url: str, filled: tuple[Storage, Stored]) -> None:
     storage, stored = filled
     wrong: list[str] = []
-    for name, cases in CASES.items():
+    all_cases = {f"users.{name}": cases for name, cases in USER_CASES.items()}
+    for record_type in CONTRACT_TYPES:
+        all_cases |= {f"{record_type.name}.{name}": cases for name, cases in record_cases(record_type).items()}
+    for name, cases in all_cases.items():
         for case in cases:
             for way, how in (("alone", alone), ("twice in a unit", twice_in_a_unit), ("at once", at_once)):
                 with explained() as plans:
@@ -252,7 +256,7 @@ def cascades(url: str) -> Iterator[tuple[str, Plan]]:
     """Explain what a database itself does about those who belong to a user that is removed."""
     nobody = nth_user_id(0)
     written = f"'{nobody}'" if url.startswith("postgresql") else f"x'{nobody.replace('-', '')}'"
-    for table in TABLES:
+    for table in TABLES.values():
         for key in table.foreign_keys:
             with explained() as plans:
                 execute(url, f"DELETE FROM {table.name} WHERE {key.parent.name} = {written}")  # noqa: S608 - our names

@@ -12,6 +12,9 @@ from domain.storage import Storage
 from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases, served_kind
+from tests.storage.sql_tables import open_with_samples
+
+_SQL = ("sqlite:", "postgresql:", "mariadb:", "mysql:")
 
 
 class ServedStorageContract(PersistentStorageContract):
@@ -72,7 +75,7 @@ def connections_in_use(storage: Storage) -> int:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Storage]:
-    storage = open_storage(url, CONTRACT_TYPES)
+    storage = open_with_samples(url) if url.startswith(_SQL) else open_storage(url, CONTRACT_TYPES)
     try:
         yield storage
     finally:

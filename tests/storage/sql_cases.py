@@ -1,31 +1,53 @@
 """What the contract leaves open, or cannot bring about, and a database could get wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
-from adapters.sql.rows import user_values
+from adapters.purging import BackgroundPurge
+from adapters.sql.removals import MAX_ROWS_AT_ONCE
 from adapters.sql.storage import SqlStorage
-from adapters.sql.tables import USERS
+from adapters.sql.tables import TABLES, USERS, owner_of
+from adapters.sql.user_rows import user_values
 from adapters.storage_contract.examples import (
+    LATER,
     a_credential,
     a_full_session,
     a_full_user,
     a_post,
     a_prefix,
+    a_record,
     a_user,
+    an_email,
+    changed,
     renamed,
 )
-from adapters.storage_contract.steps import add, assert_same, everything, outcomes, save, stored, stored_user
+from adapters.storage_contract.samples import CONTRACT_TYPES
+from adapters.storage_contract.steps import (
+    Everything,
+    add,
+    assert_same,
+    everything,
+    outcomes,
+    remove,
+    save,
+    stage_add,
+    stage_remove,
+    stage_require,
+    stage_save,
+    stored,
+    stored_user,
+)
 from domain.credential import CREDENTIALS
-from domain.errors import EmailTaken
+from domain.errors import EmailTaken, StaleVersion, TooBusy, UserNotFound
+from domain.records import RecordType
 from domain.session import Session
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
@@ -33,6 +55,9 @@ from tests.servers.choice import Kind
 from tests.servers.databases import Databases
 from tests.storage.served_contract import opened
 from tests.storage.sql_statements import all_by_sqlalchemy, counted, counted_inserts
+from tests.storage.sql_tables import SAMPLES
+
+TYPES: Final[Mapping[type, RecordType[Any]]] = {record_type.entity: record_type for record_type in CONTRACT_TYPES}
 
 
 class SqlCases:
@@ -151,6 +176,92 @@ class SqlCases:
             assert list(await users.search(a_prefix(prefix), limit=3, descending=True)) == found[:-4:-1]
             assert await users.count(a_prefix(prefix)) == len(found)
 
+    async def test_of_a_user_who_owns_much_nothing_is_found_or_written_from_the_removal_on(
+        self, storage: Storage, another_client: Storage, purge_is_held_back: pytest.MonkeyPatch, url: str
+    ) -> None:
+        user, other = a_full_user(), a_user()
+        records = [a_record(record_type, user) for record_type in CONTRACT_TYPES if record_type.owner]
+        kept = [a_record(record_type, other) for record_type in CONTRACT_TYPES]
+        await add(storage, user, other, *records, *kept)
+        await add(storage, *(a_post(user) for _ in range(MAX_ROWS_AT_ONCE)))
+        await remove(storage, user)
+        assert await left_of(storage, user) > MAX_ROWS_AT_ONCE + len(records)
+        for client in (storage, another_client):
+            await assert_gone(client, user, records)
+            assert await everything(client) == Everything.of(other, *kept)
+            await assert_refused(client, user, records)
+        await add(storage, a_user(email=user.email, username=user.username))
+        purge_is_held_back.undo()
+        async with opened(url) as next_process, asyncio.timeout(30):
+            while await left_of(next_process, user):
+                await next_process.ping()
+        await add(storage, replace(user, email=an_email("again@example.org"), username=None), *records)
+
+    async def test_a_user_who_owns_little_is_gone_with_all_of_it_at_the_commit(
+        self, storage: Storage, purge_is_held_back: pytest.MonkeyPatch
+    ) -> None:
+        user, other = a_user(), a_user()
+        await add(storage, user, other, *(a_post(user) for _ in range(MAX_ROWS_AT_ONCE)))
+        await remove(storage, user)
+        assert await left_of(storage, user) == 0
+        await add(storage, user)
+
+    @pytest.fixture
+    def purge_is_held_back(self) -> Iterator[pytest.MonkeyPatch]:
+        """Let no process delete in the background, as if each had died, until it is undone."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(BackgroundPurge, "wake", lambda _: None)
+            yield patch
+
+
+async def left_of(storage: Storage, user: User) -> int:
+    """Count the rows that are left of a user."""
+    assert isinstance(storage, SqlStorage)
+    owners = (owner_of(table) for table in (*TABLES.values(), SAMPLES))
+    columns = [USERS.c.id, *(column for column in owners if column is not None)]
+    counts = [select(func.count()).where(column == user.id).scalar_subquery() for column in columns]
+    return sum((await storage.database.rows(select(*counts)))[0])
+
+
+async def assert_gone(storage: Storage, user: User, records: Sequence[Any]) -> None:
+    unit = storage.unit_of_work()
+    assert await unit.users.get(user.id) is None
+    assert await unit.users.find_by_email(user.email) is None
+    assert user.username is None or await unit.users.find_by_username(user.username) is None
+    assert await unit.users.count() == len(await unit.users.page(limit=1_000))
+    assert not await unit.users.search(a_prefix(str(user.name)), limit=10)
+    assert not await unit.users.active_admins(limit=10)
+    for record in records:
+        record_type = TYPES[type(record)]
+        found = unit.records(record_type)
+        assert await found.get(record_type.key_of(record)) is None
+        for name, value in record_type.unique_values_of(record).items():
+            assert await found.find(name, value) is None
+        assert not await found.page(owner=user.id, limit=10)
+        assert await found.count(owner=user.id) == 0
+        assert await found.count() == len(await found.page(limit=1_000))
+        if record_type.due:
+            assert record not in await found.due(LATER, limit=1_000)
+
+
+async def assert_refused(storage: Storage, user: User, records: Sequence[Any]) -> None:
+    for gone in (user, *records):
+        after = renamed(user, "Renamed") if isinstance(gone, User) else changed(TYPES[type(gone)], gone)
+        for stage, record in ((stage_save, after), (stage_remove, gone), (stage_require, gone)):
+            for others in ([], [a_user()]):
+                unit = storage.unit_of_work()
+                stage(unit, record)
+                stage_add(unit, *others)
+                with pytest.raises(StaleVersion):
+                    await unit.commit()
+    for number in (1, 3):
+        for record_type in TYPES.values():
+            if record_type.owner and record_type.owner != record_type.key:
+                with pytest.raises(UserNotFound):
+                    await add(storage, *(a_record(record_type, user) for _ in range(number)))
+    with pytest.raises(TooBusy):
+        await add(storage, replace(a_user(), id=user.id))
+
 
 class Abandoned(Exception):
     """Takes back a transaction."""
@@ -173,10 +284,11 @@ class SqlServerCases(SqlCases):
         self, storage: Storage, another_client: Storage
     ) -> None:
         user = a_user()
-        before, after = a_credential(user), a_credential(user)
+        before = a_credential(user)
+        after = before.change("another hash")
         await add(storage, user, before)
         await assert_required(
-            storage, lambda unit: unit.records(CREDENTIALS).require(before), lambda: add(another_client, after)
+            storage, lambda unit: unit.records(CREDENTIALS).require(before), lambda: save(another_client, after)
         )
         assert (await everything(storage)).records["credentials"] == [after]
 

@@ -12,7 +12,7 @@ from tests.storage.served_contract import opened
 # Takes some tenths of a second, all of which the write lock is held.
 SLOW = text(
     "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3000000) "
-    "INSERT INTO credentials SELECT x'00', max(n) FROM numbers"
+    "INSERT INTO credentials SELECT x'00', max(n), 1 FROM numbers"
 )
 PATIENCE_SECONDS = 10
 

@@ -5,16 +5,22 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Column, String, Table, Text, bindparam, func, select
+from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.types import TypeEngine
 
 from adapters.sql.inserts import Rows
+from adapters.sql.tables import live_owner, owner_of
 
 
 @cache
 def insert_arrays(table: Table) -> Insert:
     arrays = (bindparam(column.name, type_=ARRAY(_of_any_length(column), dimensions=1)) for column in table.columns)
-    return insert(table).from_select([*table.columns], select(*(func.unnest(array) for array in arrays)))
+    columns = (sql_column(column.name, _of_any_length(column)) for column in table.columns)
+    rows = func.unnest(*arrays).table_valued(*columns).render_derived()
+    owner = owner_of(table)
+    values = (live_owner(rows.c[column.name]) if column is owner else rows.c[column.name] for column in table.columns)
+    return insert(table).from_select([*table.columns], select(*values))
 
 
 def _of_any_length(column: Column[Any]) -> TypeEngine[Any]:

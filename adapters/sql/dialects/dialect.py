@@ -5,7 +5,6 @@ from typing import Any, ClassVar, Final
 
 from sqlalchemy import URL, Column, ColumnElement, Connection, Table, bindparam
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.dml import Insert
 
 from adapters.sql.connections import Pools, Work
 from adapters.sql.inserts import Rows
@@ -36,24 +35,19 @@ class Dialect(ABC):
         return column.in_(bindparam(parameter, expanding=True))
 
     @abstractmethod
-    def meaning(self, error: DBAPIError) -> DomainError | None:
-        """Say what a failure means to the domain; None when it can only be a bug of ours."""
+    def meaning(self, error: DBAPIError) -> DomainError | str | None:
+        """Say what a failure means: the name of a violated constraint; None when it can only be a bug of ours."""
 
     @abstractmethod
     def may_be_repeated(self, error: DBAPIError) -> bool:
         """Tell whether the transaction was given up for the sake of another one, or of order, and can be repeated."""
 
-    def insertion(self, table: Table, rows: Rows) -> Work[None]:
-        """Make what inserts rows, of which each has a value for every column; what needs no connection is done now."""
-
-        def insert(connection: Connection) -> None:
-            connection.execute(table.insert(), rows)
-
-        return insert
-
     @abstractmethod
-    def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
-        """Insert a row, or overwrite the one with the same primary key."""
+    def insertion(self, table: Table, rows: Rows) -> Work[None]:
+        """Return what inserts rows, each with a value for every column; what needs no connection is done now.
+
+        A row with an owner who is gone or being removed is refused.
+        """
 
     @abstractmethod
     def migration_lock(self, connection: Connection) -> AbstractContextManager[None]:

@@ -9,6 +9,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.sqlite import dialect
 
 from adapters.sql.inserts import Rows
+from adapters.sql.tables import USERS, owner_of
 from adapters.sql.types import Processor, UtcTime
 
 _ROWS_A_STATEMENT: Final = (1_000, 500, 100)  # and what is left, so that there are not too many texts to keep
@@ -36,7 +37,9 @@ def _insert_statement(table: Table, rows: Rows) -> tuple[str, tuple[object, ...]
 @cache
 def _text(table: Table, rows: int) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.columns)
-    row = f"({', '.join('?' * len(table.columns))})"
+    owner = owner_of(table)
+    live_owner = f"(SELECT id FROM {USERS.name} WHERE id = ? AND {USERS.c.email_key.name} IS NOT NULL)"  # noqa: S608
+    row = f"({', '.join(live_owner if column is owner else '?' for column in table.columns)})"
     return f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of ours
 
 

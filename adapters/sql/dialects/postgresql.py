@@ -3,12 +3,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import URL, Column, ColumnElement, Connection, Table, any_, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.sql.dml import Insert
 
 from adapters.sql.connections import Pools, Work
-from adapters.sql.constraints import conflict
 from adapters.sql.dialects.array_inserts import as_arrays, insert_arrays
 from adapters.sql.dialects.asyncpg_connections import AsyncpgConnections
 from adapters.sql.dialects.asyncpg_inserts import AsyncpgInserts
@@ -60,13 +58,12 @@ class PostgreSQL(ServerDialect):
         # One statement, and so one plan, for any number of them.
         return column == any_(bindparam(parameter, type_=ARRAY(column.type)))
 
-    def meaning(self, error: DBAPIError) -> DomainError | None:
+    def meaning(self, error: DBAPIError) -> DomainError | str | None:
         match self._code(error):
-            case "23505":
-                name = str(getattr(error.orig and error.orig.__cause__, "constraint_name", ""))
-                return conflict("pk" if name.endswith("_pkey") else name)
-            case "23503":
-                return conflict("fk")
+            case "23503" | "23505":
+                return str(getattr(error.orig and error.orig.__cause__, "constraint_name", ""))
+            case "23502":
+                return f"NULL {getattr(error.orig and error.orig.__cause__, 'column_name', '')}"
             case "42P01":
                 return StorageNotPrepared()
             case "40001" | "40P01" | "53300" | "55P03":  # lost to others, too many connections, lock not available
@@ -89,8 +86,6 @@ class PostgreSQL(ServerDialect):
         return self._code(error) in {"40001", "40P01", "0A000", "57P01", "57P02", "57P03"}
 
     def insertion(self, table: Table, rows: Rows) -> Work[None]:
-        if len(rows) == 1:
-            return super().insertion(table, rows)
         # An array for each column, since the server takes one large statement much faster than many small ones.
         statement, arrays = insert_arrays(table), as_arrays(table, rows)
 
@@ -98,9 +93,6 @@ class PostgreSQL(ServerDialect):
             connection.execute(statement, arrays)
 
         return insert
-
-    def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
-        return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=dict(values))
 
     @contextmanager
     def migration_lock(self, connection: Connection) -> Iterator[None]:

@@ -1,26 +1,22 @@
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Column, Connection, Engine, Table, UniqueConstraint, create_engine, event
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.sql.dml import Insert
 
 from adapters.sql.connections import FileConnections, Pools, Work
-from adapters.sql.constraints import conflict
 from adapters.sql.dialects.dialect import ENGINE_OPTIONS, READING, Dialect
 from adapters.sql.dialects.multi_row_inserts import insert_statements
 from adapters.sql.dialects.own_thread_reads import OwnThreadReads
 from adapters.sql.dialects.thread_inserts import ThreadInserts
 from adapters.sql.inserts import Rows
-from adapters.sql.tables import METADATA
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 _READ_CONNECTIONS: Final = 4
@@ -69,10 +65,10 @@ class SQLite(Dialect):
         except OSError as error:
             raise StorageUnavailable(_CANNOT_BE_OPENED) from error
 
-    def meaning(self, error: DBAPIError) -> DomainError | None:
+    def meaning(self, error: DBAPIError) -> DomainError | str | None:
         message = str(error.orig)
         if isinstance(error, IntegrityError):
-            return conflict(self._violated_constraint(message))
+            return self._violated_constraint(message)
         if "no such table" in message or message == _NO_FILE:
             return StorageNotPrepared()
         if "locked" in message:
@@ -97,9 +93,6 @@ class SQLite(Dialect):
 
         return insert
 
-    def upsert(self, table: Table, key: Column[Any], values: Mapping[str, Any]) -> Insert:
-        return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=dict(values))
-
     @contextmanager
     def migration_lock(self, connection: Connection) -> Iterator[None]:
         yield  # every write transaction holds one already
@@ -107,15 +100,10 @@ class SQLite(Dialect):
     @staticmethod
     def _violated_constraint(message: str) -> str:
         # SQLite names the columns, not the constraint.
-        columns = re.search(r"constraint failed: (\w+)\.(\w+)", message)
-        if columns is None:
-            return "fk"
-        unique = (
-            str(constraint.name)
-            for constraint in METADATA.tables[columns[1]].constraints
-            if isinstance(constraint, UniqueConstraint) and columns[2] in constraint.columns
-        )
-        return next(unique, "pk")
+        found = re.search(r"(\w+) constraint failed: (\w+\.(\w+))", message)
+        if found is None:
+            return "FOREIGN KEY"
+        return f"NULL {found[3]}" if found[1] == "NULL" else found[2]
 
     @staticmethod
     def _give_room(connection: DBAPIConnection, _: object) -> None:

@@ -1,0 +1,94 @@
+"""The records of every type in SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Generic
+
+from sqlalchemy import Integer, bindparam, func, select
+
+from adapters.sql.database import Database
+from adapters.sql.driver_statements import Row
+from adapters.sql.lookups import KeyLoader
+from adapters.sql.pages import KeysetPaginator
+from adapters.sql.record_tables import RecordTable
+from adapters.sql.staged_writes import StagedWrites
+from adapters.sql.tables import is_visible, key_of
+from domain.records import R
+from domain.values import UserId
+
+
+class RecordReads(Generic[R]):
+    """How the records of a type are read; shared by all units of work, so that concurrent reads are batched."""
+
+    def __init__(self, database: Database, mapping: RecordTable[R]) -> None:
+        table, columns = mapping.table, mapping.columns
+        key, conditions = key_of(table), is_visible(table)
+        self.database: Final = database
+        self.mapping: Final = mapping
+        self.by_key: Final = KeyLoader(database, key, columns, conditions)
+        self.by_unique_field: Final = {
+            name: KeyLoader(database, table.c[name], columns, conditions) for name in mapping.record_type.unique
+        }
+        records = select(*columns).where(*conditions)
+        count = select(func.count()).select_from(table).where(*conditions)
+        self.pages: Final = KeysetPaginator(database, records, key, mapping.from_row)
+        self.count: Final = count
+        if mapping.owner is not None:
+            is_owned = mapping.owner == bindparam("owner")
+            self.owned_pages: Final = KeysetPaginator(database, records.where(is_owned), key, mapping.from_row)
+            self.owned_count: Final = count.where(is_owned)
+        if mapping.record_type.due is not None:
+            due = table.c[mapping.record_type.due]
+            # The order leads a database to the index, however many rows it thinks are due.
+            ordered = records.where(due <= bindparam("moment")).order_by(due, key)
+            self.due: Final = ordered.limit(bindparam("limit", type_=Integer))
+
+
+class SqlRecords(Generic[R]):
+    def __init__(self, reads: RecordReads[R], staged: StagedWrites) -> None:
+        self._reads = reads
+        self._mapping = reads.mapping
+        self._type = reads.mapping.record_type
+        self._table = reads.mapping.table
+        self._staged = staged
+
+    async def get(self, key: str) -> R | None:
+        return self._record(await self._reads.by_key.load(key))
+
+    async def find(self, field: str, value: str) -> R | None:
+        return self._record(await self._reads.by_unique_field[field].load(value))
+
+    async def page(
+        self,
+        *,
+        owner: UserId | None = None,
+        after: str | None = None,
+        limit: int,
+        descending: bool = False,
+        skip: int = 0,
+    ) -> Sequence[R]:
+        pages = self._reads.pages if owner is None else self._reads.owned_pages
+        return await pages.page(after=after, limit=limit, descending=descending, skip=skip, owner=owner)
+
+    async def count(self, *, owner: UserId | None = None) -> int:
+        statement = self._reads.count if owner is None else self._reads.owned_count
+        return int((await self._reads.database.rows(statement, {} if owner is None else {"owner": owner}))[0][0])
+
+    async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
+        rows = await self._reads.database.rows(self._reads.due, {"moment": moment, "limit": limit})
+        return [self._mapping.from_row(row) for row in rows]
+
+    def add(self, record: R) -> None:
+        self._staged.add(self._table, self._mapping.to_row(record))
+
+    def save(self, record: R) -> None:
+        self._staged.save(self._table, self._mapping.to_row(record))
+
+    def remove(self, record: R) -> None:
+        self._staged.remove(self._table, self._type.key_of(record), self._type.owner_of(record), record.version)
+
+    def require(self, record: R) -> None:
+        self._staged.require(self._table, self._type.key_of(record), self._type.owner_of(record), record.version)
+
+    def _record(self, row: Row | None) -> R | None:
+        return None if row is None else self._mapping.from_row(row)

@@ -1,0 +1,125 @@
+"""The removal of users: at once for those who own little, in batches for others."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Delete, bindparam, func, literal, select
+
+from adapters.sql.database import Database
+from adapters.sql.record_tables import RecordTable
+from adapters.sql.tables import REMOVED_USERS, USERS, key_of
+from adapters.sql.writes import TransactionCallback
+from domain.errors import StaleVersion, TooBusy
+from domain.user import User
+
+MAX_ROWS_AT_ONCE: Final = 1_000
+"""A user who owns no more is removed with all of it by one statement."""
+
+_REMOVED_VERSION: Final = -1
+_FIRST_BATCH_ROWS: Final = 100
+_MAX_BATCH_ROWS: Final = 2_000
+_BATCH_SECONDS: Final = 0.05
+
+_TOMBSTONE: Final = (
+    USERS.update()
+    .where(USERS.c.id == bindparam("_id"), USERS.c.version == bindparam("_version"))
+    .values(
+        email="",
+        email_key=None,
+        name="",
+        name_key="",
+        username=None,
+        username_key=None,
+        bio=None,
+        active=False,
+        version=_REMOVED_VERSION,
+    )
+)
+_FIRST_REMOVED: Final = select(REMOVED_USERS.c.user_id).order_by(REMOVED_USERS.c.user_id).limit(1)
+
+
+class UserRemovals:
+    """Removes users and everything that they own.
+
+    Up to about `MAX_ROWS_AT_ONCE` rows are deleted along with their owner, by the foreign keys. Otherwise the user's
+    row becomes a tombstone: it is not found, nor are the rows that refer to it, and none can be added. `purge_batch`
+    deletes them, batch by batch, and at last the tombstone.
+    """
+
+    def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
+        self._database: Final = database
+        self._owned: Final = [(each.table, each.owner) for each in record_tables if each.owner is not None]
+        self._batch_rows = _FIRST_BATCH_ROWS
+        self._position: _Position | None = None
+        self.has_tombstones = False
+        """Whether a removal since the last look has left rows to be purged."""
+
+    def removal(self, user: User) -> TransactionCallback:
+        parameters = {"_id": user.id, "_version": user.version}
+
+        def remove(connection: Connection) -> None:
+            if connection.execute(self._delete_small, parameters).rowcount == 1:
+                return
+            if connection.execute(_TOMBSTONE, parameters).rowcount != 1:
+                raise StaleVersion
+            connection.execute(REMOVED_USERS.insert(), {"user_id": user.id})
+            self.has_tombstones = True
+
+        return remove
+
+    @cached_property
+    def _delete_small(self) -> Delete:
+        is_it = (USERS.c.id == bindparam("_id"), USERS.c.version == bindparam("_version"))
+        rows = (
+            select(literal(1)).select_from(table).where(owner == bindparam("_id")).limit(MAX_ROWS_AT_ONCE + 1)
+            for table, owner in self._owned
+        )
+        counts = (select(func.count()).select_from(some.subquery()).scalar_subquery() for some in rows)
+        return USERS.delete().where(*is_it, sum(counts, literal(0)) <= MAX_ROWS_AT_ONCE)
+
+    async def are_being_removed(self, user_ids: Sequence[str]) -> bool:
+        """Return whether any of these users is."""
+        column = REMOVED_USERS.c.user_id
+        found = select(column).where(self._database.dialect.is_one_of(column, "ids")).limit(1)
+        return bool(await self._database.rows(found, {"ids": user_ids}))
+
+    async def purge_batch(self) -> bool:
+        """Delete a batch of what removed users owned; return whether there may be more.
+
+        Raises `TooBusy` while another process deletes it.
+        """
+        if not await self._database.rows(_FIRST_REMOVED):
+            return False
+        started = monotonic()
+        self._position = await self._database.write(self._delete_batch)
+        is_slow = monotonic() - started > _BATCH_SECONDS
+        self._batch_rows = max(10, self._batch_rows // 2) if is_slow else min(2 * self._batch_rows, _MAX_BATCH_ROWS)
+        return True
+
+    def _delete_batch(self, connection: Connection) -> "_Position | None":
+        """Return where to go on: what was deleted is passed over at some cost until the database has tidied up."""
+        user_id = connection.execute(_FIRST_REMOVED.with_for_update(skip_locked=True)).scalar_one_or_none()
+        if user_id is None:
+            raise TooBusy
+        last = self._position if self._position and self._position.user_id == user_id else _Position(user_id, 0, None)
+        for nth, (table, owner) in enumerate(self._owned[last.table_index :], last.table_index):
+            key = key_of(table)
+            found = select(key).where(owner == user_id).order_by(key).limit(self._batch_rows)
+            if nth == last.table_index and last.key is not None:
+                found = found.where(key > last.key)
+            keys = connection.execute(found).scalars().all()
+            if keys:
+                connection.execute(table.delete().where(self._database.dialect.is_one_of(key, "keys")), {"keys": keys})
+                return _Position(user_id, nth, keys[-1])
+        connection.execute(USERS.delete().where(USERS.c.id == user_id))
+        return None
+
+
+class _Position(NamedTuple):
+    """The last row that was deleted."""
+
+    user_id: str
+    table_index: int
+    key: str | None
