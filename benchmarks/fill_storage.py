@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from application.all_records import Record
+from application.all_records import Stored, record_type_of
 from domain.credential import Credential
 from domain.post import Post
 from domain.session import Session
@@ -34,7 +34,7 @@ _BEGINNING: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _IN_A_COMMIT: Final = 500
 
 
-def records(users: int, posts: int, seed: int) -> Iterator[Record]:
+def records(users: int, posts: int, seed: int) -> Iterator[Stored]:
     """Make users, each followed by what is theirs.
 
     One in five has a credential, and of these two in three have sessions; most have a few posts, some have hundreds.
@@ -116,15 +116,10 @@ async def fill(url: str, users: int, posts: int, seed: int = 1) -> None:
     await storage.prepare()
     unit = storage.unit_of_work()
     for number, record in enumerate(records(users, posts, seed), start=1):
-        match record:
-            case User():
-                unit.users.add(record)
-            case Credential():
-                unit.credentials.put(record)
-            case Session():
-                unit.sessions.add(record)
-            case Post():
-                unit.posts.add(record)
+        if isinstance(record, User):
+            unit.users.add(record)
+        else:
+            unit.records(record_type_of(record)).add(record)
         if number % _IN_A_COMMIT == 0:
             await unit.commit()
     await unit.commit()

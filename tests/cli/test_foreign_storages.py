@@ -78,7 +78,7 @@ def test_a_driver_that_is_missing_is_told_with_the_command_that_installs_it(inst
 
 
 def test_a_driver_that_is_missed_only_when_a_url_is_opened_is_told_alike(install: Install) -> None:
-    content = GOOD.replace("MemoryStorage()", "__import__('no_such_driver')")
+    content = GOOD.replace("MemoryStorage(record_types)", "__import__('no_such_driver')")
     install(content=content, extra="toy")
     assert refusal() == "toy:// needs the package no_such_driver: pip install 'userport-toy[toy]'"
 

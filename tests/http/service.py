@@ -10,6 +10,7 @@ import httpx
 from dependency_injector.providers import Object
 from fastapi import FastAPI
 
+from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 from entrypoints.container import Container
 from entrypoints.http.app import create_app
@@ -56,10 +57,10 @@ class Service:
                 unit.users.remove(user)
             await unit.commit()
         in_the_end = datetime.max.replace(tzinfo=UTC, microsecond=0)
-        while failures := await self.storage.unit_of_work().sign_in_failures.expired(in_the_end, limit=100):
+        while failures := await self.storage.unit_of_work().records(SIGN_IN_FAILURES).due(in_the_end, limit=100):
             unit = self.storage.unit_of_work()
             for failure in failures:
-                unit.sign_in_failures.remove(failure)
+                unit.records(SIGN_IN_FAILURES).remove(failure)
             await unit.commit()
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import httpx
 import pytest
 
-from domain.post import Post
+from domain.post import POSTS, Post
 from domain.user import User
 from domain.values import PostId, UserId
 from tests.http.problems import code_of
@@ -82,13 +82,13 @@ async def test_etags_outlive_a_move_to_another_store(client: httpx.AsyncClient, 
     await client.patch(path_of(user), json={"name": "New"})
     await client.patch(path_of(post), json={"title": "New"})
     here = service.storage.unit_of_work()
-    moved_user, moved_post = await here.users.get(UserId(user["id"])), await here.posts.get(PostId(post["id"]))
+    moved_user, moved_post = await here.users.get(UserId(user["id"])), await here.records(POSTS).get(PostId(post["id"]))
     assert isinstance(moved_user, User)
     assert isinstance(moved_post, Post)
     async with running() as other, other.connect() as client_there:
         there = other.storage.unit_of_work()
         there.users.add(moved_user)
-        there.posts.add(moved_post)
+        there.records(POSTS).add(moved_post)
         await there.commit()
         for record in (user, post):
             assert await etag_of(client_there, record) == await etag_of(client, record)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from dependency_injector.providers import Object
 
+from domain.sign_in_failures import SIGN_IN_FAILURES
 from tests.application.surroundings import WoundClock
 from tests.http.problems import code_of
 from tests.http.records import register
@@ -171,5 +172,5 @@ async def test_what_has_expired_is_removed(memory_token_service: Service, clock:
         await guess(client, "ann", "ben")
         clock.move(minutes=3)
         await guess(client, "cem")
-    kept = await memory_token_service.storage.unit_of_work().sign_in_failures.expired(clock.time, limit=100)
+    kept = await memory_token_service.storage.unit_of_work().records(SIGN_IN_FAILURES).due(clock.time, limit=100)
     assert list(kept) == []

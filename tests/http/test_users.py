@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from domain.credential import CREDENTIALS
 from domain.values import UserId
 from tests.http.problems import code_of, pointers_of
 from tests.http.records import NOBODY, Record, new_user, path_of, publish, register
@@ -78,7 +79,7 @@ async def test_a_password_becomes_a_hash_and_never_comes_back(client: httpx.Asyn
     response = await client.post("/users", json=new_user(password="correct horse battery"))
     assert "password" not in response.json()
     user_id = UserId(response.json()["id"])
-    credential = await service.storage.unit_of_work().credentials.get(user_id)
+    credential = await service.storage.unit_of_work().records(CREDENTIALS).get(user_id)
     assert credential is not None
     assert credential.password_hash.startswith("$argon2id$")
     assert "horse" not in credential.password_hash
@@ -89,7 +90,7 @@ async def test_a_user_need_not_have_a_password(
     client: httpx.AsyncClient, service: Service, fields: dict[str, None]
 ) -> None:
     user = await register(client, **fields)
-    assert await service.storage.unit_of_work().credentials.get(UserId(user["id"])) is None
+    assert await service.storage.unit_of_work().records(CREDENTIALS).get(UserId(user["id"])) is None
 
 
 async def test_a_second_user_with_an_email_is_409(client: httpx.AsyncClient) -> None:
@@ -140,9 +141,9 @@ async def test_a_put_replaces_everything_and_clears_what_it_leaves_out(client: h
 
 async def test_a_put_keeps_the_password(client: httpx.AsyncClient, service: Service) -> None:
     user = await register(client, password="correct horse battery")
-    before = await service.storage.unit_of_work().credentials.get(UserId(user["id"]))
+    before = await service.storage.unit_of_work().records(CREDENTIALS).get(UserId(user["id"]))
     assert (await client.put(path_of(user), json=new_user())).status_code == 200
-    assert await service.storage.unit_of_work().credentials.get(UserId(user["id"])) == before is not None
+    assert await service.storage.unit_of_work().records(CREDENTIALS).get(UserId(user["id"])) == before is not None
 
 
 async def test_a_put_never_creates(client: httpx.AsyncClient) -> None:

@@ -33,12 +33,10 @@ from adapters.storage_contract.steps import (
     stage_remove,
     stage_save,
     stored,
-    stored,
-    stored,
     stored_user,
 )
-from domain.post import POSTS
 from domain.errors import EmailTaken, IdTaken, StaleVersion, StorageNotPrepared, StorageUnavailable, TooBusy
+from domain.post import POSTS
 from domain.session import SESSIONS, Session
 from domain.storage import Storage, UnitOfWork
 from domain.user import Role, User

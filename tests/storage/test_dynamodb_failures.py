@@ -23,14 +23,13 @@ from adapters.storage_contract.steps import (
     add,
     everything,
     remove,
+    stored,
     stored_credential,
-    stored,
-    stored,
     stored_user,
 )
-from domain.sign_in_failures import SIGN_IN_FAILURES
-from domain.post import POSTS
 from domain.errors import StorageUnavailable, TooBusy
+from domain.post import POSTS
+from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 from tests.servers.databases import Databases
 from tests.servers.dynamodb_proxy import Proxy, proxied

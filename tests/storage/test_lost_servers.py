@@ -7,8 +7,8 @@ import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
 from adapters.storage_contract.steps import add, everything, stored_user
-from domain.post import POSTS
 from domain.errors import DomainError, StorageUnavailable
+from domain.post import POSTS
 from domain.storage import Storage
 from tests.servers.choice import SERVED, Kind
 from tests.servers.databases import Databases, served_kind

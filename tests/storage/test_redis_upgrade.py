@@ -13,8 +13,8 @@ from adapters.redis.server import Server
 from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_session, a_user, renamed
 from adapters.storage_contract.steps import add, remove, save, stored
 from domain.credential import CREDENTIALS
-from domain.post import POSTS
 from domain.errors import StorageNotPrepared
+from domain.post import POSTS
 from domain.storage import Storage
 from domain.user import Role, User
 from tests.servers.databases import Databases
