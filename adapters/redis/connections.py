@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from adapters.redis.place import Address, Place
+from adapters.redis.config import Address, RedisConfig
 from domain.errors import TooBusy
 
 _MOST: Final = 16
@@ -26,11 +26,11 @@ class Connection(Protocol):
     async def send_command(self, *parts: str | bytes | int) -> None: ...
     async def read_response(self) -> Any: ...
     async def disconnect(self, nowait: bool = ...) -> None: ...
-    async def is_as_it_was(self) -> bool: ...
+    async def is_healthy(self) -> bool: ...
 
 
 class _Plain(PlainConnection):
-    async def is_as_it_was(self) -> bool:
+    async def is_healthy(self) -> bool:
         """Tell whether the server has neither closed the connection nor said anything that nobody asked for."""
         if self._writer is None or self._writer.is_closing() or await self.can_read():
             return False
@@ -51,8 +51,8 @@ class Connections:
     send a command again when they lost the answer to it; which a commit does not bear.
     """
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, config: RedisConfig) -> None:
+        self._config = config
         self._free = asyncio.Semaphore(_MOST)
         self._idle: defaultdict[Address, list[Connection]] = defaultdict(list)
         self._in_use = 0
@@ -103,20 +103,20 @@ class Connections:
         idle = self._idle[address]
         while idle:
             connection = idle.pop()
-            if await connection.is_as_it_was():
+            if await connection.is_healthy():
                 return connection
             await connection.disconnect(nowait=True)
         return None
 
     def _new_one(self, address: Address) -> Connection:
-        place = self._place
-        tls: dict[str, Any] = {"ssl_ca_certs": place.ssl_ca} if place.uses_tls else {}
-        connection = (_Encrypted if place.uses_tls else _Plain)(
+        config = self._config
+        tls: dict[str, Any] = {"ssl_ca_certs": config.ssl_ca} if config.uses_tls else {}
+        connection = (_Encrypted if config.uses_tls else _Plain)(
             host=address.host,
             port=address.port,
-            db=place.database,
-            username=place.username,
-            password=place.password,
+            db=config.database,
+            username=config.username,
+            password=config.password,
             protocol=2,
             driver_info=None,
             socket_timeout=None,  # whoever uses the connection has a limit of their own

@@ -17,13 +17,13 @@ _log = logging.getLogger("userport")
 _told: set[tuple[object, str]] = set()
 
 
-async def tell_what_could_be_lost(server: Server) -> None:
+async def warn_about_durability(server: Server) -> None:
     """Log one warning about a server that may lose commits or users, the same one once."""
     if parent_process() is not None:  # which has told it, before it started this worker
         return
     warning = "; ".join(await _losses(server))
-    if warning and (server.place, warning) not in _told:
-        _told.add((server.place, warning))
+    if warning and (server.config, warning) not in _told:
+        _told.add((server.config, warning))
         _log.warning(warning)
 
 
@@ -44,7 +44,7 @@ async def _losses(server: Server) -> Sequence[str]:
             "Redis may lose all commits at its next start: up to 8.4, it replays its file with the rights of the user "
             '"default", who may not write here; ACL SETUSER default off ~* &* +@all keeps that user out as well'
         )
-    if server.place.is_cluster:
+    if server.config.is_cluster:
         losses.append("in a failover, a Redis cluster may lose commits that no replica has received yet")
     policy = settings["maxmemory-policy"]
     if policy is not None and policy.startswith("allkeys-"):
@@ -59,7 +59,7 @@ async def _setting(server: Server, name: str) -> str | None:
 
 
 async def _replays_its_file(server: Server) -> bool:
-    answer = await _answer(server, "ACL", "DRYRUN", "default", "HSET", server.place.key("users"), "id", "record")
+    answer = await _answer(server, "ACL", "DRYRUN", "default", "HSET", server.config.key("records"), "id", "record")
     return answer in {None, b"OK"}
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError
 
-from adapters.redis.place import Address, Place
+from adapters.redis.config import Address, RedisConfig
 
 _ANSWER_SECONDS: Final = 2
 
@@ -15,11 +15,11 @@ AskForSlots: TypeAlias = Callable[[Address], Awaitable[Any]]
 class Nodes:
     """Knows the one node that may write a service's keys: the only one, or in a cluster the master of their slot."""
 
-    def __init__(self, place: Place, ask_for_slots: AskForSlots) -> None:
-        self._place = place
+    def __init__(self, config: RedisConfig, ask_for_slots: AskForSlots) -> None:
+        self._config = config
         self._ask_for_slots = ask_for_slots
-        self._known = list(place.addresses)
-        self._master = None if place.is_cluster else place.addresses[0]
+        self._known = list(config.addresses)
+        self._master = None if config.is_cluster else config.addresses[0]
         self._looking = asyncio.Lock()
 
     async def master(self) -> Address:
@@ -30,7 +30,7 @@ class Nodes:
 
     def follow(self, redirection: AskError, asked: Address) -> Address | None:
         """Take it from a node that another one has the keys now, or that it has them for this once: then return it."""
-        if not self._place.is_cluster:
+        if not self._config.is_cluster:
             raise redirection
         other = Address(redirection.host or asked.host, redirection.port)
         if not isinstance(redirection, MovedError):
@@ -40,11 +40,11 @@ class Nodes:
 
     def lost(self, address: Address) -> None:
         """Take it from a failure that a node may not be the master any more."""
-        if self._place.is_cluster and self._master == address:
+        if self._config.is_cluster and self._master == address:
             self._master = None
 
     async def _look(self) -> Address:
-        slot = key_slot(self._place.key("").encode())
+        slot = key_slot(self._config.key("").encode())
         failure: RedisError | OSError = ClusterDownError("no node has the slot")
         for node in self._known.copy():
             try:

@@ -1,214 +1,188 @@
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, Generic, TypeVar
 
 from adapters.redis import scripts
-from adapters.redis.records import (
-    failures_from_record,
-    failures_record,
-    milliseconds,
-    post_from_record,
-    post_record,
-    session_from_record,
-    session_record,
-    user_from_record,
-    user_record,
+from adapters.redis.encoding import (
+    ADMIN_ENTRY,
+    DUE_ENTRY,
+    ID_ENTRY,
+    USERS,
+    decode_record,
+    decode_user,
+    encode_due,
+    encode_record,
+    encode_user,
 )
 from adapters.redis.server import Part, Server
-from domain.credential import Credential
-from domain.post import Post
-from domain.session import Session
-from domain.sign_in_failures import SignInFailures
+from domain.records import R, RecordType
 from domain.user import User
-from domain.values import Email, PostId, SearchPrefix, SessionId, UserId, Username
+from domain.values import Email, SearchPrefix, UserId, Username
 
-T = TypeVar("T")
+E = TypeVar("E")
 
-_MOST_SORTED: Final = 5_000
-_ALL: Final = -1
+_MAX_SORTED: Final = 5_000
+_LAST: Final = b"\xff"
+"""Sorts behind every text in UTF-8."""
 
 
-class RedisUserRepository:
-    def __init__(self, server: Server, staged: list[Part]) -> None:
+class _Collection(Generic[E]):
+    """Everything of one type: the users, or the records of a record type."""
+
+    def __init__(self, type_name: str, decode: Callable[[bytes], E], server: Server, staged: list[Part]) -> None:
+        self._type_prefix = f"{type_name}:"
+        self._decode = decode
         self._server = server
         self._staged = staged
 
-    async def get(self, user_id: UserId) -> User | None:
-        return _one(await self._read(scripts.GET_USER, user_id))
+    async def get(self, key: str) -> E | None:
+        return _first(await self._read(scripts.GET, self._type_prefix + key))
+
+    async def _find(self, field: str, *values: str) -> Sequence[E]:
+        """Return those that have one of these values in a unique field."""
+        return await self._read(scripts.FIND, *(f"{self._type_prefix}{field}:{value}" for value in values))
+
+    async def _page(
+        self,
+        kind: str,
+        *,
+        owner: UserId | None = None,
+        after: str | None = None,
+        until: str = "",
+        limit: int,
+        descending: bool = False,
+        skip: int = 0,
+    ) -> Sequence[E]:
+        """Return what has an entry of a kind, in the order of these; for those that are due, `until` a time."""
+        first, last = self._bounds(kind, after=after, until=until, descending=descending)
+        offset = len(kind) + len(self._type_prefix) + len(until)
+        owners = () if owner is None else (owner,)
+        options = (offset, self._type_prefix, _direction(descending), skip, limit)
+        return await self._read(scripts.PAGE, first, last, *options, *owners)
+
+    async def _count(self, owner: UserId | None = None) -> int:
+        owners = () if owner is None else (owner,)
+        return int(await self._server.read(scripts.COUNT, *self._bounds(ID_ENTRY), *owners))
+
+    def _bounds(
+        self, kind: str, *, after: str | None = None, until: str = "", descending: bool = False
+    ) -> tuple[bytes, bytes]:
+        entry = f"{kind}{self._type_prefix}".encode()
+        first, last = b"[" + entry, b"(" + entry + until.encode() + _LAST
+        if after is None:
+            return first, last
+        bound = b"(" + entry + after.encode()
+        return (first, bound) if descending else (bound, last)
+
+    def _stage(self, write: str, key: str, version: int, stored: bytes = b"") -> None:
+        """Stage a write to what is at this version before; it becomes `stored`."""
+        self._staged += (write, self._type_prefix + key, version, stored)
+
+    async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[E]:
+        return [self._decode(stored) for stored in await self._server.read(script, *arguments)]
+
+
+class RedisUserRepository(_Collection[User]):
+    def __init__(self, server: Server, staged: list[Part]) -> None:
+        super().__init__(USERS, decode_user, server, staged)
 
     async def find_by_email(self, email: Email) -> User | None:
-        return _one(await self.find_by_emails([email]))
+        return _first(await self.find_by_emails([email]))
 
     async def find_by_emails(self, emails: Collection[Email]) -> Sequence[User]:
-        return await self._read(scripts.FIND_BY_EMAILS, *{email.canonical for email in emails})
+        return await self._find("email", *{email.canonical for email in emails})
 
     async def find_by_username(self, username: Username) -> User | None:
-        return _one(await self._read(scripts.FIND_BY_USERNAMES, username.canonical))
+        return _first(await self._find("username", username.canonical))
 
     async def page(
         self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
     ) -> Sequence[User]:
-        return await self._read(scripts.PAGE_USERS, *_range("", after, descending), skip, limit)
+        return await self._page(ID_ENTRY, after=after, limit=limit, descending=descending, skip=skip)
 
     async def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Sequence[User]:
-        direction = "descending" if descending else "ascending"
-        found = await self._server.read(scripts.SEARCH, prefix, direction, limit, _MOST_SORTED)
+        found = await self._server.read(scripts.SEARCH, prefix, _direction(descending), limit, _MAX_SORTED)
         if isinstance(found, int):
             return await self._walk(prefix, limit, descending)
-        return [user_from_record(record) for record in found]
+        return [decode_user(stored) for stored in found]
 
     async def count(self, prefix: SearchPrefix | None = None) -> int:
-        if prefix is None:
-            return int(await self._server.read(scripts.COUNT_USERS, *_starting_with("")))
-        return int(await self._server.read(scripts.SEARCH, prefix))
+        return await self._count() if prefix is None else int(await self._server.read(scripts.SEARCH, prefix))
 
     async def active_admins(self, *, limit: int) -> Sequence[User]:
-        return await self._read(scripts.PAGE_ACTIVE_ADMINS, *_range("", None, descending=False), 0, limit)
+        return await self._page(ADMIN_ENTRY, limit=limit)
 
     def add(self, user: User) -> None:
-        self._staged += ("add_user", user.id, user_record(user))
+        self._stage("add", user.id, 0, encode_user(user))
 
     def save(self, user: User) -> None:
-        self._staged += ("save_user", user.id, user_record(user))
+        self._stage("save", user.id, user.version - 1, encode_user(user))
 
     def remove(self, user: User) -> None:
-        self._staged += ("remove_user", user.id, user.version)
+        self._stage("remove", user.id, user.version)
 
     def require(self, user: User) -> None:
-        self._staged += ("require_user", user.id, user.version)
+        self._stage("require", user.id, user.version)
 
     async def _walk(self, prefix: SearchPrefix, limit: int, descending: bool) -> Sequence[User]:
-        """Find those whom so many others are found with that sorting them would keep the server from all else.
+        """Find users by a prefix that so many have that sorting them would block the server.
 
-        They are not far apart. Each one's keys are looked at once, so nobody who has a fitting one all the while is
-        missed.
+        They are not far apart. Each user's keys are looked at once, so a user who has a fitting one throughout is found.
         """
         users: list[User] = []
         last: str | None = None
         while len(users) < limit:
-            some = await self._server.read(scripts.WALK, *_range("", last, descending), prefix)
-            last, found = some[0] and some[0].decode(), some[1]
-            if last is None:
+            bounds = self._bounds(ID_ENTRY, after=last, descending=descending)
+            end, found = await self._server.read(scripts.WALK, *bounds, _direction(descending), prefix)
+            if end is None:
                 break
-            users += map(user_from_record, found)
+            last = end.decode()
+            users += map(decode_user, found)
         return users[:limit]
 
-    async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[User]:
-        return [user_from_record(record) for record in await self._server.read(script, *arguments)]
 
+class RedisRecords(_Collection[R]):
+    def __init__(self, record_type: RecordType[R], server: Server, staged: list[Part]) -> None:
+        super().__init__(record_type.name, partial(decode_record, record_type), server, staged)
+        self._type = record_type
 
-class RedisPostRepository:
-    def __init__(self, server: Server, staged: list[Part]) -> None:
-        self._server = server
-        self._staged = staged
-
-    async def get(self, post_id: PostId) -> Post | None:
-        return _one(await self._read(scripts.GET_POST, post_id))
+    async def find(self, field: str, value: str) -> R | None:
+        return _first(await self._find(field, value))
 
     async def page(
         self,
-        author_id: UserId,
         *,
-        after: PostId | None = None,
+        owner: UserId | None = None,
+        after: str | None = None,
         limit: int,
         descending: bool = False,
         skip: int = 0,
-    ) -> Sequence[Post]:
-        return await self._read(scripts.PAGE_POSTS, *_range(author_id, after, descending), skip, limit)
+    ) -> Sequence[R]:
+        return await self._page(ID_ENTRY, owner=owner, after=after, limit=limit, descending=descending, skip=skip)
 
-    async def count(self, author_id: UserId) -> int:
-        return int(await self._server.read(scripts.COUNT_POSTS, *_starting_with(author_id)))
+    async def count(self, *, owner: UserId | None = None) -> int:
+        return await self._count(owner)
 
-    def add(self, post: Post) -> None:
-        self._staged += ("add_post", post.id, post_record(post))
+    async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
+        return await self._page(DUE_ENTRY, until=encode_due(moment), limit=limit)
 
-    def save(self, post: Post) -> None:
-        self._staged += ("save_post", post.id, post_record(post))
+    def add(self, record: R) -> None:
+        self._stage("add", self._type.key_of(record), 0, encode_record(self._type, record))
 
-    def remove(self, post: Post) -> None:
-        self._staged += ("remove_post", post.id, post.version)
+    def save(self, record: R) -> None:
+        self._stage("save", self._type.key_of(record), record.version - 1, encode_record(self._type, record))
 
-    async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[Post]:
-        return [post_from_record(record) for record in await self._server.read(script, *arguments)]
+    def remove(self, record: R) -> None:
+        self._stage("remove", self._type.key_of(record), record.version)
 
-
-class RedisCredentialRepository:
-    def __init__(self, server: Server, staged: list[Part]) -> None:
-        self._server = server
-        self._staged = staged
-
-    async def get(self, user_id: UserId) -> Credential | None:
-        hashes = await self._server.read(scripts.GET_CREDENTIAL, user_id)
-        return Credential(user_id, hashes[0].decode()) if hashes else None
-
-    def put(self, credential: Credential) -> None:
-        self._staged += ("put_credential", credential.user_id, credential.password_hash)
-
-    def require(self, credential: Credential) -> None:
-        self._staged += ("require_credential", credential.user_id, credential.password_hash)
+    def require(self, record: R) -> None:
+        self._stage("require", self._type.key_of(record), record.version)
 
 
-class RedisSessionRepository:
-    def __init__(self, server: Server, staged: list[Part]) -> None:
-        self._server = server
-        self._staged = staged
-
-    async def get(self, session_id: SessionId) -> Session | None:
-        return _one(await self._read(scripts.GET_SESSION, session_id))
-
-    async def of_user(self, user_id: UserId) -> Sequence[Session]:
-        return await self._read(scripts.PAGE_SESSIONS, *_range(user_id, None, descending=False), 0, _ALL)
-
-    def add(self, session: Session) -> None:
-        self._staged += ("add_session", session.id, session_record(session))
-
-    def save(self, session: Session) -> None:
-        self._staged += ("save_session", session.id, session_record(session))
-
-    def remove(self, session: Session) -> None:
-        self._staged += ("remove_session", session.id, session.version)
-
-    async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[Session]:
-        return [session_from_record(record) for record in await self._server.read(script, *arguments)]
+def _first(found: Sequence[E]) -> E | None:
+    return found[0] if found else None
 
 
-class RedisSignInFailureRepository:
-    def __init__(self, server: Server, staged: list[Part]) -> None:
-        self._server = server
-        self._staged = staged
-
-    async def get(self, key: str) -> SignInFailures | None:
-        return _one(await self._read(scripts.GET_FAILURES, key))
-
-    async def expired(self, moment: datetime, *, limit: int) -> Sequence[SignInFailures]:
-        return await self._read(scripts.EXPIRED_FAILURES, milliseconds(moment), limit)
-
-    def add(self, failures: SignInFailures) -> None:
-        self._staged += ("add_failures", failures.key, failures_record(failures))
-
-    def save(self, failures: SignInFailures) -> None:
-        self._staged += ("save_failures", failures.key, failures_record(failures))
-
-    def remove(self, failures: SignInFailures) -> None:
-        self._staged += ("remove_failures", failures.key, failures.version)
-
-    async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[SignInFailures]:
-        return [failures_from_record(record) for record in await self._server.read(script, *arguments)]
-
-
-def _one(records: Sequence[T]) -> T | None:
-    return records[0] if records else None
-
-
-def _starting_with(beginning: str) -> tuple[str, str]:
-    """Write the range of all members of a sorted set that consist of ids, or two ids, and begin so."""
-    return f"[{beginning}", f"({beginning}~"
-
-
-def _range(beginning: str, after: str | None, descending: bool) -> tuple[str, str, str]:
-    """Write the command and the range of those that begin so and come after one of them."""
-    first, last = _starting_with(beginning)
-    place = None if after is None else f"({beginning}{after}"
-    if descending:
-        return "ZREVRANGEBYLEX", place or last, first
-    return "ZRANGEBYLEX", place or first, last
+def _direction(descending: bool) -> str:
+    return "descending" if descending else "ascending"

@@ -7,11 +7,11 @@ from redis.exceptions import AskError, ClusterDownError, NoScriptError, ReadOnly
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from adapters.redis.config import Address, RedisConfig
 from adapters.redis.connections import Connection, Connections
 from adapters.redis.errors import meaning
 from adapters.redis.nodes import Nodes
-from adapters.redis.place import Address, Place
-from adapters.redis.scripts import VERSION, Script
+from adapters.redis.scripts import KEYS, VERSION, Script
 
 Part: TypeAlias = str | bytes | int
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
@@ -30,10 +30,11 @@ _NO_MASTER: Final = (ClusterDownError, ReadOnlyError)
 class Server:
     """Redis, wherever the keys of the service are at the moment. Every failure comes out as a domain error."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self._connections = Connections(place)
-        self._nodes = Nodes(place, self._ask_for_slots)
+    def __init__(self, config: RedisConfig) -> None:
+        self.config = config
+        self._keys = [config.key(name) for name in KEYS]
+        self._connections = Connections(config)
+        self._nodes = Nodes(config, self._ask_for_slots)
 
     @property
     def connections_in_use(self) -> int:
@@ -54,8 +55,7 @@ class Server:
         await self._connections.close()
 
     def _running(self, script: Script, arguments: tuple[Part, ...]) -> Exchange:
-        keys = [self.place.key(name) for name in script.keys]
-        rest = (len(keys), *keys, VERSION, *arguments)
+        rest = (len(self._keys), *self._keys, VERSION, *arguments)
 
         async def run(ask: Ask) -> Any:
             try:

@@ -1,54 +1,66 @@
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from adapters.purging import BackgroundPurge
 from adapters.redis import scripts
-from adapters.redis.durability import tell_what_could_be_lost
-from adapters.redis.place import Place
-from adapters.redis.repositories import (
-    RedisCredentialRepository,
-    RedisPostRepository,
-    RedisSessionRepository,
-    RedisSignInFailureRepository,
-    RedisUserRepository,
-)
+from adapters.redis.config import RedisConfig
+from adapters.redis.durability import warn_about_durability
+from adapters.redis.encoding import USERS
+from adapters.redis.repositories import RedisRecords, RedisUserRepository
 from adapters.redis.server import Part, Server
 from adapters.storage_plugin import StoragePlugin
-from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
+from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, TooBusy, UsernameTaken, UserNotFound
+from domain.record_types import RECORD_TYPES
+from domain.records import R, RecordType
 
-_REFUSALS: Final[dict[bytes, type[DomainError]]] = {
-    error.code.encode(): error for error in (EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound)
+_REFUSALS: Final[dict[str, type[DomainError]]] = {
+    **{error.code: error for error in (IdTaken, StaleVersion, UserNotFound, TooBusy)},
+    f"{USERS}:email": EmailTaken,
+    f"{USERS}:username": UsernameTaken,
 }
 
 
 class RedisUnitOfWork:
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, refusals: Mapping[str, type[DomainError]], purge: BackgroundPurge) -> None:
         self._server = server
+        self._refusals = refusals
+        self._purge = purge
         self._staged: list[Part] = []
         self.users = RedisUserRepository(server, self._staged)
-        self.posts = RedisPostRepository(server, self._staged)
-        self.credentials = RedisCredentialRepository(server, self._staged)
-        self.sessions = RedisSessionRepository(server, self._staged)
-        self.sign_in_failures = RedisSignInFailureRepository(server, self._staged)
+
+    def records(self, record_type: RecordType[R]) -> RedisRecords[R]:
+        return RedisRecords(record_type, self._server, self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.copy()
         self._staged.clear()
-        if writes:
-            refusal = await self._server.write(scripts.COMMIT, *writes)
-            if refusal is not None:
-                raise _REFUSALS[refusal]
+        if not writes:
+            return
+        answer = await self._server.write(scripts.COMMIT, *writes)
+        if isinstance(answer, bytes):
+            raise self._refusals[answer.decode()]
+        if answer:
+            self._purge.wake()
 
 
 class RedisStorage:
-    """Users in Redis; a commit is durable as far as the server's own settings make it so."""
+    """Users and records in Redis; a commit is durable as far as the server's own settings make it so."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> None:
         self._server = server
-        self._has_told = False
+        self._refusals = _REFUSALS | {
+            f"{record_type.name}:{field}": error
+            for record_type in record_types
+            for field, error in record_type.unique.items()
+        }
+        self._purge = BackgroundPurge(self._purge_batch)
+        self._is_used = False
+        self._has_warned = False
 
     @classmethod
-    def open(cls, url: str) -> "RedisStorage":
+    def open(cls, url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> "RedisStorage":
         """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
-        return cls(Server(Place.parse(url)))
+        return cls(Server(RedisConfig.parse(url)), record_types)
 
     @property
     def connections_in_use(self) -> int:
@@ -56,25 +68,30 @@ class RedisStorage:
         return self._server.connections_in_use
 
     def unit_of_work(self) -> RedisUnitOfWork:
-        return RedisUnitOfWork(self._server)
+        if not self._is_used:
+            self._is_used = True
+            self._purge.wake()  # another process may have ended before it had deleted everything
+        return RedisUnitOfWork(self._server, self._refusals, self._purge)
 
     async def prepare(self) -> None:
-        beginning = "-"
-        while last := await self._server.read(scripts.PREPARE, beginning):  # it writes, but may well run twice
-            beginning = f"({last.decode()}"
-        await self._tell_once()
+        await self._server.read(scripts.PREPARE)  # it writes, but may well run twice
+        await self._warn_once()
 
     async def ping(self) -> None:
-        await self._server.read(scripts.GET_USER)
-        await self._tell_once()
+        await self._server.read(scripts.GET)
+        await self._warn_once()
 
     async def close(self) -> None:
+        await self._purge.close()
         await self._server.close()
 
-    async def _tell_once(self) -> None:
-        if not self._has_told:
-            await tell_what_could_be_lost(self._server)
-            self._has_told = True
+    async def _purge_batch(self) -> bool:
+        return bool(await self._server.read(scripts.PURGE))  # it writes, too, and may run any number of times
+
+    async def _warn_once(self) -> None:
+        if not self._has_warned:
+            await warn_about_durability(self._server)
+            self._has_warned = True
 
 
 PLUGIN: Final = StoragePlugin(RedisStorage.open)

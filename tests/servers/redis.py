@@ -9,8 +9,8 @@ from uuid import uuid4
 from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
 
-from adapters.redis.place import Place
-from adapters.redis.scripts import KEYS, MARK
+from adapters.redis.config import RedisConfig
+from adapters.redis.scripts import KEYS, VERSION
 from tests.servers.kind import ServedKind
 from tests.servers.process import ServerProcess, Unreachable, hand_over
 
@@ -77,11 +77,12 @@ class ServedRedis(ServedKind):
 
     def drop(self, url: str) -> None:
         with client(url) as redis:
-            redis.unlink(*map(Place.parse(url).key, KEYS))
+            redis.unlink(*map(RedisConfig.parse(url).key, KEYS))
 
     def empty(self, url: str) -> None:
+        self.drop(url)
         with client(url) as redis:
-            redis.unlink(*(Place.parse(url).key(name) for name in KEYS if name != MARK))
+            redis.hset(RedisConfig.parse(url).key("state"), "version", VERSION)
 
     def version(self, url: str) -> str:
         with client(url) as redis:
@@ -93,12 +94,12 @@ class ServedRedis(ServedKind):
 
 def client(url: str) -> Any:
     """Open the driver's own client on what a storage URL names, to do what the adapter does not."""
-    place = Place.parse(url)
-    login: dict[str, Any] = {"username": place.username, "password": place.password}
-    login |= {"ssl": place.uses_tls, "ssl_ca_certs": place.ssl_ca}
-    if place.is_cluster:
-        return RedisCluster(host=place.addresses[0].host, port=place.addresses[0].port, **login)
-    return Redis(host=place.addresses[0].host, port=place.addresses[0].port, db=place.database, **login)
+    config = RedisConfig.parse(url)
+    login: dict[str, Any] = {"username": config.username, "password": config.password}
+    login |= {"ssl": config.uses_tls, "ssl_ca_certs": config.ssl_ca}
+    if config.is_cluster:
+        return RedisCluster(host=config.addresses[0].host, port=config.addresses[0].port, **login)
+    return Redis(host=config.addresses[0].host, port=config.addresses[0].port, db=config.database, **login)
 
 
 KIND: Final = ServedRedis()

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ResponseError
 
-from adapters.redis.place import Place
-from adapters.redis.scripts import MARK, VERSION
+from adapters.redis.config import RedisConfig
+from adapters.redis.scripts import VERSION
 from tests.servers.process import PATIENCE, free_port
 from tests.servers.redis import RedisProcess, client
 
@@ -106,10 +106,10 @@ class RedisClusterProcesses:
     def wait_for_replica(self, url: str) -> None:
         """Wait until the replica of a place has all that its master has."""
         with client(self.master_of(url).url) as redis, redis.pipeline(transaction=False) as one_connection:
-            one_connection.set(Place.parse(url).key(MARK), VERSION).wait(1, 0).execute()
+            one_connection.hset(RedisConfig.parse(url).key("state"), "version", VERSION).wait(1, 0).execute()
 
     def _slot_of(self, url: str) -> int:
-        return key_slot(Place.parse(url).key("").encode())
+        return key_slot(RedisConfig.parse(url).key("").encode())
 
     def _join(self) -> None:
         share = -(-REDIS_CLUSTER_HASH_SLOTS // _MASTERS)

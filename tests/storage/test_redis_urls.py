@@ -1,6 +1,6 @@
 import pytest
 
-from adapters.redis.place import Address, Place
+from adapters.redis.config import Address, RedisConfig
 from adapters.redis.storage import RedisStorage
 
 
@@ -29,13 +29,13 @@ from adapters.redis.storage import RedisStorage
 def test_a_url_that_is_wrong_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(ValueError, match=r"\w") as refusal:
         RedisStorage.open(url)
-    told = str(refusal.value).replace("option=value", "")
+    told = str(refusal.value).reconfig("option=value", "")
     assert not any(part in told for part in ("secret", "value", "70000"))
 
 
 def test_a_url_names_hosts_a_user_and_a_service() -> None:
-    place = Place.parse("rediss+cluster://us%40er:p%3A%2F%3F@one:7000,[::1],two?service=staff&ssl_ca=/ca.pem")
-    assert place == Place(
+    config = RedisConfig.parse("rediss+cluster://us%40er:p%3A%2F%3F@one:7000,[::1],two?service=staff&ssl_ca=/ca.pem")
+    assert config == RedisConfig(
         addresses=(Address("one", 7000), Address("::1", 6379), Address("two", 6379)),
         is_cluster=True,
         uses_tls=True,
@@ -45,13 +45,13 @@ def test_a_url_names_hosts_a_user_and_a_service() -> None:
         database=0,
         service="staff",
     )
-    assert "p:/?" not in repr(place)
-    assert place.key("users") == "{staff}:users"
+    assert "p:/?" not in repr(config)
+    assert config.key("users") == "{staff}:users"
 
 
 def test_what_a_url_leaves_open_is_what_redis_takes_for_granted() -> None:
-    place = Place.parse("redis://host")
-    assert (place.addresses, place.database, place.service) == ((Address("host", 6379),), 0, "userport")
-    assert (place.username, place.password, place.uses_tls, place.is_cluster) == (None, None, False, False)
-    assert Place.parse("redis://:secret@host/3").password == "secret"
-    assert Place.parse("redis://host/3").database == 3
+    config = RedisConfig.parse("redis://host")
+    assert (config.addresses, config.database, config.service) == ((Address("host", 6379),), 0, "userport")
+    assert (config.username, config.password, config.uses_tls, config.is_cluster) == (None, None, False, False)
+    assert RedisConfig.parse("redis://:secret@host/3").password == "secret"
+    assert RedisConfig.parse("redis://host/3").database == 3

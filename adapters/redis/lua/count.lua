@@ -1,2 +1,10 @@
--- KEYS[2]: a sorted set. ARGV: 2 and 3 where the range begins and ends.
-return redis.call('ZLEXCOUNT', KEYS[2], ARGV[2], ARGV[3])
+-- ARGV: 2 and 3 the bounds of a range of INDEX, 4 an owner or nothing.
+local first, last, owner = ARGV[2], ARGV[3], ARGV[4]
+if owner then
+  return is_removed(owner) and 0 or count_owned(owner, first, last)
+end
+local number = redis.call('ZLEXCOUNT', INDEX, first, last)
+for _, removed in ipairs(removed_owners()) do
+  number = number - count_owned(removed, first, last)
+end
+return number

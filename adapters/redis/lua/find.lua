@@ -1,2 +1,2 @@
--- KEYS: 2 ids by a key, 3 records by id. ARGV: at most 1,000 keys.
-return values(KEYS[3], values(KEYS[2], { unpack(ARGV, 2) }))
+-- ARGV: unique values, each with its type and its field.
+return records_of(values(UNIQUE, { unpack(ARGV, 2) }))

@@ -1,2 +1,2 @@
--- KEYS[2]: records by id. ARGV: ids.
-return values(KEYS[2], { unpack(ARGV, 2) })
+-- ARGV: ids of records.
+return records_of({ unpack(ARGV, 2) })

@@ -1,13 +1,14 @@
--- KEYS: 2 the search index, 3 users by id. ARGV: 2 a prefix, and if not only the number of those found is wanted, 3 the
--- direction, 4 limit, 5 the most that may be looked at: when there are more, their number is returned instead.
+-- ARGV: 2 a prefix, and if not only the number of those found is wanted, 3 the direction, 4 limit, 5 the most that may
+-- be looked at: when there are more, their number is returned instead.
 --
--- The index has an entry for each key of a user, which begins with the number of bytes that it shares with an earlier
--- key of the same user. So a user has one entry, however many keys fit, that shares less than the prefix is long.
+-- A user has an entry "/User:" for each search key. It goes on with the number of bytes that this key shares with an
+-- earlier key of the same user, in four digits, the key, a tab and the user's id. So a user has one entry, however many
+-- keys fit, that shares less than the prefix is long.
 local prefix, direction, limit, most = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local function entries(command, shared)
-  local beginning = bytes_of(shared) .. prefix
-  return redis.call(command, KEYS[2], '[' .. beginning, '(' .. beginning .. '\255')
+  local beginning = '/' .. OWNERS .. string.format('%04d', shared) .. prefix
+  return redis.call(command, INDEX, '[' .. beginning, '(' .. beginning .. '\255')
 end
 
 local number = 0
@@ -21,7 +22,7 @@ end
 local ids = {}
 for shared = 0, #prefix - 1 do
   for _, entry in ipairs(entries('ZRANGEBYLEX', shared)) do
-    ids[#ids + 1] = id_of(entry)
+    ids[#ids + 1] = OWNERS .. string.match(entry, '[^\t]*$')
   end
 end
 if direction == 'descending' then
@@ -29,8 +30,4 @@ if direction == 'descending' then
 else
   table.sort(ids)
 end
-local first = {}
-for place = 1, math.min(#ids, limit) do
-  first[place] = ids[place]
-end
-return values(KEYS[3], first)
+return records_of({ unpack(ids, 1, math.min(#ids, limit)) })

@@ -1,16 +1,23 @@
--- KEYS: 2 the ids of users, 3 users by id. ARGV: 2 the command, 3 and 4 where its range begins and ends, 5 a prefix.
--- Goes through some users in the order of their ids; returns the id of the last one and who of them is found.
+-- ARGV: 2 and 3 the bounds of a range of the users in INDEX, 4 "ascending" or "descending", 5 a prefix. Looks at some
+-- users in the order of their ids; returns the id of the last one and which of them are found.
 local prefix = ARGV[5]
 
-local function begins_so(key)
-  return key ~= cjson.null and string.sub(key, 1, #prefix) == prefix
+local function is_found(user)
+  for _, entry in ipairs(header_of(user)[ENTRIES]) do
+    if string.sub(entry, 1, 1) == '/' and string.sub(entry, 6, 5 + #prefix) == prefix then
+      return true
+    end
+  end
+  return false
 end
 
-local ids, found = redis.call(ARGV[2], KEYS[2], ARGV[3], ARGV[4], 'LIMIT', 0, AT_ONCE), {}
-for _, text in ipairs(values(KEYS[3], ids)) do
-  local record = cjson.decode(text)
-  if begins_so(record[NAME_KEY]) or begins_so(record[EMAIL_KEY]) or begins_so(record[USERNAME_KEY]) then
-    found[#found + 1] = text
+local entries, ids, found = range(INDEX, ARGV[2], ARGV[3], ARGV[4] == 'descending', 0, AT_ONCE), {}, {}
+for number, entry in ipairs(entries) do
+  ids[number] = string.sub(entry, 2)
+end
+for _, user in ipairs(records_of(ids)) do
+  if is_found(user) then
+    found[#found + 1] = user
   end
 end
-return { ids[#ids] or false, found }
+return { #entries > 0 and string.sub(entries[#entries], #OWNERS + 2), found }

@@ -16,7 +16,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RedisConfig:
     """What a storage URL names: a server or some nodes of a cluster, who we are there, and whose keys are meant."""
 
     addresses: tuple[Address, ...]
@@ -29,7 +29,7 @@ class Place:
     service: str
 
     @classmethod
-    def parse(cls, url: str) -> "Place":
+    def parse(cls, url: str) -> "RedisConfig":
         """Read a storage URL; raises `ValueError`, which repeats nothing of it."""
         try:
             parts = _split(url)
@@ -48,7 +48,7 @@ class Place:
             raise ValueError("ssl_ca needs a scheme with TLS: rediss:// or rediss+cluster://")
         login, _, hosts = parts.netloc.rpartition("@")
         username, _, password = login.partition(":")
-        place = cls(
+        config = cls(
             addresses=tuple(_address(host) for host in hosts.split(",")),
             is_cluster=bool(cluster),
             uses_tls=scheme == "rediss",
@@ -58,11 +58,11 @@ class Place:
             database=_database(parts.path),
             service=service,
         )
-        if not place.is_cluster and len(place.addresses) > 1:
+        if not config.is_cluster and len(config.addresses) > 1:
             raise ValueError("several hosts make a cluster: write redis+cluster:// or rediss+cluster://")
-        if place.is_cluster and place.database:
+        if config.is_cluster and config.database:
             raise ValueError("a cluster has no other database than /0")
-        return place
+        return config
 
     def key(self, name: str) -> str:
         """Name a key. The part in braces decides its slot in a cluster, so all keys of a service share one."""
