@@ -57,7 +57,7 @@ async def test_a_service_goes_on_when_its_slot_has_moved(cluster: RedisClusterPr
     async with opened(url) as storage:
         await storage.prepare()
         user, newcomer = a_full_user(), a_user()
-        await add(storage, user)
+        await add(storage, user, a_post(user))
         move = cluster.move_to_another_master(url)
         next(move)  # some of the keys are here, and some there
         for attempt in (add(storage, newcomer), stored_user(storage, user)):
