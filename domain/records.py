@@ -42,6 +42,8 @@ R = TypeVar("R", bound=Versioned)
 
 
 class FieldKind(Enum):
+    __hash__ = object.__hash__  # that of Enum runs in Python, which every conversion would pay for
+
     TEXT = auto()
     INTEGER = auto()
     BOOLEAN = auto()
@@ -137,6 +139,7 @@ class RecordType(Generic[R]):
         self.fields: Final[Mapping[str, Field]] = MappingProxyType(_fields_of(entity))
         self._check_declaration()
         self._restorers: Final = [(field.name, _restorer(field)) for field in self.fields.values()]
+        self._json_restorers: Final = [(field.name, _json_restorer(field)) for field in self.fields.values()]
 
     def __repr__(self) -> str:
         return f"RecordType({self.name!r})"
@@ -181,7 +184,7 @@ class RecordType(Generic[R]):
 
     def from_json(self, json: Mapping[str, Any]) -> R:
         """Return the record that `to_json` made this of; a field that is missing is None."""
-        return self.from_plain({name: field.from_json(json.get(name)) for name, field in self.fields.items()})
+        return self.entity(**{name: restore(json.get(name)) for name, restore in self._json_restorers})
 
     def _check_declaration(self) -> None:
         if not self.name.isidentifier() or not self.name.islower() or len(self.name) > 40:
@@ -348,6 +351,17 @@ def _restorer(field: Field) -> Callable[[Any], Any]:
     if field.kind is FieldKind.TEXT and not field.optional:
         return field.type
     return field.from_plain
+
+
+def _json_restorer(field: Field) -> Callable[[Any], Any]:
+    if field.kind is FieldKind.TUPLE:
+        restore_item = _json_restorer(field.item_field)
+        return lambda json: None if json is None else tuple([restore_item(item) for item in json])
+    restore = _restorer(field)
+    if field.kind not in _FROM_JSON:
+        return restore
+    from_json = _FROM_JSON[field.kind]
+    return lambda json: None if json is None else restore(from_json(field, json))
 
 
 def _size(plain: Plain, text_size: Callable[[str], int]) -> int:
