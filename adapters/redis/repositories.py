@@ -128,7 +128,7 @@ class RedisUserRepository(_Collection[User]):
     async def _walk(self, prefix: SearchPrefix, limit: int, descending: bool) -> Sequence[User]:
         """Find users by a prefix that so many have that sorting them would block the server.
 
-        They are not far apart. Each user's keys are looked at once, so a user who has a fitting one throughout is found.
+        They are not far apart. Each user is looked at once, so one who has a fitting key all the while is found.
         """
         users: list[User] = []
         last: str | None = None

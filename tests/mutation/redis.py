@@ -6,33 +6,89 @@ from typing import Final
 
 from tests.mutation.bug import Bug
 
-_commit = partial(Bug, file="adapters/redis/lua/commit.lua", store="redis")
-_search = partial(Bug, file="adapters/redis/lua/search.lua", store="redis")
-_expired = partial(Bug, file="adapters/redis/lua/expired.lua", store="redis")
-_page = partial(Bug, file="adapters/redis/lua/page.lua", store="redis")
 _prelude = partial(Bug, file="adapters/redis/lua/prelude.lua", store="redis")
 _prepared = partial(Bug, file="adapters/redis/lua/prepared.lua", store="redis")
+_changes = partial(Bug, file="adapters/redis/lua/changes.lua", store="redis")
+_commit = partial(Bug, file="adapters/redis/lua/commit.lua", store="redis")
+_page = partial(Bug, file="adapters/redis/lua/page.lua", store="redis")
+_count = partial(Bug, file="adapters/redis/lua/count.lua", store="redis")
+_search = partial(Bug, file="adapters/redis/lua/search.lua", store="redis")
 _repositories = partial(Bug, file="adapters/redis/repositories.py", store="redis")
-_records = partial(Bug, file="adapters/redis/records.py", store="redis")
+_encoding = partial(Bug, file="adapters/redis/encoding.py", store="redis")
 _storage = partial(Bug, file="adapters/redis/storage.py", store="redis")
 _connections = partial(Bug, file="adapters/redis/connections.py", store="redis")
 _errors = partial(Bug, file="adapters/redis/errors.py", store="redis")
 
 BUGS: Final[Sequence[Bug]] = (
-    _commit(
+    _changes(
         what="what a commit has changed is not seen by the writes that follow",
         old="    local value = changed[field]\n    if value == nil then\n",
         new="    local value = nil\n    if value == nil then\n",
     ),
-    _commit(
+    _changes(
         what="what a commit has removed is looked up again",
         old="    if value == nil then\n      return redis.call('HGET', key, field)",
         new="    if not value then\n      return redis.call('HGET', key, field)",
     ),
+    _changes(
+        what="only so many arguments of a large commit are written",
+        old="    in_parts(set, function(...) redis.call('HSET', key, ...) end)",
+        new="    redis.call('HSET', key, unpack(set, 1, math.min(#set, 200)))",
+    ),
+    _changes(
+        what="unique values of removed records stay taken",
+        old="    unique.put(type_prefix .. value, is_in and id)\n",
+        new="    unique.put(type_prefix .. value, id)\n",
+    ),
+    _changes(
+        what="unique values are not entered",
+        old="    unique.put(type_prefix .. value, is_in and id)\n",
+        new="",
+    ),
+    _changes(
+        what="a unique value is taken for all types",
+        old="unique.put(type_prefix .. value, is_in and id)",
+        new="unique.put(value, is_in and id)",
+    ),
+    _changes(
+        what="records are not listed by their owner",
+        old="    if owner ~= cjson.null then\n      owned.put",
+        new="    if false then\n      owned.put",
+    ),
+    _changes(
+        what="removed records stay in the index",
+        old="    index.put(entry, is_in)\n",
+        new="    index.put(entry, true)\n",
+    ),
+    _changes(
+        what="removed records are still counted for their owner",
+        old="      owned.put(owner .. '\\0' .. entry, is_in)\n",
+        new="      owned.put(owner .. '\\0' .. entry, true)\n",
+    ),
+    _changes(
+        what="entries other than those of the key are left out",
+        old="  for _, entry in ipairs(header[ENTRIES]) do\n",
+        new="  for _, entry in ipairs({}) do\n",
+    ),
+    _changes(
+        what="the records of a removed user are kept, without their entries",
+        old="    records.put(id, false)\n",
+        new="",
+    ),
+    _changes(
+        what="the records of a removed user stay listed",
+        old="    put_entries(id, header, false)\n    records.put",
+        new="    records.put",
+    ),
+    _changes(
+        what="only the first records of a removed user go",
+        old="'LIMIT', 0, most + 1)",
+        new="'LIMIT', 0, 20)",
+    ),
     _commit(
         what="each write is applied as it comes",
         old="  if refusal then\n    return refusal\n  end\n",
-        new="  for _, changed in ipairs(tables) do changed.write() end\n  if refusal then\n    return refusal\n  end\n",
+        new="  apply_changes()\n  if refusal then\n    return refusal\n  end\n",
     ),
     _commit(
         what="a refused commit is written all the same",
@@ -42,147 +98,77 @@ BUGS: Final[Sequence[Bug]] = (
     _commit(
         what="a write that is refused is left out",
         old="  if refusal then\n    return refusal\n",
-        new="  if refusal and place > #ARGV - 3 then\n    return refusal\n",
+        new="  if refusal and first > #ARGV - 4 then\n    return refusal\n",
     ),
     _commit(
         what="a change ignores the version",
-        old="record[VERSION] == version and record",
-        new="record",
+        old="header[VERSION] == tonumber(version)",
+        new="true",
     ),
     _commit(
         what="a change accepts any older version",
-        old="record[VERSION] == version",
-        new="record[VERSION] <= version",
+        old="header[VERSION] == tonumber(version)",
+        new="header[VERSION] <= tonumber(version)",
     ),
     _commit(
-        what="a saved user keeps the old email, too",
-        old="  emails.put(record[EMAIL_KEY], false)\n",
+        what="a saved record keeps its old values and entries, too",
+        old="    put_entries(id, header_before, false)\n",
         new="",
     ),
     _commit(
-        what="old search keys are not removed",
-        old="  index_user(id, record, false)\n",
+        what="a saved record gets no new values and entries",
+        old="    put_entries(id, header, true)\n  end\n",
+        new="  end\n",
+    ),
+    _commit(
+        what="a saved record may take the values of another",
+        old="    if taken then\n      return taken\n    end\n",
         new="",
     ),
     _commit(
-        what="posts and sessions outlive their user",
-        old="      records.put(id_of(member), false)\n",
+        what="an added record may take the values of another",
+        old="  local taken = taken_field(id, header)\n  if taken then\n    return taken\n  end\n  if owner",
+        new="  if owner",
+    ),
+    _commit(
+        what="a change that keeps the length of what is indexed is not indexed",
+        old="indexed_part(before) ~= indexed_part(record)",
+        new="#indexed_part(before) ~= #indexed_part(record)",
+    ),
+    _commit(
+        what="a record needs no owner",
+        old="    if not records.get(OWNERS .. owner) then\n      return 'user_not_found'\n    end\n",
         new="",
     ),
     _commit(
-        what="posts outlive their author",
-        old="  posts_of_users.remove_all_of(id)\n",
+        what="an id is used again",
+        old="  if records.get(id) then\n    return 'id_taken'\n  end\n",
         new="",
     ),
     _commit(
-        what="sessions outlive their user",
-        old="  sessions_of_users.remove_all_of(id)\n",
+        what="records outlive their user",
+        old="        erase(owned_id, owner)\n",
         new="",
     ),
     _commit(
-        what="the posts of a removed author are still counted",
-        old="      ids.put(member, false, owner)\n",
-        new="",
+        what="a removed record is still there",
+        old="  put_entries(id, header, false)\n  records.put(id, false)\n",
+        new="  put_entries(id, header, false)\n",
     ),
     _commit(
-        what="a removed post is still counted",
-        old="    ids.put(record[OWNER_ID] .. id, false, record[OWNER_ID])\n",
-        new="",
+        what="a removed record is still listed",
+        old="  put_entries(id, header, false)\n  records.put(id, false)\n",
+        new="  records.put(id, false)\n",
     ),
     _commit(
-        what="posts that were staged outlive their author",
-        old="      if changed[member] then\n        found[#found + 1] = member\n",
-        new="      if false then\n        found[#found + 1] = member\n",
+        what="a required record may be at any version",
+        old="  if not record_at(id, version) then",
+        new="  if not records.get(id) then",
     ),
     _commit(
-        what="credentials outlive their user",
-        old="  credentials.put(id, false)\n",
-        new="",
-    ),
-    _commit(
-        what="the posts of authors with a similar id go along",
-        old="'[' .. owner, '(' .. owner .. '\\255'",
-        new="'-', '+'",
-    ),
-    _commit(
-        what="a post needs no author, and a session no user",
-        old="    if not users.get(owner) then\n      return 'user_not_found'\n    end\n",
-        new="",
-    ),
-    _commit(
-        what="the id of a post or a session is used again",
-        old="    if records.get(id) then\n      return 'id_taken'\n    end\n",
-        new="",
-    ),
-    _commit(
-        what="sessions are kept with the posts",
-        old="belongings(sessions, session_ids)",
-        new="belongings(posts, session_ids)",
-    ),
-    _commit(
-        what="a required user may be at any version",
-        old="if not at_version(users, id, tonumber(version)) then",
-        new="if not users.get(id) then",
-    ),
-    _commit(
-        what="a required user may be gone",
-        old="if not at_version(users, id, tonumber(version)) then",
-        new="if users.get(id) and not at_version(users, id, tonumber(version)) then",
-    ),
-    _commit(
-        what="any credential will do where one is required",
-        old="if credentials.get(user_id) ~= password_hash then",
-        new="if not credentials.get(user_id) then",
-    ),
-    _commit(
-        what="a required credential may be missing",
-        old="if credentials.get(user_id) ~= password_hash then",
-        new="if (credentials.get(user_id) or password_hash) ~= password_hash then",
-    ),
-    _commit(
-        what="a required credential is put instead",
-        old="  if credentials.get(user_id) ~= password_hash then\n    return 'stale_version'\n  end\n",
-        new="  credentials.put(user_id, password_hash)\n",
-    ),
-    _commit(
-        what="who was an active admin once is one for ever",
-        old="active_admins.put(id, score)",
-        new="active_admins.put(id, BY_MEMBER)",
-    ),
-    _commit(
-        what="failures expire when they first would have",
-        old="  put_failures(key, text, record)\nend",
-        new="  failures.put(key, text)\nend",
-    ),
-    _commit(
-        what="failures are counted from the beginning by whoever comes later",
-        old="  if failures.get(key) then\n    return 'id_taken'\n  end\n",
-        new="",
-    ),
-    _commit(
-        what="failures are saved over any version",
-        old="at_version(failures, key, record[VERSION] - 1)",
-        new="failures.get(key)",
-    ),
-    _commit(
-        what="failures are removed at any version",
-        old="at_version(failures, key, tonumber(version))",
-        new="failures.get(key)",
-    ),
-    _expired(
-        what="failures that expire at this moment are not found",
-        old="'-inf', ARGV[2]",
-        new="'-inf', '(' .. ARGV[2]",
-    ),
-    _expired(
-        what="all expired failures are read at once",
-        old=", 'LIMIT', 0, ARGV[3]",
-        new="",
-    ),
-    _commit(
-        what="only so many arguments of a large commit are written",
-        old="    in_parts(set, function(...) redis.call('HSET', key, ...) end)",
-        new="    redis.call('HSET', key, unpack(set, 1, math.min(#set, 200)))",
+        what="a required record may be gone",
+        old="  if not record_at(id, version) then",
+        new="  if records.get(id) and not record_at(id, version) then",
     ),
     _search(
         what="a user is counted for each key that fits",
@@ -199,85 +185,105 @@ BUGS: Final[Sequence[Bug]] = (
         old="  table.sort(ids)\n",
         new="",
     ),
+    _search(
+        what="a search finds ASCII alone",
+        old="beginning .. '\\255'",
+        new="beginning .. '\\127'",
+    ),
     _page(
+        what="the records of a user are those of all",
+        old="if owner then\n",
+        new="if false then\n",
+    ),
+    _count(
+        what="the records of a user are counted with all others",
+        old="if owner then\n",
+        new="if false then\n",
+    ),
+    _prelude(
         what="a page ignores skip",
-        old="'LIMIT', ARGV[5], ARGV[6]",
-        new="'LIMIT', 0, ARGV[6]",
-    ),
-    _prepared(
-        what="nobody looks whether the place is prepared",
-        old="if not IS_PREPARED then",
-        new="if false then",
+        old="first, last, 'LIMIT', skip, limit)",
+        new="first, last, 'LIMIT', 0, limit)",
     ),
     _prelude(
-        what="an admin who is not active counts as one who is",
-        old="record[ROLE] == 'admin' and record[ACTIVE]",
-        new="record[ROLE] == 'admin'",
+        what="a page backwards comes forwards",
+        old="  if is_descending then\n",
+        new="  if false then\n",
     ),
     _prelude(
-        what="everybody who is active counts as an admin",
-        old="record[ROLE] == 'admin' and record[ACTIVE]",
-        new="record[ACTIVE]",
+        what="a page has no limit",
+        old="first, last, 'LIMIT', skip, limit)",
+        new="first, last, 'LIMIT', skip, -1)",
     ),
     _prelude(
         what="values are read up to the first that is missing",
         old="      if value then\n        found[#found + 1] = value\n      end\n",
         new="      if not value then\n        return\n      end\n      found[#found + 1] = value\n",
     ),
+    _prepared(
+        what="nobody looks whether the service is prepared",
+        old="if not IS_PREPARED then",
+        new="if false then",
+    ),
     _repositories(
         what="a page begins with the record that it comes after",
-        old='f"({beginning}{after}"',
-        new='f"[{beginning}{after}"',
+        old='bound = b"(" + entry + after.encode()',
+        new='bound = b"[" + entry + after.encode()',
     ),
     _repositories(
         what="a page backwards begins at the end",
-        old="place or last, first",
-        new="last, first",
+        old="return (first, bound) if descending else (bound, last)",
+        new="return (first, last) if descending else (bound, last)",
     ),
     _repositories(
-        what="the last active admins are read instead of the first",
-        old='scripts.PAGE_ACTIVE_ADMINS, *_range("", None, descending=False)',
-        new='scripts.PAGE_ACTIVE_ADMINS, *_range("", None, descending=True)',
+        what="what is due at this very moment is not found",
+        old='b"(" + entry + until.encode() + _LAST',
+        new='b"(" + entry + until.encode() + (b"" if until else _LAST)',
     ),
     _repositories(
-        what="everybody's sessions are a user's",
-        old="scripts.PAGE_SESSIONS, *_range(user_id, None, descending=False)",
-        new='scripts.PAGE_SESSIONS, *_range("", None, descending=False)',
+        what="everything with a time is due",
+        old='b"(" + entry + until.encode() + _LAST',
+        new='b"(" + entry + _LAST',
     ),
     _repositories(
-        what="the last sessions of a user are left out",
-        old="_ALL: Final = -1",
-        new="_ALL: Final = 50",
+        what="all users count as active admins",
+        old="self._page(ADMIN_ENTRY, limit=limit)",
+        new="self._page(ID_ENTRY, limit=limit)",
     ),
-    _search(
-        what="a search finds ASCII alone",
-        old="beginning .. '\\255'",
-        new="beginning .. '\\127'",
+    _repositories(
+        what="the version of a saved record is not that of the one before",
+        old='self._stage("save", self._type.key_of(record), record.version - 1,',
+        new='self._stage("save", self._type.key_of(record), record.version,',
     ),
-    _records(
+    _encoding(
+        what="an admin who is not active counts as one who is",
+        old="if user.is_active_admin:",
+        new='if user.role == "admin":',
+    ),
+    _encoding(
+        what="everybody who is active counts as an admin",
+        old="if user.is_active_admin:",
+        new="if user.active:",
+    ),
+    _encoding(
+        what="times before 1970 sort backwards",
+        old="_milliseconds(moment) + _DUE_OFFSET",
+        new="abs(_milliseconds(moment))",
+    ),
+    _encoding(
         what="times lose their milliseconds",
         old="return (time - _EPOCH) // _MILLISECOND",
         new="return int(time.timestamp()) * 1000",
     ),
-    _records(
+    _encoding(
         what="an empty bio comes back as none",
         old="None if bio is None else Bio(bio)",
         new="Bio(bio) if bio else None",
     ),
-    _records(
-        what="the refreshes of a session are forgotten",
-        old="[milliseconds(moment) for moment in session.refreshed_at]",
-        new="[]",
-    ),
-    _records(
-        what="only some of the failures are kept",
-        old="for moment in failures.moments]",
-        new="for moment in failures.moments[-50:]]",
-    ),
-    _records(
-        what="the salt of a session is lost",
-        old="salt=salt",
-        new="salt=token_digest",
+    _encoding(
+        what="unique values are mixed up among the fields",
+        old='f"{field}:{value}" for field, value',
+        new='f"value:{value}" for _, value',
     ),
     _storage(
         what="a failed commit stays staged",
@@ -286,8 +292,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _storage(
         what="the refusal of a commit is swallowed",
-        old="                raise _REFUSALS[refusal]",
-        new="                return",
+        old="            raise self._refusals[answer.decode()]",
+        new="            return",
     ),
     _connections(
         what="a connection whose answer was not read is used again",
@@ -301,7 +307,7 @@ BUGS: Final[Sequence[Bug]] = (
         new="            pass",
     ),
     _errors(
-        what="a place that is not prepared is an outage",
+        what="a service that is not prepared is an outage",
         old="return StorageNotPrepared()",
         new="return StorageUnavailable()",
     ),

@@ -22,7 +22,7 @@ end
 local ids = {}
 for shared = 0, #prefix - 1 do
   for _, entry in ipairs(entries('ZRANGEBYLEX', shared)) do
-    ids[#ids + 1] = OWNERS .. string.match(entry, '[^\t]*$')
+    ids[#ids + 1] = OWNERS .. string.sub(entry, string.find(entry, '\t', 1, true) + 1)
   end
 end
 if direction == 'descending' then
