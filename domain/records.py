@@ -139,6 +139,7 @@ class RecordType(Generic[R]):
         self.fields: Final[Mapping[str, Field]] = MappingProxyType(_fields_of(entity))
         self._check_declaration()
         self._restorers: Final = [(field.name, _restorer(field)) for field in self.fields.values()]
+        self._json_fields: Final = [field for field in self.fields.values() if field.kind in _TO_JSON]
         self._json_restorers: Final = [(field.name, _json_restorer(field)) for field in self.fields.values()]
 
     def __repr__(self) -> str:
@@ -179,8 +180,10 @@ class RecordType(Generic[R]):
 
     def to_json(self, record: R) -> dict[str, Json]:
         """Return every field as JSON; raises as `to_plain` does."""
-        plain = self.to_plain(record)
-        return {name: field.to_json(plain[name]) for name, field in self.fields.items()}
+        json: dict[str, Any] = self.to_plain(record)
+        for field in self._json_fields:
+            json[field.name] = field.to_json(json[field.name])
+        return json
 
     def from_json(self, json: Mapping[str, Any]) -> R:
         """Return the record that `to_json` made this of; a field that is missing is None."""
@@ -365,16 +368,13 @@ def _json_restorer(field: Field) -> Callable[[Any], Any]:
 
 
 def _size(plain: Plain, text_size: Callable[[str], int]) -> int:
-    match plain:
-        case str():
-            return text_size(plain)
-        case bytes():
-            return len(plain)
-        case Mapping():
-            return sum(text_size(name) + _size(item, text_size) for name, item in plain.items())
-        case Sequence():
-            return sum(_size(item, text_size) for item in plain)
-    return _NUMBER_BYTES
+    if isinstance(plain, str):
+        return text_size(plain)
+    if isinstance(plain, list):
+        return sum([_size(item, text_size) for item in plain])
+    if isinstance(plain, dict):
+        return sum([text_size(name) + _size(item, text_size) for name, item in plain.items()])
+    return len(plain) if isinstance(plain, bytes) else _NUMBER_BYTES
 
 
 def _max_text_bytes(text: str) -> int:
