@@ -118,9 +118,7 @@ def test_what_cannot_be_loaded_is_told(install: Install, content: str, value: st
 
 
 def test_a_url_that_the_storage_refuses_is_told_with_its_reason(install: Install) -> None:
-    install(
-        content=f"{GOOD}\ndef refuse(url, types):\n    raise ValueError('it is too long')\n\nKIND = StoragePlugin(refuse)"
-    )
+    install(content=f"{GOOD}\ndef refuse(*_):\n    raise ValueError('it is too long')\n\nKIND = StoragePlugin(refuse)")
     assert refusal() == "the storage URL is wrong: it is too long"
 
 
