@@ -15,10 +15,10 @@ EXAMPLE_PIP := $(EXAMPLE_BIN)/python -m pip --disable-pip-version-check --quiet
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-all format lock clean mutation capabilities example bench
+.PHONY: help install serve test check check-all format lock clean compare-stores mutation capabilities example bench
 
 help: ## List what can be made.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## Put userport into .venv/bin.
 
@@ -48,6 +48,9 @@ example: $(EXAMPLE)/.venv/installed ## Add a storage from a package of its own t
 
 capabilities: $(VENV)/dev $(VENV)/npm ## Run the storage contract on every storage and write down how it went.
 	$(BIN)/python -m tests.capabilities
+
+compare-stores: $(VENV)/dev $(VENV)/npm ## Compare every storage with memory over 10,000 random steps each.
+	STEPS=10000 $(BIN)/pytest -q tests/storage/test_same_as_memory.py
 
 mutation: $(VENV)/dev $(VENV)/npm ## Plant bugs in the stores and see whether the storage contract notices.
 	$(BIN)/python -m tests.mutation.plant_bugs

@@ -1,0 +1,287 @@
+"""Random sequences of commits and reads have the same outcomes on every store as in memory.
+
+`make test` takes some 300 steps for each store; `make compare-stores` takes 10,000, by STEPS.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import make_url
+
+from adapters.memory.storage import MemoryStorage
+from adapters.storage_contract.examples import a_prefix, a_record, a_user, a_username, an_email, nth_key, nth_user_id
+from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES
+from adapters.storage_contract.steps import everything
+from domain.errors import (
+    DomainError,
+    EmailTaken,
+    IdTaken,
+    UsernameTaken,
+    UserNotFound,
+)
+from domain.records import RecordType
+from domain.storage import Storage, UnitOfWork
+from domain.user import Role, User
+from domain.values import Name
+from tests.servers.choice import KINDS, Kind
+from tests.servers.databases import Databases, served_kind
+from tests.storage.served_contract import opened
+
+pytestmark = pytest.mark.slow
+
+STEPS: Final = int(os.environ.get("STEPS", "300"))
+STEPS_PER_RUN: Final = 30
+NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
+
+# Of several reasons to refuse one write, a store may name any.
+CONFLICTS: Final = (EmailTaken, UsernameTaken, IdTaken, UserNotFound, *SAMPLES.unique.values())
+
+small: Final = st.integers(0, 5)
+TEXTS: Final = ("a", "A", "á", "a ", "b", "😀")
+
+
+@dataclass(frozen=True)
+class Write:
+    verb: str
+    type_number: int
+    """Of `CONTRACT_TYPES`; one more for users."""
+
+    key: int
+    owner: int
+    value: int
+    version: int
+    """How far the version is from the one that is stored: seldom other than 0."""
+
+
+writes: Final = st.builds(
+    Write,
+    verb=st.sampled_from(["add", "add", "save", "save", "remove", "require"]),
+    type_number=st.integers(0, len(CONTRACT_TYPES) + 1),
+    key=small,
+    owner=small,
+    value=small,
+    version=st.sampled_from([0, 0, 0, 0, 0, 1, -1]),
+)
+
+
+class SameAsMemory(RuleBasedStateMachine):
+    open_empty: ClassVar[Callable[[], Any]]
+    """Gives a context with the URL of a storage that holds nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.context = type(self).open_empty()
+        self.opened = opened(self.context.__enter__())
+        self.storage: Storage = self.run(self.opened.__aenter__())
+        self.memory = MemoryStorage(CONTRACT_TYPES)
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        self.run(self.opened.__aexit__(None, None, None))
+        self.runner.close()
+        self.context.__exit__(None, None, None)
+
+    @initialize(users=st.lists(small, max_size=4, unique=True))
+    def add_users(self, users: Sequence[int]) -> None:
+        for number in users:
+            self.commit([Write("add", len(CONTRACT_TYPES), number, 0, number, 0)])
+
+    @rule(batch=st.lists(writes, min_size=1, max_size=4))
+    def commit(self, batch: Sequence[Write]) -> None:
+        stored = self.run(self.stored_versions(batch))
+        outcomes = [self.run(self.outcome(storage, batch, stored)) for storage in (self.memory, self.storage)]
+        expected, found = outcomes
+        assert found == expected or (found in CONFLICTS and expected in CONFLICTS), (batch, outcomes)
+
+    @rule(
+        record_type=st.sampled_from(CONTRACT_TYPES),
+        owner=st.none() | small,
+        after=st.none() | small,
+        limit=st.integers(0, 4),
+        descending=st.booleans(),
+        skip=st.integers(0, 2),
+    )
+    def page(
+        self,
+        record_type: RecordType[Any],
+        owner: int | None,
+        after: int | None,
+        limit: int,
+        descending: bool,
+        skip: int,
+    ) -> None:
+        options: dict[str, Any] = {"limit": limit, "descending": descending, "skip": skip}
+        options["owner"] = None if owner is None or record_type.owner is None else nth_user_id(owner)
+        options["after"] = None if after is None else key_of(record_type, after, after)
+
+        async def read(storage: Storage) -> object:
+            records = storage.unit_of_work().records(record_type)
+            return list(await records.page(**options)), await records.count(owner=options["owner"])
+
+        self.compare(read)
+
+    @rule(
+        record_type=st.sampled_from([record_type for record_type in CONTRACT_TYPES if record_type.due]),
+        days=small,
+        limit=st.integers(0, 4),
+    )
+    def due(self, record_type: RecordType[Any], days: int, limit: int) -> None:
+        async def read(storage: Storage) -> object:
+            return list(await storage.unit_of_work().records(record_type).due(NOW + timedelta(days=days), limit=limit))
+
+        self.compare(read)
+
+    @rule(text=st.sampled_from(TEXTS), key=small)
+    def find(self, text: str, key: int) -> None:
+        async def read(storage: Storage) -> object:
+            unit = storage.unit_of_work()
+            samples = unit.records(SAMPLES)
+            return (
+                await samples.find("label", text),
+                await samples.find("serial", f"serial {text}"),
+                await samples.get(nth_key(SAMPLES, key)),
+                await unit.users.find_by_email(an_email(f"{text}@example.org")),
+                await unit.users.find_by_username(a_username(text)),
+                await unit.users.get(nth_user_id(key)),
+                list(await unit.users.search(a_prefix(text), limit=10)),
+                await unit.users.count(),
+                list(await unit.users.active_admins(limit=2)),
+            )
+
+        self.compare(read)
+
+    @invariant()
+    def holds_the_same(self) -> None:
+        self.compare(everything)
+
+    def compare(self, read: Callable[[Storage], Any]) -> None:
+        assert self.run(read(self.storage)) == self.run(read(self.memory))
+
+    async def stored_versions(self, batch: Sequence[Write]) -> list[int]:
+        """Return the versions at which the records are by now, as each write of the batch will find them."""
+        versions: dict[tuple[int, str], int] = {}
+        found = []
+        for write in batch:
+            record_type = type_of(write)
+            key = nth_user_id(write.key) if record_type is None else key_of(record_type, write.key, write.owner)
+            place = (write.type_number if record_type else -1, str(key))
+            if place not in versions:
+                unit = self.memory.unit_of_work()
+                repository: Any = unit.users if record_type is None else unit.records(record_type)
+                there = await repository.get(key)
+                versions[place] = there.version if there else 0
+            found.append(versions[place])
+            versions[place] = {"add": 1, "save": versions[place] + 1, "remove": 0}.get(write.verb, versions[place])
+        return found
+
+    @staticmethod
+    async def outcome(storage: Storage, batch: Sequence[Write], versions: Sequence[int]) -> type[DomainError] | None:
+        unit = storage.unit_of_work()
+        try:
+            for write, version in zip(batch, versions, strict=True):
+                stage(unit, write, version + write.version)
+            await unit.commit()
+        except DomainError as error:
+            return type(error)
+        return None
+
+
+def type_of(write: Write) -> RecordType[Any] | None:
+    return CONTRACT_TYPES[write.type_number] if write.type_number < len(CONTRACT_TYPES) else None
+
+
+def key_of(record_type: RecordType[Any], key: int, owner: int) -> str:
+    return nth_user_id(owner) if record_type.key == record_type.owner else nth_key(record_type, key)
+
+
+def stage(unit: UnitOfWork, write: Write, version: int) -> None:
+    version = {"add": 1, "save": version + 1}.get(write.verb, version)
+    record_type = type_of(write)
+    owner = a_user(id=nth_user_id(write.owner))
+    if record_type is None:
+        repository: Any = unit.users
+        record: Any = the_user(write, version)
+    else:
+        repository = unit.records(record_type)
+        record = the_record(record_type, owner, write, version)
+    getattr(repository, write.verb)(record)
+
+
+def the_user(write: Write, version: int) -> User:
+    text = TEXTS[write.value]
+    return User(
+        id=nth_user_id(write.key),
+        email=an_email(f"{text}@example.org"),
+        name=Name(text),
+        username=a_username(TEXTS[write.owner]) if write.owner % 2 else None,
+        bio=None,
+        role=Role.ADMIN if write.value % 2 else Role.MEMBER,
+        active=write.owner % 3 > 0,
+        version=version,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def the_record(record_type: RecordType[Any], owner: User, write: Write, version: int) -> Any:
+    """Make a record that is the same whenever it is made of the same write."""
+    values: dict[str, Any] = {"version": version}
+    if record_type.due:
+        values[record_type.due] = NOW + timedelta(days=write.value)
+    if record_type is SAMPLES:
+        text = TEXTS[write.value]
+        values |= {"label": text if write.owner % 2 else None, "serial": f"serial {text}", "text": text * 3}
+        values["due_at"] = values["due_at"] if write.key % 2 else None
+    template = _TEMPLATES.setdefault((record_type.name, write.value), a_record(record_type, owner))
+    values[record_type.key] = type(getattr(template, record_type.key))(key_of(record_type, write.key, write.owner))
+    if record_type.owner:
+        values[record_type.owner] = owner.id
+    return replace(template, **values)
+
+
+_TEMPLATES: Final[dict[tuple[str, int], Any]] = {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_does_what_memory_does(databases: Databases, kind: Kind) -> None:
+    with databases.fresh(kind) as prepared:
+        asyncio.run(prepare(prepared))
+
+        @contextmanager
+        def open_empty() -> Iterator[str]:
+            if kind == "sqlite":
+                with databases.fresh(kind) as url:
+                    shutil.copy(str(make_url(prepared).database), str(make_url(url).database))
+                    yield url
+            else:
+                yield prepared
+                served_kind(kind).empty(prepared)
+
+        machine = type("Machine", (SameAsMemory,), {"open_empty": staticmethod(open_empty)})
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=max(1, STEPS // STEPS_PER_RUN),
+                stateful_step_count=STEPS_PER_RUN,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+
+
+async def prepare(url: str) -> None:
+    async with opened(url) as storage:
+        await storage.prepare()
