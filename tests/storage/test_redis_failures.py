@@ -8,14 +8,17 @@ from typing import Any, NoReturn
 import pytest
 from redis.exceptions import ResponseError
 
-from adapters.storage_contract.examples import a_full_user, a_user
-from adapters.storage_contract.steps import add, everything, stored_user
+from adapters.redis.config import RedisConfig
+from adapters.storage_contract.examples import a_full_user, a_post, a_user
+from adapters.storage_contract.steps import Everything, add, everything, remove, stored_user
 from domain.errors import StorageNotPrepared, StorageUnavailable, TooBusy
 from domain.storage import Storage
 from tests.servers.databases import Databases
 from tests.servers.process import ServerProcess
 from tests.servers.redis import KIND, client
 from tests.storage.served_contract import opened
+
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,22 @@ async def test_a_full_server_is_too_busy_and_applies_nothing(storage: Storage, r
     finally:
         redis.config_set("maxmemory", 0)
     assert len((await everything(storage)).users) == 2
+
+
+async def test_a_full_server_makes_room_by_the_removal_of_a_user_with_any_number_of_records(
+    url: str, storage: Storage, redis: Any
+) -> None:
+    kept, gone = a_full_user(), a_full_user()
+    await add(storage, kept, gone, *(a_post(gone) for _ in range(2_000)))
+    redis.config_set("maxmemory", 1)
+    try:
+        await remove(storage, gone)
+        assert (await everything(storage)) == Everything.of(kept)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while redis.hlen(RedisConfig.parse(url).key("records")) > 1:  # noqa: ASYNC110 - the server has no event for it
+                await asyncio.sleep(0.01)
+    finally:
+        redis.config_set("maxmemory", 0)
 
 
 async def test_a_replica_is_unavailable_to_commits_until_it_is_promoted(storage: Storage, redis: Any) -> None:

@@ -64,8 +64,9 @@ local state, records, unique = hash(STATE), hash(RECORDS), hash(UNIQUE)
 local index, owned = sorted_set(INDEX), sorted_set(OWNED)
 local added_ids = {} -- of records, by their owner
 
+-- The records come first: Redis with no memory left lets a script go on that has begun by deleting something.
 local function apply_changes()
-  for _, changed in ipairs({ state, records, unique, index, owned }) do
+  for _, changed in ipairs({ records, unique, index, owned, state }) do
     changed.apply()
   end
 end
