@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any, ClassVar, Final
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import make_url
@@ -40,7 +41,13 @@ from tests.storage.served_contract import opened
 pytestmark = pytest.mark.slow
 
 STEPS: Final = int(os.environ.get("STEPS", "300"))
-STEPS_PER_RUN: Final = 30
+SETTINGS: Final = settings(
+    max_examples=5,
+    stateful_step_count=50,
+    deadline=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
 NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
 
 # Of several reasons to refuse one write, a store may name any.
@@ -68,20 +75,30 @@ class Write:
 OWNERS_AT_RANDOM: Final = 5
 USER_NUMBERS: Final = {nth_user_id(number): number for number in range(6)}
 
-writes: Final = st.builds(
-    Write,
-    verb=st.sampled_from(["put", "put", "put", "put", "remove", "require", "add", "save"]),
-    type_number=st.integers(0, len(CONTRACT_TYPES) + 1),
-    key=small,
-    owner=small,
-    value=small,
-    version=st.sampled_from([0] * 10 + [1, -1]),
-)
+VERBS: Final = ("put", "put", "put", "put", "remove", "require", "add", "save")
+
+
+def random_writes(chance: Random) -> Sequence[Write]:
+    """Draw one to three writes evenly, which a strategy of small examples would not."""
+    return [
+        Write(
+            verb=chance.choice(VERBS),
+            type_number=chance.randint(0, len(CONTRACT_TYPES) + 1),
+            key=chance.randint(0, 5),
+            owner=chance.randint(0, 5),
+            value=chance.randint(0, 5),
+            version=chance.choice((0,) * 10 + (1, -1)),
+        )
+        for _ in range(chance.randint(1, 3))
+    ]
 
 
 class SameAsMemory(RuleBasedStateMachine):
     open_empty: ClassVar[Callable[[], Any]]
     """Gives a context with the URL of a storage that holds nothing."""
+
+    steps: ClassVar[int]
+    """How many commits and reads were compared, in all runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,10 +119,14 @@ class SameAsMemory(RuleBasedStateMachine):
     @initialize(users=st.lists(small, max_size=4, unique=True))
     def add_users(self, users: Sequence[int]) -> None:
         for number in users:
-            self.commit([Write("add", len(CONTRACT_TYPES), number, 0, number, 0)])
+            self.apply([Write("add", len(CONTRACT_TYPES), number, 0, number, 0)])
 
-    @rule(batch=st.lists(writes, min_size=1, max_size=3))
-    def commit(self, batch: Sequence[Write]) -> None:
+    @rule(chance=st.randoms(use_true_random=True))
+    def commit(self, chance: Random) -> None:
+        self.apply(random_writes(chance))
+
+    def apply(self, batch: Sequence[Write]) -> None:
+        type(self).steps += 1
         resolved = self.run(self.resolved(batch))
         expected, found = (self.run(self.outcome(storage, resolved)) for storage in (self.memory, self.storage))
         assert found == expected or (found in CONFLICTS and expected in CONFLICTS), resolved
@@ -169,9 +190,10 @@ class SameAsMemory(RuleBasedStateMachine):
 
     @invariant()
     def holds_the_same(self) -> None:
-        self.compare(everything)
+        assert self.run(everything(self.storage)) == self.run(everything(self.memory))
 
     def compare(self, read: Callable[[Storage], Any]) -> None:
+        type(self).steps += 1
         assert self.run(read(self.storage)) == self.run(read(self.memory))
 
     async def resolved(self, batch: Sequence[Write]) -> list[Write]:
@@ -282,16 +304,12 @@ def test_a_store_does_what_memory_does(databases: Databases, kind: Kind) -> None
                 yield prepared
                 served_kind(kind).empty(prepared)
 
-        machine = type("Machine", (SameAsMemory,), {"open_empty": staticmethod(open_empty)})
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=max(1, STEPS // STEPS_PER_RUN),
-                stateful_step_count=STEPS_PER_RUN,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        class Machine(SameAsMemory):
+            steps = 0
+
+        Machine.open_empty = staticmethod(open_empty)
+        while Machine.steps < STEPS:
+            run_state_machine_as_test(Machine, settings=SETTINGS)
 
 
 async def prepare(url: str) -> None:
