@@ -30,7 +30,6 @@ from adapters.mongodb.heartbeats import Heartbeats
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
-Filter: TypeAlias = Mapping[str, Any]
 
 _SEARCH_TIMEOUT_SECONDS: Final = 2  # for a server that can be written to, while none is known
 _OPERATION_TIMEOUT_SECONDS: Final = 8
@@ -63,7 +62,9 @@ Work: TypeAlias = Callable[[Transaction], Awaitable[None]]
 class Database:
     """Reads that are each of one moment, and transactions. Every failure comes out as a domain error."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, collections: Sequence[schema.Collection], on_first_use: Callable[[], object]) -> None:
+        self._collections = collections
+        self._on_first_use = on_first_use
         self._connections = CountedConnections()
         self._heartbeats = Heartbeats()
         self._client, name = client_for(url, self._connections, self._heartbeats)
@@ -79,22 +80,18 @@ class Database:
     def connections_in_use(self) -> int:
         return self._connections.in_use
 
-    async def document(self, collection: str, wanted: Filter) -> Document | None:
-        return await self._read(lambda: self._database[collection].find_one(wanted))
+    async def run(self, query: Callable[[schema.Database], Awaitable[T]]) -> T:
+        """Run what is of one moment by itself, or need not be."""
+        await self._need_schema()
+        return await self._answer(lambda: query(self._database))
 
-    async def documents(self, collection: str, wanted: Filter, limit: int | None = None) -> Sequence[Document]:
-        """Read all, or up to `limit`, in no particular order."""
-        return await self._find(collection, wanted, limit)
-
-    async def page(
-        self, collection: str, wanted: Filter, limit: int | None = None, descending: bool = False, skip: int = 0
+    async def aggregate(
+        self, collection: str, pipeline: Sequence[Mapping[str, Any]], batch_size: int
     ) -> Sequence[Document]:
-        """Read in the order of the ids, all or up to `limit`, behind the first `skip`."""
-        order = pymongo.DESCENDING if descending else pymongo.ASCENDING
-        return await self._find(collection, wanted, limit, sort=[("_id", order)], skip=skip)
+        async def read(database: schema.Database) -> Sequence[Document]:
+            return await (await database[collection].aggregate(pipeline, batchSize=batch_size)).to_list()
 
-    async def count(self, collection: str, wanted: Filter) -> int:
-        return await self._read(lambda: self._database[collection].count_documents(wanted))
+        return await self.run(read)
 
     async def write(self, work: Work, *, one_document: bool = False) -> None:
         """Run `work` in a transaction, and again when it lost to another one.
@@ -116,16 +113,20 @@ class Database:
         A schema that is newer was made by a newer userport, which sees to it that this one can go on with it.
         """
         if await self._version() <= schema.VERSION:
-            await self._answer(lambda: schema.prepare(self._database), _PREPARATION_TIMEOUT_SECONDS)
+            await self._answer(lambda: schema.prepare(self._database, self._collections), _PREPARATION_TIMEOUT_SECONDS)
 
     async def check(self) -> None:
         """Raise `StorageNotPrepared` unless the schema is there, even if it was before."""
         version = await self._version()
+        was_prepared = self._prepared
         self._prepared = version > schema.VERSION or (
-            version == schema.VERSION and await self._answer(lambda: schema.has_indexes(self._database))
+            version == schema.VERSION
+            and await self._answer(lambda: schema.has_indexes(self._database, self._collections))
         )
         if not self._prepared:
             raise StorageNotPrepared
+        if not was_prepared:
+            self._on_first_use()
 
     async def close(self) -> None:
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -140,18 +141,6 @@ class Database:
     async def _need_schema(self) -> None:
         if not self._prepared:
             await self.check()
-
-    async def _read(self, query: Callable[[], Awaitable[T]]) -> T:
-        await self._need_schema()
-        return await self._answer(query)
-
-    async def _find(self, collection: str, wanted: Filter, limit: int | None, **options: Any) -> Sequence[Document]:
-        if limit == 0:  # which MongoDB takes for no limit
-            return []
-        if limit is not None:
-            # In one answer, unless that is too big: by itself, the server would begin with a hundred.
-            options |= {"limit": limit, "batch_size": limit}
-        return await self._read(lambda: self._database[collection].find(wanted, **options).to_list())
 
     async def _write(self, work: Work, one_document: bool) -> None:
         await self._need_schema()

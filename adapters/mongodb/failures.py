@@ -1,13 +1,10 @@
 """What the driver's errors mean to the domain."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from pymongo.errors import (
-    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
-    DuplicateKeyError,
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
@@ -16,24 +13,16 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from domain.errors import DomainError, EmailTaken, IdTaken, StorageUnavailable, TooBusy, UsernameTaken
+from domain.errors import DomainError, StorageUnavailable, TooBusy
 
 NO_REPLICA_SET: Final = (
     "MongoDB must run as a replica set, because commits are transactions: start it with --replSet and run rs.initiate()"
 )
-_DUPLICATE_KEY: Final = 11000
-_CONFLICTS: Final[Mapping[str, type[DomainError]]] = {
-    "_id": IdTaken,
-    "email_key": EmailTaken,
-    "username_key": UsernameTaken,
-}
 
 
 def meaning(error: PyMongoError) -> DomainError | None:
     """Say what a failure means; None when it can only be a bug of ours. Codes: MongoDB's manual, "Error Codes"."""
     match error:
-        case BulkWriteError() | DuplicateKeyError():
-            return _conflict(error.details or {})
         case WaitQueueTimeoutError():
             return TooBusy()
         case ConnectionFailure() | ExecutionTimeout() | WTimeoutError():
@@ -81,12 +70,3 @@ def _meaning_of_code(error: OperationFailure) -> DomainError | None:
     if may_have_committed(error):
         return StorageUnavailable()
     return TooBusy() if lost_to_others(error) else None
-
-
-def _conflict(details: Mapping[str, Any]) -> DomainError | None:
-    # A bulk stops at its first error, and tells it in a list.
-    error = next(iter(details.get("writeErrors", ())), details)
-    if error.get("code") != _DUPLICATE_KEY:
-        return None
-    (key,) = error["keyPattern"]
-    return _CONFLICTS[key]()

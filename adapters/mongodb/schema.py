@@ -1,6 +1,7 @@
-"""Collections, indexes, and the version of both, which a document of its own keeps."""
+"""Collections, their indexes, and the version of what they hold, which a document of its own keeps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from pymongo import IndexModel
@@ -8,61 +9,99 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
 from adapters.mongodb.documents import Document
+from domain.errors import DomainError, EmailTaken, IdTaken, UsernameTaken
+from domain.records import RecordType
 from domain.user import Role
 
 Database: TypeAlias = AsyncDatabase[Document]
+Filter: TypeAlias = Mapping[str, Any]
 
-USERS: Final = "users"
-POSTS: Final = "posts"
-CREDENTIALS: Final = "credentials"
-SESSIONS: Final = "sessions"
-SIGN_IN_FAILURES: Final = "sign_in_failures"
+ACTIVE_ADMINS: Final[Filter] = {"role": Role.ADMIN.value, "active": True}
 
-ACTIVE_ADMINS: Final[Mapping[str, Any]] = {"role": Role.ADMIN.value, "active": True}
+# No entity has fields with such names, nor a key that is a number.
+PURGING: Final = "purging-collections"
+REMOVED_OWNERS: Final = "removed-owners"
+MARKER_ID: Final = 0
 
-VERSION: Final = 2  # 1 had neither sessions, nor failures, nor an index of the admins
-_SCHEMA: Final = "schema"
+VERSION: Final = 1
+_VERSIONS: Final = "schema.version"
 _NAMESPACE_EXISTS: Final = 48
 _SIMPLE: Final = {"locale": "simple"}  # byte by byte, whatever the collection is set to
 
-# Keys are unique in this order, so an email that is taken is told before a username is.
-_INDEXES: Final[Mapping[str, list[IndexModel]]] = {
-    USERS: [
-        IndexModel("email_key", unique=True, collation=_SIMPLE),
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collection:
+    """The collection of the users, or of one type of record."""
+
+    name: str
+    indexes: Sequence[IndexModel]
+    unique: Mapping[str, type[DomainError]]
+    """By field, the error for a value that another document has."""
+
+    owner: str | None = None
+    """The field with the id of the user whom a document belongs to."""
+
+    @property
+    def may_hide_records(self) -> bool:
+        """Whether a user may own more records than the commit of their removal deletes."""
+        return self.owner not in (None, "_id")
+
+
+# Keys are unique in this order, so an email that is taken is reported before a username.
+USERS: Final = Collection(
+    "users",
+    [
+        IndexModel("email_key", unique=True, sparse=True, collation=_SIMPLE),
         IndexModel("username_key", unique=True, sparse=True, collation=_SIMPLE),
         IndexModel("name_key", collation=_SIMPLE),
         IndexModel(["role", "_id"], partialFilterExpression=ACTIVE_ADMINS, collation=_SIMPLE),
+        IndexModel(PURGING, sparse=True, collation=_SIMPLE),
     ],
-    POSTS: [IndexModel(["author_id", "_id"], collation=_SIMPLE)],
-    CREDENTIALS: [],
-    SESSIONS: [IndexModel(["user_id", "_id"], collation=_SIMPLE)],
-    SIGN_IN_FAILURES: [IndexModel("expires_at", collation=_SIMPLE)],
-}
+    {"email_key": EmailTaken, "username_key": UsernameTaken, "_id": IdTaken},
+)
+
+
+def path_of(record_type: RecordType[Any], field: str) -> str:
+    """Return where documents keep a field."""
+    return "_id" if field == record_type.key else field
+
+
+def collection_of(record_type: RecordType[Any]) -> Collection:
+    """Return the collection of a record type, with the indexes that its declaration asks for."""
+    unique = {path_of(record_type, field): error for field, error in record_type.unique.items()}
+    owner = None if record_type.owner is None else path_of(record_type, record_type.owner)
+    indexes = [IndexModel(path, unique=True, sparse=True, collation=_SIMPLE) for path in unique if path != "_id"]
+    if owner not in (None, "_id"):
+        indexes.append(IndexModel([owner, "_id"], collation=_SIMPLE))
+    if record_type.due is not None:
+        is_due_once = {record_type.due: {"$exists": True}}
+        indexes.append(IndexModel([record_type.due, "_id"], partialFilterExpression=is_due_once, collation=_SIMPLE))
+    return Collection(record_type.name, indexes, unique | {"_id": IdTaken}, owner)
 
 
 async def version(database: Database) -> int:
-    """Read the version of the schema that is there; 0 for none."""
-    found = await database[_SCHEMA].find_one({"_id": "version"})
+    """Return the version of the schema that is there; 0 for none."""
+    found = await database[_VERSIONS].find_one({"_id": "version"})
     return 0 if found is None else int(found["version"])
 
 
-async def has_indexes(database: Database) -> bool:
-    """Tell whether all indexes are there, without which nothing would be unique."""
-    for collection, indexes in _INDEXES.items():
-        found = await database[collection].index_information()
-        if not {index.document["name"] for index in indexes} <= found.keys():
+async def has_indexes(database: Database, collections: Sequence[Collection]) -> bool:
+    """Return whether all collections and indexes are there, without which nothing would be unique."""
+    for collection in collections:
+        found = await database[collection.name].index_information()
+        if not {"_id_", *(index.document["name"] for index in collection.indexes)} <= found.keys():
             return False
     return True
 
 
-async def prepare(database: Database) -> None:
+async def prepare(database: Database, collections: Sequence[Collection]) -> None:
     """Create what is missing; the version comes last, since it says that all the rest is there."""
-    for collection, indexes in _INDEXES.items():
+    for collection in collections:
         try:
-            await database.create_collection(collection, check_exists=False)
+            await database.create_collection(collection.name, check_exists=False)
         except OperationFailure as error:
             if error.code != _NAMESPACE_EXISTS:
                 raise
-        if indexes:
-            await database[collection].create_indexes(indexes)
-    await database[_SCHEMA].update_one({"_id": "version"}, {"$max": {"version": VERSION}}, upsert=True)
+        if collection.indexes:
+            await database[collection.name].create_indexes(list(collection.indexes))
+    await database[_VERSIONS].update_one({"_id": "version"}, {"$max": {"version": VERSION}}, upsert=True)

@@ -1,175 +1,197 @@
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from itertools import groupby
+from typing import Final, TypeAlias
 
-from pymongo import DeleteOne, ReplaceOne
+from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
+from pymongo.errors import BulkWriteError
 
-from adapters.mongodb.database import Filter, Transaction
+from adapters.mongodb.database import Transaction
 from adapters.mongodb.documents import Document
-from adapters.mongodb.schema import CREDENTIALS, POSTS, SESSIONS, SIGN_IN_FAILURES, USERS
+from adapters.mongodb.removals import count_owned, remove_owned
+from adapters.mongodb.schema import MARKER_ID, PURGING, REMOVED_OWNERS, USERS, Collection, Filter
 from domain.errors import StaleVersion, UserNotFound
 
-# A record that is changed only so that whoever changes or removes it at the same time is in conflict with this commit:
-# to have read it would not do.
-_TOUCH: Final[Mapping[str, Any]] = {"$inc": {"touched": 1}}
+Operation: TypeAlias = InsertOne[Document] | ReplaceOne[Document] | DeleteOne | UpdateOne
+
+_DUPLICATE_KEY: Final = 11000
+
+# A document is changed only so that a commit that changes or removes it at the same time is in conflict with this one:
+# to have read it would not do. No entity has a field with such a name.
+_TOUCH: Final[Filter] = {"$inc": {"times-touched": 1}}
 
 
-class Additions:
-    """Records that are added one after another, and go together: users first, then what may be theirs."""
-
-    def __init__(self) -> None:
-        self._records: list[tuple[str, Document, str | None]] = []
-        self._added: set[str] = set()
-        self._owners: set[str] = set()
-
-    @property
-    def may_mix_up_errors(self) -> bool:
-        """Whether the first error that is met need not be that of the first record that is in error."""
-        collections = {collection for collection, _, _ in self._records}
-        return len(self._records) > 1 and (len(collections) > 1 or bool(self._owners))
-
-    @property
-    def changes_one_document(self) -> bool:
-        return len(self._records) == 1 and not self._owners
-
-    def take(self, collection: str, document: Document, owner: str | None = None) -> bool:
-        """Take a record in; refuse a user whom an earlier record needed to be there already."""
-        if collection == USERS and document["_id"] in self._owners:
-            return False
-        self._records.append((collection, document, owner))
-        if collection == USERS:
-            self._added.add(document["_id"])
-        elif owner is not None and owner not in self._added:
-            self._owners.add(owner)
-        return True
-
-    def apart(self) -> Sequence["Additions"]:
-        """Make as many of one record each, in the order in which they were staged."""
-        parts = []
-        for record in self._records:
-            part = Additions()
-            part.take(*record)
-            parts.append(part)
-        return parts
-
-    async def __call__(self, transaction: Transaction) -> None:
-        session = transaction.session
-        for collection in (USERS, POSTS, SESSIONS, SIGN_IN_FAILURES):
-            documents = self._documents(collection)
-            if documents:
-                await transaction.collection(collection).insert_many(documents, session=session)
-        puts = [
-            ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in self._documents(CREDENTIALS)
-        ]
-        if puts:
-            await transaction.collection(CREDENTIALS).bulk_write(puts, session=session)
-        if self._owners:
-            owners = {"_id": {"$in": list(self._owners)}}
-            change = await transaction.collection(USERS).update_many(owners, _TOUCH, session=session)
-            if change.matched_count != len(self._owners):
-                raise UserNotFound
-
-    def _documents(self, collection: str) -> list[Document]:
-        return [document for name, document, _ in self._records if name == collection]
+class Kind(Enum):
+    ADD = auto()
+    SAVE = auto()
+    REMOVE = auto()
+    REQUIRE = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Save:
-    """The next state of a record, in place of the one before."""
+class Write:
+    """One staged write of a user or a record."""
 
-    collection: str
-    document: Document
+    kind: Kind
+    collection: Collection
+    key: str
+    version: int
+    """Of the document that is given, or else of the one that must be stored."""
 
-    @property
-    def changes_one_document(self) -> bool:
-        return True
+    document: Document | None = field(default=None, repr=False)  # it may hold a password hash
+    owner: str | None = None
 
-    async def __call__(self, transaction: Transaction) -> None:
-        before = {"_id": self.document["_id"], "version": self.document["version"] - 1}
-        records = transaction.collection(self.collection)
-        if (await records.replace_one(before, self.document, session=transaction.session)).matched_count != 1:
-            raise StaleVersion
-
-
-class Removals:
-    """The end of records of one collection that are removed one after another, and of what belongs to them."""
-
-    def __init__(self, collection: str) -> None:
-        self.collection = collection
-        self._versions: list[tuple[str, int]] = []
+    saves: int = 1
+    """How many saves of the record this one stands for."""
 
     @property
     def changes_one_document(self) -> bool:
-        return len(self._versions) == 1 and self.collection != USERS
-
-    def take(self, record_id: str, version: int) -> None:
-        self._versions.append((record_id, version))
-
-    async def __call__(self, transaction: Transaction) -> None:
-        session = transaction.session
-        ends = [DeleteOne({"_id": record_id, "version": version}) for record_id, version in self._versions]
-        if (await transaction.collection(self.collection).bulk_write(ends, session=session)).deleted_count != len(ends):
-            raise StaleVersion
-        if self.collection == USERS:
-            gone = {"$in": [record_id for record_id, _ in self._versions]}
-            theirs = {POSTS: {"author_id": gone}, CREDENTIALS: {"_id": gone}, SESSIONS: {"user_id": gone}}
-            for name, found in theirs.items():
-                await transaction.collection(name).delete_many(found, session=session)
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """A record that has to be as it was when it was read."""
-
-    collection: str
-    before: Filter = field(repr=False)  # it may hold a password hash
+        """Whether it is all or nothing by itself."""
+        if self.kind is Kind.ADD:
+            return self.owner is None
+        return self.kind is not Kind.REMOVE or self.collection is not USERS
 
     @property
-    def changes_one_document(self) -> bool:
-        return True
+    def operation(self) -> Operation:
+        document = self.document or {}
+        match self.kind:
+            case Kind.ADD:
+                return InsertOne(document)
+            case Kind.SAVE:
+                return ReplaceOne({"_id": self.key, "version": self.version - self.saves}, document)
+            case Kind.REMOVE:
+                return DeleteOne({"_id": self.key, "version": self.version})
+            case Kind.REQUIRE:
+                return UpdateOne({"_id": self.key, "version": self.version}, _TOUCH)
 
-    async def __call__(self, transaction: Transaction) -> None:
-        records = transaction.collection(self.collection)
-        if (await records.update_one(self.before, _TOUCH, session=transaction.session)).matched_count != 1:
-            raise StaleVersion
+    @property
+    def guards(self) -> Sequence[Operation]:
+        """Return what fails, and prevents the operation behind it, if the owner has been removed.
 
+        A match by itself is no error, so it divides by the marker's id, which is zero. It is an operation of the same
+        type, so that both are one command.
+        """
+        if self.owner is None or not self.collection.may_hide_records:
+            return []
+        is_removed = {"$in": [self.owner, f"${REMOVED_OWNERS}"]}
+        where = {"_id": MARKER_ID, "$expr": {"$cond": [is_removed, {"$divide": [1, "$_id"]}, False]}}
+        return [DeleteOne(where) if self.kind is Kind.REMOVE else UpdateOne(where, _TOUCH)]
 
-Write: TypeAlias = Additions | Save | Removals | Requirement
+    def follows(self, other: "Write") -> bool:
+        return (
+            self.kind is other.kind is Kind.SAVE
+            and (self.collection, self.key) == (other.collection, other.key)
+            and self.version == other.version + 1
+        )
 
 
 class StagedWrites:
-    """What a unit of work will do at its commit."""
+    """What a unit of work does at its commit."""
 
     def __init__(self) -> None:
         self._writes: list[Write] = []
 
-    def add(self, collection: str, document: Document, owner: str | None = None) -> None:
-        """Stage a record that may need its owner, a user, to be there."""
-        last = self._writes[-1] if self._writes else None
-        if not isinstance(last, Additions) or not last.take(collection, document, owner):
-            additions = Additions()
-            additions.take(collection, document, owner)
-            self._writes.append(additions)
-
-    def save(self, collection: str, document: Document) -> None:
-        self._writes.append(Save(collection, document))
-
-    def remove(self, collection: str, record_id: str, version: int) -> None:
-        last = self._writes[-1] if self._writes else None
-        if not isinstance(last, Removals) or last.collection != collection:
-            last = Removals(collection)
-            self._writes.append(last)
-        last.take(record_id, version)
-
-    def require(self, collection: str, before: Filter) -> None:
-        self._writes.append(Requirement(collection, before))
+    def append(self, write: Write) -> None:
+        """Stage a write; one that follows a save of the same record takes its place."""
+        if self._writes and write.follows(self._writes[-1]):
+            write = replace(write, saves=self._writes.pop().saves + 1)
+        self._writes.append(write)
 
     def take(self) -> Sequence[Write]:
-        """Give out all of it and be empty."""
+        """Return all of it and be empty."""
         writes, self._writes = self._writes, []
         return writes
 
 
-def apart(writes: Sequence[Write]) -> Sequence[Write]:
-    """Take the additions apart again, so that each record is a write of its own."""
-    return [part for write in writes for part in (write.apart() if isinstance(write, Additions) else [write])]
+class Commit:
+    """Applies writes as if one by one, but in as few commands as possible."""
+
+    def __init__(self, writes: Sequence[Write], owned: Sequence[Collection], *, one_by_one: bool = False) -> None:
+        """`owned` are the collections from which the records of a removed user are deleted."""
+        self._runs: Final = [[write] for write in writes] if one_by_one else list(_runs(writes))
+        self._owned: Final = owned
+        self.changes_one_document: Final = len(writes) == 1 and writes[0].changes_one_document
+        self.has_hidden_records = False
+
+    @property
+    def may_mix_up_errors(self) -> bool:
+        """Whether the first error that is met need not be that of the first write that is in error."""
+        return any(len(run) > 1 and any(write.document for write in run) for run in self._runs)
+
+    async def __call__(self, transaction: Transaction) -> None:
+        if self.changes_one_document:
+            ((write,),) = self._runs
+            await _apply(transaction, write.collection, [write.operation], write.guards)
+            return
+        touched: set[str] = set()
+        for run in self._runs:
+            for collection, group in groupby(run, key=lambda write: write.collection):
+                writes = list(group)
+                if collection is USERS:
+                    removed = await self._apply_to_users(transaction, writes)
+                    touched = (touched | {write.key for write in writes}) - removed
+                else:
+                    await _apply(transaction, collection, [write.operation for write in writes])
+            untouched = {write.owner for write in run if write.owner is not None} - touched
+            if untouched and not await _touch_users(transaction, untouched):
+                raise UserNotFound if run[0].kind is Kind.ADD else StaleVersion
+            touched |= untouched
+
+    async def _apply_to_users(self, transaction: Transaction, writes: Sequence[Write]) -> AbstractSet[str]:
+        """Return whom these writes remove."""
+        removed = [write.key for write in writes if write.kind is Kind.REMOVE]
+        counts = await count_owned(transaction, removed, self._owned) if removed else []
+        await _apply(transaction, USERS, [write.operation for write in writes])
+        for count in counts:
+            self.has_hidden_records |= await remove_owned(transaction, count, self._owned)
+        return set(removed)
+
+
+async def _apply(
+    transaction: Transaction, collection: Collection, operations: Sequence[Operation], guards: Sequence[Operation] = ()
+) -> None:
+    documents = transaction.collection(collection.name)
+    try:
+        result = await documents.bulk_write([*guards, *operations], session=transaction.session)
+    except BulkWriteError as error:
+        (failed,) = error.details["writeErrors"] or [{}]
+        if failed.get("code") == _DUPLICATE_KEY:
+            (path,) = failed["keyPattern"]
+            raise collection.unique[path] from None
+        if failed and failed["index"] < len(guards):
+            raise StaleVersion from None
+        raise
+    if result.inserted_count + result.matched_count + result.deleted_count != len(operations):
+        raise StaleVersion
+
+
+async def _touch_users(transaction: Transaction, user_ids: AbstractSet[str]) -> bool:
+    """Have whoever removes one of these users be in conflict with this commit; return whether all are there."""
+    there = {"_id": {"$in": list(user_ids)}, PURGING: None}
+    result = await transaction.collection(USERS.name).update_many(there, _TOUCH, session=transaction.session)
+    return result.matched_count == len(user_ids)
+
+
+def _runs(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+    """Divide writes into those that can go together: additions, users first, or other writes to one collection."""
+    run: list[Write] = []
+    owners: set[str | None] = set()
+    for write in writes:
+        is_addition = write.kind is Kind.ADD
+        if run and (
+            (write.collection is USERS and write.key in owners)  # an owner must be added before what they own
+            if is_addition and run[0].kind is Kind.ADD
+            else (is_addition or run[0].kind is Kind.ADD or write.collection is not run[0].collection)
+        ):
+            yield _in_order(run)
+            run, owners = [], set()
+        run.append(write)
+        owners.add(write.owner)
+    if run:
+        yield _in_order(run)
+
+
+def _in_order(run: Sequence[Write]) -> Sequence[Write]:
+    return sorted(run, key=lambda write: "" if write.collection is USERS else write.collection.name)

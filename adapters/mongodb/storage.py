@@ -1,82 +1,91 @@
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from adapters.mongodb.database import Database, Transaction, Work
-from adapters.mongodb.repositories import (
-    MongoCredentialRepository,
-    MongoPostRepository,
-    MongoSessionRepository,
-    MongoSignInFailureRepository,
-    MongoUserRepository,
-)
-from adapters.mongodb.staged_writes import Additions, StagedWrites, Write, apart
+from adapters.mongodb.database import Database
+from adapters.mongodb.records import MongoRecords, VisibleRecords
+from adapters.mongodb.removals import Purge
+from adapters.mongodb.schema import USERS, collection_of
+from adapters.mongodb.staged_writes import Commit, Kind, StagedWrites, Write
+from adapters.mongodb.users import MongoUserRepository
+from adapters.purging import BackgroundPurge
 from adapters.storage_plugin import StoragePlugin
-from domain.errors import EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
+from domain.errors import DomainError, IdTaken, StorageNotPrepared, StorageUnavailable, TooBusy
+from domain.record_types import RECORD_TYPES
+from domain.records import R, RecordType
 
 
 class MongoUnitOfWork:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, storage: "MongoStorage") -> None:
+        self._storage = storage
         self._staged = StagedWrites()
-        self.users = MongoUserRepository(database, self._staged)
-        self.posts = MongoPostRepository(database, self._staged)
-        self.credentials = MongoCredentialRepository(database, self._staged)
-        self.sessions = MongoSessionRepository(database, self._staged)
-        self.sign_in_failures = MongoSignInFailureRepository(database, self._staged)
+        self.users = MongoUserRepository(storage.database, self._staged)
+
+    def records(self, record_type: RecordType[R]) -> MongoRecords[R]:
+        return MongoRecords(record_type, self._storage.visible_records(record_type), self._staged)
 
     async def commit(self) -> None:
-        writes = self._staged.take()
-        if not writes:
-            return
-        try:
-            one_document = len(writes) == 1 and writes[0].changes_one_document
-            await self._database.write(_in_turn(writes), one_document=one_document)
-        except (EmailTaken, UsernameTaken, IdTaken, UserNotFound, StaleVersion):
-            if not any(isinstance(write, Additions) and write.may_mix_up_errors for write in writes):
-                raise
-            # One by one, for the error of the write that is in error first.
-            await self._database.write(_in_turn(apart(writes)))
+        await self._storage.commit(self._staged.take())
 
 
 class MongoStorage:
-    """Users in a replica set; a commit is on the disks of its majority when it returns."""
+    """Users and records in a replica set; a commit is on the disks of its majority when it returns."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    @classmethod
-    def open(cls, url: str) -> "MongoStorage":
+    def __init__(self, url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> None:
         """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
-        return cls(Database(url))
-
-    @property
-    def database(self) -> Database:
-        return self._database
+        collections = {record_type: collection_of(record_type) for record_type in record_types}
+        self.database: Final = Database(url, [USERS, *collections.values()], lambda: self._background.wake())
+        self._owned = [collection for collection in collections.values() if collection.owner is not None]
+        self._visible = {
+            record_type: VisibleRecords(self.database, collection) for record_type, collection in collections.items()
+        }
+        self._purge = Purge(self.database)
+        self._background = BackgroundPurge(self._purge.delete_batch)
 
     @property
     def connections_in_use(self) -> int:
         """How many pooled connections are checked out at this moment."""
-        return self._database.connections_in_use
+        return self.database.connections_in_use
 
     def unit_of_work(self) -> MongoUnitOfWork:
-        return MongoUnitOfWork(self._database)
+        return MongoUnitOfWork(self)
+
+    def visible_records(self, record_type: RecordType[Any]) -> VisibleRecords:
+        return self._visible[record_type]
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        if not writes:
+            return
+        commit = Commit(writes, self._owned)
+        try:
+            try:
+                await self._apply(commit)
+            except (StorageNotPrepared, StorageUnavailable, TooBusy):
+                raise
+            except DomainError:
+                if not commit.may_mix_up_errors:
+                    raise
+                # For the error of the write that is in error first.
+                await self._apply(Commit(writes, self._owned, one_by_one=True))
+        except IdTaken:
+            added = [write.key for write in writes if write.collection is USERS and write.kind is Kind.ADD]
+            if added and await self._purge.includes(added):
+                raise TooBusy from None
+            raise
+
+    async def _apply(self, commit: Commit) -> None:
+        await self.database.write(commit, one_document=commit.changes_one_document)
+        if commit.has_hidden_records:
+            self._background.wake()
 
     async def prepare(self) -> None:
-        await self._database.prepare()
+        await self.database.prepare()
 
     async def ping(self) -> None:
-        await self._database.check()
+        await self.database.check()
 
     async def close(self) -> None:
-        await self._database.close()
+        await self._background.close()
+        await self.database.close()
 
 
-def _in_turn(writes: Sequence[Write]) -> Work:
-    async def apply(transaction: Transaction) -> None:
-        for write in writes:
-            await write(transaction)
-
-    return apply
-
-
-PLUGIN: Final = StoragePlugin(MongoStorage.open)
+PLUGIN: Final = StoragePlugin(MongoStorage)

@@ -115,8 +115,9 @@ class ServedMongodb(ServedKind):
 
     def empty(self, url: str) -> None:
         with _server(url) as server:
-            for collection in ("credentials", "posts", "sessions", "sign_in_failures", "users"):
-                server.get_default_database()[collection].delete_many({})
+            database = server.get_default_database()
+            for collection in database.list_collection_names(filter={"name": {"$ne": "schema.version"}}):
+                database[collection].delete_many({})
 
     def version(self, url: str) -> str:
         with _server(url) as server:

@@ -1,31 +1,53 @@
 """What a server of MongoDB may be besides gone: no replica set, one that knows us not, one that has lost the schema."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
 
 from adapters.mongodb.database import Transaction
-from adapters.mongodb.schema import ACTIVE_ADMINS, SESSIONS, SIGN_IN_FAILURES, USERS
+from adapters.mongodb.removals import Purge
+from adapters.mongodb.schema import USERS
 from adapters.mongodb.storage import MongoStorage
+from adapters.purging import BackgroundPurge
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
     a_credential,
+    a_full_user,
     a_post,
+    a_prefix,
+    a_record,
     a_session,
     a_user,
     an_email,
+    at_version,
+    changed,
     refreshed,
     renamed,
     some_failures,
 )
-from adapters.storage_contract.steps import add, assert_same, everything, outcomes, remove, save, stored_user
+from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES, Sample, SerialTaken
+from adapters.storage_contract.steps import (
+    Everything,
+    Stored,
+    add,
+    assert_same,
+    everything,
+    outcomes,
+    remove,
+    save,
+    stored,
+    stored_user,
+)
 from domain.errors import (
+    DomainError,
     EmailTaken,
     IdTaken,
     StaleVersion,
@@ -34,10 +56,28 @@ from domain.errors import (
     TooBusy,
     UserNotFound,
 )
+from domain.post import POSTS, Post
+from domain.record_types import RECORD_TYPES
+from domain.records import RecordType
+from domain.sign_in_failures import SIGN_IN_FAILURES
+from domain.user import User
 from tests.servers.databases import Databases, served_kind
 from tests.servers.mongodb import StandaloneMongodbProcess
 from tests.servers.process import ServerProcess
 from tests.storage.served_contract import opened
+
+NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
+MANY: Final = 1_001  # records of one type, which are more than a commit deletes
+NOT_OURS: Final = ("system.profile", "schema.version")
+
+
+@asynccontextmanager
+async def opened_for(url: str, record_types: Sequence[RecordType[Any]]) -> AsyncIterator[MongoStorage]:
+    storage = MongoStorage(url, record_types)
+    try:
+        yield storage
+    finally:
+        await storage.close()
 
 
 @pytest.fixture
@@ -103,11 +143,11 @@ async def test_a_schema_that_was_dropped_is_noticed_by_the_next_ping(storage: Mo
 async def test_a_schema_of_a_newer_version_is_left_alone(storage: MongoStorage, url: str) -> None:
     async with AsyncMongoClient[dict[str, object]](url) as server:
         database = server.get_default_database()
-        await database["schema"].update_one({}, {"$set": {"version": 1_000}})
-        await database[USERS].drop_indexes()
+        await database["schema.version"].update_one({}, {"$set": {"version": 1_000}})
+        await database[USERS.name].drop_indexes()
         await storage.prepare()
         await storage.ping()
-        assert set(await database[USERS].index_information()) == {"_id_"}
+        assert set(await database[USERS.name].index_information()) == {"_id_"}
 
 
 async def test_a_commit_that_is_cancelled_in_the_middle_holds_nobody_up(storage: MongoStorage) -> None:
@@ -117,7 +157,7 @@ async def test_a_commit_that_is_cancelled_in_the_middle_holds_nobody_up(storage:
 
     async def work(transaction: Transaction) -> None:
         change = {"$set": {"name": "Half-way"}}
-        await transaction.collection(USERS).update_one({"_id": str(user.id)}, change, session=transaction.session)
+        await transaction.collection(USERS.name).update_one({"_id": str(user.id)}, change, session=transaction.session)
         in_the_middle.set()
         await go_on.wait()
         raise EmailTaken
@@ -139,7 +179,7 @@ async def test_who_loses_to_others_until_the_time_is_up_is_told_that_nothing_was
 
     async def work(transaction: Transaction) -> None:
         change = {"$set": {"name": "Half-way"}}
-        await transaction.collection(USERS).update_one({"_id": str(user.id)}, change, session=transaction.session)
+        await transaction.collection(USERS.name).update_one({"_id": str(user.id)}, change, session=transaction.session)
         in_the_middle.set()
         await go_on.wait()
         raise EmailTaken
@@ -157,41 +197,29 @@ async def test_who_loses_to_others_until_the_time_is_up_is_told_that_nothing_was
 
 async def test_indexes_that_are_missing_are_noticed_by_the_next_ping(storage: MongoStorage, url: str) -> None:
     async with AsyncMongoClient[dict[str, object]](url) as server:
-        await server.get_default_database()[USERS].drop_indexes()
+        await server.get_default_database()[USERS.name].drop_indexes()
     with pytest.raises(StorageNotPrepared):
         await storage.ping()
     await storage.prepare()
     await storage.ping()
 
 
-async def test_a_store_that_the_first_version_prepared_is_upgraded(storage: MongoStorage, url: str) -> None:
-    admin, member = an_admin(), a_user()
-    post, credential = a_post(admin), a_credential(admin)
-    await add(storage, member, admin, post, credential)
-    async with AsyncMongoClient[dict[str, object]](url) as server:
-        database = server.get_default_database()
-        await database[SESSIONS].drop()
-        await database[SIGN_IN_FAILURES].drop()
-        await database[USERS].drop_index("role_1__id_1")
-        await database["schema"].update_one({}, {"$set": {"version": 1}})
-    session, failures = a_session(member), some_failures()
-    async with opened(url) as upgraded:
-        users = upgraded.unit_of_work().users
-        for call in (upgraded.ping, lambda: users.active_admins(limit=9), lambda: add(upgraded, session, failures)):
+async def test_a_place_that_was_prepared_for_fewer_types_is_prepared_for_a_further_one(url: str) -> None:
+    user = a_user()
+    async with opened_for(url, RECORD_TYPES) as before, opened_for(url, CONTRACT_TYPES) as after:
+        await before.prepare()
+        await add(before, user, a_post(user))
+        sample = a_record(SAMPLES, user)
+        reads: Sequence[Callable[[], Awaitable[object]]] = (after.ping, lambda: stored_user(after, user))
+        for call in (*reads, lambda: add(after, sample)):
             with pytest.raises(StorageNotPrepared):
                 await call()
-        await upgraded.prepare()
-        await upgraded.ping()
-        assert_same(tuple(await users.active_admins(limit=9)), (admin,))
-        await add(upgraded, session, failures)
-        await remove(upgraded, member)
-        found = await everything(upgraded)
-    assert (found.users, found.records["posts"], found.records["credentials"], found.records["sessions"]) == (
-        [admin],
-        [post],
-        [credential],
-        [],
-    )
+        await after.prepare()
+        await after.ping()
+        await before.ping()
+        await add(after, sample)
+        with pytest.raises(SerialTaken):
+            await add(after, replace(sample, code="another one", label=None))
 
 
 async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_goes_on(databases: Databases) -> None:
@@ -209,70 +237,115 @@ async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_go
             assert await outcomes([add(storage, *pair) for pair in pairs]) == [None] * len(users)
 
 
-async def test_of_several_errors_in_one_commit_the_first_by_staging_is_told(storage: MongoStorage) -> None:
+async def test_of_several_errors_in_one_commit_the_first_by_staging_is_raised(storage: MongoStorage) -> None:
     taken, author = a_user(), a_user()
-    post, session, failures = a_post(author), a_session(author), some_failures()
-    await add(storage, taken, author, post, session, failures)
+    post, session, failures, sample = a_post(author), a_session(author), some_failures(), a_record(SAMPLES, author)
+    await add(storage, taken, author, post, session, failures, sample)
     before = await everything(storage)
     same_email, same_post, orphan = a_user(email=taken.email), a_post(author, id=post.id), a_post(a_user())
     same_session, same_key = a_session(author, id=session.id), some_failures(key=failures.key)
-    with pytest.raises(UserNotFound):
-        await add(storage, orphan, same_email, same_post)
-    with pytest.raises(IdTaken):
-        await add(storage, a_post(author), same_post, same_email, orphan)
-    with pytest.raises(EmailTaken):
-        await add(storage, a_user(email=an_email("new@example.org")), same_email, orphan, same_post)
-    with pytest.raises(IdTaken):
-        await add(storage, same_key, same_email)
-    with pytest.raises(UserNotFound):
-        await add(storage, a_session(author), a_session(a_user()), same_session)
+    same_serial = replace(a_record(SAMPLES, author), serial=sample.serial)
+    additions: Sequence[tuple[Sequence[Stored], type[DomainError]]] = (
+        ((orphan, same_email, same_post), UserNotFound),
+        ((a_post(author), same_post, same_email, orphan), IdTaken),
+        ((a_user(email=an_email("new@example.org")), same_email, orphan, same_post), EmailTaken),
+        ((same_key, same_email), IdTaken),
+        ((a_session(author), a_session(a_user()), same_session), UserNotFound),
+        ((a_post(author), same_serial, same_session, orphan), SerialTaken),
+    )
+    for records, error in additions:
+        with pytest.raises(error):
+            await add(storage, *records)
+    saves: Sequence[tuple[Sequence[Stored], type[DomainError]]] = (
+        ((at_version(changed(SAMPLES, sample), 9), replace(a_record(SAMPLES, author), version=2)), StaleVersion),
+        ((renamed(taken, "Taken"), replace(renamed(author, "Author"), email=taken.email)), EmailTaken),
+    )
+    for records, error in saves:
+        with pytest.raises(error):
+            await save(storage, *records)
     assert await everything(storage) == before
 
 
-@pytest.mark.parametrize(
-    ("collection", "wanted"),
-    [
-        ("users", {"email_key": "a"}),
-        ("users", {"username_key": "a"}),
-        ("users", {"$or": [{key: {"$gte": "a", "$lt": "b"}} for key in ("name_key", "email_key", "username_key")]}),
-        ("users", {"email_key": {"$in": ["a", "b"]}}),
-        ("posts", {"author_id": "a", "_id": {"$gt": "a"}}),
-        ("sessions", {"user_id": "a"}),
-    ],
-)
-async def test_every_query_has_an_index(
-    storage: MongoStorage, url: str, collection: str, wanted: dict[str, object]
-) -> None:
-    async with AsyncMongoClient[dict[str, object]](url) as server:
-        plan = await server.get_default_database()[collection].find(wanted).sort("_id").limit(10).explain()
-    assert "IXSCAN" in str(plan["queryPlanner"])
-    assert "COLLSCAN" not in str(plan["queryPlanner"])
+async def test_a_record_of_an_owner_who_was_removed_in_the_same_commit_is_refused(storage: MongoStorage) -> None:
+    owner = a_user()
+    await add(storage, owner)
+    unit = storage.unit_of_work()
+    unit.users.save(renamed(owner, "Renamed"))
+    unit.users.remove(renamed(owner, "Renamed"))
+    unit.records(POSTS).add(a_post(owner))
+    with pytest.raises(UserNotFound):
+        await unit.commit()
+    assert await stored_user(storage, owner) == owner
 
 
-async def test_active_admins_and_expired_failures_are_looked_up_in_indexes_of_their_own(
-    storage: MongoStorage, url: str
-) -> None:
-    await add(storage, an_admin(), an_admin(), *(a_user() for _ in range(20)))
-    await add(storage, *(some_failures() for _ in range(20)))
+async def test_names_in_mappings_that_mean_something_to_mongodb_come_back(storage: MongoStorage) -> None:
+    owner = a_user()
+    names = {name: name for name in ("$ref", "$id", "$db", "$set", "$$", "$", "a.b", ".", "_id", "", "__proto__")}
+    sample = replace(a_record(SAMPLES, owner), attributes=names, parts={"$ref": b"", "$id": b"$"})
+    await add(storage, owner, sample)
+    assert_same(await stored(storage, sample), sample)
+    after = replace(sample, version=2, history={"$ref": (None,), "$id": ()})
+    await save(storage, after, renamed(owner, "Renamed"))
+    assert_same(await stored(storage, sample), after)
+
+
+async def plans(database: AsyncDatabase[dict[str, Any]], reads: Sequence[Awaitable[object]]) -> list[dict[str, Any]]:
+    """Return what the server's profiler writes of some reads, one after another."""
+    await database.command("profile", 2)
+    for read in reads:
+        await read
+    await database.command("profile", 0)
+    ours = {"op": {"$in": ["query", "command"]}, "ns": {"$nin": [f"{database.name}.{name}" for name in NOT_OURS]}}
+    return await database["system.profile"].find({**ours, "planSummary": {"$exists": True}}).sort("ts").to_list()
+
+
+async def test_every_read_is_looked_up_in_an_index(storage: MongoStorage, url: str) -> None:
+    await storage.ping()
+    unit, user = storage.unit_of_work(), a_full_user()
+    assert user.username
+    reads: list[Awaitable[object]] = [
+        unit.users.get(user.id),
+        unit.users.find_by_email(user.email),
+        unit.users.find_by_emails([user.email]),
+        unit.users.find_by_username(user.username),
+        unit.users.page(limit=9),
+        unit.users.page(limit=9, after=user.id, descending=True),
+        unit.users.count(),
+        unit.users.count(a_prefix("a")),
+        unit.users.search(a_prefix("a"), limit=9),
+        unit.users.active_admins(limit=9),
+    ]
+    for record_type in CONTRACT_TYPES:
+        records = unit.records(record_type)
+        reads += [records.get("a"), records.page(limit=9), records.page(limit=9, after="a", descending=True)]
+        reads += [records.count(), *(records.find(field, "a") for field in record_type.unique)]
+        if record_type.owner:
+            reads += [records.count(owner=user.id), records.page(owner=user.id, after="a", limit=9)]
+        if record_type.due:
+            reads.append(records.due(NOW, limit=9))
     async with AsyncMongoClient[dict[str, Any]](url) as server:
-        database = server.get_default_database()
-        admins = await database[USERS].find(ACTIVE_ADMINS).sort("_id").limit(3).explain()
-        expired = {"expires_at": {"$lte": datetime(2000, 1, 1, tzinfo=UTC)}}
-        failures = await database[SIGN_IN_FAILURES].find(expired).limit(3).explain()
-    assert (admins["executionStats"]["totalKeysExamined"], admins["executionStats"]["totalDocsExamined"]) == (2, 2)
-    assert "'SORT'" not in str(admins["queryPlanner"]["winningPlan"])
-    assert failures["executionStats"]["totalDocsExamined"] == 0
+        found = await plans(server.get_default_database(), reads)
+    assert len(found) >= len(reads)
+    for plan in found:
+        assert "COLLSCAN" not in plan["planSummary"], plan
+        assert not plan.get("hasSortStage"), plan
 
 
-async def test_several_sessions_end_together_or_not_at_all(storage: MongoStorage) -> None:
-    user = a_user()
-    first, second = a_session(user), a_session(user)
-    await add(storage, user, first, second)
-    with pytest.raises(StaleVersion):
-        await remove(storage, first, replace(second, version=9))
-    assert (await everything(storage)).records["sessions"] == [first, second]
-    await remove(storage, first, second)
-    assert (await everything(storage)).records["sessions"] == []
+async def test_reads_of_a_few_among_many_look_at_these_few(storage: MongoStorage, url: str) -> None:
+    owner = a_user()
+    await add(storage, owner, an_admin(), an_admin(), *(a_user() for _ in range(20)))
+    await add(storage, *(some_failures() for _ in range(20)), *(a_record(SAMPLES, owner) for _ in range(20)))
+    await add(storage, *(replace(a_record(SAMPLES, owner), due_at=None) for _ in range(20)))
+    unit = storage.unit_of_work()
+    past = datetime(2000, 1, 1, tzinfo=UTC)
+    reads: list[Awaitable[object]] = [
+        unit.users.active_admins(limit=9),
+        unit.records(SIGN_IN_FAILURES).due(past, limit=9),
+        unit.records(SAMPLES).due(past, limit=9),
+    ]
+    async with AsyncMongoClient[dict[str, Any]](url) as server:
+        found = await plans(server.get_default_database(), reads)
+    assert [plan["docsExamined"] for plan in found] == [2, 0, 0]
 
 
 async def test_a_commit_of_one_session_or_one_key_takes_no_transaction(storage: MongoStorage, url: str) -> None:
@@ -292,3 +365,129 @@ async def test_a_commit_of_one_session_or_one_key_takes_no_transaction(storage: 
         await save(storage, replace(failures, version=2))
         await remove(storage, replace(failures, version=2))
         assert none != one == await transactions()
+
+
+async def remove_hiding(storage: MongoStorage, monkeypatch: pytest.MonkeyPatch, *doomed: User) -> None:
+    """Remove users by a storage that then deletes nothing in the background."""
+    with monkeypatch.context() as patch:
+        patch.setattr(BackgroundPurge, "wake", lambda _: None)
+        await remove(storage, *doomed)
+
+
+async def records_there(url: str, collection: str) -> int:
+    async with AsyncMongoClient[dict[str, Any]](url) as server:
+        return await server.get_default_database()[collection].count_documents({})
+
+
+async def test_more_records_than_a_commit_deletes_are_hidden_by_it_and_deleted_by_the_next_process(
+    storage: MongoStorage, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doomed, other = a_user(), a_user()
+    posts = [a_post(doomed) for _ in range(MANY)]
+    samples = [replace(a_record(SAMPLES, doomed), due_at=NOW) for _ in range(MANY)]
+    kept: list[Any] = [a_post(other), replace(a_record(SAMPLES, other), due_at=NOW)]
+    credential, session = a_credential(doomed), a_session(doomed)
+    await add(storage, doomed, other, *posts, *samples, *kept, credential, session)
+    await remove_hiding(storage, monkeypatch, doomed)
+    assert await records_there(url, "credentials") == await records_there(url, "sessions") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(BackgroundPurge, "wake", lambda _: None)
+        async with opened_for(url, CONTRACT_TYPES) as another:
+            for client in (another, storage, another):
+                await assert_hidden(client, doomed, posts[0], samples[0], kept)
+    assert await records_there(url, "posts") == MANY + 2  # and the marker
+    async with opened_for(url, CONTRACT_TYPES) as another:
+        await another.ping()
+        async with asyncio.timeout(60):
+            while await records_there(url, USERS.name) > 1:  # noqa: ASYNC110 - nothing tells when it is done
+                await asyncio.sleep(0.05)
+        assert [await records_there(url, name) for name in ("posts", "samples")] == [1, 1]
+        for client in (storage, another):
+            assert await everything(client) == Everything.of(other, *kept)
+        await add(storage, doomed, posts[0], samples[0])
+        assert await everything(another) == Everything.of(doomed, other, posts[0], samples[0], *kept)
+
+
+async def assert_hidden(storage: MongoStorage, owner: User, post: Post, sample: Sample, kept: Sequence[Any]) -> None:
+    unit = storage.unit_of_work()
+    assert await everything(storage) == Everything.of(*await unit.users.page(limit=9), *kept)
+    assert await unit.users.get(owner.id) is None
+    assert await unit.users.count() == 1
+    both: Sequence[tuple[RecordType[Any], Any]] = ((POSTS, post), (SAMPLES, sample))
+    for record_type, hidden in both:
+        records = unit.records(record_type)
+        assert await records.get(record_type.key_of(hidden)) is None
+        assert list(await records.page(owner=owner.id, limit=9)) == []
+        assert await records.count(owner=owner.id) == 0
+        assert await records.count() == 1
+        following = changed(record_type, hidden)
+        for alone in (True, False):
+            for stage, record in ((records.save, following), (records.remove, hidden), (records.require, hidden)):
+                stage(record)
+                if not alone:
+                    unit.users.add(a_user())
+                with pytest.raises(StaleVersion):
+                    await unit.commit()
+    assert await unit.records(SAMPLES).find("serial", sample.serial) is None
+    assert list(await unit.records(SAMPLES).due(NOW, limit=9)) == kept[1:]
+    with pytest.raises(UserNotFound):
+        await add(storage, a_post(owner))
+    for added in ([owner], [a_user(), owner]):
+        with pytest.raises(TooBusy):
+            await add(storage, *added)
+
+
+async def test_a_record_is_written_before_the_removal_of_its_owner_or_not_at_all(
+    storage: MongoStorage, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doomed, other = a_user(), a_user()
+    posts = [a_post(doomed) for _ in range(MANY)]
+    await add(storage, doomed, other, *posts)
+    has_begun, is_removed = asyncio.Event(), asyncio.Event()
+    written: list[Post] = []
+
+    async def write(client: MongoStorage, mine: Sequence[Post]) -> None:
+        for post in mine:
+            was_removed, note = is_removed.is_set(), a_post(other)
+            unit = client.unit_of_work()
+            unit.records(POSTS).save(replace(post, version=2))
+            unit.records(POSTS).add(note)
+            try:
+                await unit.commit()
+            except StaleVersion:
+                return
+            assert not was_removed
+            written.append(note)
+            has_begun.set()
+
+    async def remove_doomed() -> None:
+        await has_begun.wait()
+        await remove_hiding(storage, monkeypatch, doomed)
+        is_removed.set()
+
+    async with opened_for(url, CONTRACT_TYPES) as another:
+        clients = [storage, another, another]
+        shares = [posts[nth :: len(clients)] for nth in range(len(clients))]
+        writers = [write(client, share) for client, share in zip(clients, shares, strict=True)]
+        await asyncio.gather(remove_doomed(), *writers)
+    assert await everything(storage) == Everything.of(other, *written)
+
+
+async def test_a_process_leaves_to_another_what_that_one_is_deleting(
+    storage: MongoStorage, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doomed = a_user()
+    await add(storage, doomed, *(a_post(doomed) for _ in range(MANY)))
+    await remove_hiding(storage, monkeypatch, doomed)
+    with monkeypatch.context() as patch:
+        patch.setattr(BackgroundPurge, "wake", lambda _: None)
+        first, second = Purge(storage.database), Purge(storage.database)
+        assert await first.delete_batch()
+        with pytest.raises(TooBusy):
+            await second.delete_batch()
+        async with AsyncMongoClient[dict[str, Any]](url) as server:
+            ended = {"$set": {"lease.ends_at": datetime(2020, 1, 1, tzinfo=UTC)}}
+            await server.get_default_database()[USERS.name].update_one({"_id": doomed.id}, ended)
+        while await second.delete_batch():
+            pass
+        assert not await first.delete_batch()

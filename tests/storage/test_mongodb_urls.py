@@ -29,7 +29,7 @@ from adapters.mongodb.storage import MongoStorage
 )
 async def test_a_url_that_leaves_something_open_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"\w") as refusal:
-        MongoStorage.open(url)
+        MongoStorage(url)
     for part in ("secret", "value", "se:cr", "127.0.0.1"):
         assert part not in str(refusal.value)
 
@@ -44,10 +44,10 @@ async def test_a_url_that_leaves_something_open_is_refused(url: str) -> None:
     ],
 )
 async def test_a_url_is_opened_without_connecting(url: str) -> None:
-    storage = MongoStorage.open(url)
+    storage = MongoStorage(url)
     assert "secret" not in repr(storage)
     await storage.close()
 
 
 def test_a_storage_can_be_opened_where_no_event_loop_runs() -> None:
-    MongoStorage.open("mongodb://127.0.0.1/userport")
+    MongoStorage("mongodb://127.0.0.1/userport")

@@ -1,0 +1,120 @@
+"""The removal of a user's records: a few within the commit, any number in the background.
+
+Where there are many, the commit only hides them. The user is replaced by a tombstone, which keeps the id taken and says
+which collections are to be purged; a marker in each of these collections names the user to readers and writers. When
+everything is deleted, the user is taken out of the markers, and at last the tombstone is deleted.
+"""
+
+from collections.abc import Collection as AbstractCollection
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+from pymongo import ReturnDocument
+
+from adapters.mongodb.database import Database, Transaction
+from adapters.mongodb.documents import Document
+from adapters.mongodb.schema import MARKER_ID, PURGING, REMOVED_OWNERS, USERS, Collection
+from domain.errors import TooBusy
+
+_MAX_DELETED_BY_COMMIT: Final = 1_000  # of each type
+_BATCH: Final = 1_000
+_LEASE_MILLISECONDS: Final = timedelta(seconds=10) // timedelta(milliseconds=1)
+
+
+async def count_owned(
+    transaction: Transaction, user_ids: Sequence[str], owned: Sequence[Collection]
+) -> Sequence[Document]:
+    """Count the records of users who are there, in one command and no further than `remove_owned` needs."""
+    counting = [{"$limit": _MAX_DELETED_BY_COMMIT + 1}, {"$count": "records"}]
+    lookups: list[Document] = [
+        {
+            "$lookup": {
+                "from": collection.name,
+                "localField": "_id",
+                "foreignField": collection.owner,
+                "pipeline": counting,
+                "as": collection.name,
+            }
+        }
+        for collection in owned
+    ]
+    pipeline: list[Document] = [{"$match": {"_id": {"$in": user_ids}}}, {"$project": {"_id": True}}, *lookups]
+    cursor = await transaction.collection(USERS.name).aggregate(pipeline, session=transaction.session)
+    return await cursor.to_list()
+
+
+async def remove_owned(transaction: Transaction, counts: Document, owned: Sequence[Collection]) -> bool:
+    """Delete the records of a removed user, or hide those of a type that has too many; return whether any are hidden.
+
+    None is added meanwhile: that touches the user, and so is in conflict with the removal.
+    """
+    user_id, purging = counts["_id"], {}
+    for collection in owned:
+        documents = transaction.collection(collection.name)
+        number = sum(count["records"] for count in counts[collection.name])
+        if number > _MAX_DELETED_BY_COMMIT:
+            purging[collection.name] = collection.owner
+            change = {"$push": {REMOVED_OWNERS: user_id}}
+            await documents.update_one({"_id": MARKER_ID}, change, upsert=True, session=transaction.session)
+        elif number:
+            await documents.delete_many({str(collection.owner): user_id}, session=transaction.session)
+    if purging:
+        tombstone = {"_id": user_id, PURGING: purging}
+        await transaction.collection(USERS.name).insert_one(tombstone, session=transaction.session)
+    return bool(purging)
+
+
+class Purge:
+    """Deletes hidden records. Of several processes one works on a user, as long as it renews its lease."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._id = uuid4().hex
+
+    async def delete_batch(self) -> bool:
+        """Delete up to a thousand records, and return whether there may be more; raises `TooBusy` if others do it."""
+        tombstone = await self._database.run(self._lease)
+        if tombstone is None:
+            if await self._database.run(lambda database: database[USERS.name].find_one({PURGING: {"$exists": True}})):
+                raise TooBusy
+            return False
+        user_id = tombstone["_id"]
+        for name, owner in tombstone[PURGING].items():
+            if await self._delete_some(name, {owner: user_id}):
+                return True
+        await self._close(user_id, tombstone[PURGING])
+        return True
+
+    async def includes(self, user_ids: AbstractCollection[str]) -> bool:
+        """Return whether records of one of these users are still to be deleted."""
+        where = {"_id": {"$in": list(user_ids)}, PURGING: {"$exists": True}}
+        return await self._database.run(lambda database: database[USERS.name].find_one(where)) is not None
+
+    async def _lease(self, database: Any) -> Document | None:
+        # By the server's clock alone.
+        is_free = {"$or": [{"lease.holder": self._id}, {"$expr": {"$lte": ["$lease.ends_at", "$$NOW"]}}]}
+        lease = {"holder": self._id, "ends_at": {"$add": ["$$NOW", _LEASE_MILLISECONDS]}}
+        found: Document | None = await database[USERS.name].find_one_and_update(
+            {PURGING: {"$exists": True}, **is_free}, [{"$set": {"lease": lease}}], return_document=ReturnDocument.AFTER
+        )
+        return found
+
+    async def _delete_some(self, name: str, where: Document) -> bool:
+        async def delete(database: Any) -> bool:
+            found = await database[name].find(where, {"_id": True}, limit=_BATCH, batch_size=_BATCH).to_list()
+            if found:
+                await database[name].delete_many({"_id": {"$in": [document["_id"] for document in found]}, **where})
+            return bool(found)
+
+        return await self._database.run(delete)
+
+    async def _close(self, user_id: str, names: AbstractCollection[str]) -> None:
+        async def close(database: Any) -> None:
+            for name in names:
+                await database[name].update_one({"_id": MARKER_ID}, {"$pull": {REMOVED_OWNERS: user_id}})
+                await database[name].delete_one({"_id": MARKER_ID, REMOVED_OWNERS: []})
+            await database[USERS.name].delete_one({"_id": user_id, PURGING: {"$exists": True}})
+
+        await self._database.run(close)
