@@ -86,10 +86,10 @@ class Database:
         return await self._answer(lambda: query(self._database))
 
     async def aggregate(
-        self, collection: str, pipeline: Sequence[Mapping[str, Any]], batch_size: int
+        self, collection: str, pipeline: Sequence[Mapping[str, Any]], **options: Any
     ) -> Sequence[Document]:
         async def read(database: schema.Database) -> Sequence[Document]:
-            return await (await database[collection].aggregate(pipeline, batchSize=batch_size)).to_list()
+            return await (await database[collection].aggregate(pipeline, **options)).to_list()
 
         return await self.run(read)
 

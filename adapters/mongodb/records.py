@@ -15,41 +15,64 @@ _COUNT: Final = "count"
 class VisibleRecords:
     """Reads a collection without the records of removed users that are still to be deleted.
 
-    The collection's marker names these users. Each read leaves out those whom the one before has found there, and
-    brings the marker along, which is of the same snapshot. If it names others, the read is repeated.
+    The collection's marker names these users. Each read brings it along, of the same snapshot and in the same command.
     """
 
     def __init__(self, database: Database, collection: Collection) -> None:
         self.collection: Final = collection
         self._database = database
-        self._removed_owners: list[str] = []
+        self._removed_owners: Sequence[str] = []
 
     async def get(self, key: str) -> Document | None:
         keys = {"$in": [key, MARKER_ID]} if self.collection.may_hide_records else key
-        return next(iter(await self._read({"_id": keys}, [], 2)), None)
+        return self._first(*await self._read([{"$match": {"_id": keys}}], 2))
 
-    async def find(self, where: Filter, *stages: Mapping[str, Any], limit: int = 1) -> Sequence[Document]:
-        """Return up to `limit` documents that the stages make of those that match."""
-        if limit == 0:  # which MongoDB does not take
-            return []
-        pipeline = [*stages, {"$limit": limit}]
-        if self.collection.may_hide_records:
-            marker = [{"$match": {"_id": MARKER_ID}}]
-            pipeline.append({"$unionWith": {"coll": self.collection.name, "pipeline": marker}})
-        return await self._read(where, pipeline, limit + 1)
+    async def find(self, where: Filter) -> Document | None:
+        return self._first(*await self._read([{"$match": where}, {"$limit": 1}, *self._marker], 2))
 
-    async def _read(self, where: Filter, pipeline: Sequence[Mapping[str, Any]], most: int) -> Sequence[Document]:
+    async def of_owner(self, owner: str, where: Filter, *stages: Filter, limit: int = 1) -> Sequence[Document]:
+        """Return up to `limit` documents that the stages make of those of one owner."""
+        owned = {"$and": [{self.collection.owner: owner}, where]}
+        pipeline = [{"$match": owned}, *stages, {"$limit": limit}, *self._marker]
+        found, removed_owners = await self._read(pipeline, limit + 1)
+        return [] if owner in removed_owners else found
+
+    async def of_all(
+        self, index: Mapping[str, int], where: Filter, *stages: Filter, limit: int = 1
+    ) -> Sequence[Document]:
+        """Return up to `limit` documents that the stages make of all, looked up in an index.
+
+        The owners whose records are left out are those whom the last read has found. If there are others by now, it is
+        repeated.
+        """
         while True:
-            removed = self._removed_owners
-            visible = {"$and": [where, {self.collection.owner: {"$nin": removed}}]} if removed else where
-            # In one batch, unless that is too big: by itself, the server begins with a hundred.
-            found = await self._database.aggregate(self.collection.name, [{"$match": visible}, *pipeline], most)
-            documents = [document for document in found if document.get("_id") != MARKER_ID]
-            self._removed_owners = [
-                owner for document in found if document.get("_id") == MARKER_ID for owner in document[REMOVED_OWNERS]
-            ]
-            if self._removed_owners == removed:
-                return documents
+            excluded = self._removed_owners
+            visible = {"$and": [where, {self.collection.owner: {"$nin": excluded}}]} if excluded else where
+            pipeline = [{"$match": visible}, *stages, {"$limit": limit}, *self._marker]
+            found, self._removed_owners = await self._read(pipeline, limit + 1, hint=index)
+            if self._removed_owners == excluded:
+                return found
+
+    @property
+    def _marker(self) -> Sequence[Filter]:
+        """The stages that bring the marker along."""
+        if not self.collection.may_hide_records:
+            return []
+        return [{"$unionWith": {"coll": self.collection.name, "pipeline": [{"$match": {"_id": MARKER_ID}}]}}]
+
+    def _first(self, documents: Sequence[Document], removed_owners: Sequence[object]) -> Document | None:
+        owner = str(self.collection.owner)
+        return next((document for document in documents if document.get(owner) not in removed_owners), None)
+
+    async def _read(
+        self, pipeline: Sequence[Filter], most: int, **options: Any
+    ) -> tuple[Sequence[Document], Sequence[str]]:
+        # In one batch, unless that is too big: by itself, the server begins with a hundred.
+        documents = await self._database.aggregate(self.collection.name, pipeline, batchSize=most, **options)
+        for at, document in enumerate(documents):
+            if document.get("_id") == MARKER_ID:
+                return [*documents[:at], *documents[at + 1 :]], document[REMOVED_OWNERS]
+        return documents, []
 
 
 class MongoRecords(Generic[R]):
@@ -63,8 +86,8 @@ class MongoRecords(Generic[R]):
         return None if document is None else record_from_document(self._type, document)
 
     async def find(self, field: str, value: str) -> R | None:
-        found = await self._visible.find({path_of(self._type, field): value})
-        return record_from_document(self._type, found[0]) if found else None
+        document = await self._visible.find({path_of(self._type, field): value})
+        return None if document is None else record_from_document(self._type, document)
 
     async def page(
         self,
@@ -75,22 +98,35 @@ class MongoRecords(Generic[R]):
         descending: bool = False,
         skip: int = 0,
     ) -> Sequence[R]:
-        where: dict[str, dict[str, Any]] = {} if owner is None else {self._owner_path: {"$eq": str(owner)}}
+        if limit == 0:  # which MongoDB does not take
+            return []
         # Every key is a text, and the marker's is not.
-        where.setdefault("_id", {})["$lt" if descending and after else "$gt"] = after or ""
-        order = {"$sort": {"_id": -1 if descending else 1}}
-        return self._records(await self._visible.find(where, order, *([{"$skip": skip}] if skip else []), limit=limit))
+        where = {"_id": {"$lt" if descending and after else "$gt": after or ""}}
+        stages: list[Filter] = [{"$sort": {"_id": -1 if descending else 1}}]
+        if skip:
+            stages.append({"$skip": skip})
+        if owner is None:
+            found = await self._visible.of_all({"_id": 1}, where, *stages, limit=limit)
+        else:
+            found = await self._visible.of_owner(owner, where, *stages, limit=limit)
+        return self._records(found)
 
     async def count(self, *, owner: UserId | None = None) -> int:
-        # All are counted in the index by owner, too, where those of removed owners are passed over at once.
-        where = {self._owner_path: {"$gt": ""} if owner is None else str(owner)}
-        found = await self._visible.find(where, {"$count": _COUNT})
+        counting = {"$count": _COUNT}
+        if owner is None:
+            # In the index by owner, the records of removed ones are passed over at once.
+            index = {self._owner_path: 1, "_id": 1}
+            found = await self._visible.of_all(index, {self._owner_path: {"$gt": ""}}, counting)
+        else:
+            found = await self._visible.of_owner(owner, {}, counting)
         return found[0][_COUNT] if found else 0
 
     async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
+        if limit == 0:
+            return []
         path = str(self._type.due)
-        earliest_first = {"$sort": {path: 1, "_id": 1}}
-        return self._records(await self._visible.find({path: {"$lte": moment}}, earliest_first, limit=limit))
+        index = {path: 1, "_id": 1}
+        return self._records(await self._visible.of_all(index, {path: {"$lte": moment}}, {"$sort": index}, limit=limit))
 
     def add(self, record: R) -> None:
         self._stage(Kind.ADD, record, record_document(self._type, record))

@@ -19,7 +19,7 @@ from adapters.mongodb.schema import MARKER_ID, PURGING, REMOVED_OWNERS, USERS, C
 from domain.errors import TooBusy
 
 _MAX_DELETED_BY_COMMIT: Final = 1_000  # of each type
-_BATCH: Final = 1_000
+_BATCH: Final = 500
 _LEASE_MILLISECONDS: Final = timedelta(seconds=10) // timedelta(milliseconds=1)
 
 
@@ -74,7 +74,7 @@ class Purge:
         self._id = uuid4().hex
 
     async def delete_batch(self) -> bool:
-        """Delete up to a thousand records, and return whether there may be more; raises `TooBusy` if others do it."""
+        """Delete some records, and return whether there may be more; raises `TooBusy` if others do it."""
         tombstone = await self._database.run(self._lease)
         if tombstone is None:
             if await self._database.run(lambda database: database[USERS.name].find_one({PURGING: {"$exists": True}})):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -210,8 +211,12 @@ async def test_a_place_that_was_prepared_for_fewer_types_is_prepared_for_a_furth
         await before.prepare()
         await add(before, user, a_post(user))
         sample = a_record(SAMPLES, user)
-        reads: Sequence[Callable[[], Awaitable[object]]] = (after.ping, lambda: stored_user(after, user))
-        for call in (*reads, lambda: add(after, sample)):
+        calls: list[Callable[[], Awaitable[object]]] = [
+            after.ping,
+            partial(stored_user, after, user),
+            partial(add, after, sample),
+        ]
+        for call in calls:
             with pytest.raises(StorageNotPrepared):
                 await call()
         await after.prepare()
