@@ -9,14 +9,14 @@ from pymongo.errors import PyMongoError
 
 from adapters.mongodb.address import Client
 
-_LIFETIME_SECONDS: Final = 60  # by when the server itself gives up what nobody ends
+_LIFETIME_SECONDS: Final = 60  # after which the server itself aborts a transaction
 _PAUSE_SECONDS: Final = 0.5
 
 
 class AbandonedSessions:
     """Sessions whose connection was lost in the middle of a transaction, which may still be open on the server.
 
-    Until it is ended, nobody else can write to what it has written. So they are ended as soon as the server answers.
+    Until it is aborted, nobody else can write to what it has written. So it is, as soon as the server answers.
     """
 
     def __init__(self, client: Client) -> None:

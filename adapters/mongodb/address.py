@@ -1,4 +1,4 @@
-"""What a storage URL says, checked before anything is connected to."""
+"""Storage URLs, which are checked before anything is connected to."""
 
 import logging
 from datetime import UTC
@@ -30,7 +30,7 @@ _SETTINGS: Final[dict[str, Any]] = {
     "tz_aware": True,
     "tzinfo": UTC,
     "maxPoolSize": 32,
-    "connectTimeoutMS": 3_000,  # also the patience of the driver's monitors with a server that hangs
+    "connectTimeoutMS": 3_000,  # also how long the driver's monitors wait for a server that hangs
 }
 
 # The driver can log commands, and those hold password hashes.
@@ -38,7 +38,7 @@ logging.getLogger("pymongo").setLevel(logging.WARNING)
 
 
 def client_for(url: str, *listeners: ConnectionPoolListener | ServerHeartbeatListener) -> tuple[Client, str]:
-    """Make a client that connects when it is first used, and name the database.
+    """Return a client that connects when it is first used, and the name of the database.
 
     Raises `ValueError`, which never repeats the URL.
     """
@@ -61,6 +61,6 @@ def client_for(url: str, *listeners: ConnectionPoolListener | ServerHeartbeatLis
 def _check_options(query: str) -> None:
     options = {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)}
     if options.keys() - {option.lower() for option in _OPTIONS}:
-        raise ValueError(f"it has options that are not known behind the '?'; known: {', '.join(_OPTIONS)}")
+        raise ValueError(f"unknown options behind the '?'; known: {', '.join(_OPTIONS)}")
     if options.get("w", "majority") != "majority":
         raise ValueError("its option w can only be majority, as every commit is durable")

@@ -1,21 +1,10 @@
-from pymongo.monitoring import (
-    ConnectionCheckedInEvent,
-    ConnectionCheckedOutEvent,
-    ConnectionCheckOutFailedEvent,
-    ConnectionCheckOutStartedEvent,
-    ConnectionClosedEvent,
-    ConnectionCreatedEvent,
-    ConnectionPoolListener,
-    ConnectionReadyEvent,
-    PoolClearedEvent,
-    PoolClosedEvent,
-    PoolCreatedEvent,
-    PoolReadyEvent,
-)
+from typing import Any
+
+from pymongo.monitoring import ConnectionCheckedInEvent, ConnectionCheckedOutEvent, ConnectionPoolListener
 
 
-class CountedConnections(ConnectionPoolListener):
-    """Counts the connections that are out of their pool. The driver asks for a method for each of its events."""
+class ConnectionCounter(ConnectionPoolListener):
+    """Counts the connections that are checked out of their pool."""
 
     def __init__(self) -> None:
         self.in_use = 0
@@ -26,20 +15,9 @@ class CountedConnections(ConnectionPoolListener):
     def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:
         self.in_use -= 1
 
-    def pool_created(self, event: PoolCreatedEvent) -> None: ...
+    def _ignore(self, event: Any) -> None: ...
 
-    def pool_ready(self, event: PoolReadyEvent) -> None: ...
-
-    def pool_cleared(self, event: PoolClearedEvent) -> None: ...
-
-    def pool_closed(self, event: PoolClosedEvent) -> None: ...
-
-    def connection_created(self, event: ConnectionCreatedEvent) -> None: ...
-
-    def connection_ready(self, event: ConnectionReadyEvent) -> None: ...
-
-    def connection_closed(self, event: ConnectionClosedEvent) -> None: ...
-
-    def connection_check_out_started(self, event: ConnectionCheckOutStartedEvent) -> None: ...
-
-    def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None: ...
+    # The driver wants a method for each of its events.
+    pool_created = pool_ready = pool_cleared = pool_closed = _ignore
+    connection_created = connection_ready = connection_closed = _ignore
+    connection_check_out_started = connection_check_out_failed = _ignore

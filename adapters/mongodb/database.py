@@ -15,34 +15,34 @@ from pymongo.write_concern import WriteConcern
 from adapters.mongodb import schema
 from adapters.mongodb.abandoned import AbandonedSessions
 from adapters.mongodb.address import client_for
-from adapters.mongodb.connections import CountedConnections
+from adapters.mongodb.connections import ConnectionCounter
 from adapters.mongodb.documents import Document
 from adapters.mongodb.failures import (
     NO_REPLICA_SET,
-    lost_to_others,
-    may_be_repeated,
+    is_conflict,
+    is_retryable,
+    is_timeout,
     may_have_committed,
     may_have_left_open,
-    meaning,
-    ran_out_of_time,
+    translate_error,
 )
 from adapters.mongodb.heartbeats import Heartbeats
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
 
-_SEARCH_TIMEOUT_SECONDS: Final = 2  # for a server that can be written to, while none is known
+_SELECTION_TIMEOUT_SECONDS: Final = 2  # for a server that can be written to, while none is known
 _OPERATION_TIMEOUT_SECONDS: Final = 8
 _TRANSACTION_TIMEOUT_SECONDS: Final = 6.5  # with time left to roll it back
-_SHORTEST_TIMEOUT_SECONDS: Final = 0.1
+_MIN_TIMEOUT_SECONDS: Final = 0.1
 _PREPARATION_TIMEOUT_SECONDS: Final = 600  # an index on many records takes its time
-_TRANSACTIONS_AT_ONCE: Final = 16  # fewer than there are connections, so that reads go on
-_LONGEST_PAUSE_SECONDS: Final = 0.1
+_MAX_TRANSACTIONS: Final = 16  # at once: fewer than there are connections, so that reads go on
+_MAX_PAUSE_SECONDS: Final = 0.1
 
-# What a majority has on disk is not lost with any one server. A snapshot is of such data, too; and it is of one moment,
-# which what is read in several steps would otherwise not be.
+# What a majority has on disk is not lost with any one server. A snapshot is of such data, and of one moment even if the
+# server reads it in several steps.
 _DURABLE: Final = WriteConcern("majority", j=True)
-_ONE_MOMENT: Final = ReadConcern("snapshot")
+_SNAPSHOT: Final = ReadConcern("snapshot")
 
 
 class Transaction:
@@ -56,23 +56,23 @@ class Transaction:
         return self._database[name]
 
 
-Work: TypeAlias = Callable[[Transaction], Awaitable[None]]
+TransactionCallback: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
 
 class Database:
-    """Reads that are each of one moment, and transactions. Every failure comes out as a domain error."""
+    """Reads of one snapshot each, and transactions. Every error of the driver comes out as a domain error."""
 
     def __init__(self, url: str, collections: Sequence[schema.Collection], on_first_use: Callable[[], object]) -> None:
         self._collections = collections
         self._on_first_use = on_first_use
-        self._connections = CountedConnections()
+        self._connections = ConnectionCounter()
         self._heartbeats = Heartbeats()
         self._client, name = client_for(url, self._connections, self._heartbeats)
         self._database: schema.Database = self._client.get_database(
-            name, read_concern=_ONE_MOMENT, write_concern=_DURABLE, read_preference=ReadPreference.PRIMARY
+            name, read_concern=_SNAPSHOT, write_concern=_DURABLE, read_preference=ReadPreference.PRIMARY
         )
         self._abandoned = AbandonedSessions(self._client)
-        self._room = asyncio.Semaphore(_TRANSACTIONS_AT_ONCE)
+        self._transaction_slots = asyncio.Semaphore(_MAX_TRANSACTIONS)
         self._under_way: set[asyncio.Task[None]] = set()
         self._prepared = False
 
@@ -81,8 +81,8 @@ class Database:
         return self._connections.in_use
 
     async def run(self, query: Callable[[schema.Database], Awaitable[T]]) -> T:
-        """Run what is of one moment by itself, or need not be."""
-        await self._need_schema()
+        """Run a query outside of any transaction; each of its commands is atomic by itself."""
+        await self._ensure_prepared()
         return await self._answer(lambda: query(self._database))
 
     async def aggregate(
@@ -93,14 +93,14 @@ class Database:
 
         return await self.run(read)
 
-    async def write(self, work: Work, *, one_document: bool = False) -> None:
-        """Run `work` in a transaction, and again when it lost to another one.
+    async def write(self, work: TransactionCallback, *, one_document: bool = False) -> None:
+        """Run `work` in a transaction, and again after a conflict with another one.
 
         What changes one document is all or nothing by itself. It goes without a transaction, since one that is open
         while its process is killed locks its records until the server gives it up.
 
-        A caller who is cancelled does not take it along: a transaction that is left in the middle would hold up
-        everybody who writes to the same records, until the server gives it up after a minute.
+        It goes on when the caller is cancelled: a transaction that is left open would block all writers of the same
+        records, until the server gives it up after a minute.
         """
         task = asyncio.create_task(self._write(work, one_document))
         self._under_way.add(task)
@@ -132,33 +132,33 @@ class Database:
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._abandoned.close()
         await self._heartbeats.pause()
-        with pymongo.timeout(_SEARCH_TIMEOUT_SECONDS):  # it says good-bye to a server that may not be there
+        with pymongo.timeout(_SELECTION_TIMEOUT_SECONDS):  # it says good-bye to a server that may not be there
             await self._client.close()
 
     async def _version(self) -> int:
         return await self._answer(lambda: schema.version(self._database))
 
-    async def _need_schema(self) -> None:
+    async def _ensure_prepared(self) -> None:
         if not self._prepared:
             await self.check()
 
-    async def _write(self, work: Work, one_document: bool) -> None:
-        await self._need_schema()
+    async def _write(self, work: TransactionCallback, one_document: bool) -> None:
+        await self._ensure_prepared()
 
         async def transact() -> None:
-            async with self._one_of_few(), self._client.start_session() as session:
+            async with self._transaction_slot(), self._client.start_session() as session:
                 if one_document:
                     await work(Transaction(self._database, session))
                 else:
-                    await self._repeated(session, work)
+                    await self._retry(session, work)
 
         await self._answer(transact)
 
     async def _answer(self, query: Callable[[], Awaitable[T]], seconds: float = _OPERATION_TIMEOUT_SECONDS) -> T:
-        """Give the server some time to answer, but less to be found, and translate how it failed."""
+        """Run a query with a timeout, and a shorter one to find the server; translate its errors."""
         try:
             if not self._client.topology_description.has_writable_server():
-                with pymongo.timeout(_SEARCH_TIMEOUT_SECONDS):
+                with pymongo.timeout(_SELECTION_TIMEOUT_SECONDS):
                     await self._client.admin.command("ping")
             with pymongo.timeout(seconds):
                 return await query()
@@ -166,10 +166,10 @@ class Database:
             raise self._why_there_is_no_server() from None
         except PyMongoError as error:
             # Without the driver's error, which may hold what was to be written.
-            raise meaning(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
+            raise translate_error(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
 
-    async def _repeated(self, session: AsyncClientSession, work: Work) -> None:
-        """Attempt until it succeeds, fails for good or takes too long."""
+    async def _retry(self, session: AsyncClientSession, work: TransactionCallback) -> None:
+        """Run a transaction until it succeeds, fails for good or takes too long."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + _TRANSACTION_TIMEOUT_SECONDS
         lost: PyMongoError | None = None
@@ -178,41 +178,41 @@ class Database:
             try:
                 return await self._attempt(session, work, deadline - clock())
             except PyMongoError as error:
-                if lost_to_others(error):
+                if is_conflict(error):
                     lost = error
-                if not may_be_repeated(error) or clock() > deadline:
+                if not is_retryable(error) or clock() > deadline:
                     if may_have_left_open(error):
                         self._abandoned.add(session.session_id)
-                    if lost and ran_out_of_time(error) and not may_have_committed(error):
+                    if lost and is_timeout(error) and not may_have_committed(error):
                         raise lost from None
                     raise
             failures += 1
-            # Rivals part by chance; nothing is to be kept secret here.
-            await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**failures)))  # noqa: S311
+            # At random, so that those in conflict part; nothing is to be kept secret here.
+            await asyncio.sleep(random.uniform(0, min(_MAX_PAUSE_SECONDS, 0.002 * 2**failures)))  # noqa: S311
 
-    async def _attempt(self, session: AsyncClientSession, work: Work, seconds: float) -> None:
+    async def _attempt(self, session: AsyncClientSession, work: TransactionCallback, seconds: float) -> None:
         # What fails is rolled back at the end of the block, for which there is some time left then.
-        async with await session.start_transaction(_ONE_MOMENT, _DURABLE, ReadPreference.PRIMARY):
-            with pymongo.timeout(max(seconds, _SHORTEST_TIMEOUT_SECONDS)):
+        async with await session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY):
+            with pymongo.timeout(max(seconds, _MIN_TIMEOUT_SECONDS)):
                 await work(Transaction(self._database, session))
                 await session.commit_transaction()  # repeated by the driver when its answer is lost
 
     @asynccontextmanager
-    async def _one_of_few(self) -> AsyncIterator[None]:
+    async def _transaction_slot(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
-                await self._room.acquire()
+                await self._transaction_slots.acquire()
         except TimeoutError:
             raise TooBusy from None
         try:
             yield
         finally:
-            self._room.release()
+            self._transaction_slots.release()
 
     def _why_there_is_no_server(self) -> DomainError:
         for server in self._client.topology_description.server_descriptions().values():
             if server.server_type_name == "RSGhost":  # it waits for rs.initiate()
                 return StorageUnavailable(NO_REPLICA_SET)
             if isinstance(server.error, OperationFailure):  # it was found, and refused us
-                return meaning(server.error) or StorageUnavailable()
+                return translate_error(server.error) or StorageUnavailable()
         return StorageUnavailable()

@@ -1,4 +1,4 @@
-"""What the driver's errors mean to the domain."""
+"""Translation of the driver's errors."""
 
 from typing import Final
 
@@ -20,8 +20,11 @@ NO_REPLICA_SET: Final = (
 )
 
 
-def meaning(error: PyMongoError) -> DomainError | None:
-    """Say what a failure means; None when it can only be a bug of ours. Codes: MongoDB's manual, "Error Codes"."""
+def translate_error(error: PyMongoError) -> DomainError | None:
+    """Return what an error means to the domain; None for what can only be a bug of ours.
+
+    Codes: MongoDB's manual, "Error Codes".
+    """
     match error:
         case WaitQueueTimeoutError():
             return TooBusy()
@@ -30,12 +33,12 @@ def meaning(error: PyMongoError) -> DomainError | None:
         case ConfigurationError():
             return StorageUnavailable("MongoDB cannot be reached in the way that the storage URL says")
         case OperationFailure():
-            return _meaning_of_code(error)
+            return _translate_code(error)
     return None
 
 
-def may_be_repeated(error: PyMongoError) -> bool:
-    """Tell whether a transaction that failed so can be repeated as a whole."""
+def is_retryable(error: PyMongoError) -> bool:
+    """Return whether a transaction that failed so can be repeated as a whole."""
     gone = isinstance(error, ServerSelectionTimeoutError)
     return error.has_error_label("TransientTransactionError") and not gone and not may_have_committed(error)
 
@@ -44,20 +47,20 @@ def may_have_committed(error: PyMongoError) -> bool:
     return error.has_error_label("UnknownTransactionCommitResult")
 
 
-def lost_to_others(error: PyMongoError) -> bool:
+def is_conflict(error: PyMongoError) -> bool:
     return isinstance(error, OperationFailure) and error.has_error_label("TransientTransactionError")
 
 
-def ran_out_of_time(error: PyMongoError) -> bool:
+def is_timeout(error: PyMongoError) -> bool:
     return isinstance(error, ConnectionFailure | ExecutionTimeout)
 
 
 def may_have_left_open(error: PyMongoError) -> bool:
-    """Tell whether the server, unreached since, may still have the transaction open that failed so."""
+    """Return whether the server, unreached since, may still have the failed transaction open."""
     return isinstance(error, ConnectionFailure) and not isinstance(error, WaitQueueTimeoutError)
 
 
-def _meaning_of_code(error: OperationFailure) -> DomainError | None:
+def _translate_code(error: OperationFailure) -> DomainError | None:
     match error.code:
         case 18 | 8000:
             return StorageUnavailable("MongoDB refuses the user or the password in the storage URL")
@@ -65,8 +68,8 @@ def _meaning_of_code(error: OperationFailure) -> DomainError | None:
             return StorageUnavailable("MongoDB denies the user in the storage URL a privilege that it needs")
         case 20 | 123:
             return StorageUnavailable(NO_REPLICA_SET)
-        case 112 | 239 | 246:  # lost to others, or to a change of the catalogue
+        case 112 | 239 | 246:  # write conflict, snapshot too old or unavailable
             return TooBusy()
     if may_have_committed(error):
         return StorageUnavailable()
-    return TooBusy() if lost_to_others(error) else None
+    return TooBusy() if is_conflict(error) else None

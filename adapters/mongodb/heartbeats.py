@@ -8,24 +8,24 @@ from pymongo.monitoring import (
     ServerHeartbeatSucceededEvent,
 )
 
-_LONGEST_SECONDS: Final = 7  # to connect to a server that hangs, and to wait for its greeting
+_TIMEOUT_SECONDS: Final = 7  # to connect to a server that hangs, and to wait for its greeting
 
 
 class Heartbeats(ServerHeartbeatListener):
-    """Knows which servers the driver's monitors are asking how they are, over a connection that may be new.
+    """Tracks the checks of servers by the driver's monitors for which they may open a connection.
 
     A monitor that is cancelled while it connects leaves its socket open, so the client is closed when none does.
     """
 
     def __init__(self) -> None:
-        self._asked: set[object] = set()
+        self._pending: set[object] = set()
         self._ended = asyncio.Event()
 
     async def pause(self) -> None:
-        """Return when no monitor connects, without letting one begin in between, or after some seconds."""
+        """Return when no monitor is connecting, before another one can begin, or after some seconds."""
         try:
-            async with asyncio.timeout(_LONGEST_SECONDS):
-                while self._asked:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                while self._pending:
                     self._ended.clear()
                     await self._ended.wait()
         except TimeoutError:
@@ -33,7 +33,7 @@ class Heartbeats(ServerHeartbeatListener):
 
     def started(self, event: ServerHeartbeatStartedEvent) -> None:
         if not event.awaited:  # one that is awaited goes over an open connection
-            self._asked.add(event.connection_id)
+            self._pending.add(event.connection_id)
 
     def succeeded(self, event: ServerHeartbeatSucceededEvent) -> None:
         self._end(event.connection_id)
@@ -42,5 +42,5 @@ class Heartbeats(ServerHeartbeatListener):
         self._end(event.connection_id)
 
     def _end(self, server: object) -> None:
-        self._asked.discard(server)
+        self._pending.discard(server)
         self._ended.set()

@@ -6,7 +6,6 @@ from typing import Any, Final, TypeAlias
 
 from pymongo import IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import OperationFailure
 
 from adapters.mongodb.documents import Document
 from domain.errors import DomainError, EmailTaken, IdTaken, UsernameTaken
@@ -25,8 +24,8 @@ MARKER_ID: Final = 0
 
 VERSION: Final = 1
 _VERSIONS: Final = "schema.version"
-_NAMESPACE_EXISTS: Final = 48
 _SIMPLE: Final = {"locale": "simple"}  # byte by byte, whatever the collection is set to
+_BY_ID: Final = IndexModel("_id", name="_id_")  # every collection has it; asking for it creates one that is missing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +50,7 @@ class Collection:
 USERS: Final = Collection(
     "users",
     [
+        _BY_ID,
         IndexModel("email_key", unique=True, sparse=True, collation=_SIMPLE),
         IndexModel("username_key", unique=True, sparse=True, collation=_SIMPLE),
         IndexModel("name_key", collation=_SIMPLE),
@@ -70,7 +70,8 @@ def collection_of(record_type: RecordType[Any]) -> Collection:
     """Return the collection of a record type, with the indexes that its declaration asks for."""
     unique = {path_of(record_type, field): error for field, error in record_type.unique.items()}
     owner = None if record_type.owner is None else path_of(record_type, record_type.owner)
-    indexes = [IndexModel(path, unique=True, sparse=True, collation=_SIMPLE) for path in unique if path != "_id"]
+    indexes = [_BY_ID]
+    indexes += (IndexModel(path, unique=True, sparse=True, collation=_SIMPLE) for path in unique if path != "_id")
     if owner not in (None, "_id"):
         indexes.append(IndexModel([owner, "_id"], collation=_SIMPLE))
     if record_type.due is not None:
@@ -89,7 +90,7 @@ async def has_indexes(database: Database, collections: Sequence[Collection]) -> 
     """Return whether all collections and indexes are there, without which nothing would be unique."""
     for collection in collections:
         found = await database[collection.name].index_information()
-        if not {"_id_", *(index.document["name"] for index in collection.indexes)} <= found.keys():
+        if not {index.document["name"] for index in collection.indexes} <= found.keys():
             return False
     return True
 
@@ -97,11 +98,5 @@ async def has_indexes(database: Database, collections: Sequence[Collection]) -> 
 async def prepare(database: Database, collections: Sequence[Collection]) -> None:
     """Create what is missing; the version comes last, since it says that all the rest is there."""
     for collection in collections:
-        try:
-            await database.create_collection(collection.name, check_exists=False)
-        except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:
-                raise
-        if collection.indexes:
-            await database[collection.name].create_indexes(list(collection.indexes))
+        await database[collection.name].create_indexes(list(collection.indexes))
     await database[_VERSIONS].update_one({"_id": "version"}, {"$max": {"version": VERSION}}, upsert=True)

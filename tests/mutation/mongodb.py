@@ -6,109 +6,161 @@ from typing import Final
 
 from tests.mutation.bug import Bug
 
+_address = partial(Bug, file="adapters/mongodb/address.py", store="mongodb")
 _database = partial(Bug, file="adapters/mongodb/database.py", store="mongodb")
 _documents = partial(Bug, file="adapters/mongodb/documents.py", store="mongodb")
 _failures = partial(Bug, file="adapters/mongodb/failures.py", store="mongodb")
-_repositories = partial(Bug, file="adapters/mongodb/repositories.py", store="mongodb")
+_records = partial(Bug, file="adapters/mongodb/records.py", store="mongodb")
+_removals = partial(Bug, file="adapters/mongodb/removals.py", store="mongodb")
 _schema = partial(Bug, file="adapters/mongodb/schema.py", store="mongodb")
 _staged = partial(Bug, file="adapters/mongodb/staged_writes.py", store="mongodb")
-_address = partial(Bug, file="adapters/mongodb/address.py", store="mongodb")
+_users = partial(Bug, file="adapters/mongodb/users.py", store="mongodb")
 
 BUGS: Final[Sequence[Bug]] = (
     _staged(
         what="a save ignores the version",
-        old='before = {"_id": self.document["_id"], "version": self.document["version"] - 1}',
-        new='before = {"_id": self.document["_id"]}',
+        old='ReplaceOne({"_id": self.key, "version": self.version - self.saves}',
+        new='ReplaceOne({"_id": self.key}',
+    ),
+    _staged(
+        what="of several saves of a record the last one alone is compared",
+        old="saves=self._writes.pop().saves + 1)",
+        new="saves=self._writes.pop().saves)",
+    ),
+    _staged(
+        what="a save follows one of another version",
+        old="            and self.version == other.version + 1\n",
+        new="",
     ),
     _staged(
         what="a removal ignores the version",
-        old='DeleteOne({"_id": record_id, "version": version})',
-        new='DeleteOne({"_id": record_id})',
-    ),
-    _staged(
-        what="a save that met no record is fine",
-        old=".matched_count != 1:",
-        new=".matched_count > 1:",
-    ),
-    _staged(
-        what="the author of a post is looked for and not touched",
-        old="update_many(owners, _TOUCH",
-        new='update_many(owners, {"$setOnInsert": {"touched": 1}}',
-    ),
-    _staged(
-        what="nobody looks for the author of a post",
-        old="        if self._owners:\n            owners",
-        new="        if not self._owners:\n            owners",
-    ),
-    _staged(
-        what="an author who is added after their post is good enough",
-        old='if collection == USERS and document["_id"] in self._owners:',
-        new='if collection == USERS and document["_id"] == "":',
-    ),
-    _staged(
-        what="a second credential is refused",
-        old="upsert=True) for document",
-        new="upsert=False) for document",
-    ),
-    _staged(
-        what="posts outlive their author",
-        old='theirs = {POSTS: {"author_id": gone}, CREDENTIALS',
-        new="theirs = {CREDENTIALS",
-    ),
-    _staged(
-        what="sessions outlive their user",
-        old=', SESSIONS: {"user_id": gone}}',
-        new="}",
-    ),
-    _staged(
-        what="a removal that met no record is fine",
-        old=".deleted_count != len(ends):",
-        new=".deleted_count > len(ends):",
-    ),
-    _staged(
-        what="removals of two kinds go together",
-        old="if not isinstance(last, Removals) or last.collection != collection:",
-        new="if not isinstance(last, Removals):",
+        old='DeleteOne({"_id": self.key, "version": self.version})',
+        new='DeleteOne({"_id": self.key})',
     ),
     _staged(
         what="a requirement is looked at and not touched",
-        old="update_one(self.before, _TOUCH",
-        new='update_one(self.before, {"$setOnInsert": {"touched": 1}}',
+        old='UpdateOne({"_id": self.key, "version": self.version}, _TOUCH)',
+        new='UpdateOne({"_id": self.key, "version": self.version}, {"$setOnInsert": {"times-touched": 1}})',
     ),
     _staged(
-        what="a requirement that met no record is fine",
-        old="_TOUCH, session=transaction.session)).matched_count != 1:",
-        new="_TOUCH, session=transaction.session)).matched_count > 1:",
+        what="something is required at whatever version",
+        old='UpdateOne({"_id": self.key, "version": self.version}, _TOUCH)',
+        new='UpdateOne({"_id": self.key}, _TOUCH)',
     ),
     _staged(
         what="a requirement changes the version",
-        old='= {"$inc": {"touched": 1}}',
-        new='= {"$inc": {"version": 1}}',
+        old='{"$inc": {"times-touched": 1}}',
+        new='{"$inc": {"version": 1}}',
+    ),
+    _staged(
+        what="a write that met no record is fine",
+        old="result.deleted_count != len(operations):",
+        new="result.deleted_count > len(operations):",
+    ),
+    _staged(
+        what="the owner of a record is looked for and not touched",
+        old="update_many(there, _TOUCH",
+        new='update_many(there, {"$setOnInsert": {"times-touched": 1}}',
+    ),
+    _staged(
+        what="nobody looks for the owner of a record",
+        old="            if untouched and not await",
+        new="            if not untouched and not await",
+    ),
+    _staged(
+        what="an added record needs no transaction for its owner",
+        old="return self.owner is None\n",
+        new="return True\n",
+    ),
+    _staged(
+        what="an owner who is added after what they own is good enough",
+        old="(write.collection is USERS and write.key in owners)",
+        new='(write.collection is USERS and write.key == "")',
+    ),
+    _staged(
+        what="writes to two collections go together",
+        old="or write.collection is not run[0].collection)",
+        new=")",
+    ),
+    _staged(
+        what="additions join those from before a removal",
+        old="else (is_addition or run[0].kind is Kind.ADD or",
+        new="else (run[0].kind is Kind.ADD or",
     ),
     _staged(
         what="a write is made outside of the transaction",
-        old="replace_one(before, self.document, session=transaction.session)",
-        new="replace_one(before, self.document)",
+        old="[*guards, *operations], session=transaction.session",
+        new="[*guards, *operations]",
     ),
     _staged(
         what="a failed commit stays staged",
         old="writes, self._writes = self._writes, []",
         new="writes = self._writes",
     ),
-    _staged(
-        what="additions join those from before a removal",
-        old="last = self._writes[-1] if self._writes else None",
-        new="last = next((write for write in self._writes if isinstance(write, Additions)), None)",
+    _removals(
+        what="records outlive their owner",
+        old="await documents.delete_many(",
+        new="await documents.count_documents(",
+    ),
+    _removals(
+        what="a removal deletes no more records than one",
+        old="await documents.delete_many(",
+        new="await documents.delete_one(",
+    ),
+    _removals(
+        what="what the commit hides is told to nobody",
+        old="await documents.update_one(",
+        new="await documents.count_documents(",
+    ),
+    _removals(
+        what="what is hidden is never deleted",
+        old="            if await self._delete_some(name, {owner: user_id}):\n                return True\n",
+        new="            pass\n",
+    ),
+    _records(
+        what="a record of a removed user is found by its key",
+        old="if document.get(owner) not in removed_owners",
+        new="if True",
+    ),
+    _records(
+        what="the records of a removed user are listed",
+        old="return [] if owner in removed_owners else found",
+        new="return found",
+    ),
+    _records(
+        what="a page of all records has those of removed users",
+        old="if self._removed_owners == excluded:",
+        new="if True:",
+    ),
+    _records(
+        what="a page of records begins with the one that it comes after",
+        old='"$lt" if descending and after else "$gt"',
+        new='"$lte" if descending and after else "$gte"',
+    ),
+    _records(
+        what="records are due later than they say",
+        old='{path: {"$lte": moment}}',
+        new='{path: {"$lt": moment}}',
+    ),
+    _records(
+        what="what is due comes in any order",
+        old='index = {path: 1, "_id": 1}',
+        new='index = {path: -1, "_id": -1}',
+    ),
+    _records(
+        what="all that is due is read, however little was asked for",
+        old='{"$sort": index}, limit=limit',
+        new='{"$sort": index}, limit=10_000',
     ),
     _failures(
-        what="what lost to a rival is not repeated",
+        what="what was in conflict is not repeated",
         old='return error.has_error_label("TransientTransactionError") and not gone and not may_have_committed(error)',
         new="return False",
     ),
     _database(
         what="a large page is read of several moments",
-        old='_ONE_MOMENT: Final = ReadConcern("snapshot")',
-        new='_ONE_MOMENT: Final = ReadConcern("local")',
+        old='_SNAPSHOT: Final = ReadConcern("snapshot")',
+        new='_SNAPSHOT: Final = ReadConcern("local")',
         allowed="with one member, and the few records of the cases, nothing comes between two steps of a read",
     ),
     _database(
@@ -119,13 +171,14 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _database(
         what="a failed transaction is committed as far as it went",
-        old="                await work(Transaction(self._database, session))\n",
+        old="                await work(Transaction(self._database, session))\n                await",
         new=(
             "                try:\n"
             "                    await work(Transaction(self._database, session))\n"
             "                except Exception:\n"
             "                    await session.commit_transaction()\n"
             "                    raise\n"
+            "                await"
         ),
     ),
     _database(
@@ -138,60 +191,20 @@ BUGS: Final[Sequence[Bug]] = (
         old="        except PyMongoError as error:\n            # Without",
         new="        except ZeroDivisionError as error:\n            # Without",
     ),
-    _repositories(
-        what="a page begins with the record that it comes after",
+    _users(
+        what="a page of users begins with the one that it comes after",
         old='"$lt" if descending else "$gt"',
         new='"$lte" if descending else "$gte"',
     ),
-    _repositories(
+    _users(
         what="a search leaves out usernames",
         old='("name_key", "email_key", "username_key")',
         new='("name_key", "email_key")',
     ),
-    _repositories(
+    _users(
         what="a search is by a pattern that nobody escapes",
         old='{"$or": [{key: bounds} for key in _SEARCHED]}',
         new='{"$or": [{key: {"$regex": f"^{prefix}"}} for key in _SEARCHED]}',
-    ),
-    _repositories(
-        what="a user is required at whatever version",
-        old='self._staged.require(USERS, {"_id": str(user.id), "version": user.version})',
-        new='self._staged.require(USERS, {"_id": str(user.id)})',
-    ),
-    _repositories(
-        what="a credential is required whatever it is",
-        old="self._staged.require(CREDENTIALS, credential_document(credential))",
-        new='self._staged.require(CREDENTIALS, {"_id": str(credential.user_id)})',
-    ),
-    _repositories(
-        what="a session needs no user",
-        old="session_document(session), owner=str(session.user_id))",
-        new="session_document(session))",
-    ),
-    _repositories(
-        what="sessions are listed as they were added",
-        old='self._database.page(SESSIONS, {"user_id": str(user_id)})',
-        new='self._database.documents(SESSIONS, {"$expr": {"$eq": ["$user_id", str(user_id)]}})',
-    ),
-    _repositories(
-        what="failures expire later than they say",
-        old='{"expires_at": {"$lte": moment}}',
-        new='{"expires_at": {"$lt": moment}}',
-    ),
-    _repositories(
-        what="all expired failures are read, however few were asked for",
-        old='{"expires_at": {"$lte": moment}}, limit)',
-        new='{"expires_at": {"$lte": moment}})',
-    ),
-    _documents(
-        what="refreshes come back in a list that can be changed",
-        old='tuple(document["refreshed_at"])',
-        new='document["refreshed_at"]',
-    ),
-    _documents(
-        what="what a session does not know comes back as empty",
-        old='user_agent=document.get("user_agent")',
-        new='user_agent=document.get("user_agent", "")',
     ),
     _documents(
         what="an empty bio comes back as none",
@@ -208,6 +221,11 @@ BUGS: Final[Sequence[Bug]] = (
         old="    if user.username is not None:\n",
         new='    document["username_key"] = None\n    if user.username is not None:\n',
     ),
+    _documents(
+        what="a unique field that is None is a value, too",
+        old=" for name, value in plain.items() if value is not None}",
+        new=" for name, value in plain.items()}",
+    ),
     _schema(
         what="an admin who is not active is an active admin",
         old='{"role": Role.ADMIN.value, "active": True}',
@@ -215,18 +233,23 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _schema(
         what="emails are not unique",
-        old='IndexModel("email_key", unique=True, collation=_SIMPLE)',
+        old='IndexModel("email_key", unique=True, sparse=True, collation=_SIMPLE)',
         new='IndexModel("email_key", collation=_SIMPLE)',
     ),
     _schema(
         what="emails are unique in the judgement of a language",
-        old='IndexModel("email_key", unique=True, collation=_SIMPLE)',
-        new='IndexModel("email_key", unique=True, collation={"locale": "en", "strength": 1})',
+        old='IndexModel("email_key", unique=True, sparse=True, collation=_SIMPLE)',
+        new='IndexModel("email_key", unique=True, sparse=True, collation={"locale": "en", "strength": 1})',
     ),
-    _failures(
+    _schema(
+        what="unique fields of records are not unique",
+        old="IndexModel(path, unique=True, sparse=True, collation=_SIMPLE)",
+        new="IndexModel(path, sparse=True, collation=_SIMPLE)",
+    ),
+    _schema(
         what="a taken username is called a taken email",
-        old='"username_key": UsernameTaken',
-        new='"username_key": EmailTaken',
+        old='"username_key": UsernameTaken, "_id"',
+        new='"username_key": EmailTaken, "_id"',
     ),
     _address(what="times come back without a zone", old='"tz_aware": True,\n    "tzinfo": UTC,\n', new=""),
 )
