@@ -1,6 +1,6 @@
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -75,6 +75,7 @@ class Database:
         self._transaction_slots = asyncio.Semaphore(_MAX_TRANSACTIONS)
         self._under_way: set[asyncio.Task[None]] = set()
         self._prepared = False
+        self._checking: asyncio.Task[None] | None = None
 
     @property
     def connections_in_use(self) -> int:
@@ -102,10 +103,7 @@ class Database:
         It goes on when the caller is cancelled: a transaction that is left open would block all writers of the same
         records, until the server gives it up after a minute.
         """
-        task = asyncio.create_task(self._write(work, one_document))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        await asyncio.shield(task)
+        await asyncio.shield(self._start(self._write(work, one_document)))
 
     async def prepare(self) -> None:
         """Create what is missing, however long it takes once the server has answered.
@@ -140,7 +138,16 @@ class Database:
 
     async def _ensure_prepared(self) -> None:
         if not self._prepared:
-            await self.check()
+            if self._checking is None or self._checking.done():
+                self._checking = self._start(self.check())
+            await asyncio.shield(self._checking)  # one check for all who wait for it
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task that is not cancelled with its caller."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
 
     async def _write(self, work: TransactionCallback, one_document: bool) -> None:
         await self._ensure_prepared()

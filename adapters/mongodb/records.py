@@ -25,16 +25,16 @@ class VisibleRecords:
 
     async def get(self, key: str) -> Document | None:
         keys = {"$in": [key, MARKER_ID]} if self.collection.may_hide_records else key
-        return self._first(*await self._read([{"$match": {"_id": keys}}], 2))
+        return self._first(*await self._read([{"$match": {"_id": keys}}], 1))
 
     async def find(self, where: Filter) -> Document | None:
-        return self._first(*await self._read([{"$match": where}, {"$limit": 1}, *self._marker], 2))
+        return self._first(*await self._read([{"$match": where}, {"$limit": 1}, *self._marker], 1))
 
     async def of_owner(self, owner: str, where: Filter, *stages: Filter, limit: int = 1) -> Sequence[Document]:
         """Return up to `limit` documents that the stages make of those of one owner."""
         owned = {"$and": [{self.collection.owner: owner}, where]}
         pipeline = [{"$match": owned}, *stages, {"$limit": limit}, *self._marker]
-        found, removed_owners = await self._read(pipeline, limit + 1)
+        found, removed_owners = await self._read(pipeline, limit)
         return [] if owner in removed_owners else found
 
     async def of_all(
@@ -49,7 +49,7 @@ class VisibleRecords:
             excluded = self._removed_owners
             visible = {"$and": [where, {self.collection.owner: {"$nin": excluded}}]} if excluded else where
             pipeline = [{"$match": visible}, *stages, {"$limit": limit}, *self._marker]
-            found, self._removed_owners = await self._read(pipeline, limit + 1, hint=index)
+            found, self._removed_owners = await self._read(pipeline, limit, hint=index)
             if self._removed_owners == excluded:
                 return found
 
@@ -65,10 +65,11 @@ class VisibleRecords:
         return next((document for document in documents if document.get(owner) not in removed_owners), None)
 
     async def _read(
-        self, pipeline: Sequence[Filter], most: int, **options: Any
+        self, pipeline: Sequence[Filter], limit: int, **options: Any
     ) -> tuple[Sequence[Document], Sequence[str]]:
-        # In one batch, unless that is too big: by itself, the server begins with a hundred.
-        documents = await self._database.aggregate(self.collection.name, pipeline, batchSize=most, **options)
+        # In one batch, unless that is too big: by itself, the server begins with a hundred. It ends the cursor with the
+        # batch that is not full, so there is room for the marker and one more.
+        documents = await self._database.aggregate(self.collection.name, pipeline, batchSize=limit + 2, **options)
         for at, document in enumerate(documents):
             if document.get("_id") == MARKER_ID:
                 return [*documents[:at], *documents[at + 1 :]], document[REMOVED_OWNERS]

@@ -19,7 +19,7 @@ from adapters.mongodb.schema import MARKER_ID, PURGING, REMOVED_OWNERS, USERS, C
 from domain.errors import TooBusy
 
 _MAX_DELETED_BY_COMMIT: Final = 1_000  # of each type
-_BATCH: Final = 500
+_BATCH: Final = 1_000
 _LEASE_MILLISECONDS: Final = timedelta(seconds=10) // timedelta(milliseconds=1)
 
 
@@ -72,6 +72,7 @@ class Purge:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._id = uuid4().hex
+        self._deleted_up_to: dict[tuple[str, str], str] = {}
 
     async def delete_batch(self) -> bool:
         """Delete some records, and return whether there may be more; raises `TooBusy` if others do it."""
@@ -82,9 +83,10 @@ class Purge:
             return False
         user_id = tombstone["_id"]
         for name, owner in tombstone[PURGING].items():
-            if await self._delete_some(name, {owner: user_id}):
+            if await self._delete_some(name, owner, user_id):
                 return True
         await self._close(user_id, tombstone[PURGING])
+        self._deleted_up_to.clear()
         return True
 
     async def includes(self, user_ids: AbstractCollection[str]) -> bool:
@@ -101,20 +103,26 @@ class Purge:
         )
         return found
 
-    async def _delete_some(self, name: str, where: Document) -> bool:
-        async def delete(database: Any) -> bool:
-            found = await database[name].find(where, {"_id": True}, limit=_BATCH, batch_size=_BATCH).to_list()
-            if found:
-                await database[name].delete_many({"_id": {"$in": [document["_id"] for document in found]}, **where})
-            return bool(found)
+    async def _delete_some(self, name: str, owner: str, user_id: str) -> bool:
+        # Not from the start: for minutes, the server keeps the index entries of what is deleted and passes over them.
+        after = self._deleted_up_to.get((name, user_id), "")
 
-        return await self._database.run(delete)
+        async def delete(database: Any) -> Sequence[str]:
+            where = {owner: user_id, "_id": {"$gt": after}}
+            found = database[name].find(where, {"_id": True}, sort=[("_id", 1)], limit=_BATCH, batch_size=_BATCH)
+            keys = [document["_id"] async for document in found]
+            await database[name].delete_many({"_id": {"$in": keys}, owner: user_id})
+            return keys
+
+        keys = await self._database.run(delete)
+        if keys:
+            self._deleted_up_to[name, user_id] = keys[-1]
+        return bool(keys)
 
     async def _close(self, user_id: str, names: AbstractCollection[str]) -> None:
         async def close(database: Any) -> None:
             for name in names:
                 await database[name].update_one({"_id": MARKER_ID}, {"$pull": {REMOVED_OWNERS: user_id}})
-                await database[name].delete_one({"_id": MARKER_ID, REMOVED_OWNERS: []})
             await database[USERS.name].delete_one({"_id": user_id, PURGING: {"$exists": True}})
 
         await self._database.run(close)

@@ -17,10 +17,11 @@ Filter: TypeAlias = Mapping[str, Any]
 
 ACTIVE_ADMINS: Final[Filter] = {"role": Role.ADMIN.value, "active": True}
 
-# No entity has fields with such names, nor a key that is a number.
+# No entity has fields with such names, nor a key that is no text. The marker comes behind all keys. In front of them,
+# each lookup would pass over the index entries of deleted records, which the server keeps for minutes.
 PURGING: Final = "purging-collections"
 REMOVED_OWNERS: Final = "removed-owners"
-MARKER_ID: Final = 0
+MARKER_ID: Final = False
 
 VERSION: Final = 1
 _VERSIONS: Final = "schema.version"
@@ -99,4 +100,7 @@ async def prepare(database: Database, collections: Sequence[Collection]) -> None
     """Create what is missing; the version comes last, since it says that all the rest is there."""
     for collection in collections:
         await database[collection.name].create_indexes(list(collection.indexes))
+        if collection.may_hide_records:
+            marker: Document = {"$setOnInsert": {REMOVED_OWNERS: []}}
+            await database[collection.name].update_one({"_id": MARKER_ID}, marker, upsert=True)
     await database[_VERSIONS].update_one({"_id": "version"}, {"$max": {"version": VERSION}}, upsert=True)

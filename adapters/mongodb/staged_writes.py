@@ -70,13 +70,13 @@ class Write:
     def guards(self) -> Sequence[Operation]:
         """Return what fails, and prevents the operation behind it, if the owner has been removed.
 
-        A match by itself is no error, so it divides by the marker's id, which is zero. It is an operation of the same
-        type, so that both are one command.
+        A match by itself is no error, so it divides by the marker's id, which is false, or zero. It is of the same type
+        as the operation, so that both are one command.
         """
         if self.owner is None or not self.collection.may_hide_records:
             return []
         is_removed = {"$in": [self.owner, f"${REMOVED_OWNERS}"]}
-        where = {"_id": MARKER_ID, "$expr": {"$cond": [is_removed, {"$divide": [1, "$_id"]}, False]}}
+        where = {"_id": MARKER_ID, "$expr": {"$cond": [is_removed, {"$divide": [1, {"$toInt": "$_id"}]}, False]}}
         return [DeleteOne(where) if self.kind is Kind.REMOVE else UpdateOne(where, _TOUCH)]
 
     def follows(self, other: "Write") -> bool:

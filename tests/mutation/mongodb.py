@@ -114,7 +114,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _removals(
         what="what is hidden is never deleted",
-        old="            if await self._delete_some(name, {owner: user_id}):\n                return True\n",
+        old="            if await self._delete_some(name, owner, user_id):\n                return True\n",
         new="            pass\n",
     ),
     _records(
@@ -165,8 +165,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _database(
         what="a cancelled caller takes the transaction along",
-        old="await asyncio.shield(task)",
-        new="await task",
+        old="await asyncio.shield(self._start(self._write(work, one_document)))",
+        new="await self._write(work, one_document)",
         allowed="the driver ends it as well as it can; only a server that is slow would show the difference",
     ),
     _database(

@@ -117,7 +117,7 @@ class ServedMongodb(ServedKind):
         with _server(url) as server:
             database = server.get_default_database()
             for collection in database.list_collection_names(filter={"name": {"$ne": "schema.version"}}):
-                database[collection].delete_many({})
+                database[collection].delete_many({"_id": {"$ne": False}})
 
     def version(self, url: str) -> str:
         with _server(url) as server:

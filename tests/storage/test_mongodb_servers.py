@@ -381,7 +381,7 @@ async def remove_hiding(storage: MongoStorage, monkeypatch: pytest.MonkeyPatch, 
 
 async def records_there(url: str, collection: str) -> int:
     async with AsyncMongoClient[dict[str, Any]](url) as server:
-        return await server.get_default_database()[collection].count_documents({})
+        return await server.get_default_database()[collection].count_documents({"_id": {"$gt": ""}})
 
 
 async def test_more_records_than_a_commit_deletes_are_hidden_by_it_and_deleted_by_the_next_process(
@@ -400,7 +400,7 @@ async def test_more_records_than_a_commit_deletes_are_hidden_by_it_and_deleted_b
         async with opened_for(url, CONTRACT_TYPES) as another:
             for client in (another, storage, another):
                 await assert_hidden(client, doomed, posts[0], samples[0], kept)
-    assert await records_there(url, "posts") == MANY + 2  # and the marker
+    assert await records_there(url, "posts") == MANY + 1
     async with opened_for(url, CONTRACT_TYPES) as another:
         await another.ping()
         async with asyncio.timeout(60):
