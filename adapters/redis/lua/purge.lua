@@ -3,7 +3,7 @@ local owner = removed_owners()[1]
 if not owner then
   return 0
 end
-local ids, are_all = first_owned(owner, 500)
+local ids, are_all = first_owned(owner, 250)
 for _, id in ipairs(ids) do
   erase(id, owner)
 end
