@@ -114,6 +114,16 @@ async def test_large_records_are_deleted_in_small_batches(url: str, storage: Sto
     assert list((await everything(storage)).records["samples"]) == []
 
 
+async def test_what_a_broken_script_left_does_not_hold_up_the_purge(url: str, storage: Storage, redis: Any) -> None:
+    doomed = a_user()
+    samples = _samples(doomed, MANY)
+    await add(storage, doomed, *samples)
+    redis.hdel(RedisConfig.parse(url).key("records"), *(f"samples:{sample.code}" for sample in samples[:500]))
+    await remove(storage, doomed)
+    await _until_purged(url, redis)
+    assert redis.zcard(RedisConfig.parse(url).key("owned")) == 500, "for the times, which nothing finds any more"
+
+
 @pytest.mark.parametrize("seed", range(10))
 async def test_pages_skip_what_is_hidden_wherever_it_lies(url: str, storage: Storage, redis: Any, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - nothing is to be kept secret

@@ -90,11 +90,11 @@ local function put_entries(id, header, is_in)
   end
 end
 
--- Deletes a record if it has this owner still.
+-- Deletes a record if it has this owner still. One that is missing may have left its entry behind in a broken script.
 local function erase(id, owner)
   local record = records.get(id)
-  local header = record and header_of(record)
-  if header and header[OWNER] == owner then
+  local header = record and header_of(record) or { 0, owner, {}, {} }
+  if header[OWNER] == owner then
     put_entries(id, header, false)
     records.put(id, false)
   end

@@ -8,7 +8,8 @@ local room = 1000 -- what the records may be worth that are deleted within a com
 local function record_at(id, version)
   local record = records.get(id)
   local header = record and header_of(record)
-  if header and header[VERSION] == tonumber(version) and not (header[OWNER] ~= cjson.null and state.get(header[OWNER])) then
+  local is_there = header and (header[OWNER] == cjson.null or not state.get(header[OWNER]))
+  if is_there and header[VERSION] == tonumber(version) then
     return record, header
   end
 end

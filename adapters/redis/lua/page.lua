@@ -15,7 +15,8 @@ if owner then
   if is_removed(owner) then
     return {}
   end
-  return records_at(range(OWNED, of_owner(owner, first), of_owner(owner, last), is_descending, skip, limit), key_offset + #owner + 1)
+  local from, to = of_owner(owner, first), of_owner(owner, last)
+  return records_at(range(OWNED, from, to, is_descending, skip, limit), key_offset + #owner + 1)
 end
 
 local removed = {} -- the removed users who still own something in this range

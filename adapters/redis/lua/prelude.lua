@@ -1,7 +1,7 @@
 -- Goes before every other script. ARGV[1] is the version of the layout that is needed.
 --
 -- STATE    a hash: the layout's `version`, and the id of each removed user whose records are not all deleted yet
--- RECORDS  a hash: the id of a record, which is its type and its key, "notes:…", to its header, a line feed and its body
+-- RECORDS  a hash: the id of a record, which is its type and its key, "notes:…", to its header, a line feed and a body
 -- UNIQUE   a hash: the type, a unique field and its value, "User:email:…", to the id of the record that has it
 -- INDEX    a sorted set, in the order of its members: the entries of every record. A kind of entry begins with a
 --          character of its own, goes on with the type and ends with the key: ":notes:…" for the order of the keys
