@@ -1,19 +1,19 @@
-"""What a transaction does to one item each."""
+"""The actions of a transaction, each on one item."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from adapters.dynamodb.items import Image, Key, encoded, encoded_item, encoded_key
+from adapters.dynamodb.items import MAX_PART_BYTES, PARTS, Image, Key, encoded, encoded_item, encoded_key
 
-MOST_ACTIONS: Final = 100  # DynamoDB's limit
-MOST_BYTES: Final = 1_500_000  # DynamoDB's limit is 4 MB, and what is marked holds two images
+MAX_ACTIONS: Final = 100  # DynamoDB's limit
+_MAX_BYTES: Final = 1_500_000  # DynamoDB's limit is 4 MB, and an item with a write intent holds two images
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """`#name` stands for an attribute, which may thus be any word; `:name` for a value."""
+    """`#name` stands for an attribute, which may be a reserved word; `:name` for a value."""
 
     text: str
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -22,15 +22,16 @@ class Expression:
 UNMARKED: Final = Expression("attribute_not_exists(#tx)")
 ABSENT: Final = Expression("attribute_not_exists(#pk)")
 ALIVE: Final = Expression("attribute_exists(#version) AND attribute_not_exists(#purging) AND attribute_not_exists(#tx)")
-"""A user, to whom posts, sessions and a credential may be added."""
+"""A user who may own records."""
 
 
 def still(image: Image | None) -> Expression:
-    """Hold that an item is as it was when it had this image, and that no other commit has marked it."""
+    """Return the condition that an item still has this image, and no write intent of another commit."""
     if image is None:
         return ABSENT
-    token = "rev" if "rev" in image else "owner"
-    return Expression(f"#{token} = :{token} AND {UNMARKED.text}", {token: image[token]})
+    same = {"rev": image["rev"]} if "rev" in image else image
+    equal = [f"#{name} = :{name}" for name in same]
+    return Expression(" AND ".join((*equal, UNMARKED.text)), same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ class Action:
 
     @property
     def size(self) -> int:
-        """Estimate, in bytes, what it carries."""
+        """Return an estimate, in bytes, of what it carries or deletes."""
+        if self.key.pk.startswith(PARTS):
+            return MAX_PART_BYTES
         return _size(self.image) + (_size(self.change.values) if self.change else 0)
 
 
@@ -71,15 +74,15 @@ def placeholders(*expressions: Expression) -> dict[str, Any]:
 
 
 def fits_in_one(actions: Sequence[Action]) -> bool:
-    return len(actions) <= MOST_ACTIONS and sum(action.size for action in actions) <= MOST_BYTES
+    return len(actions) <= MAX_ACTIONS and sum(action.size for action in actions) <= _MAX_BYTES
 
 
 def split(actions: Iterable[Action], *, spare: int = 0) -> Iterator[Sequence[Action]]:
-    """Make parts that fit in one transaction each and leave room for some more actions."""
+    """Divide actions into transactions, each with room for some more actions."""
     part: list[Action] = []
     size = 0
     for action in actions:
-        if part and (len(part) == MOST_ACTIONS - spare or size + action.size > MOST_BYTES):
+        if part and (len(part) == MAX_ACTIONS - spare or size + action.size > _MAX_BYTES):
             yield part
             part, size = [], 0
         part.append(action)

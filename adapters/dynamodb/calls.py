@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CONNECTIONS: Final = 32
-_MOST_PARTS_AT_ONCE: Final = 8
+_MAX_PARTS_AT_ONCE: Final = 8
 _QUEUE_TIMEOUT_SECONDS: Final = 5
 _CONNECT_TIMEOUT_SECONDS: Final = 2
 _READ_TIMEOUT_SECONDS: Final = 5
 _CALL_TIMEOUT_SECONDS: Final = 8
-_PATIENCE_SECONDS: Final = 8
-_MOST_TIMES_LOST: Final = 5
-_LONGEST_PAUSE_SECONDS: Final = 0.5
+_RETRY_SECONDS: Final = 8
+_MAX_TIMES_LOST: Final = 5
+_MAX_PAUSE_SECONDS: Final = 0.5
 
 
 class Calls:
@@ -59,7 +59,7 @@ class Calls:
                         except (ClientError, BotoCoreError) as error:
                             failure = failure_of(error)
                     times_lost += isinstance(failure.meaning, StorageUnavailable)
-                    if not failure.passing or times_lost == _MOST_TIMES_LOST:
+                    if not failure.passing or times_lost == _MAX_TIMES_LOST:
                         break
                     await pause(failures)
         except TimeoutError:
@@ -109,15 +109,15 @@ class Calls:
         self._client = None
 
 
-class Patience:
-    """How long to go on with what others are in the way of."""
+class RetryBudget:
+    """The time for repeating a commit that others are in the way of."""
 
     def __init__(self) -> None:
         self._failures = 0
-        self._deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        self._deadline = asyncio.get_running_loop().time() + _RETRY_SECONDS
 
     async def pause(self) -> None:
-        """Wait before another attempt; raises `TooBusy` when there is to be none."""
+        """Wait before another attempt; raises `TooBusy` when the time is up."""
         if asyncio.get_running_loop().time() > self._deadline:
             raise TooBusy
         self._failures += 1
@@ -126,13 +126,13 @@ class Patience:
 
 async def pause(failures: int) -> None:
     """Wait for a moment, the longer the more failures there were; rivals part by chance."""
-    longest = min(_LONGEST_PAUSE_SECONDS, 0.01 * 2.0**failures)
+    longest = min(_MAX_PAUSE_SECONDS, 0.01 * 2.0**failures)
     await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - nothing is to be kept secret here
 
 
 async def all_of(works: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     """Do pieces of work, some at once; after a failure, end those that were begun and raise it."""
-    free = asyncio.Semaphore(_MOST_PARTS_AT_ONCE)
+    free = asyncio.Semaphore(_MAX_PARTS_AT_ONCE)
     failures: list[Exception] = []
     results: list[T] = []
 

@@ -1,63 +1,60 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from uuid import uuid4
 
 from adapters.dynamodb.actions import Action, fits_in_one
-from adapters.dynamodb.calls import Patience, all_of
-from adapters.dynamodb.draft import Draft, Unpurged, Unread
+from adapters.dynamodb.calls import RetryBudget
 from adapters.dynamodb.failures import Refused
-from adapters.dynamodb.intents import Intents
+from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.items import Image, Key, is_listed
 from adapters.dynamodb.removals import Removals
 from adapters.dynamodb.table import Table
-from domain.errors import DomainError
+from adapters.dynamodb.transaction_plan import TransactionPlan, Unpurged, Unread
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A staged write, and the item that has to be read for it; what it merely adds to is presumed to be so."""
+    """A staged write, and the item that has to be read for it; everything else is presumed at first."""
 
-    apply: Callable[[Draft], None]
+    apply: Callable[[TransactionPlan], None]
     reads: Key | None = None
 
 
-class Commits:
-    def __init__(self, table: Table, intents: Intents, removals: Removals) -> None:
+class Committer:
+    def __init__(self, table: Table, intents: WriteIntents, removals: Removals) -> None:
         self._table = table
         self._intents = intents
         self._removals = removals
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        """Draft what the writes come to, send it, and draft it anew for as long as things were not as presumed."""
+        """Plan the writes and send the plan, again for as long as items differ from what it presumed."""
         rev = uuid4().hex
         facts: dict[Key, Image | None] = {}
-        patience = Patience()
+        budget = RetryBudget()
         wanted = {write.reads for write in writes if write.reads}
         refused = False
         while True:
-            await self._learn(facts, wanted, patience)
-            draft = Draft(rev, facts)
+            await self._learn(facts, wanted, budget)
+            plan = TransactionPlan(rev, facts)
             try:
                 for write in writes:
-                    write.apply(draft)
+                    write.apply(plan)
                 if refused:
-                    await patience.pause()
-                await self._send(draft.actions())
+                    await budget.pause()
+                await self._send(plan.actions())
                 break
             except Unread as unread:
                 wanted.add(unread.key)
             except Unpurged as unpurged:
-                await self._removals.purge(unpurged.user_id)
+                await self._removals.purge_some(unpurged.user_id)
                 facts.clear()
-                await patience.pause()
+                await budget.pause()
             except Refused as error:
                 refused = True
                 await self._note(facts, error.found)
-        with suppress(DomainError):  # the removals themselves are committed, and others can finish them as well
-            await all_of(partial(self._removals.purge, user_id) for user_id in draft.removed)
+        for user_id in plan.removed_users:
+            await self._removals.begin(user_id)
 
     async def _send(self, actions: Sequence[Action]) -> None:
         if fits_in_one(actions) and not _is_seen_in_parts(actions):
@@ -65,16 +62,16 @@ class Commits:
         else:
             await self._intents.commit(actions)
 
-    async def _learn(self, facts: dict[Key, Image | None], wanted: Set[Key], patience: Patience) -> None:
-        """Read what is not known yet."""
+    async def _learn(self, facts: dict[Key, Image | None], wanted: Set[Key], budget: RetryBudget) -> None:
+        """Read the items that are not known yet."""
         while unknown := wanted - facts.keys():
             found = await self._table.read(unknown)
             await self._note(facts, {key: found.get(key) for key in unknown})
             if not unknown <= facts.keys():
-                await patience.pause()
+                await budget.pause()
 
     async def _note(self, facts: dict[Key, Image | None], found: Mapping[Key, Image | None]) -> None:
-        """Take items for facts, but for those that another commit has marked: help to have them unmarked."""
+        """Take items for facts, except those with a write intent: help to settle it."""
         for key, image in found.items():
             if image and "tx" in image:
                 facts.pop(key, None)
@@ -84,9 +81,9 @@ class Commits:
 
 
 def _is_seen_in_parts(actions: Sequence[Action]) -> bool:
-    """Tell whether more than one record changes that are listed together.
+    """Return whether several items change that are listed together.
 
-    AWS promises of a query no more than that all it reads is committed, not that it was so at one moment.
+    AWS promises that a query reads what is committed, not that all of it was so at one moment.
     """
     lists = Counter(action.key.pk for action in actions if action.verb != "ConditionCheck" and is_listed(action.key))
     return any(number > 1 for number in lists.values())

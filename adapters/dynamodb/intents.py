@@ -37,7 +37,7 @@ _IS_PENDING: Final = Expression("#state = :pending", {"pending": "pending"})
 _IS_OPEN: Final = Expression("attribute_exists(#pk) AND attribute_not_exists(#closed)")
 
 
-class Intents:
+class WriteIntents:
     def __init__(self, table: Table) -> None:
         self._table = table
 

@@ -2,25 +2,26 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final, TypeVar
 
 from adapters.dynamodb.actions import Expression
-from adapters.dynamodb.intents import Intents, next_image, previous_image
-from adapters.dynamodb.items import Image, Key
+from adapters.dynamodb.intents import WriteIntents, next_image, previous_image
+from adapters.dynamodb.items import Image, Key, part_keys
 from adapters.dynamodb.table import Range, Table
 from domain.errors import TooBusy
 
 T = TypeVar("T")
 
-_MOST_LOOKS: Final = 20
-_MARKS: Final = ("tx", "next")
+_MAX_LOOKS: Final = 20
+_INTENT: Final = ("tx", "next")
+_PLAIN: Final = Expression("attribute_not_exists(#tx) AND attribute_not_exists(#purging)")
 
 
-class _LookAgain(Exception):
-    """A commit was met by its marks that has been decided since, so it may have been seen by halves."""
+class ReadRestart(Exception):
+    """What was read is not of one moment: a commit has been decided, or a record replaced, meanwhile."""
 
 
 class _View:
-    """What one look at several items makes of their marks: each commit is in it wholly or not at all."""
+    """Resolves the write intents among the items that one look reads: each commit is in it wholly or not at all."""
 
-    def __init__(self, intents: Intents, committed: set[str]) -> None:
+    def __init__(self, intents: WriteIntents, committed: set[str]) -> None:
         self._intents = intents
         self._committed = committed
         self._left_out: set[str] = set()
@@ -33,7 +34,7 @@ class _View:
             self._committed |= {tx for tx, committed in decisions.items() if committed}
             self._left_out |= {tx for tx, committed in decisions.items() if not committed}
             if not met <= self._left_out:
-                raise _LookAgain
+                raise ReadRestart
         seen = ((key, self._image(image)) for key, image in found)
         return [(key, image) for key, image in seen if image is not None]
 
@@ -46,7 +47,7 @@ class _View:
 class Reader:
     """Reads what is committed, whatever commits are under way."""
 
-    def __init__(self, table: Table, intents: Intents) -> None:
+    def __init__(self, table: Table, intents: WriteIntents) -> None:
         self._table = table
         self._intents = intents
 
@@ -54,52 +55,67 @@ class Reader:
         return (await self.some([key])).get(key)
 
     async def some(self, keys: Collection[Key]) -> dict[Key, Image]:
-        """Read the items that are there."""
+        """Return those of the items that exist."""
 
         async def look(view: _View) -> dict[Key, Image]:
-            return dict(await view.of((await self._table.read(keys)).items()))
+            return dict(await self._whole(view, (await self._table.read(keys)).items()))
 
         return await self._looked(look) if keys else {}
 
     async def first(
         self, within: Range, enough: int, wanted: Callable[[Image], bool] = lambda _: True
     ) -> list[tuple[Key, Image]]:
-        """Read the first items of a range that are wanted."""
+        """Return the first items of a range that are wanted."""
 
         async def look(view: _View) -> list[tuple[Key, Image]]:
             found: list[tuple[Key, Image]] = []
             start: Key | None = None
             while len(found) < enough:
                 items, start = await self._table.query(within, limit=enough - len(found), start=start)
-                found += [(key, image) for key, image in await view.of(items) if wanted(image)]
+                found += [(key, image) for key, image in await self._whole(view, items) if wanted(image)]
                 if start is None:
                     break
             return found
 
         return await self._looked(look)
 
-    async def all(self, within: Range, only: Collection[str] = ()) -> list[tuple[Key, Image]]:
-        """Read all items of a range, or only some of their attributes."""
-        names = (*only, "pk", "sk", *_MARKS) if only else ()
+    async def all(self, within: Range, only: Collection[str]) -> list[tuple[Key, Image]]:
+        """Return all items of a range, with some of their attributes."""
 
         async def look(view: _View) -> list[tuple[Key, Image]]:
-            return await view.of(await self._table.query_all(within, only=names))
+            return await view.of(await self._table.query_all(within, only=(*only, "pk", "sk", *_INTENT)))
 
         return await self._looked(look)
 
     async def count(self, within: Range) -> int:
-        """Count the records of a range, which are what has a version."""
-        plain = Expression("attribute_exists(#version) AND attribute_not_exists(#tx)")
-        counted = await self._table.count(within, plain)
+        """Return the number of items in a range, but for tombstones."""
+        counted = await self._table.count(within, _PLAIN)
         if counted is not None:
             return counted
-        return sum("version" in image for _, image in await self.all(within, ["version"]))
+        images = (image for _, image in await self.all(within, ("version", "purging")))
+        return sum("purging" not in image or "version" in image for image in images)
+
+    async def _whole(self, view: _View, items: Iterable[tuple[Key, Image]]) -> list[tuple[Key, Image]]:
+        """Resolve write intents, and put together bodies that lie in parts."""
+        found = await view.of(items)
+        keys = [part_key for key, image in found for part_key in part_keys(key, image)]
+        if not keys:
+            return found
+        parts = dict(await view.of((await self._table.read(keys)).items()))
+        if len(parts) < len(keys):
+            raise ReadRestart
+        return [
+            (key, {**image, "body": "".join(parts[part_key]["part"] for part_key in part_keys(key, image))})
+            if "parts" in image
+            else (key, image)
+            for key, image in found
+        ]
 
     async def _looked(self, look: Callable[[_View], Awaitable[T]]) -> T:
         committed: set[str] = set()
-        for _ in range(_MOST_LOOKS):
+        for _ in range(_MAX_LOOKS):
             try:
                 return await look(_View(self._intents, committed))
-            except _LookAgain:
+            except ReadRestart:
                 continue
         raise TooBusy

@@ -1,77 +1,127 @@
-"""How the posts and sessions of a removed user go, of which there can be more than one transaction takes.
+"""The purge of the records of removed users, of which there can be more than one transaction takes.
 
-The removal itself is one commit: of the user remains `purging`, the id of that commit, which makes nobody find the
-belongings any more, and an entry among the removals. Then these go, part by part, all but those that this very commit
-has written (it may have added the user again), and at last the mark `purging` itself. If that is cut short, whoever
-comes upon the rest goes on with it: a look for that user, a write that meets it, or `prepare`.
+The commit of a removal leaves a tombstone in place of the user, with the id of that commit as `purging`, and an entry
+among the removals. From then on nobody finds the records. They are deleted batch by batch, all but those of that very
+commit (which may have added the user again), and at last the tombstone. A few records go at once, more of them in the
+background, and what a process has left that died is found by the next one.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
+from typing import Any, Final, TypeAlias
 
-from adapters.dynamodb.actions import MOST_ACTIONS, UNMARKED, Action, Expression, still
-from adapters.dynamodb.calls import Patience, all_of
+from adapters.dynamodb.actions import UNMARKED, Action, Expression, split, still
+from adapters.dynamodb.calls import all_of
 from adapters.dynamodb.failures import Refused
-from adapters.dynamodb.intents import Intents
-from adapters.dynamodb.items import Belonging, Image, belongings_of, is_user, removal_key, user_key
+from adapters.dynamodb.intents import WriteIntents
+from adapters.dynamodb.items import Image, Key
+from adapters.dynamodb.record_items import INDEX_ATTRIBUTES, RecordItems, RecordRef
 from adapters.dynamodb.table import Range, Table
+from adapters.dynamodb.user_items import REMOVALS, is_user, removal_key, user_key
+from adapters.purging import BackgroundPurge
+from domain.errors import DomainError, TooBusy
+
+_BATCH: Final = 50  # records, which are two or three transactions
+_MAX_BATCHES_AT_ONCE: Final = 4
+_RESUME_DELAY_SECONDS: Final = 1
+"""A process that has just started does its own work first."""
+
+_Found: TypeAlias = tuple[RecordRef, Image]
 
 
 class Removals:
-    def __init__(self, table: Table, intents: Intents) -> None:
+    def __init__(self, table: Table, intents: WriteIntents, record_items: Sequence[RecordItems[Any]]) -> None:
         self._table = table
         self._intents = intents
+        self._owned = [items for items in record_items if items.record_type.owner is not None]
+        self._background = BackgroundPurge(self._purge_batch)
+        self._has_resumed = False
 
-    async def purge(self, user_id: str) -> None:
-        """Delete what is left of an earlier user of this id; raises `TooBusy` when others are in the way."""
+    def resume(self) -> None:
+        """Go on in the background with what other processes may have left."""
+        if not self._has_resumed:
+            self._has_resumed = True
+            asyncio.get_running_loop().call_later(_RESUME_DELAY_SECONDS, self._background.wake)
+
+    async def begin(self, user_id: str) -> None:
+        """Delete what a user owned who has just been removed: a little at once, more in the background."""
+        with suppress(DomainError):  # the removal is committed in any case
+            for _ in range(_MAX_BATCHES_AT_ONCE):
+                if await self.purge_some(user_id):
+                    return
+        self._background.wake()
+
+    async def purge_some(self, user_id: str) -> bool:
+        """Delete some of what an earlier user of this id owned; return whether nothing is left of it."""
         key = user_key(user_id)
-        patience = Patience()
-        while True:
-            user = (await self._table.read([key])).get(key)
-            if user is None or "purging" not in user:
-                return
-            if "tx" in user:
-                await self._intents.help(key, user)
-            elif await self._delete_belongings(user_id, user["purging"]) and await self._close(user_id, user):
-                return
-            await patience.pause()
+        user = (await self._table.read([key])).get(key)
+        if user is None or "purging" not in user:
+            return True
+        if "tx" in user:
+            await self._intents.help(key, user)
+            return False
+        found = await all_of(partial(self._some_owned, items, user_id, user["purging"]) for items in self._owned)
+        is_rest = all(len(records) < _BATCH for records in found)
+        is_deleted = await self._delete([record for records in found for record in records])
+        return is_rest and is_deleted and await self._close(user_id, user)
 
-    async def purge_all(self) -> None:
-        for key, _ in await self._table.query_all(Range(removal_key("").pk)):
-            await self.purge(key.sk)
+    async def close(self) -> None:
+        await self._background.close()
 
-    async def _delete_belongings(self, user_id: str, purging: str) -> bool:
-        """Delete all but what is of the commit `purging`; tells whether nothing was in the way."""
-        lists = belongings_of(user_id).items()
-        return all(await all_of(partial(self._delete_list, user_id, purging, pk, keys_of) for pk, keys_of in lists))
+    async def _purge_batch(self) -> bool:
+        entries, _ = await self._table.query(Range(REMOVALS), limit=_BATCH)
+        if not entries:
+            return False
+        key, entry = random.choice(entries)  # noqa: S311 - several processes shall not all delete the same
+        if "tx" in entry:
+            await self._intents.help(key, entry)
+            raise TooBusy
+        await self.purge_some(key.sk)
+        return True
 
-    async def _delete_list(self, user_id: str, purging: str, pk: str, keys_of: Callable[[str, str], Belonging]) -> bool:
-        items = await self._table.query_all(Range(pk), only=("pk", "sk", "rev", "tx", "next"))
-        marked = [(key, image) for key, image in items if "tx" in image]
-        doomed = [
-            (keys_of(user_id, key.sk), image) for key, image in items if "tx" not in image and image["rev"] != purging
-        ]
-        at_once = MOST_ACTIONS // 2
-        parts = [doomed[start : start + at_once] for start in range(0, len(doomed), at_once)]
-        results = await all_of(partial(self._delete_part, user_id, part) for part in parts)
-        for key, image in marked:
+    async def _some_owned(self, items: RecordItems[Any], user_id: str, purging: str) -> Sequence[_Found]:
+        """Return some records of an earlier user, none of which the commit `purging` has written."""
+        found: list[_Found] = []
+        start: Key | None = None
+        while len(found) < _BATCH:
+            images, start = await self._table.query(
+                items.owned_by(user_id), only=INDEX_ATTRIBUTES, limit=_BATCH, start=start
+            )
+            earlier = ((key, image) for key, image in images if image.get("rev") != purging or "tx" in image)
+            found += ((RecordRef(items.record_type, user_id, key.sk), image) for key, image in earlier)
+            if start is None:
+                break
+        return found[:_BATCH]
+
+    async def _delete(self, found: Sequence[_Found]) -> bool:
+        """Delete records, each after all that leads to it; return whether no write intent was in the way."""
+        kept = {ref.item_key: image for ref, image in found if "tx" in image}
+        for key, image in kept.items():
             await self._intents.help(key, image)
-        return all(results) and not marked
-
-    async def _delete_part(self, user_id: str, belongings: Sequence[tuple[Belonging, Image]]) -> bool:
-        doomed = [Action("Delete", keys.record, still(image)) for keys, image in belongings]
-        owned = still({"owner": user_id})
-        pointers = {keys.pointer: Action("Delete", keys.pointer, owned) for keys, _ in belongings}
-        while True:
-            try:
-                await self._table.transact([*doomed, *pointers.values()])
-            except Refused as refused:
-                for key, image in refused.found.items():
-                    if key not in pointers or (image and "tx" in image):
-                        return False
-                    del pointers[key]  # the commit that removed the user gave the id to another record
-            else:
-                return True
+        deletions = {
+            deletion.key: (deletion, ref.item_key)
+            for ref, image in found
+            if ref.item_key not in kept
+            for deletion in _deletions(ref, image)
+        }
+        for part in split(deletion for deletion, _ in deletions.values()):
+            left = {deletion.key: deletion for deletion in part if deletion.key not in kept}
+            while left:
+                try:
+                    await self._table.transact(list(left.values()))
+                    break
+                except Refused as refused:
+                    for key, item in refused.found.items():
+                        left.pop(key, None)  # it is gone, or leads to another record by now
+                        if item and "tx" in item:
+                            await self._intents.help(key, item)
+                            record_key = deletions[key][1]
+                            kept[record_key] = item
+                            left.pop(record_key, None)
+        return not kept
 
     async def _close(self, user_id: str, user: Image) -> bool:
         key = user_key(user_id)
@@ -85,3 +135,11 @@ class Removals:
         except Refused:
             return False
         return True
+
+
+def _deletions(ref: RecordRef, image: Image) -> Iterator[Action]:
+    for key in (*ref.index_keys(image), ref.pointer_key):
+        yield Action("Delete", key, still(ref.index_image))
+    for key in ref.part_keys(image):
+        yield Action("Delete", key)
+    yield Action("Delete", ref.item_key, still(image))

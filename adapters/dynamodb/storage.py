@@ -1,76 +1,75 @@
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from adapters.dynamodb.address import parse_address
-from adapters.dynamodb.belongings import Belongings
-from adapters.dynamodb.commits import Commits, Write
-from adapters.dynamodb.intents import Intents
-from adapters.dynamodb.layout import Layout
+from adapters.dynamodb.commits import Committer, Write
+from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.reader import Reader
+from adapters.dynamodb.record_items import RecordItems
+from adapters.dynamodb.records import DynamoDBRecords
 from adapters.dynamodb.removals import Removals
-from adapters.dynamodb.repositories import (
-    DynamoDBCredentialRepository,
-    DynamoDBPostRepository,
-    DynamoDBUserRepository,
-    Source,
-)
-from adapters.dynamodb.sign_ins import DynamoDBSessionRepository, DynamoDBSignInFailureRepository
+from adapters.dynamodb.schema import SchemaVersion
 from adapters.dynamodb.table import Table
+from adapters.dynamodb.users import DynamoDBUserRepository
 from adapters.storage_plugin import StoragePlugin
+from domain.record_types import RECORD_TYPES
+from domain.records import R, RecordType
 
 
 class DynamoDBUnitOfWork:
-    def __init__(self, source: Source, commits: Commits) -> None:
-        self._commits = commits
+    def __init__(self, reader: Reader, committer: Committer, record_items: Sequence[RecordItems[Any]]) -> None:
+        self._reader = reader
+        self._committer = committer
         self._staged: list[Write] = []
-        self.users = DynamoDBUserRepository(source, self._staged)
-        self.posts = DynamoDBPostRepository(source, self._staged)
-        self.credentials = DynamoDBCredentialRepository(source, self._staged)
-        self.sessions = DynamoDBSessionRepository(source, self._staged)
-        self.sign_in_failures = DynamoDBSignInFailureRepository(source, self._staged)
+        self.users = DynamoDBUserRepository(reader, record_items, self._staged)
+
+    def records(self, record_type: RecordType[R]) -> DynamoDBRecords[R]:
+        return DynamoDBRecords(RecordItems(record_type), self._reader, self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.copy()
         self._staged.clear()
         if writes:
-            await self._commits.commit(writes)
+            await self._committer.commit(writes)
 
 
 class DynamoDBStorage:
-    """Users in one table of DynamoDB; a commit is durable on several machines when it returns."""
+    """Users and records in one table of DynamoDB; a commit is durable on several machines when it returns."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, record_types: Sequence[RecordType[Any]]) -> None:
         self._table = table
-        self._intents = Intents(table)
-        self._removals = Removals(table, self._intents)
-        reader = Reader(table, self._intents)
-        self._source = Source(reader, self._removals, Belongings(reader, self._removals))
-        self._commits = Commits(table, self._intents, self._removals)
-        self._layout = Layout(table, self._commits)
-
-    @classmethod
-    def open(cls, url: str) -> "DynamoDBStorage":
-        """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
-        return cls(Table(parse_address(url)))
+        self._record_items = [RecordItems(record_type) for record_type in record_types]
+        self._intents = WriteIntents(table)
+        self._removals = Removals(table, self._intents, self._record_items)
+        self._reader = Reader(table, self._intents)
+        self._committer = Committer(table, self._intents, self._removals)
+        self._schema = SchemaVersion(table)
 
     @property
     def connections_in_use(self) -> int:
         return self._table.calls_under_way
 
     def unit_of_work(self) -> DynamoDBUnitOfWork:
-        return DynamoDBUnitOfWork(self._source, self._commits)
+        self._removals.resume()
+        return DynamoDBUnitOfWork(self._reader, self._committer, self._record_items)
 
     async def prepare(self) -> None:
-        """Create the table, or add what one of an earlier version lacks, and finish what processes left that died."""
+        """Create or migrate the table, and finish the commits of processes that died."""
         await self._table.create()
         await self._intents.finish_overdue()
-        await self._removals.purge_all()
-        await self._layout.bring_about()
+        await self._schema.migrate()
 
     async def ping(self) -> None:
-        await self._layout.check()
+        await self._schema.check()
 
     async def close(self) -> None:
+        await self._removals.close()
         await self._table.close()
 
 
-PLUGIN: Final = StoragePlugin(DynamoDBStorage.open)
+def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> DynamoDBStorage:
+    """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
+    return DynamoDBStorage(Table(parse_address(url)), record_types)
+
+
+PLUGIN: Final = StoragePlugin(open_storage)

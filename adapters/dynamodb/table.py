@@ -19,21 +19,28 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
     from types_aiobotocore_dynamodb.type_defs import BatchGetItemOutputTypeDef, QueryOutputTypeDef
 
-_MOST_KEYS: Final = 100  # DynamoDB's limit
+_MAX_KEYS: Final = 100  # DynamoDB's limit
 _READY_TIMEOUT_SECONDS: Final = 120
 _POLL_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A part of one partition: what begins so, or lies behind a sort key, in either direction."""
+    """A part of one partition, by the beginning of the sort key or by the keys around it, in either direction."""
 
     pk: str
     beginning: str = ""
     after: str | None = None
+    before: str | None = None
+    """With this, the range is ascending."""
     descending: bool = False
 
     def condition(self) -> Expression:
+        if self.before is not None:
+            first = f"{self.after or ''}\0"  # the first key after it
+            return Expression(
+                "#pk = :pk AND #sk BETWEEN :first AND :last", {"pk": self.pk, "first": first, "last": self.before}
+            )
         if self.beginning:
             return Expression("#pk = :pk AND begins_with(#sk, :sk)", {"pk": self.pk, "sk": self.beginning})
         if self.after is not None:
@@ -43,7 +50,7 @@ class Range:
 
 
 class Table:
-    """What is asked of DynamoDB, of one table. All reads are consistent."""
+    """One table of DynamoDB. All reads are consistent."""
 
     def __init__(self, address: Address) -> None:
         self._name = address.table
@@ -54,11 +61,11 @@ class Table:
         return self._call.under_way
 
     async def read(self, keys: Collection[Key]) -> dict[Key, Image]:
-        """Read the items that are there."""
+        """Return those of the items that exist."""
         chosen = list(dict.fromkeys(keys))
         if len(chosen) == 1:
             return await self._read_one(chosen[0])
-        parts = [chosen[start : start + _MOST_KEYS] for start in range(0, len(chosen), _MOST_KEYS)]
+        parts = [chosen[start : start + _MAX_KEYS] for start in range(0, len(chosen), _MAX_KEYS)]
         found: dict[Key, Image] = {}
         for some in await all_of(partial(self._read_some, part) for part in parts):
             found |= some
@@ -67,13 +74,13 @@ class Table:
     async def query(
         self, within: Range, *, only: Collection[str] = (), limit: int | None = None, start: Key | None = None
     ) -> tuple[Sequence[tuple[Key, Image]], Key | None]:
-        """Read the next items of a range, or only some of their attributes, and where to start for more."""
+        """Return the next items of a range, or only some of their attributes, and where to start for more."""
         request = self._query(within, limit, start, Expression(", ".join(f"#{name}" for name in only)))
         answer = await self._call(partial(_query, request))
         return [decoded_item(item) for item in answer["Items"]], _last_key(answer)
 
     async def query_all(self, within: Range, *, only: Collection[str] = ()) -> Sequence[tuple[Key, Image]]:
-        """Read all items of a range, or only some of their attributes."""
+        """Return all items of a range, or only some of their attributes."""
         items, start = await self.query(within, only=only)
         found = list(items)
         while start is not None:
@@ -82,7 +89,7 @@ class Table:
         return found
 
     async def count(self, within: Range, those: Expression) -> int | None:
-        """Count a range if it holds nothing but `those`, else tell None."""
+        """Return the number of items in a range, or None if it holds others than `those`."""
         told = placeholders(within.condition(), those)
         total, start = 0, None
         while True:

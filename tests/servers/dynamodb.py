@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session, get_session
 
-from adapters.dynamodb.items import LAYOUT_KEY, Key, decoded_item, encoded_key
+from adapters.dynamodb.items import SCHEMA_KEY, Key, decoded_item, encoded_key
 from tests.servers.kind import ServedKind
 from tests.servers.process import ServerProcess, Unreachable
 
@@ -162,7 +162,7 @@ class ServedDynamoDB(ServedKind):
 
     def empty(self, url: str) -> None:
         """Leave nothing but what tells that the table is prepared."""
-        delete_items(url, lambda key: key != LAYOUT_KEY)
+        delete_items(url, lambda key: key != SCHEMA_KEY)
 
     def version(self, url: str) -> str:
         programs = self.find_programs()

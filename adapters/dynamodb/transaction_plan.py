@@ -1,11 +1,12 @@
 from collections.abc import Mapping, Sequence
 
 from adapters.dynamodb.actions import ALIVE, UNMARKED, Action, Expression, still
-from adapters.dynamodb.items import Image, Key, is_user, removal_key
+from adapters.dynamodb.items import Image, Key
+from adapters.dynamodb.user_items import REMOVALS, is_user
 
 
 class Unread(Exception):
-    """An item has to be read before a draft can go on."""
+    """An item has to be read before a plan can go on."""
 
     def __init__(self, key: Key) -> None:
         super().__init__()
@@ -13,17 +14,17 @@ class Unread(Exception):
 
 
 class Unpurged(Exception):
-    """A user is in the way whose earlier belongings have to be purged first."""
+    """The records of an earlier user with this id have to be purged first."""
 
     def __init__(self, user_id: str) -> None:
         super().__init__()
         self.user_id = user_id
 
 
-class Draft:
-    """What a commit makes of the items that it touches, as far as these are known, and what has to be so for that.
+class TransactionPlan:
+    """The items that a commit writes, and the items that it relies on, as far as these are known.
 
-    What is not known is presumed. Whether that was right is decided by the conditions when the draft is sent.
+    Unknown items are presumed. The conditions of the transaction decide whether the presumptions are right.
     """
 
     def __init__(self, rev: str, facts: Mapping[Key, Image | None]) -> None:
@@ -34,13 +35,13 @@ class Draft:
         self._alive: set[Key] = set()
 
     def known(self, key: Key) -> Image | None:
-        """Tell how an item is by now; raises `Unread`."""
+        """Return an item as it is by now; raises `Unread`."""
         if key not in self._images and key not in self._facts:
             raise Unread(key)
         return self.presumed(key, None)
 
     def presumed(self, key: Key, presumption: Image | None) -> Image | None:
-        """Tell how an item is by now; if nothing is known of it, then as it is presumed; raises `Unread`."""
+        """Return an item as it is by now, or the presumption if nothing is known of it; raises `Unread`."""
         if key in self._images:
             return self._images[key]
         if key in self._alive and key not in self._facts:
@@ -48,7 +49,7 @@ class Draft:
         return self._expected.setdefault(key, self._facts.get(key, presumption))
 
     def has_user(self, key: Key) -> bool:
-        """Tell whether a user is there, as is presumed if nothing is known; raises `Unpurged`."""
+        """Return whether a user exists, which is presumed if nothing is known of them; raises `Unpurged`."""
         if key in self._images:
             return is_user(self._images[key])
         fact = self._facts.get(key)
@@ -60,7 +61,7 @@ class Draft:
         return True
 
     def replaces(self, key: Key) -> bool:
-        """Tell whether this draft adds a user while earlier belongings of this id are still to be purged."""
+        """Return whether this plan adds a user while records of an earlier one with this id are still to be purged."""
         image = self._images.get(key)
         return image is not None and image.get("purging") == self.rev
 
@@ -69,17 +70,17 @@ class Draft:
         self._images[key] = image
 
     def was_there(self, key: Key) -> bool:
-        """Tell of an item that is known or presumed whether it was there before this draft."""
+        """Return whether a known or presumed item existed before this plan."""
         return self._expected[key] is not None
 
     def written(self, pk: str) -> Sequence[Key]:
-        """Tell what this draft has written into a partition."""
+        """Return the keys that this plan has written into a partition."""
         return [key for key, image in self._images.items() if key.pk == pk and image is not None]
 
     @property
-    def removed(self) -> Sequence[str]:
-        """Tell whose belongings are to be purged after the commit."""
-        return [key.sk for key in self.written(removal_key("").pk)]
+    def removed_users(self) -> Sequence[str]:
+        """Return the users whose records are to be purged after the commit."""
+        return [key.sk for key in self.written(REMOVALS)]
 
     def actions(self) -> Sequence[Action]:
         return [self._action(key) for key in dict.fromkeys((*self._images, *self._expected, *self._alive))]

@@ -1,0 +1,28 @@
+from typing import Final
+
+from adapters.dynamodb.actions import Action
+from adapters.dynamodb.items import SCHEMA_KEY
+from adapters.dynamodb.table import Table
+from domain.errors import StorageNotPrepared
+
+_VERSION: Final = 1
+
+
+class SchemaVersion:
+    """The version of the items that a table is prepared for."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def check(self) -> None:
+        """Raise `StorageNotPrepared` for a table that is missing or of an earlier version."""
+        stored = (await self._table.read([SCHEMA_KEY])).get(SCHEMA_KEY)
+        if stored is None or stored["number"] < _VERSION:
+            raise StorageNotPrepared
+
+    async def migrate(self) -> None:
+        """Bring the table to this version; safe to repeat."""
+        try:
+            await self.check()
+        except StorageNotPrepared:
+            await self._table.transact([Action("Put", SCHEMA_KEY, image={"number": _VERSION})])
