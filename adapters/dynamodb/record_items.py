@@ -18,7 +18,7 @@ from domain.records import MIN_TIME, R, RecordType
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _TIME_DIGITS: Final = 15  # of milliseconds since MIN_TIME, enough for the last year of Python
-_MAX_INLINE_BYTES: Final = 48_000  # 100 of these fit in a transaction, which takes 4 MB
+_MAX_INLINE_BYTES: Final = 40_000  # 100 of these fit in a transaction, which takes 4 MB
 _MAX_BYTES_PER_CHARACTER: Final = 4  # of UTF-8
 _PART_CHARACTERS: Final = MAX_PART_BYTES // _MAX_BYTES_PER_CHARACTER
 

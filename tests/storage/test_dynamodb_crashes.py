@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.dynamodb import intents
-from adapters.dynamodb.items import ADMINS, LAYOUT_KEY, admin_key, decoded_item, expiry_key, is_active_admin
+from adapters.dynamodb import intents, removals
+from adapters.dynamodb.items import SCHEMA_KEY, Image, Key, decoded_item
+from adapters.dynamodb.record_items import RecordRef
+from adapters.dynamodb.user_items import REMOVALS, is_user, user_index_keys
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
     LATER,
@@ -16,32 +18,35 @@ from adapters.storage_contract.examples import (
     a_full_user,
     a_post,
     a_prefix,
+    a_record,
     a_session,
     a_user,
     an_email,
     refreshed,
-    renamed,
     some_failures,
 )
+from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES, Sample
 from adapters.storage_contract.steps import (
+    Everything,
     add,
     everything,
     outcomes,
+    owned,
     remove,
     save,
     stage_add,
     stage_remove,
     stage_save,
     stored,
-    stored_user,
 )
-from domain.errors import EmailTaken, IdTaken, StaleVersion, StorageNotPrepared, StorageUnavailable, TooBusy
+from domain.errors import EmailTaken, IdTaken, StaleVersion, StorageUnavailable, TooBusy, UserNotFound
 from domain.post import POSTS
+from domain.records import MAX_RECORD_BYTES
 from domain.session import SESSIONS, Session
 from domain.storage import Storage, UnitOfWork
 from domain.user import Role, User
 from tests.servers.databases import Databases, served_kind
-from tests.servers.dynamodb import all_items, delete_items, put_items
+from tests.servers.dynamodb import all_items
 from tests.servers.dynamodb_proxy import proxied
 from tests.storage.served_contract import opened
 
@@ -49,6 +54,7 @@ Work = Callable[[Storage], Awaitable[object]]
 
 MANY = 70  # users, of four items each: a commit of three parts
 MANY_POSTS = 60  # two items each, to be purged in two parts
+TOO_MANY_POSTS = 300  # to be purged before the removal returns
 MOST_CALLS = 100
 
 
@@ -109,24 +115,22 @@ async def test_a_change_of_many_users_is_all_or_nothing_wherever_it_ends(url: st
             found = await everything(storage)
             met.add(len(found.records["posts"]))
             assert (found.users, len(found.records["posts"])) in ((before, 22), (saved, 39))
-            await in_time(storage.prepare())
+            await finished_by_the_next_process(url)
         assert_whole(url)
         empty(url)
         await add(storage, *before, *posts)
     assert met == {22, 39}
 
 
-WAYS_TO_FINISH: dict[str, Callable[[Storage, User], Awaitable[object]]] = {
-    "looking for the user": lambda storage, user: stored_user(storage, user),
-    "removing the user again": lambda storage, user: outcomes([remove(storage, user)]),
-    "preparing": lambda storage, _: storage.prepare(),
-    "adding the user again": lambda storage, user: outcomes([add(storage, user)]),
+WAYS_TO_FINISH: dict[str, Callable[[str, Storage, User], Awaitable[object]]] = {
+    "opening the storage": lambda url, storage, user: finished_by_the_next_process(url),
+    "adding the user again": lambda url, storage, user: outcomes([add(storage, user)]),
 }
 
 
 @pytest.mark.parametrize("finish", WAYS_TO_FINISH.values(), ids=WAYS_TO_FINISH)
 async def test_a_removal_of_a_user_with_many_posts_is_all_or_nothing_wherever_it_ends(
-    url: str, storage: Storage, finish: Callable[[Storage, User], Awaitable[object]]
+    url: str, storage: Storage, finish: Callable[[str, Storage, User], Awaitable[object]]
 ) -> None:
     user = a_full_user()
     posts = [a_post(user) for _ in range(MANY_POSTS)]
@@ -140,18 +144,87 @@ async def test_a_removal_of_a_user_with_many_posts_is_all_or_nothing_wherever_it
         assert len(await unit.records(POSTS).page(owner=user.id, limit=100)) == MANY_POSTS * len(users)
         for post in posts[::10]:
             assert (await stored(storage, post) is not None) == (len(users) == 1)
+        assert (
+            await unit.records(POSTS).count()
+            == len(await unit.records(POSTS).page(limit=100))
+            == (MANY_POSTS * len(users))
+        )
+        assert await unit.records(SESSIONS).due(LATER, limit=10) == sessions * len(users)
         assert await unit.records(SESSIONS).page(owner=user.id, limit=1_000) == sessions * len(users)
         for session in sessions:
             assert await stored(storage, session) == (session if users else None)
-        await finish(storage, user)
+        await finish(url, storage, user)
         if not users:
             rest = await unit.users.page(limit=10)
             assert await unit.records(POSTS).count(owner=user.id) == 0
             assert await unit.records(SESSIONS).page(owner=user.id, limit=1_000) == []
+            assert await unit.records(POSTS).count() == 0
             assert_whole(url)
             assert len(all_items(url)) == 4 * len(rest) + 1
         empty(url)
         await add(storage, user, *posts, *sessions, a_credential(user))
+
+
+async def test_what_a_process_leaves_of_a_large_removal_is_found_by_nobody_and_deleted_by_the_next_process(
+    url: str, storage: Storage
+) -> None:
+    user, heir = a_user(), a_user()
+    posts = [a_post(user) for _ in range(TOO_MANY_POSTS)]
+    sample = a_record(SAMPLES, user)
+    await add(storage, user, heir, *posts, sample)
+    async with opened(url) as dying:
+        await remove(dying, user)
+    assert len(all_items(url)) > TOO_MANY_POSTS / 2
+    heritage = replace(sample, user_id=heir.id)
+    await add(storage, heritage)
+    assert await everything(storage) == Everything.of(heir, heritage)
+    unit = storage.unit_of_work()
+    assert await unit.records(POSTS).count() == await unit.records(POSTS).count(owner=user.id) == 0
+    assert await outcomes([save(storage, replace(posts[-1], version=2)), add(storage, a_post(user))]) == [
+        StaleVersion,
+        UserNotFound,
+    ]
+    await finished_by_the_next_process(url)
+    assert await everything(storage) == Everything.of(heir, heritage)
+    assert_whole(url)
+
+
+async def test_a_change_of_large_records_is_all_or_nothing_wherever_it_ends(url: str, storage: Storage) -> None:
+    owner = a_user()
+    before = [a_large_sample(owner) for _ in range(3)]
+    after = [replace(sample, version=2, text=sample.text[::-1], label=None, due_at=None) for sample in before]
+    met = set()
+    await add(storage, owner, *before)
+    async for _ in dying_at_every_call(url, lambda dying: save(dying, *after)):
+        for _ in range(2):
+            found = await owned(storage, SAMPLES, owner)
+            assert found in (before, after)
+            met.add(found[0].version)
+            await finished_by_the_next_process(url)
+        assert_whole(url)
+        empty(url)
+        await add(storage, owner, *before)
+    assert met == {1, 2}
+    await remove(storage, owner)
+    assert_whole(url)
+
+
+async def test_a_large_record_is_read_whole_while_it_is_saved(url: str, storage: Storage) -> None:
+    owner = a_user()
+    sample = a_large_sample(owner)
+    await add(storage, owner, sample)
+
+    async def write() -> None:
+        async with opened(url) as writer:
+            for version in range(2, 20):
+                await save(writer, replace(sample, version=version, text=f"{version % 10}" * len(sample.text)))
+
+    writing = asyncio.create_task(write())
+    while not writing.done():
+        found = await stored(storage, sample)
+        assert found
+        assert found.version == 1 or set(found.text) == {f"{found.version % 10}"}
+    await writing
 
 
 async def test_ids_of_posts_are_free_once_their_author_is_removed_wherever_that_ends(
@@ -166,7 +239,7 @@ async def test_ids_of_posts_are_free_once_their_author_is_removed_wherever_that_
         assert await outcomes([add(storage, *inherited)]) == [None if removed else IdTaken], calls
         if removed:
             assert [await stored(storage, post) for post in inherited] == inherited
-        await storage.prepare()
+        await finished_by_the_next_process(url)
         assert_whole(url)
         empty(url)
         await add(storage, user, *posts, heir)
@@ -177,7 +250,7 @@ async def test_of_a_user_who_is_replaced_in_one_commit_only_what_it_adds_is_left
     posts = [a_post(user) for _ in range(MANY_POSTS)]
     anew = [a_post(user, id=posts[0].id), a_post(other, id=posts[1].id), a_post(user)]
     sessions = [a_session(user), a_session(user), a_session(user)]
-    sessions_anew = [a_session(user, id=sessions[0].id), a_session(user), a_session(other, id=sessions[1].id)]
+    sessions_anew = [a_session(user, id=sessions[0].id), a_session(other, id=sessions[1].id), a_session(user)]
     await add(storage, user, other, *posts, *sessions, a_credential(user))
 
     async def remove_and_add(storage: Storage) -> None:
@@ -187,10 +260,10 @@ async def test_of_a_user_who_is_replaced_in_one_commit_only_what_it_adds_is_left
         await unit.commit()
 
     async for _ in dying_at_every_call(url, remove_and_add):
-        await in_time(storage.prepare())
+        await finished_by_the_next_process(url)
         found = await everything(storage)
         assert found.users == [user, other]
-        assert found.records["posts"] in (posts, [anew[0], anew[2], anew[1]])
+        assert found.records["posts"] in (posts, anew)
         assert found.records["sessions"] == (sessions if found.records["posts"] == posts else sessions_anew)
         assert len(found.records["credentials"]) == (found.records["posts"] == posts)
         assert_whole(url)
@@ -251,42 +324,6 @@ async def test_an_end_of_all_sessions_of_a_user_is_all_or_nothing_wherever_it_en
         empty(url)
         await add(storage, user, other, *sessions)
     assert met == {0, len(sessions)}
-
-
-async def test_a_table_of_an_earlier_version_is_not_prepared_until_all_that_it_lacks_is_there(
-    url: str, storage: Storage
-) -> None:
-    admins = [an_admin() for _ in range(20)]
-    await add(storage, *admins, *(a_full_user() for _ in range(20)))
-    as_by_an_earlier_version(url)
-    async for _ in dying_at_every_call(url, lambda dying: dying.prepare()):
-        try:
-            await storage.ping()
-        except StorageNotPrepared:
-            await storage.prepare()
-            await storage.ping()
-        assert list(await storage.unit_of_work().users.active_admins(limit=100)) == admins
-        assert_whole(url)
-        as_by_an_earlier_version(url)
-    with pytest.raises(StorageNotPrepared):
-        await storage.ping()
-    await storage.prepare()
-
-
-async def test_admins_whom_a_server_of_an_earlier_version_makes_and_demotes_are_got_right(
-    url: str, storage: Storage
-) -> None:
-    demoted, kept, made = an_admin(), an_admin(), an_admin()
-    await add(storage, demoted, kept)
-    left = [item for item in all_items(url) if decoded_item(item)[0] == admin_key(demoted.id)]
-    await save(storage, demoted.change(now=LATER, role=Role.MEMBER))
-    put_items(url, left)
-    await add(storage, made)
-    delete_items(url, lambda key: key == admin_key(made.id))
-    users = storage.unit_of_work().users
-    assert list(await users.active_admins(limit=1)) == [kept]
-    await save(storage, renamed(made, "Renamed"))
-    assert list(await users.active_admins(limit=2)) == [kept, renamed(made, "Renamed")]
 
 
 async def test_an_answer_that_is_lost_is_no_failure(url: str, storage: Storage) -> None:
@@ -358,7 +395,7 @@ async def test_a_commit_under_way_is_waited_for_and_an_overdue_one_is_not(
         with pytest.raises(StorageUnavailable):
             await add(dying, *users)
     rival = a_user(email=users[0].email)
-    monkeypatch.setattr("adapters.dynamodb.calls._PATIENCE_SECONDS", 1)
+    monkeypatch.setattr("adapters.dynamodb.calls._RETRY_SECONDS", 1)
     with pytest.raises(TooBusy):
         await add(storage, rival)
     await in_time(add(storage, rival))
@@ -402,6 +439,22 @@ async def in_time(work: Awaitable[None]) -> None:
         await work
 
 
+async def finished_by_the_next_process(url: str) -> None:
+    """Wait until a process that starts has done what others have left, all of which is overdue."""
+
+    async def finish() -> None:
+        async with opened(url) as storage:
+            await storage.prepare()
+            storage.unit_of_work()
+            async with asyncio.timeout(60):
+                while any(decoded_item(item)[0].pk == REMOVALS for item in all_items(url)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(removals, "_RESUME_DELAY_SECONDS", 0)
+        await in_time(finish())
+
+
 def ways_of_seeing(storage: Storage, users: Sequence[User]) -> Sequence[Awaitable[int]]:
     """Count by each of the ways how many of the users are seen, who are all or none."""
     repository = storage.unit_of_work().users
@@ -423,33 +476,32 @@ async def numbers_seen(storage: Storage, users: Sequence[User]) -> set[int]:
     return set(await asyncio.gather(*ways_of_seeing(storage, users)))
 
 
+def a_large_sample(owner: User) -> Sample:
+    return replace(a_record(SAMPLES, owner), text="語" * (MAX_RECORD_BYTES // 4))
+
+
 def empty(url: str) -> None:
     served_kind("dynamodb").empty(url)
 
 
-def as_by_an_earlier_version(url: str) -> None:
-    delete_items(url, lambda key: key == LAYOUT_KEY or key.pk == ADMINS)
-
-
 def assert_whole(url: str) -> None:
-    """Hold that there are records in the table, what leads to them, and nothing else."""
+    """Hold that the table holds users and records, the items that lead to them, and nothing else."""
     items = dict(decoded_item(item) for item in all_items(url))
     users = {key.sk: image for key, image in items.items() if key.pk == "users"}
-    expected: set[tuple[str, str]] = {LAYOUT_KEY}
-    for key, image in items.items():
-        if key.pk.startswith("failures#"):
-            expected |= {key, expiry_key(image, key.pk.removeprefix("failures#"))}
+    expected = {SCHEMA_KEY}
     for user_id, user in users.items():
-        assert "version" in user
-        expected |= {("users", user_id), ("emails", user["email_key"])}
-        expected |= {("usernames", user["username_key"])} if "username_key" in user else set()
-        expected |= {(key.pk, key.sk) for key in items if key.pk == "names" and key.sk.endswith(f"\0{user_id}")}
-        expected |= {(key.pk, key.sk) for key in items if key.pk == f"credential#{user_id}"}
-        posts = [key.sk for key in items if key.pk == f"posts#{user_id}"]
-        expected |= {item for post in posts for item in ((f"posts#{user_id}", post), (f"post#{post}", "author"))}
-        sessions = [key.sk for key in items if key.pk == f"sessions#{user_id}"]
-        expected |= {item for one in sessions for item in ((f"sessions#{user_id}", one), (f"session#{one}", "user"))}
-        expected |= {("admins", user_id)} if is_active_admin(user) else set()
-    assert {(key.pk, key.sk) for key in items} == expected
-    assert len([key for key in items if key.pk == "names"]) == len(users)
+        assert is_user(user)
+        expected |= {Key("users", user_id), *user_index_keys(user_id, user)}
+    for key, image in items.items():
+        for record_type in CONTRACT_TYPES:
+            owner = key.pk.removeprefix(f"owned#{record_type.name}#")
+            if owner in users:
+                expected |= items_of(RecordRef(record_type, owner, key.sk), image)
+            elif key.pk == f"records#{record_type.name}" and record_type.owner is None:
+                expected |= items_of(RecordRef(record_type, None, key.sk), image)
+    assert items.keys() == expected
     assert not any(image.keys() & {"tx", "next", "purging"} for image in items.values())
+
+
+def items_of(ref: RecordRef, image: Image) -> set[Key]:
+    return {ref.item_key, ref.pointer_key, *ref.index_keys(image), *ref.part_keys(image)}
