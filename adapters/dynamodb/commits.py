@@ -11,6 +11,7 @@ from adapters.dynamodb.items import Image, Key, is_listed
 from adapters.dynamodb.removals import Removals
 from adapters.dynamodb.table import Table
 from adapters.dynamodb.transaction_plan import TransactionPlan, Unpurged, Unread
+from domain.errors import DomainError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,14 @@ class Committer:
         refused = False
         while True:
             await self._learn(facts, wanted, budget)
-            plan = TransactionPlan(rev, facts)
             try:
-                for write in writes:
-                    write.apply(plan)
+                plan = _planned(writes, TransactionPlan(rev, facts))
                 if refused:
                     await budget.pause()
                 await self._send(plan.actions())
                 break
             except Unread as unread:
-                wanted.add(unread.key)
+                wanted |= unread.keys
             except Unpurged as unpurged:
                 await self._removals.purge_some(unpurged.user_id)
                 facts.clear()
@@ -78,6 +77,18 @@ class Committer:
                 await self._intents.help(key, image)
             else:
                 facts[key] = image
+
+
+def _planned(writes: Sequence[Write], plan: TransactionPlan) -> TransactionPlan:
+    """Apply the writes; raises `Unread`, `Unpurged`, and the error of the first write that is refused."""
+    try:
+        for write in writes:
+            write.apply(plan)
+    except DomainError:
+        if plan.unread:
+            raise Unread(plan.unread) from None  # of what an earlier write presumes
+        raise
+    return plan
 
 
 def _is_seen_in_parts(actions: Sequence[Action]) -> bool:

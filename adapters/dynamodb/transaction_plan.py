@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from adapters.dynamodb.actions import ALIVE, UNMARKED, Action, Expression, still
 from adapters.dynamodb.items import Image, Key
@@ -6,11 +6,11 @@ from adapters.dynamodb.user_items import REMOVALS, is_user
 
 
 class Unread(Exception):
-    """An item has to be read before a plan can go on."""
+    """Some items have to be read before a plan can go on."""
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, keys: Set[Key]) -> None:
         super().__init__()
-        self.key = key
+        self.keys = keys
 
 
 class Unpurged(Exception):
@@ -37,7 +37,7 @@ class TransactionPlan:
     def known(self, key: Key) -> Image | None:
         """Return an item as it is by now; raises `Unread`."""
         if key not in self._images and key not in self._facts:
-            raise Unread(key)
+            raise Unread({key})
         return self.presumed(key, None)
 
     def presumed(self, key: Key, presumption: Image | None) -> Image | None:
@@ -45,7 +45,7 @@ class TransactionPlan:
         if key in self._images:
             return self._images[key]
         if key in self._alive and key not in self._facts:
-            raise Unread(key)  # it was presumed to be otherwise
+            raise Unread({key})  # it was presumed to be otherwise
         return self._expected.setdefault(key, self._facts.get(key, presumption))
 
     def has_user(self, key: Key) -> bool:
@@ -76,6 +76,11 @@ class TransactionPlan:
     def written(self, pk: str) -> Sequence[Key]:
         """Return the keys that this plan has written into a partition."""
         return [key for key, image in self._images.items() if key.pk == pk and image is not None]
+
+    @property
+    def unread(self) -> Set[Key]:
+        """Return the keys of items that are presumed without being known."""
+        return (self._expected.keys() | self._alive) - self._facts.keys()
 
     @property
     def removed_users(self) -> Sequence[str]:
