@@ -200,7 +200,7 @@ class SameAsMemory(RuleBasedStateMachine):
         """Return the writes as they are meant when those before them have applied: each at a version, with an owner."""
         unit = self.memory.unit_of_work()
         users = [user.id for user in await unit.users.page(limit=10)]
-        states: dict[tuple[str, str], tuple[int, int]] = {}
+        states: dict[tuple[str, str], tuple[int | None, int]] = {}
         resolved = []
         for write in batch:
             record_type = type_of(write)
@@ -213,13 +213,13 @@ class SameAsMemory(RuleBasedStateMachine):
                 repository: Any = unit.records(record_type) if record_type else unit.users
                 there = await repository.get(key)
                 of = record_type.owner_of(there) if record_type and there else None
-                states[place] = (there.version if there else 0, USER_NUMBERS[of] if of else owner)
-            version, owner = states[place] if states[place][0] else (0, owner)  # which never changes
-            verb = ("save" if version else "add") if write.verb == "put" else write.verb
-            after = {"add": 1, "save": version + 1, "remove": 0}.get(verb, version)
-            written = {"add": 1, "save": version + 1}.get(verb, version)
-            states[place] = (after, owner)
-            resolved.append(replace(write, verb=verb, owner=owner, version=written + write.version))
+                states[place] = (there.version if there else None, USER_NUMBERS[of] if of else owner)
+            stored, owner_there = states[place]
+            owner = owner if stored is None else owner_there  # which never changes
+            verb = ("add" if stored is None else "save") if write.verb == "put" else write.verb
+            version = {"add": 1, "save": (stored or 0) + 1}.get(verb, stored or 0) + write.version
+            states[place] = ({"add": version, "save": version, "remove": None}.get(verb, stored), owner)
+            resolved.append(replace(write, verb=verb, owner=owner, version=version))
         return resolved
 
     @staticmethod
