@@ -21,7 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final, TypeAlias
 
-from benchmarks.bench.apps import RIVALS_PYTHON, USERPORT
+from benchmarks.bench.app import RIVALS_PYTHON
+from benchmarks.bench.apps import USERPORT
 from benchmarks.bench.cores import leave_the_workers_core
 from benchmarks.bench.made_users import made_users
 from benchmarks.bench.places import Places, databases, files
@@ -204,7 +205,7 @@ def _filled(places: Places, users: int) -> str:
 
 def _worker(url: str, users: int, directory: Path) -> Worker:
     port = free_port()
-    return Worker(USERPORT.command(port), USERPORT.environment(url), port, directory / f"{users}.log")
+    return Worker(USERPORT, url, port, directory / f"{users}.log")
 
 
 def _walk(served: Served, walk: Walk) -> str:

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.bench.apps import APPS, RIVALS_PYTHON
+from benchmarks.bench.app import RIVALS_PYTHON
+from benchmarks.bench.apps import APPS, Checkout
 from benchmarks.bench.calls import CALLS
 from benchmarks.bench.cores import leave_the_workers_core
 from benchmarks.bench.places import Places, databases, files
@@ -65,6 +66,9 @@ def _arguments() -> argparse.Namespace:
     arguments.add_argument("--calls", nargs="+", choices=calls, default=calls, metavar="CALL", help=", ".join(calls))
     arguments.add_argument("--postgresql", metavar="URL", help="a server to use instead of starting one")
     arguments.add_argument("--directory", type=Path, help="where SQLite's files are put (default: the temporary one)")
+    arguments.add_argument(
+        "--before", type=Path, metavar="CLONE", help="another commit, to be compared in the same run"
+    )
     given = arguments.parse_args()
     if given.users < _FEWEST_USERS:
         arguments.error(f"--users must be at least {_FEWEST_USERS}, so that there is a page near their end")
@@ -73,7 +77,10 @@ def _arguments() -> argparse.Namespace:
 
 def _plan(given: argparse.Namespace, store: str) -> Plan:
     return Plan(
-        apps=[app for app in APPS if app.name in given.only and store in app.stores],
+        apps=[
+            *([Checkout(given.before)] if given.before else []),
+            *(app for app in APPS if app.name in given.only and store in app.stores),
+        ],
         calls=[call for call in CALLS if call.name in given.calls],
         connections=given.connections,
         users=given.users,

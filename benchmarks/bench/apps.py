@@ -4,50 +4,23 @@ import asyncio
 import os
 import subprocess
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from benchmarks.bench.app import RIVALS_PYTHON, ROOT, App
 from benchmarks.bench.made_users import MadeUser, made_users
+from benchmarks.bench.pocketbase import PocketBase
 from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username
 from entrypoints.http.paging import make_cursor
 from entrypoints.storage_by_url import open_storage
-
-_ROOT: Final = Path(__file__).parents[2]
-
-RIVALS_PYTHON: Final = _ROOT / "benchmarks" / ".venv" / "bin" / "python"
-"""The rivals' own environment; `make bench` makes it."""
 
 _IN_A_COMMIT: Final = 1_000
 _AS_USERPORT_RUNS_IT: Final = (
     *("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--backlog", "2048"),
     *("--no-access-log", "--no-server-header", "--no-proxy-headers", "--log-level", "warning"),
 )
-
-
-class App(ABC):
-    keeps_users: ClassVar = True
-
-    def __init__(self, name: str, stores: Sequence[str] = ("sqlite", "postgresql")) -> None:
-        self.name = name
-        self.stores = stores
-
-    @abstractmethod
-    def fill(self, url: str, users: int) -> None:
-        """Put the made-up users into an empty place."""
-
-    @abstractmethod
-    def command(self, port: int) -> Sequence[str]:
-        """Make the command line of one worker process."""
-
-    @abstractmethod
-    def environment(self, url: str) -> Mapping[str, str]: ...
-
-    @abstractmethod
-    def path_of_page(self, after: str, skipped: int) -> str:
-        """Make the path of the page of 50 that begins behind a user, whom `skipped` users come up to."""
 
 
 class Userport(App):
@@ -58,7 +31,7 @@ class Userport(App):
     def fill(self, url: str, users: int) -> None:
         asyncio.run(_fill(url, users))
 
-    def command(self, port: int) -> Sequence[str]:
+    def command(self, url: str, port: int) -> Sequence[str]:
         return [sys.executable, "-m", "entrypoints.cli", "serve", "--port", str(port)]
 
     def environment(self, url: str) -> Mapping[str, str]:
@@ -69,6 +42,22 @@ class Userport(App):
         return f"/users?limit=50&cursor={make_cursor('users asc', after)}"
 
 
+class Checkout(Userport):
+    """Userport at another commit, in a clone whose environment is made, to compare before and after."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__("before")
+        self.root = root.resolve()
+        self._python = str(self.root / ".venv" / "bin" / "python")
+
+    def fill(self, url: str, users: int) -> None:
+        program = f"from benchmarks.bench.apps import USERPORT; USERPORT.fill({url!r}, {users})"
+        subprocess.run([self._python, "-c", program], cwd=self.root, check=True)  # noqa: S603 - our own program
+
+    def command(self, url: str, port: int) -> Sequence[str]:
+        return [self._python, "-m", "entrypoints.cli", "serve", "--port", str(port)]
+
+
 class Rival(App):
     def __init__(self, name: str, module: str, stores: Sequence[str] = ("sqlite", "postgresql")) -> None:
         super().__init__(name, stores)
@@ -76,9 +65,9 @@ class Rival(App):
 
     def fill(self, url: str, users: int) -> None:
         command = [str(RIVALS_PYTHON), "-m", "benchmarks.rivals.fill", "--app", self._module, "--users", str(users)]
-        subprocess.run([*command, "--storage", url], cwd=_ROOT, check=True)  # noqa: S603 - a program of ours
+        subprocess.run([*command, "--storage", url], cwd=ROOT, check=True)  # noqa: S603 - a program of ours
 
-    def command(self, port: int) -> Sequence[str]:
+    def command(self, url: str, port: int) -> Sequence[str]:
         app = f"benchmarks.rivals.{self._module}:app"
         return [str(RIVALS_PYTHON), "-m", "uvicorn", app, "--port", str(port), *_AS_USERPORT_RUNS_IT]
 
@@ -104,6 +93,7 @@ APPS: Final[Sequence[App]] = (
     Rival("tutorial", "tutorial"),
     Rival("litestar", "litestar_alchemy"),
     Rival("asyncpg", "by_hand", ["postgresql"]),
+    PocketBase(),
     Constant("constant", "constant"),
 )
 

@@ -65,15 +65,19 @@ class Call:
         return "".join(parts)
 
 
+_PATCH: Final = json.dumps({"bio": "Likes coffee now, for the %dth time in run %s."})
+
 ONE_USER: Final = Call("GET /users/{id}")
 WITH_TOKEN: Final = Call("GET /users/{id} with a token")
 LAST_PAGE: Final = Call("GET a page near the end")
 ANY_PAGE: Final = Call("GET any page")
+ONE_RECORD: Final = Call("PATCH the same user", "PATCH", None, _PATCH)
 CALLS: Final[Sequence[Call]] = (
     ONE_USER,
     WITH_TOKEN,
     Call("POST /users", "POST", "/users", json.dumps(_NEW_USER, ensure_ascii=False)),
-    Call("PATCH /users/{id}", "PATCH", None, json.dumps({"bio": "Likes coffee now, for the %dth time in run %s."})),
+    Call("PATCH /users/{id}", "PATCH", None, _PATCH),
+    ONE_RECORD,
     Call("GET /users?limit=50", "GET", "/users?limit=50"),
     LAST_PAGE,
     ANY_PAGE,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.bench import tokens
-from benchmarks.bench.apps import USERPORT, App, Userport
-from benchmarks.bench.calls import ANY_PAGE, LAST_PAGE, ONE_USER, WITH_TOKEN, Call
+from benchmarks.bench.app import App
+from benchmarks.bench.apps import USERPORT, Userport
+from benchmarks.bench.calls import ANY_PAGE, LAST_PAGE, ONE_RECORD, ONE_USER, WITH_TOKEN, Call
 from benchmarks.bench.made_users import made_users
 from benchmarks.bench.places import Places
 from benchmarks.bench.results import AppAtRest, Measured, OnStore
@@ -48,8 +49,6 @@ class Comparison:
         self._directory = directory
         self._users = list(made_users(plan.users))
         self._skipped = plan.users - _FROM_THE_END
-        self._paths_of_users = directory / "users"
-        self._paths_of_users.write_text("".join(f"/users/{user.id}\n" for user in self._users))
 
     def run(self) -> OnStore:
         urls = {app: self._filled(app) for app in self._plan.apps}
@@ -74,7 +73,7 @@ class Comparison:
 
     def _worker(self, app: App, url: str) -> Worker:
         port = free_port()
-        return Worker(app.command(port), app.environment(url), port, self._directory / f"{app.name}.log")
+        return Worker(app, url, port, self._directory / f"{app.name}.log")
 
     def _start_in_turns(self, urls: Mapping[App, str]) -> dict[str, AppAtRest]:
         found = {app.name: AppAtRest() for app in urls}
@@ -89,7 +88,13 @@ class Comparison:
         if app.keeps_users:
             check_answers(app.name, worker.port, self._users, self._path_of_last_page(app), self._skipped)
         else:
-            check_statuses(app.name, worker.port, self._users[0].id)
+            check_statuses(app.name, worker.port, app.path_of_user(self._users[0].id), app.calls is None)
+
+    def _paths_of_users(self, app: App) -> Path:
+        file = self._directory / f"{app.name}.users"
+        if not file.exists():
+            file.write_text("".join(f"{app.path_of_user(user.id)}\n" for user in self._users))
+        return file
 
     def _paths_of_pages(self, app: App) -> Path:
         """Write down where some pages are, evenly spread over all users."""
@@ -107,6 +112,8 @@ class Comparison:
             for call, connections in self._plan.cases():
                 print(f"round {number}: {call.name}, connections: {connections} …", flush=True)
                 for app, worker in (with_token if call is WITH_TOKEN else workers).items():
+                    if app.calls is not None and call.name not in app.calls:
+                        continue
                     script = self._script(call, app, worker)
                     run = load(worker.port, script, connections, self._plan.seconds, self._directory)
                     if number:
@@ -115,7 +122,11 @@ class Comparison:
 
     def _script(self, call: Call, app: App, worker: Worker) -> str:
         if call is WITH_TOKEN:
-            return call.script(self._paths_of_users, headers=tokens.sign_in(worker.port))
+            return call.script(self._paths_of_users(app), headers=tokens.sign_in(worker.port))
         if call is ANY_PAGE:
             return call.script(self._paths_of_pages(app))
-        return call.script(self._paths_of_users, self._path_of_last_page(app) if call is LAST_PAGE else None)
+        if call is LAST_PAGE:
+            return call.script(self._paths_of_users(app), self._path_of_last_page(app))
+        if call is ONE_RECORD:
+            return call.script(self._paths_of_users(app), app.path_of_user(self._users[0].id))
+        return call.script(self._paths_of_users(app))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.bench import cores
-from benchmarks.bench.apps import RIVALS_PYTHON
+from benchmarks.bench.app import RIVALS_PYTHON
 from benchmarks.bench.wrk import wrk_version
 
 _OF_USERPORT: Final = (

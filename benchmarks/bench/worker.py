@@ -1,13 +1,12 @@
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from benchmarks.bench.app import App
 from benchmarks.bench.asking import ask
 from benchmarks.bench.cores import on_the_workers_core
 
-_ROOT: Final = Path(__file__).parents[2]
 _PATIENCE: Final = 60.0
 _SECONDS_TO_SETTLE: Final = 1.0
 
@@ -15,9 +14,10 @@ _SECONDS_TO_SETTLE: Final = 1.0
 class Worker:
     """The one process of an app, on the worker's core; it serves while it is entered."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], port: int, log: Path) -> None:
-        self._command = on_the_workers_core(command)
-        self._environment = environment
+    def __init__(self, app: App, url: str, port: int, log: Path) -> None:
+        self._app = app
+        self._command = on_the_workers_core(app.command(url, port))
+        self._environment = app.environment(url)
         self._log = log
         self.port = port
         self.seconds_to_first_answer = 0.0
@@ -26,7 +26,12 @@ class Worker:
         with self._log.open("wb") as log:
             begun = time.perf_counter()
             self._process = subprocess.Popen(  # noqa: S603 - the apps that are compared
-                self._command, cwd=_ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command,
+                cwd=self._app.root,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         try:
             while not self._answers():
@@ -59,6 +64,6 @@ class Worker:
     def _answers(self) -> bool:
         """Ask for what takes the way through the storage; with tokens, to be told that one is missing is an answer."""
         try:
-            return ask(self.port, "GET", "/users?limit=1").status in {200, 401}
+            return ask(self.port, "GET", self._app.ready_path).status in {200, 401}
         except OSError:
             return False
