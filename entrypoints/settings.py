@@ -1,6 +1,8 @@
 """What an operator can set: `USERPORT_*` variables, or flags that stand in for them."""
 
+import os
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from ipaddress import ip_network
 from typing import Annotated, Any, Final
@@ -10,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX: Final = "USERPORT_"
+COPY_TARGET: Final = f"{PREFIX}COPY_TO"
+"""The one variable that is not a setting: only `userport storage copy` reads it."""
 
 
 class SettingsError(Exception):
@@ -89,6 +93,7 @@ class Settings(BaseSettings):
 
 def load_settings(**flags: object) -> Settings:
     """Read the environment; a flag that is not None takes precedence. Raises `SettingsError`."""
+    _check_environment()
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)
@@ -98,3 +103,22 @@ def load_settings(**flags: object) -> Settings:
         variable = f"{PREFIX}{name.upper()}"
         setting = f"--{name} ({variable})" if name in flags else variable
         raise SettingsError(f"{setting} is wrong: {first['msg']}") from None
+
+
+def _check_environment() -> None:
+    """Raise `SettingsError` for an unknown variable and an empty signing key: either may be a mode gone wrong."""
+    names = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | {COPY_TARGET}
+    for variable in sorted(names.keys() - known):
+        raise SettingsError(f"{names[variable]} is unknown{_suggestion(variable, known)}")
+    key = f"{PREFIX}SIGNING_KEY"
+    if key in names and not os.environ[names[key]].strip():
+        raise SettingsError(f"{key} is empty: set it to a file of `userport keys new`, or unset it for open mode")
+
+
+def _suggestion(variable: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    names = {name.removeprefix(PREFIX): name for name in known}
+    close = get_close_matches(variable.removeprefix(PREFIX), names, n=1)
+    return f"; did you mean {names[close[0]]}?" if close else ": no setting has a similar name"

@@ -20,6 +20,8 @@ from entrypoints.cli.source import Lines, SourceRecord, Unreadable
 
 _LONGEST: Final = csv.field_size_limit()  # what the parser takes as one cell is enough for a whole record
 _COLUMNS: Final = (*FIELDS, HASH_FIELD)
+_FORMULA_STARTS: Final = frozenset("=+-@＝＋－＠")  # the last four are as East Asian keyboards type the first
+_CONTROLS: Final = frozenset("\t\r\n")
 _TRUTH: Final = {"true": True, "false": False}
 
 
@@ -37,9 +39,14 @@ def write_csv_header(*, with_password_hashes: bool) -> bytes:
     return _written([_COLUMNS if with_password_hashes else FIELDS])
 
 
-def write_csv(records: Iterable[PlainRecord]) -> bytes:
-    """Write rows; no name and an empty one look alike in CSV."""
-    return _written(map(_cell, record.values()) for record in records)
+def write_csv(records: Iterable[PlainRecord], *, spreadsheet_safe: bool = False) -> bytes:
+    """Write rows; no name and an empty one look alike in CSV.
+
+    With `spreadsheet_safe`, an apostrophe stands before each text that a spreadsheet may take for a formula, as OWASP
+    advises against CSV injection.
+    """
+    cell = _inert_cell if spreadsheet_safe else _cell
+    return _written(map(cell, record.values()) for record in records)
 
 
 class _LinesOfOneRow:
@@ -124,6 +131,11 @@ def _number(cell: str) -> int | str:
 
 def _cell(value: str | int | bool | None) -> str | int | None:
     return str(value).lower() if isinstance(value, bool) else value
+
+
+def _inert_cell(value: str | int | bool | None) -> str | int | None:
+    is_formula = isinstance(value, str) and (value[:1] in _CONTROLS or value.lstrip()[:1] in _FORMULA_STARTS)
+    return f"'{value}" if is_formula else _cell(value)
 
 
 def _written(rows: Iterable[Iterable[str | int | None]]) -> bytes:

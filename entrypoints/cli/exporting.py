@@ -1,31 +1,36 @@
 """Writing all users to a file or a pipe."""
 
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from application.user_export import UserExport
 from application.user_records import PlainRecord, to_record, to_record_with_hash
 from entrypoints.cli.csv_records import write_csv, write_csv_header
+from entrypoints.cli.errors import CommandFailed, ExitCode
 from entrypoints.cli.formats import Format
 from entrypoints.cli.ndjson import write_ndjson
+from entrypoints.cli.private_files import open_private
 from entrypoints.cli.session import opened
 from entrypoints.settings import Settings
 
 
 async def export_to(
-    file: Path | None, file_format: Format, settings: Settings, *, with_password_hashes: bool = False
+    file: Path | None,
+    file_format: Format,
+    settings: Settings,
+    *,
+    with_password_hashes: bool = False,
+    spreadsheet_safe: bool = False,
 ) -> None:
-    """Write all users, a batch at a time; without a file, to standard output.
-
-    A file with password hashes is nobody's to read but the owner's, from its first moment on.
-    """
-    write = write_csv if file_format is Format.CSV else write_ndjson
+    """Write all users, a batch at a time; without a file, to standard output."""
+    write = _writer(file_format, spreadsheet_safe=spreadsheet_safe)
     async with opened(settings) as container:
         await container.storage().ping()
-        with _written(file, mode=0o600 if with_password_hashes else 0o666) as output:
+        with _written(file) as output:
             if file_format is Format.CSV:
                 output.write(write_csv_header(with_password_hashes=with_password_hashes))
             async for records in _records(container.user_export(), with_password_hashes=with_password_hashes):
@@ -42,22 +47,28 @@ async def _records(export: UserExport, *, with_password_hashes: bool) -> AsyncIt
             yield [to_record(user) for user in users]
 
 
+def _writer(file_format: Format, *, spreadsheet_safe: bool) -> Callable[[Iterable[PlainRecord]], bytes]:
+    if file_format is Format.CSV:
+        return partial(write_csv, spreadsheet_safe=spreadsheet_safe)
+    if spreadsheet_safe:
+        raise CommandFailed("--spreadsheet-safe is for CSV: add --format csv", ExitCode.WRONG_USAGE)
+    return write_ndjson
+
+
 @contextmanager
-def _written(file: Path | None, *, mode: int) -> Iterator[BinaryIO]:
+def _written(file: Path | None) -> Iterator[BinaryIO]:
     """Open what to write to. A file gets its name when complete: half an export is none."""
     if file is None:
         yield sys.stdout.buffer
     elif file.exists() and not file.is_file():  # a named pipe, a device
-        with file.open("wb") as output:
+        with open_private(file) as output:
             yield output
     else:
-        partial = file.with_name(f"{file.name}.part")
-        partial.unlink(missing_ok=True)  # what a killed run has left may have another mode
-        partial.touch(mode, exist_ok=False)
+        incomplete = file.with_name(f"{file.name}.part")
         try:
-            with partial.open("wb") as output:
+            with open_private(incomplete) as output:
                 yield output
-            partial.replace(file)
+            incomplete.replace(file)
         except BaseException:
-            partial.unlink(missing_ok=True)
+            incomplete.unlink(missing_ok=True)
             raise

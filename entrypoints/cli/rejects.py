@@ -10,6 +10,7 @@ from typing import BinaryIO, Final, TypeAlias
 from application.user_import import Refused
 from application.user_records import FIELDS, HASH_FIELD, RawRecord
 from entrypoints.cli.errors import CommandFailed, ExitCode
+from entrypoints.cli.private_files import open_private
 from entrypoints.cli.source import SourceRecord
 
 Reject: TypeAlias = Callable[[SourceRecord, Refused], None]
@@ -32,7 +33,7 @@ def rejects_to(file: Path | None, *, source: str) -> Iterator[Reject]:
         return
     if source != "-" and file.exists() and file.samefile(source):
         raise CommandFailed("the rejects cannot go into the file that is imported", ExitCode.WRONG_USAGE)
-    with file.open("wb") as output:
+    with open_private(file) as output:
         yield _written_to(output)
 
 

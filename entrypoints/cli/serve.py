@@ -4,9 +4,9 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from ipaddress import ip_address
+from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Annotated, Final
 
 import typer
@@ -120,6 +120,13 @@ class _Workers(Multiprocess):
         super().terminate_all()
 
 
+def _trusted(proxies: Iterable[str]) -> list[str]:
+    """Add to each IPv4 network the IPv6 one that a dual-stack socket reports it as (RFC 4291, section 2.5.5.2)."""
+    networks = [ip_network(proxy) for proxy in proxies]
+    mapped = [IPv6Network(f"::ffff:{net.network_address}/{96 + net.prefixlen}") for net in networks if net.version == 4]
+    return [str(network) for network in (*networks, *mapped)]
+
+
 def _run(settings: Settings, listener: socket.socket) -> None:
     config = Config(
         _APP,
@@ -130,7 +137,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        forwarded_allow_ips=_trusted(settings.trusted_proxies),
         server_header=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,

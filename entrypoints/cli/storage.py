@@ -6,7 +6,7 @@ import typer
 
 from entrypoints.cli.copying import copy
 from entrypoints.cli.session import StorageOption, opened, run_async
-from entrypoints.settings import SettingsError, load_settings
+from entrypoints.settings import COPY_TARGET, SettingsError, load_settings
 
 app = typer.Typer(help="Prepare a storage, see whether it is, or move to another one.")
 
@@ -44,7 +44,7 @@ def copy_storage(
         typer.Option("--from", metavar="URL", help="What to read. [default: the storage of the other commands]"),
     ] = None,
     target: Annotated[
-        str, typer.Option("--to", metavar="URL", envvar="USERPORT_COPY_TO", help="What to fill.", show_default=False)
+        str, typer.Option("--to", metavar="URL", envvar=COPY_TARGET, help="What to fill.", show_default=False)
     ] = "",
 ) -> None:
     """Copy everything from one storage to another: users, posts, passwords and sessions, with ids, versions and times.
@@ -56,7 +56,7 @@ def copy_storage(
     A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) is not seen in the list of processes.
     """
     if not target:
-        raise SettingsError("--to (USERPORT_COPY_TO) is missing: name the storage to fill")
+        raise SettingsError(f"--to ({COPY_TARGET}) is missing: name the storage to fill")
     made = run_async(copy(load_settings(storage=source), load_settings(storage=target)))
     already = f"; {made.found} records were there already" if made.found else ""
     typer.echo(f"Copied and verified: {made.read}{already}. SHA-256 of both: {made.read.digest}")

@@ -74,15 +74,23 @@ def export_users(
     ] = None,
     with_password_hashes: Annotated[
         bool,
+        typer.Option("--with-password-hashes", help="Add a field password_hash."),
+    ] = False,
+    spreadsheet_safe: Annotated[
+        bool,
         typer.Option(
-            "--with-password-hashes", help="Add a field password_hash; a file is then for its owner alone to read."
+            "--spreadsheet-safe",
+            help="CSV only: put an apostrophe before texts that a spreadsheet would run as formulas.",
         ),
     ] = False,
 ) -> None:
     """Write all users as NDJSON or CSV, by creation, without passwords unless they are asked for.
 
+    A file is readable by its owner alone.
+
     Imported elsewhere, an NDJSON export makes the very same users, with their ids, versions and times. CSV cannot tell
-    a bio that is empty from one that is not there, and makes it the latter.
+    a bio that is empty from one that is not there, and makes it the latter. Open CSV in a spreadsheet only if it was
+    made with --spreadsheet-safe, and do not import that: the apostrophes would become part of the texts.
 
     With the hashes of their passwords they can sign in there as before. Whoever has the hashes can try passwords on
     them for as long as they like: keep such a file as you would the database itself, and remove it afterwards.
@@ -90,4 +98,8 @@ def export_users(
     settings = load_settings(storage=storage)
     by_name = format_by_name(file.name) if file else None
     file_format = file_format or by_name or Format.NDJSON
-    run_async(export_to(file, file_format, settings, with_password_hashes=with_password_hashes))
+    run_async(
+        export_to(
+            file, file_format, settings, with_password_hashes=with_password_hashes, spreadsheet_safe=spreadsheet_safe
+        )
+    )

@@ -33,6 +33,13 @@ def _plain(text: object) -> object:
     return text
 
 
+def _documented(text: object) -> object:
+    """Refuse what pydantic would read as a boolean too, such as yes, on and 1."""
+    if isinstance(text, str) and text not in ("true", "false"):
+        raise PydanticKnownError("bool_parsing")
+    return text
+
+
 _Plain: Final = BeforeValidator(_plain)
 
 
@@ -48,7 +55,9 @@ class PageQuery(InputModel):
     offset: Annotated[int, Field(ge=0, le=10_000), _Plain] | None = Field(
         default=None, description="How many items to leave out. Cannot be combined with `cursor`."
     )
-    count: bool = Field(default=False, description="Whether to tell how many items there are, in `X-Total-Count`.")
+    count: Annotated[bool, BeforeValidator(_documented)] = Field(
+        default=False, description="Whether to tell how many items there are, in `X-Total-Count`."
+    )
 
     def check_combination(self) -> None:
         if self.cursor is not None and self.offset is not None:

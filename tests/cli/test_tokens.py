@@ -131,14 +131,16 @@ def test_a_wrong_key_is_told_in_one_line(key: str) -> None:
     assert "MC4CAQ" not in refused.errors
 
 
-def test_who_a_proxy_forwards_for_is_believed_if_the_proxy_is_trusted(sqlite: str, key: Path) -> None:
+# The second is as a socket for both versions of IP reports the first.
+@pytest.mark.parametrize("host", ["127.0.0.1", "::ffff:127.0.0.1"])
+def test_who_a_proxy_forwards_for_is_believed_if_the_proxy_is_trusted(sqlite: str, key: Path, host: str) -> None:
     forwarded = {"x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https"}
 
     def guess(address: str, number: int) -> httpx.Response:
         form = {"grant_type": "password", "username": f"nobody{number}", "password": "wrong horse battery"}
         return httpx.post(f"{address}/auth/token", data=form, headers=forwarded)
 
-    few = {"USERPORT_SIGNING_KEY": str(key), "USERPORT_SIGN_IN_FAILURES_PER_ADDRESS": "2"}
+    few = {"USERPORT_SIGNING_KEY": str(key), "USERPORT_HOST": host, "USERPORT_SIGN_IN_FAILURES_PER_ADDRESS": "2"}
     with serving(sqlite, **few, USERPORT_TRUSTED_PROXIES="10.0.0.0/8,127.0.0.1") as (_, address):
         wait_until_ready(address)
         assert [guess(address, number).status_code for number in range(3)] == [400, 400, 429]

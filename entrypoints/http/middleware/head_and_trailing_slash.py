@@ -1,4 +1,10 @@
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from entrypoints.http.problems import http_problem
 
 
 class HeadAndTrailingSlashMiddleware:
@@ -13,7 +19,12 @@ class HeadAndTrailingSlashMiddleware:
             return
         path = scope["path"]
         if len(path) > 1 and path.endswith("/"):
-            scope = {**scope, "path": path[:-1]}
+            path = path[:-1]
+            scope = {**scope, "path": path}
+        if path.endswith("\n"):  # which `$` at the end of the framework's patterns would overlook
+            response = await http_problem(Request(scope), HTTPException(HTTPStatus.NOT_FOUND))
+            await response(scope, receive, send)
+            return
         if scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
