@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.contract import PersistentStorageContract
-from adapters.storage_contract.examples import a_session, a_user, some_failures
+from adapters.storage_contract.examples import a_user
 from adapters.storage_contract.steps import add, everything
-from domain.errors import StorageNotPrepared, TooBusy
+from domain.errors import TooBusy
 
 from userport_pony import database
 from userport_pony.storage import PonyStorage, open_storage
@@ -68,24 +67,6 @@ def test_processes_that_import_the_same_users_add_each_of_them_once(tmp_path: Pa
     ends = [(*process.communicate(timeout=60), process.returncode) for process in running]
     added = [int(re.findall(r"(\d+) added", said)[0]) for said, *_ in ends]
     assert sum(added) == len(emails), ends
-
-
-async def test_a_file_from_before_there_were_sessions_is_prepared_again(tmp_path: Path) -> None:
-    async with opened(tmp_path / "users.db") as storage:
-        await storage.prepare()
-        admin = an_admin()
-        await add(storage, a_user(), admin)
-    with closing(sqlite3.connect(tmp_path / "users.db")) as file:
-        file.executescript("DROP TABLE sessions; DROP TABLE sign_in_failures; DROP INDEX idx_users__role")
-    async with opened(tmp_path / "users.db") as storage:
-        with pytest.raises(StorageNotPrepared):
-            await storage.ping()
-        await storage.prepare()
-        await storage.ping()
-        session = a_session(admin)
-        await add(storage, session, some_failures())
-        assert (await everything(storage)).sessions == [session]
-        assert list(await storage.unit_of_work().users.active_admins(limit=10)) == [admin]
 
 
 async def test_a_file_that_somebody_keeps_locked_is_busy_until_it_is_free(

@@ -9,13 +9,9 @@ from typing import Any, Final, TypeVar
 
 from domain.errors import (
     DomainError,
-    EmailTaken,
-    IdTaken,
     StorageNotPrepared,
     StorageUnavailable,
     TooBusy,
-    UsernameTaken,
-    UserNotFound,
 )
 from pony import orm
 from pony.orm.dbproviders import sqlite  # noqa: F401 - or Pony would import it late, in two threads at once
@@ -26,17 +22,6 @@ T = TypeVar("T")
 
 _LOCK_SECONDS: Final = 5
 _MOST_SECONDS: Final = 8
-
-# How SQLite names what a write has violated. It repeats no values.
-_CONFLICTS: Final[dict[str, type[DomainError]]] = {
-    "users.email_key": EmailTaken,
-    "users.username_key": UsernameTaken,
-    "users.id": IdTaken,
-    "posts.id": IdTaken,
-    "sessions.id": IdTaken,
-    "sign_in_failures.key": IdTaken,
-    "FOREIGN KEY": UserNotFound,
-}
 
 
 class Database:
@@ -91,8 +76,6 @@ class Database:
                 self._pony.bind("sqlite", str(self._file), create_db=True, timeout=0.2)
                 self._pony.generate_mapping(check_tables=False)
             return work()
-        except orm.IntegrityError as error:
-            raise _conflict(str(error)) or error from error
         except (orm.DBException, orm.TransactionError, OperationalError) as error:  # the last: SQLite's own, of a bind
             self._pony.disconnect()  # the next call begins with a connection that is as it should be
             raise _failure(str(error)) from error
@@ -108,10 +91,6 @@ def _make_durable(_: object, connection: Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         on_failure.pop_all()
-
-
-def _conflict(message: str) -> DomainError | None:
-    return next((meaning() for name, meaning in _CONFLICTS.items() if name in message), None)
 
 
 def _failure(message: str) -> DomainError:

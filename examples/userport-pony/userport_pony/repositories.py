@@ -1,15 +1,16 @@
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Generic
 
-from domain.credential import Credential
-from domain.post import Post
+from domain.errors import DomainError, EmailTaken, IdTaken, UsernameTaken, UserNotFound
+from domain.records import R, RecordType
 from domain.user import Role, User
-from domain.values import Email, PostId, SearchPrefix, UserId, Username
+from domain.values import Email, SearchPrefix, UserId, Username
 from pony import orm
 
 from userport_pony.database import Database
 from userport_pony.staged_writes import StagedWrites
-from userport_pony.tables import post_from, post_values, user_from, user_values
+from userport_pony.tables import milliseconds, record_from, record_values, unique_columns, user_from, user_values
 
 _ADMIN: Final = Role.ADMIN.value
 
@@ -53,13 +54,13 @@ class PonyUserRepository:
         return await self._all(read)
 
     def add(self, user: User) -> None:
-        self._staged.add("users", user_values(user))
+        self._staged.add("users", user_values(user), _translate_user_error)
 
     def save(self, user: User) -> None:
-        self._staged.save("users", user_values(user))
+        self._staged.save("users", user_values(user), ("id",), _translate_user_error)
 
     def remove(self, user: User) -> None:
-        self._staged.remove("users", user.id, user.version)  # the foreign keys take the rest along
+        self._staged.remove("users", id=user.id, version=user.version)  # the foreign keys take the rest along
 
     def require(self, user: User) -> None:
         self._staged.require("users", id=user.id, version=user.version)
@@ -75,66 +76,87 @@ class PonyUserRepository:
         return await self._database.read(lambda db: [user_from(row) for row in query(db)])
 
 
-class PonyPostRepository:
-    def __init__(self, database: Database, staged: StagedWrites) -> None:
+class PonyRecords(Generic[R]):
+    """The records of one type."""
+
+    def __init__(self, record_type: RecordType[R], database: Database, staged: StagedWrites) -> None:
+        self._type = record_type
         self._database = database
         self._staged = staged
 
-    async def get(self, post_id: PostId) -> Post | None:
-        def read(db: Any) -> Post | None:
-            row = db.Post.get(id=post_id)
-            return None if row is None else post_from(row)
+    async def get(self, key: str) -> R | None:
+        return await self._one(key=key)
 
-        return await self._database.read(read)
+    async def find(self, field: str, value: str) -> R | None:
+        return await self._one(**{unique_columns(self._type)[field]: value})
 
     async def page(
         self,
-        author_id: UserId,
         *,
-        after: PostId | None = None,
+        owner: UserId | None = None,
+        after: str | None = None,
         limit: int,
         descending: bool = False,
         skip: int = 0,
-    ) -> Sequence[Post]:
-        def read(db: Any) -> Sequence[Post]:
-            written = db.Post.select(lambda post: post.author.id == author_id)
-            return [post_from(row) for row in _paged(written, after, limit, descending, skip)]
+    ) -> Sequence[R]:
+        def read(db: Any) -> Any:
+            query = self._select(db, owner)
+            if after is not None:
+                query = query.filter((lambda row: row.key < after) if descending else (lambda row: row.key > after))
+            ordered = query.order_by((lambda row: orm.desc(row.key)) if descending else (lambda row: row.key))
+            return ordered.limit(limit, offset=skip)
 
-        return await self._database.read(read)
+        return await self._all(read)
 
-    async def count(self, author_id: UserId) -> int:
-        return await self._database.read(
-            lambda db: int(db.Post.select(lambda post: post.author.id == author_id).count())
+    async def count(self, *, owner: UserId | None = None) -> int:
+        return await self._database.read(lambda db: int(self._select(db, owner).count()))
+
+    async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
+        latest = milliseconds(moment)
+
+        def read(db: Any) -> Any:
+            due = self._select(db, None).filter(lambda row: row.due <= latest)
+            return due.order_by(lambda row: (row.due, row.key)).limit(limit)
+
+        return await self._all(read)
+
+    def add(self, record: R) -> None:
+        self._staged.add("records", record_values(self._type, record), self._translate)
+
+    def save(self, record: R) -> None:
+        self._staged.save("records", record_values(self._type, record), ("type_name", "key"), self._translate)
+
+    def remove(self, record: R) -> None:
+        self._staged.remove("records", type_name=self._type.name, key=self._type.key_of(record), version=record.version)
+
+    def require(self, record: R) -> None:
+        self._staged.require(
+            "records", type_name=self._type.name, key=self._type.key_of(record), version=record.version
         )
 
-    def add(self, post: Post) -> None:
-        self._staged.add("posts", post_values(post))
+    def _select(self, db: Any, owner: UserId | None) -> Any:
+        name = self._type.name
+        if owner is None:
+            return db.Record.select(lambda row: row.type_name == name)
+        return db.Record.select(lambda row: row.type_name == name and row.owner.id == owner)
 
-    def save(self, post: Post) -> None:
-        self._staged.save("posts", post_values(post))
-
-    def remove(self, post: Post) -> None:
-        self._staged.remove("posts", post.id, post.version)
-
-
-class PonyCredentialRepository:
-    def __init__(self, database: Database, staged: StagedWrites) -> None:
-        self._database = database
-        self._staged = staged
-
-    async def get(self, user_id: UserId) -> Credential | None:
-        def read(db: Any) -> Credential | None:
-            row = db.Credential.get(user=user_id)
-            return None if row is None else Credential(user_id, row.password_hash)
+    async def _one(self, **found_by: str) -> R | None:
+        def read(db: Any) -> R | None:
+            row = db.Record.get(type_name=self._type.name, **found_by)
+            return None if row is None else record_from(self._type, row)
 
         return await self._database.read(read)
 
-    def put(self, credential: Credential) -> None:
-        values = {"user_id": credential.user_id, "password_hash": credential.password_hash}
-        self._staged.append(lambda db: db.execute("REPLACE INTO credentials VALUES ($user_id, $password_hash)", values))
+    async def _all(self, query: Callable[[Any], Any]) -> Sequence[R]:
+        return await self._database.read(lambda db: [record_from(self._type, row) for row in query(db)])
 
-    def require(self, credential: Credential) -> None:
-        self._staged.require("credentials", user_id=credential.user_id, password_hash=credential.password_hash)
+    def _translate(self, message: str) -> DomainError | None:
+        if "FOREIGN KEY" in message:
+            return UserNotFound()
+        for name, column in unique_columns(self._type).items():
+            if f"records.{column}" in message:
+                return self._type.unique[name]()
+        return IdTaken() if "records.key" in message else None
 
 
 def _paged(query: Any, after: str | None, limit: int, descending: bool, skip: int) -> Any:
@@ -152,3 +174,8 @@ def _starting_with(db: Any, prefix: str) -> Any:
             or user.username_key.startswith(prefix)
         )
     )
+
+
+def _translate_user_error(message: str) -> DomainError | None:
+    errors = {"users.email_key": EmailTaken, "users.username_key": UsernameTaken, "users.id": IdTaken}
+    return next((error() for column, error in errors.items() if column in message), None)

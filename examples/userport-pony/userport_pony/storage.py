@@ -1,12 +1,14 @@
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from adapters.storage_plugin import StoragePlugin
+from domain.record_types import RECORD_TYPES
+from domain.records import R, RecordType
 
 from userport_pony.database import Database
-from userport_pony.repositories import PonyCredentialRepository, PonyPostRepository, PonyUserRepository
-from userport_pony.sign_in_repositories import PonySessionRepository, PonySignInFailureRepository
+from userport_pony.repositories import PonyRecords, PonyUserRepository
 from userport_pony.staged_writes import StagedWrites
 
 
@@ -15,10 +17,9 @@ class PonyUnitOfWork:
         self._database = database
         self._staged = StagedWrites()
         self.users = PonyUserRepository(database, self._staged)
-        self.posts = PonyPostRepository(database, self._staged)
-        self.credentials = PonyCredentialRepository(database, self._staged)
-        self.sessions = PonySessionRepository(database, self._staged)
-        self.sign_in_failures = PonySignInFailureRepository(database, self._staged)
+
+    def records(self, record_type: RecordType[R]) -> PonyRecords[R]:
+        return PonyRecords(record_type, self._database, self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.take()
@@ -50,8 +51,11 @@ class PonyStorage:
         await self._database.close()
 
 
-def open_storage(url: str) -> PonyStorage:
-    """Open `pony:///file.db`, without connecting yet; raises `ValueError`, which repeats nothing of the URL."""
+def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> PonyStorage:
+    """Open `pony:///file.db`, without connecting yet; raises `ValueError`, which repeats nothing of the URL.
+
+    The types make no difference: one table holds the records of any.
+    """
     parts = urlsplit(url)
     file = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not file:
