@@ -128,7 +128,8 @@ async def test_a_bug_in_one_request_leaves_the_next_one_alone(
 
 def _kinds(kind: type[DomainError]) -> Iterator[type[DomainError]]:
     for subclass in kind.__subclasses__():
-        yield subclass
+        if subclass.__module__ == kind.__module__:  # the contract has some of its own
+            yield subclass
         yield from _kinds(subclass)
 
 
