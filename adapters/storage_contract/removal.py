@@ -1,3 +1,10 @@
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
 from adapters.storage_contract.examples import (
     LATER,
     a_credential,
@@ -8,6 +15,7 @@ from adapters.storage_contract.examples import (
     a_record,
     a_session,
     a_user,
+    retitled,
 )
 from adapters.storage_contract.samples import CONTRACT_TYPES
 from adapters.storage_contract.steps import (
@@ -20,9 +28,15 @@ from adapters.storage_contract.steps import (
     stored_credential,
     stored_user,
 )
-from domain.session import Session
+from domain.errors import IdTaken, StaleVersion, TooBusy, UserNotFound
+from domain.post import POSTS, Post
+from domain.session import SESSIONS, Session
 from domain.storage import Storage
+from domain.user import User
 from domain.values import Name
+
+MANY: Final = 1_100
+PURGE_SECONDS: Final = 60
 
 
 class RemovalCases:
@@ -85,3 +99,68 @@ class RemovalCases:
         await add(storage, post, session)  # their ids are free again, too
         assert await stored(storage, post) == post
         assert await stored(storage, session) == session
+
+    async def test_a_user_with_many_records_is_gone_with_all_of_them_at_the_commit(
+        self, storage: Storage, another_client: Storage
+    ) -> None:
+        doomed, other = a_full_user(), a_full_user()
+        posts, kept = await self._fill(storage, doomed, other)
+        await remove(storage, doomed)
+        for client in (storage, another_client):
+            await self._assert_gone(client, doomed, posts, Everything.of(other, kept))
+            with pytest.raises(StaleVersion):
+                await save(client, retitled(posts[0], "Retitled"))
+            with pytest.raises(StaleVersion):
+                await remove(client, posts[1])
+            with pytest.raises(UserNotFound):
+                await add(client, a_post(doomed))
+        heir = replace(a_user(), email=doomed.email, username=doomed.username)
+        await add(another_client, heir)
+        await remove(another_client, heir)
+        await self._assert_added_again(storage, doomed, posts)
+
+    async def test_a_removal_that_is_interrupted_is_finished_by_another_client(
+        self, storage: Storage, another_client: Storage
+    ) -> None:
+        doomed, other = a_full_user(), a_full_user()
+        posts, kept = await self._fill(storage, doomed, other)
+        await remove(storage, doomed)
+        await storage.close()
+        await self._assert_gone(another_client, doomed, posts, Everything.of(other, kept))
+        await self._assert_added_again(another_client, doomed, posts)
+
+    @staticmethod
+    async def _fill(storage: Storage, doomed: User, other: User) -> tuple[Sequence[Post], Post]:
+        """Add a user with more records than are removed by the commit itself, and another one with one."""
+        posts, kept = [a_post(doomed) for _ in range(MANY)], a_post(other)
+        await add(storage, doomed, other, kept, a_credential(doomed), *(a_session(doomed) for _ in range(5)))
+        for start in range(0, MANY, 300):
+            await add(storage, *posts[start : start + 300])
+        return posts, kept
+
+    @staticmethod
+    async def _assert_gone(storage: Storage, doomed: User, posts: Sequence[Post], expected: Everything) -> None:
+        unit = storage.unit_of_work()
+        assert await everything(storage) == expected
+        assert await unit.users.find_by_email(doomed.email) is None
+        assert await stored_credential(storage, doomed) is None
+        for record_type in CONTRACT_TYPES:
+            assert await unit.records(record_type).count() == len(expected.records[record_type.name])
+        assert await unit.records(POSTS).count(owner=doomed.id) == 0
+        assert list(await unit.records(POSTS).page(owner=doomed.id, limit=5, skip=1, descending=True)) == []
+        assert list(await unit.records(SESSIONS).due(LATER, limit=5)) == []
+        for post in (posts[0], posts[MANY // 2], posts[-1]):
+            assert await stored(storage, post) is None
+
+    @staticmethod
+    async def _assert_added_again(storage: Storage, user: User, posts: Sequence[Post]) -> None:
+        """Add the user and some posts under the ids that they had, once the store has deleted what was there."""
+        async with asyncio.timeout(PURGE_SECONDS):
+            while True:
+                try:
+                    await add(storage, user, *posts[:: MANY // 10])
+                except (TooBusy, IdTaken):
+                    await asyncio.sleep(0.05)
+                else:
+                    break
+        assert list(await storage.unit_of_work().records(POSTS).page(owner=user.id, limit=MANY)) == posts[:: MANY // 10]
