@@ -38,11 +38,11 @@ _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"expect")
 class ConnectionLimits:
     """How many connections a process keeps, and how many seconds it waits for a client."""
 
-    max_connections: int = 1_000
-    head_timeout: float = 10
-    body_timeout: float = 30
-    write_timeout: float = 30
-    keep_alive_timeout: float = 75
+    max_connections: int
+    head_timeout: float
+    body_timeout: float
+    write_timeout: float
+    keep_alive_timeout: float
 
 
 class WaitingConnections:
