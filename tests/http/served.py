@@ -24,6 +24,7 @@ class Served:
     port: int
     process: subprocess.Popen[bytes]
     _log: Path
+    client: str = "127.0.0.1"
 
     @property
     def memory(self) -> int:
@@ -52,7 +53,7 @@ class Served:
 
     @contextmanager
     def connection(self) -> Iterator[socket.socket]:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE, (self.client, 0)) as connection:
             yield connection
 
     def exchange(self, *parts: bytes) -> bytes:
