@@ -31,7 +31,6 @@ _LINGER_SECONDS: Final = 2.0
 _MAX_LINGERING: Final = 64
 _STALL_SECONDS_WHILE_STOPPING: Final = 1.0
 _EMPTY_LINE: Final = b"\n\r\n"
-_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
 
 @dataclass(frozen=True)
@@ -167,29 +166,26 @@ class ProblemProtocol(HttpToolsProtocol):
     # Bytes from the client
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
-            return
-        self._unparsed = self._unparsed[self._position :] + data if self._unparsed else data
-        self._position = 0
-        self._parse()
+        if self._unparsed:
+            data = self._unparsed[self._position :] + data
+        self._parse(data, 0)
 
-    def _parse(self) -> None:
+    def _parse(self, data: bytes, position: int) -> None:
         """Parse to the end of one message. While there is a rest, nothing more is read."""
-        data = self._unparsed
-        position, size = self._position, len(data)
+        size = len(data)
         while position < size and (self._in_head or self._in_body):
             end = self._end_of_piece(data, position)
             self._feed(data[position:end])
-            if self._refused or self.transport.is_closing():
-                return
             position = end
+        if self._refused:
+            return
         if position < size:
-            self._position = position
+            self._unparsed, self._position = data, position
             self._gate.closed = True
             self.flow.pause_reading()
             return
-        self._unparsed = b""
-        if self._gate.closed:
+        if self._unparsed:
+            self._unparsed = b""
             self._gate.closed = False
             self.flow.resume_reading()
         if self._in_body:
@@ -217,7 +213,7 @@ class ProblemProtocol(HttpToolsProtocol):
             if self._head_bytes > _MAX_HEAD_BYTES:
                 self._refuse_head()
                 return
-        was_in_body, body_bytes = self._in_body, self._body_bytes
+        in_body, body_bytes = self._in_body, self._body_bytes
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -228,9 +224,10 @@ class ProblemProtocol(HttpToolsProtocol):
             else:
                 self._refuse_malformed()
         else:
-            if self._in_head and self._has_many_headers():
-                self._refuse_head()
-            elif was_in_body and self._chunked:
+            if self._in_head:
+                if self._has_many_headers():
+                    self._refuse_head()
+            elif in_body and self._chunked:
                 self._count_chunked(len(piece), self._body_bytes - body_bytes)
 
     def _count_chunked(self, size: int, data: int) -> None:
@@ -267,28 +264,26 @@ class ProblemProtocol(HttpToolsProtocol):
         self._head_begun = True
         self._body_length = None
         self._chunked = False
-        self._body_bytes = self._chunked_bytes = self._bytes_without_data = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:  # a trailer
             return
         name = name.lower()
         self.headers.append((name, value))
-        if name not in _FRAMING:
-            return
         if name == b"content-length":
-            self._body_length = int(value)
+            self._body_length, self._body_bytes = int(value), 0
+        elif name == b"transfer-encoding":
+            if self._chunked or value.lower() != b"chunked":
+                raise ValueError("a transfer coding that cannot be decoded")
+            self._chunked = True
+            self._body_bytes = self._chunked_bytes = self._bytes_without_data = 0
         elif name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
-        elif self._chunked or value.lower() != b"chunked":
-            raise ValueError("a transfer coding that cannot be decoded")
-        else:
-            self._chunked = True
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():  # the head will come again
             return
-        if self._has_many_headers():
+        if len(self.headers) > _MAX_HEADERS:
             raise ValueError("too many headers")
         super().on_headers_complete()
         self._in_head, self._in_body = False, True
@@ -301,13 +296,14 @@ class ProblemProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._in_head:  # of an upgrade
             return
-        super().on_message_complete()
         self._in_body = False
         if not self.flow.write_paused:
             self._waiting.stalled.pop(self, None)
             self._deadline = None
         if self.cycle.response_complete:
             self._await_head()
+        else:
+            super().on_message_complete()
 
     # The response
 
@@ -316,12 +312,13 @@ class ProblemProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._await_sent()
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self._in_body:  # the rest of which is dropped
             return
         self._await_head()
         if self._unparsed:
-            self._parse()
+            self._parse(self._unparsed, self._position)
 
     def _await_head(self) -> None:
         self._in_head, self._head_begun, self._head_bytes = True, False, 0
@@ -417,7 +414,9 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
         """Respond, unless a response has begun, and close the connection."""
-        if not self._in_head:
+        in_request = not self._in_head
+        self._in_head = self._in_body = False  # nothing more is parsed
+        if in_request:
             self._disconnect_app()
             if self.cycle.response_started:
                 self._close()

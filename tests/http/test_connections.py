@@ -67,6 +67,15 @@ def drip(connection: socket.socket, content: bytes) -> bytes:
     return connection.recv(10_000)
 
 
+def is_served(connection: socket.socket) -> bool:
+    """Send a request and receive its response, with which the connection stays open."""
+    send(connection, LIVE)
+    received = b""
+    while not received.endswith(b'{"status":"ok"}') and (more := connection.recv(1000)):
+        received += more
+    return statuses(received) == [200]
+
+
 def stop_reading(served: Served, requests: bytes) -> socket.socket:
     """Open a connection, send requests and read no response."""
     connection = socket.socket()
@@ -147,14 +156,10 @@ def test_a_client_that_reads_slowly_gets_everything(impatient: Served) -> None:
 def test_the_longest_idle_connection_makes_room(small: Served) -> None:
     with ExitStack() as connections:
         first, *others = (connections.enter_context(small.connection()) for _ in range(4))
-        for connection in (first, *others):
-            send(connection, LIVE)
-            assert statuses(connection.recv(1000)) == [200]
+        assert all(map(is_served, (first, *others)))
         newcomer = connections.enter_context(small.connection())
         assert receive(first) == b""
-        for connection in (*others, newcomer):
-            send(connection, LIVE)
-            assert statuses(connection.recv(1000)) == [200]
+        assert all(map(is_served, (*others, newcomer)))
 
 
 @pytest.mark.parametrize("start", [b"", b"GET /", CREATE[:50]])

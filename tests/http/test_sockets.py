@@ -281,7 +281,8 @@ def test_chunks_that_are_hardly_data_are_400(served: Served, endless: bytes) -> 
 def test_small_chunks_are_a_body_like_every_other(served: Served) -> None:
     body = b'{"email": "chunks@example.org", "name": "Ann", "bio": "%s"}' % (b"x" * 900)
     chunks = b"".join(b"%x;x\r\n%c\r\n" % (1, byte) for byte in body)
-    head = b"POST /users HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + JSON + CLOSE + b"\r\n"
+    long = b"X: " + b"x" * 60_000 + b"\r\n"
+    head = b"POST /users HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + long + JSON + CLOSE + b"\r\n"
     assert statuses(served.exchange(head + chunks + b"0\r\n\r\n")) == [201]
 
 
