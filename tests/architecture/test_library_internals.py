@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response, routing
 
 import entrypoints.http
 
-_LIBRARIES: Final = ("fastapi", "starlette", "uvicorn")
+_LIBRARIES: Final = ("fastapi", "httptools", "starlette", "uvicorn")
 _PROJECT: Final = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 
 
