@@ -48,7 +48,7 @@ Users and their posts, whatever storage is behind them.
 - Every error is `application/problem+json` (RFC 9457) and never repeats a value that was sent.
 - `HEAD` works wherever `GET` does; a slash at the end of a path changes nothing.
 - What is not even HTTP is refused with 400 `malformed_request`, a request with too much before its body with 431
-  `head_too_large`.
+  `head_too_large`, and one that does not arrive in time with 408 `request_timeout`. The connection then closes.
 - Give a record's `ETag` back in `If-Match` to change only what you have seen.
 """
 
