@@ -79,6 +79,21 @@ class Settings(BaseSettings):
     sign_in_failures_per_address: int = Field(
         default=20, ge=0, le=1_000, description="How many a minute; 0 for no limit."
     )
+    max_connections: int = Field(
+        default=1_000, ge=1, le=100_000, description="How many connections each process keeps."
+    )
+    head_timeout: float = Field(
+        default=10, gt=0, le=3_600, description="Seconds until a request's line and headers have to be there."
+    )
+    body_timeout: float = Field(
+        default=30, gt=0, le=3_600, description="Seconds that may pass without a byte of a request's body."
+    )
+    write_timeout: float = Field(
+        default=30, gt=0, le=3_600, description="Seconds that may pass without a client reading of its response."
+    )
+    keep_alive_timeout: float = Field(
+        default=75, gt=0, le=3_600, description="Seconds that a connection without a request is kept."
+    )
     trusted_proxies: _Proxies = Field(
         default=(), description="Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or networks."
     )

@@ -4,24 +4,27 @@ import gc
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Annotated, Final
 
 import typer
-from uvicorn import Config, Server
+from uvicorn import Server
 from uvicorn.supervisors import Multiprocess
 
 from entrypoints.cli.errors import CommandFailed
 from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
-from entrypoints.http.protocol import ProblemProtocol
+from entrypoints.http.protocol import ConnectionLimits, ServerConfig
 from entrypoints.settings import PREFIX, Auth, Settings, SettingsError, load_settings
 from entrypoints.storage_by_url import storage_plugin
 
 _APP: Final = "entrypoints.cli.worker:create_app"
 _BACKLOG: Final = 2_048
 _SECONDS_TO_FINISH: Final = 10
+_RECEIVE_BUFFER_BYTES: Final = 64 * 1024
+_FILES_BESIDE_CONNECTIONS: Final = 128
 
 
 def serve(
@@ -93,6 +96,8 @@ def _listening(family: socket.AddressFamily, address: tuple[str, int]) -> Iterat
     """Take the port before anything is started, so that it is known to be free and asked for once."""
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it. It bounds what is read from one of them at once, and so what may wait to be parsed.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         try:
             listener.bind(address)
             listener.listen(_BACKLOG)
@@ -127,12 +132,38 @@ def _trusted(proxies: Iterable[str]) -> list[str]:
     return [str(network) for network in (*networks, *mapped)]
 
 
+def _raise_file_limit(connections: int) -> int:
+    """Allow this process, and its workers, enough open files; return how many connections that is enough for."""
+    if sys.platform == "win32":
+        return connections
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _FILES_BESIDE_CONNECTIONS
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    possible = max(allowed - _FILES_BESIDE_CONNECTIONS, allowed // 2)
+    if possible < connections:
+        typer.echo(
+            f"A process may open {allowed} files, so it serves {possible} connections instead of {connections}.",
+            err=True,
+        )
+    return min(connections, possible)
+
+
 def _run(settings: Settings, listener: socket.socket) -> None:
-    config = Config(
+    config = ServerConfig(
         _APP,
+        ConnectionLimits(
+            max_connections=_raise_file_limit(settings.max_connections),
+            head_timeout=settings.head_timeout,
+            body_timeout=settings.body_timeout,
+            write_timeout=settings.write_timeout,
+            keep_alive_timeout=settings.keep_alive_timeout,
+        ),
         factory=True,
-        http=ProblemProtocol,
-        ws="none",
         workers=settings.workers,
         log_level="warning",
         access_log=False,

@@ -29,16 +29,15 @@ def etag(record: Versioned) -> str:
     return f'"{record.version}{_suffix(record.id)}"'
 
 
-def if_match(
+async def if_match(
     request: Request,
-    _: Annotated[
+    first: Annotated[
         str | None,
         Header(alias="If-Match", description="Change the record only if its `ETag` is one of these; `*` is any."),
     ] = None,
 ) -> Collection[str] | None:
     """Return the strong tags of `If-Match`, unquoted; None if any record will do (section 13.1.1)."""
-    given = _header(request, "if-match")
-    if given is None or given.strip() == _ANY:
+    if first is None or (given := _all_lines(request, "if-match")).strip() == _ANY:
         return None
     tags = [match for part in given.split(",") if (match := _ENTITY_TAG.fullmatch(part))]
     return {tag[2] for tag in tags if not tag[1]}
@@ -53,17 +52,17 @@ def expected_versions(record_id: str, tags: Collection[str] | None) -> Expected:
     return {int(version) for version in versions if _VERSION.fullmatch(version)}
 
 
-def known_tags(
+async def known_tags(
     request: Request,
-    _: Annotated[
+    first: Annotated[
         str | None,
         Header(alias="If-None-Match", description="Answer 304, without a body, if the `ETag` is one of these."),
     ] = None,
 ) -> Collection[str]:
     """Return the tags of `If-None-Match`, quoted, for the weak comparison (section 13.1.2); `*` stands for itself."""
-    given = _header(request, "if-none-match")
-    if given is None:
+    if first is None:
         return ()
+    given = _all_lines(request, "if-none-match")
     if given.strip() == _ANY:
         return {_ANY}
     tags = (_ENTITY_TAG.fullmatch(part) for part in given.split(","))
@@ -83,7 +82,6 @@ def _suffix(record_id: str) -> str:
     return f"-{blake2b(record_id.encode(), digest_size=8).hexdigest()}"
 
 
-def _header(request: Request, name: str) -> str | None:
-    # The parameters above are declared for the document alone: FastAPI would read one line of several.
-    lines = request.headers.getlist(name)
-    return ", ".join(lines) if lines else None
+def _all_lines(request: Request, name: str) -> str:
+    """Return a header that may be sent in several lines, of which FastAPI gives the first."""
+    return ", ".join(request.headers.getlist(name))

@@ -1,32 +1,30 @@
-"""What routers are given. The container is kept on the app; see the decision on wiring in `docs/decisions/`."""
+"""What endpoints depend on: use cases from the app's container, and values from the request.
 
-from http import HTTPStatus
-from typing import Annotated, Final, TypeAlias, cast
+They are coroutine functions because FastAPI runs plain functions in threads.
+"""
+
+from typing import Annotated, Final, TypeAlias
 
 from fastapi import Depends, Path, Request
-from starlette.exceptions import HTTPException
 
 from application.own_sessions import OwnSessionService
 from application.password_changes import PasswordChangeService
 from application.posts import PostService
-from application.principal import Principal
 from application.sign_in import ClientInfo, SignInService
 from application.users import UserService
 from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFound
 from domain.values import PostId, SessionId, UserId
-from entrypoints.container import Container
+from entrypoints.http.app_state import container_of
+from entrypoints.http.authentication import CurrentPrincipal
 
-CALLER: Final = "userport.caller"
-"""Where the scope of a request has its caller."""
-
-_OWN: Final = "me"
+_ME: Final = "me"
 _EXAMPLE: Final = "01a1fc03-c17d-75ed-bf71-79e707db80f3"
 
 _IdText: TypeAlias = Annotated[
     str,
     Path(
         alias="id",
-        description="What is no UUID names nothing.",
+        description="A UUID; anything else returns 404.",
         json_schema_extra={"format": "uuid"},
         examples=[_EXAMPLE],
     ),
@@ -35,99 +33,82 @@ _UserIdText: TypeAlias = Annotated[
     str,
     Path(
         alias="id",
-        description=f"What is no UUID names nothing; but `{_OWN}` is whoever has signed in.",
-        json_schema_extra={"anyOf": [{"format": "uuid"}, {"const": _OWN}]},
-        examples=[_EXAMPLE, _OWN],
+        description=f"A UUID, or `{_ME}` for the caller's own user; anything else returns 404.",
+        json_schema_extra={"anyOf": [{"format": "uuid"}, {"const": _ME}]},
+        examples=[_EXAMPLE, _ME],
     ),
 ]
 
 
-def container_of(request: Request) -> Container:
-    return cast("Container", request.app.state.container)
-
-
-def _users(request: Request) -> UserService:
+async def user_service(request: Request) -> UserService:
     return container_of(request).users()
 
 
-def _posts(request: Request) -> PostService:
+async def post_service(request: Request) -> PostService:
     return container_of(request).posts()
 
 
-def _sign_ins(request: Request) -> SignInService:
+async def sign_in_service(request: Request) -> SignInService:
     return container_of(request).sign_ins()
 
 
-def _own_sessions(request: Request) -> OwnSessionService:
+async def own_session_service(request: Request) -> OwnSessionService:
     return container_of(request).own_sessions()
 
 
-def _password_changes(request: Request) -> PasswordChangeService:
+async def password_change_service(request: Request) -> PasswordChangeService:
     return container_of(request).password_changes()
 
 
-def _caller(request: Request) -> Principal:
-    return cast("Principal", request.scope[CALLER])  # which `CallerRoute` has found out
-
-
-def _admin(request: Request) -> Principal:
-    caller = _caller(request)
-    if not caller.is_admin:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
-    return caller
-
-
-def _own_id(request: Request) -> UserId:
-    caller = _caller(request)
-    if caller.user_id is None:
-        raise UserNotFound
-    return caller.user_id
-
-
-def _address(request: Request) -> str | None:
+async def client_address(request: Request) -> str | None:
     return request.client.host if request.client else None
 
 
-def _visitor(request: Request) -> ClientInfo:
-    return ClientInfo(address=_address(request), user_agent=request.headers.get("user-agent"))
+async def client_info(request: Request) -> ClientInfo:
+    return ClientInfo(address=await client_address(request), user_agent=request.headers.get("user-agent"))
 
 
-def _user_id(request: Request, text: _UserIdText) -> UserId:
-    """Read the id of a user whom the caller may know of."""
-    if text == _OWN:
-        return _own_id(request)
+async def own_user_id(principal: CurrentPrincipal) -> UserId:
+    """Return the id of the caller's own user. Raises `UserNotFound` where callers are no users, as in open mode."""
+    if principal.user_id is None:
+        raise UserNotFound
+    return principal.user_id
+
+
+async def user_id_in_path(text: _UserIdText, principal: CurrentPrincipal) -> UserId:
+    """Return the id of a user whom the caller may access. Raises `UserNotFound`."""
+    if text == _ME:
+        return await own_user_id(principal)
     try:
         user_id = UserId.parse(text)
     except InvalidValue:
         raise UserNotFound from None
-    _caller(request).check_may_access(user_id)
+    principal.check_may_access(user_id)
     return user_id
 
 
-def _post_id(text: _IdText) -> PostId:
+async def post_id_in_path(text: _IdText) -> PostId:
     try:
         return PostId.parse(text)
     except InvalidValue:
         raise PostNotFound from None
 
 
-def _session_id(text: _IdText) -> SessionId:
+async def session_id_in_path(text: _IdText) -> SessionId:
     try:
         return SessionId.parse(text)
     except InvalidValue:
         raise SessionNotFound from None
 
 
-Users: TypeAlias = Annotated[UserService, Depends(_users)]
-Posts: TypeAlias = Annotated[PostService, Depends(_posts)]
-SignIns: TypeAlias = Annotated[SignInService, Depends(_sign_ins)]
-OwnSessions: TypeAlias = Annotated[OwnSessionService, Depends(_own_sessions)]
-PasswordChanges: TypeAlias = Annotated[PasswordChangeService, Depends(_password_changes)]
-CurrentPrincipal: TypeAlias = Annotated[Principal, Depends(_caller)]
-CurrentAdmin: TypeAlias = Annotated[Principal, Depends(_admin)]
-AddressInRequest: TypeAlias = Annotated[str | None, Depends(_address)]
-ClientInfoInRequest: TypeAlias = Annotated[ClientInfo, Depends(_visitor)]
-OwnId: TypeAlias = Annotated[UserId, Depends(_own_id)]
-UserIdInPath: TypeAlias = Annotated[UserId, Depends(_user_id)]
-PostIdInPath: TypeAlias = Annotated[PostId, Depends(_post_id)]
-SessionIdInPath: TypeAlias = Annotated[SessionId, Depends(_session_id)]
+Users: TypeAlias = Annotated[UserService, Depends(user_service)]
+Posts: TypeAlias = Annotated[PostService, Depends(post_service)]
+SignIns: TypeAlias = Annotated[SignInService, Depends(sign_in_service)]
+OwnSessions: TypeAlias = Annotated[OwnSessionService, Depends(own_session_service)]
+PasswordChanges: TypeAlias = Annotated[PasswordChangeService, Depends(password_change_service)]
+ClientAddress: TypeAlias = Annotated[str | None, Depends(client_address)]
+CurrentClient: TypeAlias = Annotated[ClientInfo, Depends(client_info)]
+OwnId: TypeAlias = Annotated[UserId, Depends(own_user_id)]
+UserIdInPath: TypeAlias = Annotated[UserId, Depends(user_id_in_path)]
+PostIdInPath: TypeAlias = Annotated[PostId, Depends(post_id_in_path)]
+SessionIdInPath: TypeAlias = Annotated[SessionId, Depends(session_id_in_path)]

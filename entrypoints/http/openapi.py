@@ -149,10 +149,14 @@ def openapi_of(app: FastAPI, *, asks_for_tokens: bool) -> Callable[[], dict[str,
     generate = app.openapi
     complete = _with_tokens if asks_for_tokens else _without_tokens
 
+    completed: dict[str, Any] | None = None
+
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = complete(_complete(generate()))
-        return app.openapi_schema
+        nonlocal completed
+        document = generate()  # the same object, unless routes were added
+        if document is not completed:
+            completed = complete(_complete(document))
+        return completed
 
     return openapi
 

@@ -10,6 +10,7 @@ import orjson
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from domain.errors import (
@@ -91,6 +92,8 @@ _WRONG_TYPE: Final = ("wrong_type", "has the wrong type")
 # Reason phrases of RFC 9110; those of `HTTPStatus` depend on the Python version.
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
 _MAX_ERRORS: Final = 100
 _RETRY_AFTER_SECONDS: Final = 1
 
@@ -155,7 +158,7 @@ async def http_problem(request: Request, error: Exception) -> Response:
     code, detail = _FRAMEWORK_ERRORS.get(status, (status.name.lower(), f"{status.phrase}."))
     headers = error.headers
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers = {"Allow": ", ".join(request.app.state.methods_at(request.scope))}
+        headers = {"Allow": ", ".join(_allowed_methods(request))}
     return problem_response(request.scope, status, code, detail, headers=headers)
 
 
@@ -175,6 +178,14 @@ async def validation_problem(request: Request, error: Exception) -> Response:
         InvalidInput.sentence,
         errors=errors,
     )
+
+
+def _allowed_methods(request: Request) -> Sequence[str]:
+    """Return the methods of all routes at the path of a request; the router names those of the first one alone."""
+    probes = ((method, {**request.scope, "method": method}) for method in _METHODS)
+    routes: Sequence[BaseRoute] = request.app.routes
+    methods = [method for method, probe in probes if any(route.matches(probe)[0] is Match.FULL for route in routes)]
+    return ["GET", "HEAD", *methods[1:]] if "GET" in methods else methods
 
 
 def _headers(error: DomainError) -> Mapping[str, str]:

@@ -1,59 +1,452 @@
-from http import HTTPStatus
-from typing import Final
+"""HTTP/1.1 on one connection: uvicorn's protocol, with bounds on what a client can make it hold and wait for."""
 
+import asyncio
+import sys
+from asyncio import TimerHandle
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import httptools
 from uuid_utils import uuid4
+from uvicorn import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from entrypoints.http.middleware.security_headers import SECURITY_HEADERS
 from entrypoints.http.problems import problem_response
 
-_MOST_HEAD_BYTES: Final = 64 * 1024
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
+_MAX_HEAD_BYTES: Final = 64 * 1024
+_MAX_HEADERS: Final = 100
+# Bytes of a chunked body that are not data: sizes, extensions and trailers. In a row, and for each byte of data.
+_MAX_BYTES_WITHOUT_DATA: Final = 16 * 1024
+_MAX_BYTES_PER_DATA_BYTE: Final = 16
+# A refused client may still be sending; closing the socket at once would reset it, and could destroy the response.
+_LINGER_SECONDS: Final = 2.0
+_MAX_LINGERING: Final = 64
+_STALL_SECONDS_WHILE_STOPPING: Final = 1.0
+_EMPTY_LINE: Final = b"\n\r\n"
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """How many connections a process keeps, and how many seconds it waits for a client."""
+
+    max_connections: int
+    head_timeout: float
+    body_timeout: float
+    write_timeout: float
+    keep_alive_timeout: float
+
+
+class WaitingConnections:
+    """The connections of a process that wait for their clients, in the order in which they began to wait."""
+
+    def __init__(self) -> None:
+        self.idle: dict[ProblemProtocol, None] = {}  # until the end of a head
+        self.stalled: dict[ProblemProtocol, float] = {}  # until the end of a body or of a response; since when
+        self.lingering: set[ProblemProtocol] = set()  # refused, until the client has read why
+
+    def remove(self, connection: "ProblemProtocol") -> None:
+        self.idle.pop(connection, None)
+        self.stalled.pop(connection, None)
+        self.lingering.discard(connection)
+
+
+class ServerConfig(Config):
+    """Uvicorn's configuration, with limits on connections. Each worker process has a copy."""
+
+    def __init__(self, app: str, limits: ConnectionLimits, **options: Any) -> None:
+        super().__init__(app, http=ProblemProtocol, ws="none", **options)
+        self.limits = limits
+        self.waiting = WaitingConnections()
+
+
+class _Gate(FlowControl):
+    """Flow control that does not resume reading while it is closed."""
+
+    closed = False
+
+    def resume_reading(self) -> None:
+        if not self.closed:
+            super().resume_reading()
 
 
 class ProblemProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol, which refuses what is not even HTTP with a problem like every other.
+    """Uvicorn's protocol with bounds. Whatever it refuses gets a problem like every other.
 
-    It also bounds the target and the headers of a request. The parser would collect them for as long as they come,
-    copying all that it has with every piece that is added.
+    It parses one request at a time: what comes after a request stays unparsed, and nothing more is read, until the
+    response is complete. Uvicorn's own `pipeline` stays empty.
     """
 
-    _head: list[tuple[bytes, bytes]] | None = None
-    _head_bytes = 0
+    def __init__(
+        self,
+        config: ServerConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = config.limits
+        self._waiting = config.waiting
+        self._unparsed = b""
+        self._position = 0
+        # What comes next. Between the end of a message and the end of its response, neither does.
+        self._in_head = True
+        self._in_body = False
+        self._head_begun = False
+        self._head_bytes = 0
+        self._body_length: int | None = None
+        self._chunked = False
+        self._body_bytes = 0
+        self._chunked_bytes = 0
+        self._bytes_without_data = 0
+        self._unsent_bytes = 0
+        self._refused = False
+        self._stopping = False
+        self._deadline: float | None = None
+        self._timer: TimerHandle | None = None
+        self._timer_due = 0.0
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = self._gate = _Gate(transport)
+        excess = len(self.connections) - len(self._waiting.lingering) - self._limits.max_connections
+        if excess > 0 and not self._make_room():
+            if len(self._waiting.lingering) < _MAX_LINGERING:
+                self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too_busy", "The service has too many connections.")
+            else:
+                transport.abort()
+            return
+        self._waiting.idle[self] = None
+        self._expire_in(self._limits.head_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._waiting.remove(self)
+        self._unparsed = b""
+        self._deadline = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def shutdown(self) -> None:
+        self._stopping = True
+        if self._refused or self._in_head or self.cycle.response_complete:
+            self._close()
+            return
+        self.cycle.keep_alive = False
+        self._expire_in(_STALL_SECONDS_WHILE_STOPPING)
+        # Before uvicorn cancels what still runs, and logs that.
+        grace = (self.config.timeout_graceful_shutdown or 0) - _STALL_SECONDS_WHILE_STOPPING
+        self.loop.call_later(max(0.0, grace), self.transport.abort)
+
+    def _make_room(self) -> bool:
+        """Drop the connection that has been idle longest, or one that has stalled; return whether there was one."""
+        dropped = next(iter(self._waiting.idle), None)
+        if dropped is None:
+            dropped, since = next(iter(self._waiting.stalled.items()), (None, 0.0))
+            if dropped is None or self.loop.time() - since < self._limits.head_timeout:
+                return False
+        self._waiting.remove(dropped)
+        dropped.transport.abort()
+        return True
+
+    def _close(self) -> None:
+        """Close when what was written has been sent, or when sending makes no progress."""
+        self._await_sent()
+        self.transport.close()
+
+    # Bytes from the client
 
     def data_received(self, data: bytes) -> None:
-        head = self._head
-        super().data_received(data)
-        # The piece in which a head begins goes uncounted, since it may hold the end of another request. It has at most
-        # what the event loop reads at once, some 256 KiB; so that, and not the limit alone, bounds what is collected.
-        if head is None or self._head is not head or self.transport.is_closing():
+        if self._unparsed:
+            data = self._unparsed[self._position :] + data
+        self._parse(data, 0)
+
+    def _parse(self, data: bytes, position: int) -> None:
+        """Parse to the end of one message. While there is a rest, nothing more is read."""
+        size = len(data)
+        while position < size and (self._in_head or self._in_body):
+            end = self._end_of_piece(data, position)
+            self._feed(data[position:end])
+            position = end
+        if self._refused:
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > _MOST_HEAD_BYTES:
-            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            self._refuse(status, "head_too_large", "Target and headers are too large.")
+        if position < size:
+            self._unparsed, self._position = data, position
+            self._gate.closed = True
+            self.flow.pause_reading()
+            return
+        if self._unparsed:
+            self._unparsed = b""
+            self._gate.closed = False
+            self.flow.resume_reading()
+        if self._in_body:
+            self._waiting.stalled.setdefault(self, self.loop.time())
+            if not self.flow.write_paused:
+                self._expire_in(self._limits.body_timeout)
+        elif self._head_begun and self._in_head:
+            self._expire_in(self._limits.head_timeout, at_most=True)
+
+    def _end_of_piece(self, data: bytes, start: int) -> int:
+        """Find where to stop parsing, so that no piece has the end of a message and the head of the next.
+
+        Heads and chunked bodies end with an empty line. One within the data of a chunk makes a piece more, and no harm.
+        """
+        if self._in_body and self._body_length is not None:
+            return min(start + self._body_length - self._body_bytes, len(data))
+        if start == 0 and data[0] in b"\r\n":  # the end of a line that began in the last piece that was read
+            return 2 if data.startswith(b"\r\n") else 1
+        found = data.find(_EMPTY_LINE, start)
+        return len(data) if found < 0 else found + len(_EMPTY_LINE)
+
+    def _feed(self, piece: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(piece)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._refuse_head()
+                return
+        in_body, body_bytes = self._in_body, self._body_bytes
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            self._ignore_upgrade()
+        except httptools.HttpParserError:
+            if self._in_head and self._has_many_headers():
+                self._refuse_head()
+            else:
+                self._refuse_malformed()
+        else:
+            if self._in_head:
+                if self._has_many_headers():
+                    self._refuse_head()
+            elif in_body and self._chunked:
+                self._count_chunked(len(piece), self._body_bytes - body_bytes)
+
+    def _count_chunked(self, size: int, data: int) -> None:
+        self._chunked_bytes += size
+        self._bytes_without_data = 0 if data else self._bytes_without_data + size
+        allowed = _MAX_BYTES_WITHOUT_DATA + _MAX_BYTES_PER_DATA_BYTE * self._body_bytes
+        if self._bytes_without_data > _MAX_BYTES_WITHOUT_DATA or self._chunked_bytes > allowed:
+            self._refuse_malformed()
+
+    def _has_many_headers(self) -> bool:
+        return self._head_begun and len(self.headers) > _MAX_HEADERS
+
+    def _ignore_upgrade(self) -> None:
+        """Parse the head again without its `Upgrade`, as RFC 9110, section 7.8, allows.
+
+        With it, the parser takes the body for another protocol, and then for the next request.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self._refuse_malformed()
+            return
+        headers = [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        head = b"".join([b"%s %s HTTP/%s\r\n" % (method, self.url, version.encode()), *headers, b"\r\n"])
+        self.parser = httptools.HttpRequestParser(self)
+        self._head_bytes = 0
+        self._feed(head)
+
+    # Callbacks of the parser. An exception ends in a 400.
 
     def on_message_begin(self) -> None:
+        if not self._in_head:
+            raise ValueError("a message within a message")
         super().on_message_begin()
-        self._head, self._head_bytes = self.headers, 0
+        self._head_begun = True
+        self._body_length = None
+        self._chunked = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:  # a trailer
+            return
+        name = name.lower()
+        self.headers.append((name, value))
+        if name == b"content-length":
+            self._body_length, self._body_bytes = int(value), 0
+        elif name == b"transfer-encoding":
+            if self._chunked or value.lower() != b"chunked":
+                raise ValueError("a transfer coding that cannot be decoded")
+            self._chunked = True
+            self._body_bytes = self._chunked_bytes = self._bytes_without_data = 0
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
-        self._head = None
+        if self.parser.should_upgrade():  # the head will come again
+            return
+        if len(self.headers) > _MAX_HEADERS:
+            raise ValueError("too many headers")
         super().on_headers_complete()
+        self._in_head, self._in_body = False, True
+        self._waiting.idle.pop(self, None)
 
-    def send_400_response(self, msg: str) -> None:
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._in_head:  # of an upgrade
+            return
+        self._in_body = False
+        if not self.flow.write_paused:
+            self._waiting.stalled.pop(self, None)
+            self._deadline = None
+        if self.cycle.response_complete:
+            self._await_head()
+        else:
+            super().on_message_complete()
+
+    # The response
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._await_sent()
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self._in_body:  # the rest of which is dropped
+            return
+        self._await_head()
+        if self._unparsed:
+            self._parse(self._unparsed, self._position)
+
+    def _await_head(self) -> None:
+        self._in_head, self._head_begun, self._head_bytes = True, False, 0
+        self._waiting.idle[self] = None
+        self._await_sent()
+
+    def _await_sent(self) -> None:
+        self._unsent_bytes = self._count_unsent()
+        self._expire_in(self._limits.write_timeout if self._unsent_bytes else self._limits.keep_alive_timeout)
+
+    def _count_unsent(self) -> int:
+        """Count the bytes that the client has not received, if some of them still wait for room in the socket's buffer.
+
+        What is in that buffer counts too, where the system tells: it takes no more before a third of it is free.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and sys.platform == "linux":
+            queued = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+            unsent += int.from_bytes(queued, sys.byteorder)
+        return unsent
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._waiting.stalled.setdefault(self, self.loop.time())
+        self._await_sent()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._in_body:
+            self._expire_in(self._limits.body_timeout)
+            return
+        self._waiting.stalled.pop(self, None)
+        if self._in_head:
+            self._await_sent()
+        else:
+            self._deadline = None
+
+    # Waiting for the client
+
+    def _expire_in(self, seconds: float, *, at_most: bool = False) -> None:
+        """Set the deadline. The timer is left alone unless it is later: it looks at the deadline when it ends."""
+        if self._stopping:
+            seconds = min(seconds, _STALL_SECONDS_WHILE_STOPPING)
+        deadline = self.loop.time() + seconds
+        if at_most and self._deadline is not None:
+            deadline = min(deadline, self._deadline)
+        self._deadline = deadline
+        if self._timer is None or self._timer_due > deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._set_timer(deadline)
+
+    def _set_timer(self, due: float) -> None:
+        self._timer = self.loop.call_at(due, self._on_timer)
+        self._timer_due = due
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        if self._deadline > self.loop.time():
+            self._set_timer(self._deadline)
+            return
+        self._deadline = None
+        self._on_deadline()
+
+    def _on_deadline(self) -> None:
+        unsent_bytes = self._count_unsent()
+        if self._refused or unsent_bytes >= max(1, self._unsent_bytes):
+            self.transport.abort()
+        elif unsent_bytes:  # fewer than before
+            self._await_sent()
+        elif self._in_body:
+            if self.flow.read_paused:  # the client waits for us
+                self._expire_in(self._limits.body_timeout)
+            else:
+                self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
+        elif self._in_head and self._head_begun:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The head did not arrive in time.")
+        elif self._in_head and self._unsent_bytes:  # which have been sent in the meantime
+            self._await_sent()
+        elif self._in_head:
+            self.transport.close()
+
+    # Refusals
+
+    def _refuse_head(self) -> None:
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        self._refuse(status, "head_too_large", "Target and headers are too large.")
+
+    def _refuse_malformed(self) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, "malformed_request", "This is not an HTTP request.")
 
     def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
+        """Respond, unless a response has begun, and close the connection."""
+        in_request = not self._in_head
+        self._in_head = self._in_body = False  # nothing more is parsed
+        if in_request:
+            self._disconnect_app()
+            if self.cycle.response_started:
+                self._close()
+                return
+        self._refused = True
+        self._waiting.remove(self)
+        self._waiting.lingering.add(self)
+        self._unparsed = b""
+        self._gate.closed = False
+        self.flow.resume_reading()
+        self.transport.write(self._refusal(status, code, detail))
+        self.transport.write_eof()
+        self._expire_in(_LINGER_SECONDS)
+
+    def _disconnect_app(self) -> None:
+        self.cycle.disconnected = True
+        self.cycle.waiting_for_100_continue = False
+        self.cycle.message_event.set()
+        self.flow.resume_writing()
+
+    def _refusal(self, status: HTTPStatus, code: str, detail: str) -> bytes:
         request_id = str(uuid4())
         scope = {"path": "/", "state": {"request_id": request_id}}  # nothing that was sent can be trusted
-        refusal = problem_response(scope, status, code, detail)
+        response = problem_response(scope, status, code, detail)
         headers = [
-            *refusal.raw_headers,
+            *self.server_state.default_headers,
+            *response.raw_headers,
             *SECURITY_HEADERS,
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
         ]
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
-        status_line = f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
-        self.transport.write(status_line + head + b"\r\n" + bytes(refusal.body))
-        self.transport.close()
+        return f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() + head + b"\r\n" + bytes(response.body)

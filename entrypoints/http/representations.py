@@ -128,12 +128,13 @@ def not_modified(record: Versioned) -> Response:
 
 
 def time_text(moment: datetime) -> str:
-    """Write a UTC time as `application.timestamps` does, sooner: half of what a list costs here goes into its times."""
+    """Format a UTC time like `application.timestamps`, but faster: times take half the time of writing a list."""
     text = orjson.dumps(moment)  # as a quoted string, with microseconds if there are any
     return f"{text[1:24].decode()}Z" if moment.microsecond else f"{text[1:20].decode()}.000Z"
 
 
 def _user(user: domain.user.User) -> Mapping[str, Any]:
+    created_at = time_text(user.created_at)
     return {
         "id": user.id,
         "email": user.email.address,
@@ -142,19 +143,20 @@ def _user(user: domain.user.User) -> Mapping[str, Any]:
         "bio": user.bio,
         "role": user.role,
         "active": user.active,
-        "created_at": time_text(user.created_at),
-        "updated_at": time_text(user.updated_at),
+        "created_at": created_at,
+        "updated_at": created_at if user.updated_at == user.created_at else time_text(user.updated_at),
     }
 
 
 def _post(post: domain.post.Post) -> Mapping[str, Any]:
+    created_at = time_text(post.created_at)
     return {
         "id": post.id,
         "author_id": post.author_id,
         "title": post.title,
         "body": post.body,
-        "created_at": time_text(post.created_at),
-        "updated_at": time_text(post.updated_at),
+        "created_at": created_at,
+        "updated_at": created_at if post.updated_at == post.created_at else time_text(post.updated_at),
     }
 
 
@@ -185,5 +187,6 @@ class _JsonResponse(Response):
         return orjson.dumps(content)
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
-        own = ((name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items())
-        self.raw_headers = [(b"content-length", b"%d" % len(self.body)), *self._HEADERS, *own]
+        self.raw_headers = [(b"content-length", b"%d" % len(self.body)), *self._HEADERS]
+        if headers:
+            self.raw_headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

@@ -1,162 +1,308 @@
-"""Routes that call their functions directly.
+"""Routes that resolve the arguments of their endpoints by a plan made in advance.
 
-FastAPI would work out anew for each request what a function has to be given, which costs more than the rest of the way.
-Here that is settled when a route is made. FastAPI describes the routes, and answers for what is none of them.
+FastAPI's own handler works out for every request where each argument comes from, which takes longer than the rest of
+the application. A `PrecompiledRoute` does that once, from FastAPI's own analysis of the endpoint.
 """
 
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from http import HTTPStatus
-from inspect import signature
-from typing import Any, ClassVar, Final, TypeAlias, cast, get_args, get_type_hints
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from operator import attrgetter, itemgetter
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response, params
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_typed_return_annotation
 from fastapi.exceptions import RequestValidationError
-from fastapi.params import Depends, Path, Query
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, _effective_route_context_var
 from pydantic import BaseModel, ValidationError
-from starlette.exceptions import HTTPException
-from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-Source: TypeAlias = Callable[[Request, object], Any]
-"""Gives an argument, out of a request and its body."""
+from entrypoints.http.bodies import ACCEPTED, JsonRequest, read_json
 
-
-class DirectApp(FastAPI):
-    """An app of direct routes, with `InternalErrorMiddleware` as its last resort."""
-
-    def build_middleware_stack(self) -> ASGIApp:
-        routes = [route for route in self.routes if isinstance(route, DirectRoute)]
-        app: ASGIApp = ExceptionMiddleware(self.router, self.exception_handlers)
-        app = _Shortcut(routes, self.exception_handlers, app)
-        for middleware in reversed(self.user_middleware):
-            app = middleware.cls(app, *middleware.args, **middleware.kwargs)
-        return app
-
-    def add_router(self, router: APIRouter) -> None:
-        """Take over a router's routes as they are; included, they would be looked up in two steps."""
-        self.router.routes.extend(router.routes)
+Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+Call: TypeAlias = Callable[..., Awaitable[Any]]
+ArgumentResolver: TypeAlias = Callable[[Request], str | None]
 
 
-class DirectRoute(APIRoute):
-    """A route whose function is a coroutine function that returns the response.
+def create_router(**options: Any) -> APIRouter:
+    """Return a router of precompiled routes whose operation ids are the names of their endpoints."""
+    return APIRouter(route_class=PrecompiledRoute, generate_unique_id_function=attrgetter("name"), **options)
 
-    It may be given the request, texts of the path, the query and the body as one model each, and what plain functions
-    make of the same, but for the body; these are called as often as they are asked for.
+
+class PrecompiledRoute(APIRoute):
+    """An `APIRoute` that resolves arguments by a plan, compiled when the route is created or included.
+
+    Plans know coroutine endpoints that are annotated to return a response, coroutine dependencies, the request, text
+    of the path and of optional headers, and one model each for the query and the JSON body. FastAPI's own handler
+    serves every route that uses anything else, and every request for which a dependency of the route is overridden.
+
+    A JSON body is read strictly in both cases. Plans call the dependencies of the router and the decorator before they
+    read it, so a caller who is turned away learns nothing about the body; FastAPI's handler reads it first.
     """
 
-    request_class: ClassVar[type[Request]] = Request
+    def get_route_handler(self) -> Handler:
+        # An included route has the path and the dependencies of its inclusion, which only this variable tells.
+        context = _effective_route_context_var.get()
+        route: Any = self if context is None or context.original_route is not self else context
+        handle = super().get_route_handler()
+        if _json_body(route):
+            handle = _with_strict_json(handle)
+        plan = Plan.compile(route)
+        if plan is None:
+            return handle
 
-    def __init__(self, path: str, endpoint: Callable[..., Awaitable[Response]], **options: Any) -> None:
-        super().__init__(path, endpoint, **{**options, "operation_id": options["name"]})
-        self._arguments: Final = _Arguments(endpoint)
+        async def handle_by_plan(request: Request) -> Response:
+            return await (handle(request) if plan.is_overridden() else plan.respond(request))
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in (self.methods or ()):
-            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
-        response = await self.respond(self.request_class(scope, receive))
-        await response(scope, receive, send)
+        return handle_by_plan
+
+
+class _Step(NamedTuple):
+    """A function to call, and how to pick its arguments, in order, out of the values so far."""
+
+    call: Call
+    pick: Callable[[list[Any]], Iterable[Any]]
+
+
+class _Model(NamedTuple):
+    """A model that parses the query or the body."""
+
+    location: Literal["query", "body"]
+    parameter: str
+    type: type[BaseModel]
+
+    async def read(self, request: Request) -> object:
+        return await read_json(request) if self.location == "body" else dict(request.query_params)
+
+    def parse(self, content: object, errors: list[Any]) -> BaseModel | None:
+        """Return the parsed content, or None after adding to the errors what is wrong with it, without the input."""
+        try:
+            return self.type.model_validate(content)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False, include_input=False)
+            errors.extend({**detail, "loc": (self.location, *detail["loc"])} for detail in details)
+            return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How to respond to a request for a route.
+
+    Every value that any function takes is appended to one list: the request, texts, what guards and other dependencies
+    return, each once, and the models.
+    """
+
+    texts: Sequence[ArgumentResolver]
+    guards: Sequence[_Step]
+    dependencies: Sequence[_Step]
+    models: Sequence[_Model]
+    endpoint: _Step
+    calls: frozenset[Call]
+    overrides_provider: Any
+
+    @classmethod
+    def compile(cls, route: Any) -> "Plan | None":
+        """Return the plan of an `APIRoute`, or of one included; None if it uses what plans do not know."""
+        try:
+            return _Compiler().compile(route)
+        except _Unsupported:
+            return None
+
+    def is_overridden(self) -> bool:
+        """Return whether `app.dependency_overrides` replaces a dependency."""
+        provider = self.overrides_provider
+        return provider is not None and not self.calls.isdisjoint(provider.dependency_overrides)
 
     async def respond(self, request: Request) -> Response:
-        """Answer a request for this route's path and method."""
-        body = await request.json() if self.body_field else None
-        return cast("Response", await self.endpoint(**self._arguments(request, body)))
+        values: list[Any] = [request, *[resolve(request) for resolve in self.texts]]
+        for call, pick in self.guards:
+            values.append(await call(*pick(values)))
+        contents = [await model.read(request) for model in self.models] if self.models else ()
+        for call, pick in self.dependencies:
+            values.append(await call(*pick(values)))
+        # Validation comes last: a caller who may not know of a record is not told how to write to it.
+        if self.models:
+            errors: list[Any] = []
+            values += [model.parse(content, errors) for model, content in zip(self.models, contents, strict=True)]
+            if errors:
+                raise RequestValidationError(errors)
+        call, pick = self.endpoint
+        response: Response = await call(*pick(values))
+        return response
 
 
-class _Shortcut:
-    """Leads to the direct route that a request is for, past the framework's search, and turns what it raises into
-    answers; all else is for the framework to find or to refuse."""
+class _Unsupported(Exception):
+    """A route uses something that only FastAPI's own handler knows."""
 
-    def __init__(self, routes: Sequence[DirectRoute], handlers: Mapping[Any, Callable[..., Any]], app: ASGIApp) -> None:
-        self._app = app
-        self._handlers = handlers
-        self._by_length: dict[int, dict[re.Pattern[str], dict[str, DirectRoute]]] = {}
-        for route in routes:
-            methods = self._by_length.setdefault(route.path.count("/"), {}).setdefault(route.path_regex, {})
-            methods.update(dict.fromkeys(route.methods or (), route))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._find(scope)
-        if route is None:
-            await self._app(scope, receive, send)
-            return
-        request = route.request_class(scope, receive)
-        try:
-            response = await route.respond(request)
-        except Exception as error:
-            handler = next((self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers), None)
-            if handler is None:
-                raise
-            response = await handler(request, error)
-        await response(scope, receive, send)
+class _Compiler:
+    """Turns FastAPI's analysis of a route into a plan, in which values have keys until their places are known."""
 
-    def _find(self, scope: Scope) -> DirectRoute | None:
-        """Find the route, and note in the scope what its path says; none where FastAPI is to tell of its search."""
-        if scope["type"] != "http" or scope.get("root_path") or "fastapi.telemetry" in scope:
-            return None
-        path: str = scope["path"]
-        for pattern, methods in self._by_length.get(path.count("/"), {}).items():
-            found = pattern.match(path)
-            if found:
-                scope["path_params"] = found.groupdict()
-                return methods.get(scope["method"])
+    def __init__(self) -> None:
+        self._texts: dict[Hashable, ArgumentResolver] = {}
+        self._steps: dict[Call, Sequence[Hashable]] = {}
+
+    def compile(self, route: Any) -> Plan:
+        endpoint: Dependant = route.dependant
+        function = _coroutine_function(endpoint)
+        returned = get_typed_return_annotation(function)
+        body = _json_body(route)
+        if not _is_subclass(returned, Response) or (route.body_field and body is None):
+            raise _Unsupported
+        models = [*_query_models(endpoint), *([body] if body else [])]
+        for guard in endpoint.dependencies:
+            if guard.name is None:
+                self._add(guard)
+        guard_count = len(self._steps)
+        arguments = self._arguments(endpoint, models)
+        keys = [Request, *self._texts, *self._steps, *models]
+        places = {key: place for place, key in enumerate(keys)}
+        steps = [_Step(call, _picker([places[key] for key in taken])) for call, taken in self._steps.items()]
+        return Plan(
+            texts=list(self._texts.values()),
+            guards=steps[:guard_count],
+            dependencies=steps[guard_count:],
+            models=models,
+            endpoint=_Step(function, _picker([places[key] for key in arguments])),
+            calls=frozenset(self._steps),
+            overrides_provider=route.dependency_overrides_provider,
+        )
+
+    def _add(self, dependency: Dependant) -> Call:
+        """Add a dependency behind those that it depends on itself, unless it is there already."""
+        call = _coroutine_function(dependency)
+        if call not in self._steps:
+            if dependency.query_params or dependency.body_params or dependency.scope or not dependency.use_cache:
+                raise _Unsupported
+            self._steps[call] = self._arguments(dependency, [])
+        return call
+
+    def _arguments(self, function: Dependant, models: Sequence[_Model]) -> Sequence[Hashable]:
+        """Return the keys of a function's arguments, in the order of its parameters."""
+        if (
+            function.cookie_params
+            or function.response_param_name
+            or function.background_tasks_param_name
+            or function.security_scopes_param_name
+            or function.own_oauth_scopes
+            or function.parent_oauth_scopes
+            or function.concurrency
+            or not all(_is_text(field, str) for field in function.path_params)
+            or not all(_is_text(field, str | None) and field.default is None for field in function.header_params)
+        ):
+            raise _Unsupported
+        keys: dict[str | None, Hashable] = {model.parameter: model for model in models}
+        for name in (function.request_param_name, function.http_connection_param_name):
+            keys[name] = Request
+        for field in function.path_params:
+            keys[field.name] = self._text(_path_text, field.alias)
+        for field in function.header_params:
+            keys[field.name] = self._text(_header_text, field.alias)
+        for dependency in function.dependencies:
+            keys[dependency.name] = self._add(dependency)
+        parameters = inspect.signature(_coroutine_function(function)).parameters.values()
+        if any(parameter.kind not in _POSITIONAL or parameter.name not in keys for parameter in parameters):
+            raise _Unsupported
+        return [keys[parameter.name] for parameter in parameters]
+
+    def _text(self, resolver: Callable[[str], ArgumentResolver], name: str) -> Hashable:
+        key = resolver, name
+        self._texts.setdefault(key, resolver(name))
+        return key
+
+
+_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _picker(places: Sequence[int]) -> Callable[[list[Any]], Iterable[Any]]:
+    """Return a function that picks the values at these places out of a list."""
+    if len(places) == 1:
+        return itemgetter(slice(places[0], places[0] + 1))
+    return itemgetter(*places) if places else itemgetter(slice(0))
+
+
+def _path_text(name: str) -> ArgumentResolver:
+    return lambda request: request.path_params[name]
+
+
+def _header_text(name: str) -> ArgumentResolver:
+    wanted = name.lower().encode("latin-1")
+
+    def resolve(request: Request) -> str | None:
+        for header, value in request.scope["headers"]:
+            if header == wanted:
+                text: str = value.decode("latin-1")
+                return text
+        return None
+
+    return resolve
+
+
+def _coroutine_function(dependant: Dependant) -> Call:
+    """Return the function itself; FastAPI runs plain functions in threads, and generators around the response."""
+    call = dependant.call
+    if call is None or inspect.unwrap(call) is not call:
+        raise _Unsupported
+    function = call if inspect.isroutine(call) or inspect.isclass(call) else type(call).__call__
+    if not inspect.iscoroutinefunction(function):
+        raise _Unsupported
+    return call
+
+
+def _query_models(endpoint: Dependant) -> Sequence[_Model]:
+    models = [_Model("query", field.name, _model_type(field)) for field in endpoint.query_params]
+    for model in models:
+        is_open = model.type.model_config.get("extra") == "allow"
+        if len(models) > 1 or is_open or not all(_is_scalar(f.annotation) for f in model.type.model_fields.values()):
+            raise _Unsupported
+    return models
+
+
+def _json_body(route: Any) -> _Model | None:
+    """Return the model that is the whole JSON body of a route, if there is one."""
+    fields = route.dependant.body_params
+    if len(fields) != 1 or not route.methods <= ACCEPTED.keys():
+        return None
+    info = fields[0].field_info
+    if type(info) is not params.Body or info.embed or info.media_type != "application/json":
+        return None
+    try:
+        return _Model("body", fields[0].name, _model_type(fields[0]))
+    except _Unsupported:
         return None
 
 
-class _Arguments:
-    """What a function is given, by the annotations of its parameters."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        hints = get_type_hints(function, include_extras=True)
-        # What is called _ and may be left out is only there to be described.
-        parameters = signature(function).parameters.values()
-        names = [one.name for one in parameters if one.name != "_" or one.default is one.empty]
-        sources = [(name, _source(hints[name])) for name in names]
-        # What a model refuses comes last: who may not know of a record is not told how to write to it.
-        self._sources: Final = sorted(sources, key=lambda source: isinstance(source[1], _Model))
-
-    @property
-    def are_the_request(self) -> bool:
-        """Whether there is nothing else to work out."""
-        return [source for _, source in self._sources] == [_the_request]
-
-    def __call__(self, request: Request, body: object) -> Mapping[str, Any]:
-        return {name: source(request, body) for name, source in self._sources}
+def _model_type(field: Any) -> type[BaseModel]:
+    info = field.field_info
+    if not _is_subclass(info.annotation, BaseModel) or info.metadata or not info.is_required():
+        raise _Unsupported
+    model: type[BaseModel] = info.annotation
+    return model
 
 
-class _Model:
-    def __init__(self, model: type[BaseModel], place: str) -> None:
-        self._model = model
-        self._place = place
+def _with_strict_json(handle: Handler) -> Handler:
+    async def handle_strictly(request: Request) -> Response:
+        return await handle(JsonRequest(request.scope, request.receive))
 
-    def __call__(self, request: Request, body: object) -> BaseModel:
-        given = body if self._place == "body" else dict(request.query_params)
-        try:
-            return self._model.model_validate(given)
-        except ValidationError as refusal:
-            errors = refusal.errors(include_url=False, include_context=False, include_input=False)
-            raise RequestValidationError([{**error, "loc": (self._place, *error["loc"])} for error in errors]) from None
+    return handle_strictly
 
 
-def _the_request(request: Request, _: object) -> Request:
-    return request
+def _is_text(field: Any, annotation: object) -> bool:
+    has_other_name = field.validation_alias not in (None, field.alias)
+    return field.field_info.annotation == annotation and not field.field_info.metadata and not has_other_name
 
 
-def _source(annotation: Any) -> Source:
-    kind, *marks = get_args(annotation) or [annotation]
-    match [mark for mark in marks if isinstance(mark, Depends | Path | Query)]:
-        case [Depends(dependency=function)] if function is not None:
-            arguments = _Arguments(function)
-            if arguments.are_the_request:
-                return lambda request, _: function(request)
-            return lambda request, body: function(**arguments(request, body))
-        case [Path(alias=str(alias))]:
-            return lambda request, _: request.path_params[alias]
-        case [Query()]:
-            return _Model(kind, "query")
-        case [] if kind is Request:
-            return _the_request
-        case [] if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return _Model(kind, "body")
-    raise TypeError(f"a direct route does not know how to give {annotation}")
+def _is_scalar(annotation: Any) -> bool:
+    """Return whether a query parameter of this type takes one value: the last, however often it is sent."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _is_scalar(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return all(_is_scalar(alternative) for alternative in get_args(annotation))
+    return origin is Literal or any(_is_subclass(annotation, scalar) for scalar in (str, int, float, Enum, NoneType))
+
+
+def _is_subclass(annotation: Any, parent: type) -> bool:
+    return inspect.isclass(annotation) and issubclass(annotation, parent)

@@ -18,7 +18,7 @@ from entrypoints.cli.main import run
 PROGRAM: Final = (sys.executable, "-m", "entrypoints.cli")
 """For a command that a test must be able to interrupt, and that therefore has to be a process of its own."""
 
-_ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Ended:
 def environment(**variables: str) -> Mapping[str, str]:
     """Make the environment of a command, without any setting of whoever runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("USERPORT_")}
-    return inherited | {"PYTHONPATH": str(_ROOT)} | variables
+    return inherited | {"PYTHONPATH": str(ROOT)} | variables
 
 
 def userport(*arguments: object, cwd: Path | None = None, pipe: bytes = b"", **variables: str) -> Ended:

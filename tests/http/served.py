@@ -1,6 +1,8 @@
 """`userport serve` as a process of its own, and bytes to and from it."""
 
+import os
 import re
+import resource
 import socket
 import struct
 import subprocess
@@ -13,13 +15,36 @@ from pathlib import Path
 from typing import Final
 
 PATIENCE: Final = 30.0
+_LISTENS: Final = "0A"  # in Linux's table of connections
 _ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
 @dataclass(frozen=True)
 class Served:
     port: int
+    process: subprocess.Popen[bytes]
     _log: Path
+    client: str = "127.0.0.1"
+
+    @property
+    def memory(self) -> int:
+        """The bytes that the process has in memory."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+    @property
+    def connections(self) -> int:
+        """How many connections the process keeps open; the socket that listens is none."""
+        links = Path(f"/proc/{self.process.pid}/fd").iterdir()
+        inodes = {match[1] for link in links if (match := re.match(r"socket:\[(\d+)\]", _target(link)))}
+        table = Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]
+        rows = [line.split() for line in table]
+        return sum(row[9] in inodes and row[3] != _LISTENS and _port_of(row[1]) == self.port for row in rows)
+
+    def wait_for_connections(self, count: int) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.connections != count:
+            assert time.monotonic() < deadline, f"{self.connections} connections instead of {count}"
+            time.sleep(0.05)
 
     @property
     def told(self) -> str:
@@ -28,7 +53,7 @@ class Served:
 
     @contextmanager
     def connection(self) -> Iterator[socket.socket]:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE, (self.client, 0)) as connection:
             yield connection
 
     def exchange(self, *parts: bytes) -> bytes:
@@ -44,6 +69,17 @@ class Served:
             send(connection, content)
             if abruptly:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:  # closed since it was listed
+        return ""
+
+
+def _port_of(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
 
 
 def send(connection: socket.socket, content: bytes) -> None:
@@ -71,13 +107,19 @@ def statuses(received: bytes) -> list[int]:
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[Served]:
-    """Serve a store in memory on any free port."""
+def serving(directory: Path, *, files: int | None = None, **settings: object) -> Iterator[Served]:
+    """Serve a store in memory on any free port, with a limit of open files and settings such as `head_timeout`."""
     log = directory / "log"
     command = [sys.executable, "-m", "entrypoints.cli", "serve", "--port", "0", "--storage", "memory://"]
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:  # noqa: S603
+    if files is not None:
+        command = ["prlimit", f"--nofile={files}:{files}", *command]
+    environment = {**os.environ, **{f"USERPORT_{name.upper()}": str(value) for name, value in settings.items()}}
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process,  # noqa: S603
+    ):
         try:
-            yield Served(_port(process, log), log)
+            yield Served(_port(process, log), process, log)
         finally:
             process.terminate()
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.http.problems import check_problem, code_of
 from tests.http.served import Served, serving
-from tests.servers.nginx import nginx
+from tests.servers.proxies import nginx
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,10 @@
 import random
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import count
+from pathlib import Path
+from threading import Thread
 from typing import Final
 
 import pytest
@@ -14,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 CLOSE: Final = b"Host: localhost\r\nConnection: close\r\n"
 JSON: Final = b"Content-Type: application/json\r\n"
+NUMBERS: Final = count()
 LIVE: Final = b"GET /health/live HTTP/1.1\r\n" + CLOSE + b"\r\n"
 
 
@@ -142,6 +146,64 @@ def test_requests_in_one_packet_are_answered_in_order(served: Served) -> None:
     assert places == sorted(places)
 
 
+def test_requests_behind_one_that_is_answered_before_its_end_are_answered(served: Served) -> None:
+    head = b"POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n" + JSON + b"\r\n"
+    with served.connection() as connection:
+        send(connection, head)
+        first = connection.recv(10_000)
+        send(connection, b" " * 300_000 + LIVE)
+        assert statuses(first + receive(connection)) == [413, 200]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000])
+def test_however_the_bytes_arrive_each_request_has_its_own_response(served: Served, size: int) -> None:
+    def request(head: bytes, body: bytes) -> bytes:
+        return b"POST /nothing HTTP/1.1\r\nHost: localhost\r\n" + head + b"\r\n" + body
+
+    requests = [
+        request(b"Content-Length: 6\r\n", b"a\r\n\r\nb"),
+        request(b"Transfer-Encoding: chunked\r\n", b"6\r\na\r\n\r\nb\r\n0\r\n\r\n"),
+        request(b"Transfer-Encoding: chunked\r\n", b"2;x=y\r\n\n\r\r\n0\r\nTrailer: x\r\n\r\n"),
+        b"\r\n\r\n" + request(b"", b""),
+        request(b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 6\r\n", b"a\r\n\r\nb"),
+        request(b"Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n", b"1\r\na\r\n0\r\n\r\n"),
+    ]
+    content = b"".join(requests * 3) + LIVE
+    with served.connection() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(content), size):
+            send(connection, content[start : start + size])
+        assert statuses(receive(connection)) == [404] * 18 + [200]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="finds the memory through /proc")
+def test_pipelined_requests_are_not_read_before_responses_are(served: Served) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    before = served.memory
+    with ExitStack() as connections:
+        for _ in range(4):
+            connection = connections.enter_context(served.connection())
+            connection.settimeout(0.5)
+            with suppress(TimeoutError):
+                connection.sendall(request * 1_000_000)
+        assert statuses(served.exchange(LIVE)) == [200]
+        assert served.memory - before < 50_000_000
+
+
+def test_no_response_is_lost_however_many_requests_are_sent_at_once(served: Served) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with served.connection() as connection:
+        sender = Thread(target=send, args=(connection, request * 2_000 + LIVE))
+        sender.start()
+        assert statuses(receive(connection)) == [404] * 2_000 + [200]
+        sender.join()
+
+
+def test_what_comes_behind_a_request_is_refused_after_its_response(served: Served) -> None:
+    received = served.exchange(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\nnonsense\r\n\r\n")
+    assert statuses(received) == [200, 400]
+
+
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c", b"nonsense"])
 def test_a_request_to_change_the_protocol_is_one_like_every_other(served: Served, protocol: bytes) -> None:
     upgrade = b"Connection: Upgrade, close\r\nUpgrade: " + protocol + b"\r\n"
@@ -150,6 +212,78 @@ def test_a_request_to_change_the_protocol_is_one_like_every_other(served: Served
     assert statuses(received) == [404]
     assert b"application/problem+json" in received
     assert b"x-request-id" in received
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: %d\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n"])
+@pytest.mark.parametrize("together", [True, False])
+def test_the_body_of_a_request_to_change_the_protocol_is_its_body(
+    served: Served, framing: bytes, together: bool
+) -> None:
+    body = b'{"email": "%d@example.org", "name": "Ann"}' % next(NUMBERS)
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+    head = b"POST /users HTTP/1.1\r\nHost: localhost\r\n" + upgrade + JSON + framing % len(body)
+    end = b"\r\n0\r\n\r\n" if b"chunked" in framing else b""
+    parts = [head + body + end + LIVE] if together else [head, body[:5], body[5:], end, LIVE]
+    assert statuses(served.exchange(*parts)) == [201, 200]
+
+
+@pytest.mark.parametrize("upgrade", [b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b""])
+def test_no_request_in_a_body_gets_a_response(served: Served, upgrade: bytes) -> None:
+    inner = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = b"POST /users HTTP/1.1\r\nHost: localhost\r\n" + upgrade + JSON + b"Content-Length: %d\r\n\r\n" % len(inner)
+    received = served.exchange(head + inner + LIVE)
+    assert statuses(received) == [400, 200]
+    assert b'"invalid_json"' in received
+
+
+def test_connect_is_refused_with_all_that_follows(served: Served) -> None:
+    received = served.exchange(b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n" + LIVE)
+    assert statuses(received) == [400]
+    assert b"connection: close" in received
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"gzip, chunked", b"chunked\r\nTransfer-Encoding: chunked", b"identity"])
+def test_a_body_in_another_coding_than_chunks_is_refused_once(served: Served, coding: bytes) -> None:
+    head = b"DELETE /users/me HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: " + coding + b"\r\n\r\n"
+    assert statuses(served.exchange(head + b"0\r\n\r\n" + LIVE)) == [400]
+
+
+def test_nonsense_in_a_body_is_one_response(served: Served) -> None:
+    head = b"POST /users HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n" + JSON
+    for expect in (b"", b"Expect: 100-continue\r\n"):
+        assert statuses(served.exchange(head + expect + b"\r\nnonsense\r\n" + LIVE)) == [400]
+
+
+@pytest.mark.parametrize("name", [b"X-Request-Id", b"Content-Type", b"If-None-Match", b"Host"])
+def test_a_trailer_is_no_header(served: Served, name: bytes) -> None:
+    head = b"GET /users HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + CLOSE + b"\r\n"
+    received = served.exchange(head + b"0\r\n" + name + b": trailer\r\n\r\n")
+    assert statuses(received) == [200]
+    assert b"trailer" not in received
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"2\r\n{}\r\n0\r\n" + b"X: x\r\n" * 10_000,
+        b"2\r\n{}\r\n0\r\nX: " + b"x" * 50_000,
+        b"2;" + b"x" * 50_000,
+        (b"1;" + b"x" * 5_000 + b"\r\n \r\n") * 50,
+    ],
+)
+def test_chunks_that_are_hardly_data_are_400(served: Served, endless: bytes) -> None:
+    head = b"POST /users HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + JSON + CLOSE + b"\r\n"
+    received = served.exchange(head, endless)
+    assert statuses(received) in ([400], [])  # it may be reset before the client has read it
+    assert b'"empty_body"' not in received
+
+
+def test_small_chunks_are_a_body_like_every_other(served: Served) -> None:
+    body = b'{"email": "chunks@example.org", "name": "Ann", "bio": "%s"}' % (b"x" * 900)
+    chunks = b"".join(b"%x;x\r\n%c\r\n" % (1, byte) for byte in body)
+    long = b"X: " + b"x" * 60_000 + b"\r\n"
+    head = b"POST /users HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + long + JSON + CLOSE + b"\r\n"
+    assert statuses(served.exchange(head + chunks + b"0\r\n\r\n")) == [201]
 
 
 def test_a_body_cannot_smuggle_a_request(served: Served) -> None:
@@ -237,6 +371,15 @@ def test_a_head_that_never_ends_is_431(served: Served, start: bytes) -> None:
     # A client that goes on sending may find the connection reset before it has read the answer.
     assert statuses(received) in ([431], [])
     assert received.count(b'"head_too_large"') == len(statuses(received))
+
+
+def test_more_than_a_hundred_headers_are_431(served: Served) -> None:
+    head = b"GET /health/live HTTP/1.1\r\n" + CLOSE
+    assert statuses(served.exchange(head + b"X: x\r\n" * 98 + b"\r\n")) == [200]
+    for more in (b"X: x\r\n" * 99 + b"\r\n", b"X: x\r\n" * 1_000):
+        received = served.exchange(head + more)
+        assert statuses(received) == [431]
+        assert b'"head_too_large"' in received
 
 
 def test_a_head_just_below_the_bound_may_come_in_pieces_and_again(served: Served) -> None:

@@ -1,10 +1,12 @@
 """Which stores the tests run on, and which of them must not be missing.
 
 `STORAGES=memory,sqlite` leaves the others out; `REQUIRE_STORAGES=postgresql,mariadb` makes a server that cannot be
-found a failure, so that nobody takes a skipped suite for one that passed.
+found a failure, so that nobody takes a skipped suite for one that passed. `REQUIRE_PROGRAMS=nginx,curl` does the same
+for programs that other tests run.
 """
 
 import os
+import shutil
 from typing import Final, Literal, NoReturn, TypeAlias
 
 import pytest
@@ -38,3 +40,14 @@ def give_up(kind: str, what_to_do: str) -> NoReturn:
     if kind in _names("REQUIRE_STORAGES"):
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
+
+
+def find_program(name: str, package: str) -> str:
+    """Find a program, which many systems keep where only root looks; skip, or fail if it was required, without it."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if found is None:
+        message = f"There is no {name} to test with: install Debian's package {package}"
+        if name in _names("REQUIRE_PROGRAMS"):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    return found

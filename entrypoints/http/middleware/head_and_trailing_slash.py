@@ -1,14 +1,21 @@
 from http import HTTPStatus
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.problems import http_problem
 
+_ROUTE_KEYS: Final = ("route", "endpoint", "path_params")
+
 
 class HeadAndTrailingSlashMiddleware:
-    """Serves HEAD wherever there is GET, and a path with a trailing slash like the path without it."""
+    """Serves HEAD wherever there is GET, and a path with a trailing slash like the path without it.
+
+    Middleware further out keeps the method and the path as they were sent, and learns the route nevertheless.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -17,21 +24,35 @@ class HeadAndTrailingSlashMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        if len(path) > 1 and path.endswith("/"):
+        path: str = scope["path"]
+        if len(path) > 1 and path.endswith("/") and not _has_route(scope):
             path = path[:-1]
-            scope = {**scope, "path": path}
         if path.endswith("\n"):  # which `$` at the end of the framework's patterns would overlook
             response = await http_problem(Request(scope), HTTPException(HTTPStatus.NOT_FOUND))
             await response(scope, receive, send)
             return
-        if scope["method"] != "HEAD":
+        is_head = scope["method"] == "HEAD"
+        if not is_head and path == scope["path"]:
             await self._app(scope, receive, send)
             return
+        inner = {**scope, "path": path, "method": "GET" if is_head else scope["method"]}
 
-        async def send_without_body(message: Message) -> None:
-            if message["type"] == "http.response.body":
+        def share_route() -> None:
+            scope.update({key: inner[key] for key in _ROUTE_KEYS if key in inner})
+
+        async def send_back(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                share_route()
+            elif is_head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
-        await self._app({**scope, "method": "GET"}, receive, send_without_body)
+        try:
+            await self._app(inner, receive, send_back)
+        finally:
+            share_route()
+
+
+def _has_route(scope: Scope) -> bool:
+    """Return whether the app has a route for just this path, as for the root of an app that is mounted."""
+    return any(route.matches(scope)[0] is not Match.NONE for route in scope["app"].routes)

@@ -11,6 +11,7 @@ SECURITY_HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _CONTENT_SECURITY_POLICY: Final = SECURITY_HEADERS[-1][0]
+_WITHOUT_POLICY: Final = SECURITY_HEADERS[:-1]
 _STRICT_TRANSPORT_SECURITY: Final = (b"strict-transport-security", b"max-age=31536000")
 
 VARIES: Final = "varies_by_caller"
@@ -34,9 +35,8 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = message.get("headers", ())
-                has_policy = any(name == _CONTENT_SECURITY_POLICY for name, _ in own)
-                headers = [*own, *(SECURITY_HEADERS[:-1] if has_policy else SECURITY_HEADERS)]
+                headers = list(message.get("headers", ()))
+                headers += _WITHOUT_POLICY if _CONTENT_SECURITY_POLICY in dict(headers) else SECURITY_HEADERS
                 if scope["scheme"] == "https":
                     headers.append(_STRICT_TRANSPORT_SECURITY)
                 if VARIES in scope["state"]:

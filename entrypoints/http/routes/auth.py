@@ -1,20 +1,20 @@
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from application.sign_in import ACCESS_LIFETIME, TokenPair
+from entrypoints.http.app_state import container_of
 from entrypoints.http.dependencies import (
-    ClientInfoInRequest,
+    CurrentClient,
     SignIns,
-    container_of,
 )
 from entrypoints.http.oauth import OAuthRequestError, form_schema, read_form
 from entrypoints.http.openapi import GRANTED, KEYS, REVOKED, error_responses
-from entrypoints.http.routing import DirectRoute
+from entrypoints.http.routing import create_router
 
-router: Final = APIRouter(tags=["auth"], route_class=DirectRoute)
+router: Final = create_router(tags=["auth"])
 
 
 class Tokens(BaseModel):
@@ -36,7 +36,6 @@ class KeySet(BaseModel):
 
 @router.post(
     "/auth/token",
-    name="create_token",
     response_model=Tokens,
     responses=GRANTED | error_responses(413, 415, 429),
     openapi_extra=form_schema(
@@ -49,7 +48,7 @@ class KeySet(BaseModel):
         },
     ),
 )
-async def create_token(request: Request, visitor: ClientInfoInRequest, sign_ins: SignIns) -> Response:
+async def create_token(request: Request, visitor: CurrentClient, sign_ins: SignIns) -> Response:
     """Sign in, or go on with a session (OAuth 2, RFC 6749, sections 4.3 and 6)."""
     form = await read_form(request)
     match form["grant_type"]:
@@ -62,7 +61,6 @@ async def create_token(request: Request, visitor: ClientInfoInRequest, sign_ins:
 
 @router.post(
     "/auth/revoke",
-    name="revoke_token",
     response_class=Response,
     responses=REVOKED | error_responses(413, 415),
     openapi_extra=form_schema(
@@ -77,7 +75,7 @@ async def revoke_token(request: Request, sign_ins: SignIns) -> Response:
     return Response(headers={"Cache-Control": "no-store"})
 
 
-@router.get("/.well-known/jwks.json", name="list_keys", response_model=KeySet, responses=KEYS | error_responses())
+@router.get("/.well-known/jwks.json", response_model=KeySet, responses=KEYS | error_responses())
 async def list_keys(request: Request) -> Response:
     """List the public keys by which access tokens can be verified (RFC 7517)."""
     keys: dict[str, Any] = {"keys": container_of(request).signer().public_keys()}

@@ -8,26 +8,26 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import Path, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from entrypoints.http.routing import DirectRoute
+from entrypoints.http.routing import create_router
 
 _ASSETS: Final = "/docs/assets"
 _SCRIPT: Final = "swagger-ui-bundle.js"
 _STYLE: Final = "swagger-ui.css"
 _MEDIA_TYPES: Final = {_SCRIPT: "text/javascript", _STYLE: "text/css"}
 
-router: Final = APIRouter(route_class=DirectRoute)
+router: Final = create_router()
 
 
 @router.get("/docs", include_in_schema=False)
-async def show_docs() -> HTMLResponse:
+async def show_docs(request: Request) -> HTMLResponse:
     page = get_swagger_ui_html(
-        openapi_url="/openapi.json",
-        title="userport",
+        openapi_url=request.app.openapi_url,
+        title=request.app.title,
         swagger_js_url=f"{_ASSETS}/{_SCRIPT}",
         swagger_css_url=f"{_ASSETS}/{_STYLE}",
         swagger_favicon_url="data:,",

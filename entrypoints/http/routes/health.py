@@ -1,13 +1,13 @@
 from typing import Final, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel
 
-from entrypoints.http.dependencies import container_of
+from entrypoints.http.app_state import container_of
 from entrypoints.http.openapi import HEALTHY, error_responses
-from entrypoints.http.routing import DirectRoute
+from entrypoints.http.routing import create_router
 
-router: Final = APIRouter(prefix="/health", tags=["health"], route_class=DirectRoute)
+router: Final = create_router(prefix="/health", tags=["health"])
 
 
 class Health(BaseModel):
@@ -18,13 +18,13 @@ class Health(BaseModel):
 _ALIVE: Final = {status: answer for status, answer in (HEALTHY | error_responses()).items() if status != 503}
 
 
-@router.get("/live", name="check_liveness", response_model=Health, responses=_ALIVE)
+@router.get("/live", response_model=Health, responses=_ALIVE)
 async def check_liveness() -> Response:
     """Answer as long as the process runs."""
     return _well()
 
 
-@router.get("/ready", name="check_readiness", response_model=Health, responses=HEALTHY | error_responses())
+@router.get("/ready", response_model=Health, responses=HEALTHY | error_responses())
 async def check_readiness(request: Request) -> Response:
     """Answer when the storage does, too."""
     await container_of(request).storage().ping()

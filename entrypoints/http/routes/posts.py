@@ -1,22 +1,22 @@
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Depends, Query, Response
 
 from domain.values import PostId
-from entrypoints.http.callers import CallerRoute
+from entrypoints.http.authentication import CurrentPrincipal, signed_in_principal
 from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
-from entrypoints.http.dependencies import CurrentPrincipal, PostIdInPath, Posts, UserIdInPath
+from entrypoints.http.dependencies import PostIdInPath, Posts, UserIdInPath
 from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, REMOVED, error_responses
 from entrypoints.http.paging import PageQuery, cut_page, read_cursor
 from entrypoints.http.representations import Post, not_modified, post_response, posts_response
+from entrypoints.http.routing import create_router
 from entrypoints.http.schemas import NewPost, PostPatch
 
-router: Final = APIRouter(tags=["posts"], route_class=CallerRoute)
+router: Final = create_router(tags=["posts"], dependencies=[Depends(signed_in_principal)])
 
 
 @router.post(
     "/users/{id}/posts",
-    name="create_post",
     status_code=201,
     response_model=Post,
     responses=CREATED | error_responses("body", 404, with_tokens=[401]),
@@ -28,7 +28,6 @@ async def create_post(author_id: UserIdInPath, body: NewPost, posts: Posts) -> R
 
 @router.get(
     "/users/{id}/posts",
-    name="list_posts",
     response_model=list[Post],
     responses=LISTED | error_responses(400, 404, 422, with_tokens=[401]),
 )
@@ -49,9 +48,7 @@ async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query(
     return posts_response(items, {**link, **query.total_header(total)})
 
 
-@router.get(
-    "/posts/{id}", name="get_post", response_model=Post, responses=FOUND | error_responses(404, with_tokens=[401])
-)
+@router.get("/posts/{id}", response_model=Post, responses=FOUND | error_responses(404, with_tokens=[401]))
 async def get_post(post_id: PostIdInPath, known: KnownTags, posts: Posts, caller: CurrentPrincipal) -> Response:
     """Get a post."""
     post = await posts.get(post_id, of=caller.restricted_to)
@@ -60,7 +57,6 @@ async def get_post(post_id: PostIdInPath, known: KnownTags, posts: Posts, caller
 
 @router.patch(
     "/posts/{id}",
-    name="update_post",
     response_model=Post,
     responses=CHANGED | error_responses("body", 404, 412, with_tokens=[401]),
 )
@@ -72,9 +68,7 @@ async def update_post(
     return post_response(await posts.change(post_id, body.to_use_case(), expected, of=caller.restricted_to))
 
 
-@router.delete(
-    "/posts/{id}", name="delete_post", status_code=204, responses=REMOVED | error_responses(404, 412, with_tokens=[401])
-)
+@router.delete("/posts/{id}", status_code=204, responses=REMOVED | error_responses(404, 412, with_tokens=[401]))
 async def delete_post(post_id: PostIdInPath, if_match: IfMatch, posts: Posts, caller: CurrentPrincipal) -> Response:
     """Remove a post."""
     await posts.remove(post_id, expected_versions(post_id, if_match), of=caller.restricted_to)

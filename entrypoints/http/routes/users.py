@@ -1,29 +1,28 @@
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import Field
 
 from application.principal import ANONYMOUS, Principal
 from domain.errors import FieldError, InvalidInput, NotPermitted, NotSignedIn
 from domain.values import SearchPrefix, UserId
-from entrypoints.http.callers import CallerRoute, OpenCallerRoute
+from entrypoints.http.app_state import container_of
+from entrypoints.http.authentication import CurrentAdmin, CurrentPrincipal, signed_in_principal
 from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import (
-    AddressInRequest,
-    CurrentAdmin,
-    CurrentPrincipal,
+    ClientAddress,
     PasswordChanges,
     UserIdInPath,
     Users,
-    container_of,
 )
 from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, PASSWORD_CHANGED, REMOVED, error_responses
 from entrypoints.http.paging import PageQuery, cut_page, raise_not_together, read_cursor
 from entrypoints.http.representations import User, not_modified, user_response, users_response
+from entrypoints.http.routing import create_router
 from entrypoints.http.schemas import ADMIN_FIELDS, NewUser, PasswordChange, UserPatch, UserReplacement
 
-router: Final = APIRouter(prefix="/users", tags=["users"], route_class=CallerRoute)
-sign_up_router: Final = APIRouter(tags=["users"], route_class=OpenCallerRoute)
+router: Final = create_router(prefix="/users", tags=["users"], dependencies=[Depends(signed_in_principal)])
+sign_up_router: Final = create_router(prefix="/users", tags=["users"])
 
 
 class UserListQuery(PageQuery):
@@ -45,14 +44,13 @@ class UserListQuery(PageQuery):
 
 
 @sign_up_router.post(
-    "/users",
-    name="create_user",
+    "",
     status_code=201,
     response_model=User,
     responses=CREATED | error_responses("body", 409, with_tokens=(401, 403)),
 )
 async def create_user(
-    request: Request, body: NewUser, users: Users, caller: CurrentPrincipal, address: AddressInRequest
+    request: Request, body: NewUser, users: Users, caller: CurrentPrincipal, address: ClientAddress
 ) -> Response:
     """Register a user; anybody may do so, unless that is switched off."""
     if not caller.is_admin and not container_of(request).settings().sign_up:
@@ -63,7 +61,6 @@ async def create_user(
 
 @router.get(
     "",
-    name="list_users",
     response_model=list[User],
     responses=LISTED | error_responses(400, 422, with_tokens=(401, 404)),
 )
@@ -83,7 +80,7 @@ async def list_users(_: CurrentAdmin, query: Annotated[UserListQuery, Query()], 
     return users_response(items, {**link, **query.total_header(await users.count() if query.count else None)})
 
 
-@router.get("/{id}", name="get_user", response_model=User, responses=FOUND | error_responses(404, with_tokens=[401]))
+@router.get("/{id}", response_model=User, responses=FOUND | error_responses(404, with_tokens=[401]))
 async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Response:
     """Get a user."""
     user = await users.get(user_id)
@@ -92,7 +89,6 @@ async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Res
 
 @router.put(
     "/{id}",
-    name="replace_user",
     response_model=User,
     responses=CHANGED | error_responses("body", 404, 409, 412, with_tokens=(401, 403)),
 )
@@ -106,7 +102,6 @@ async def replace_user(
 
 @router.patch(
     "/{id}",
-    name="update_user",
     response_model=User,
     responses=CHANGED | error_responses("body", 404, 409, 412, with_tokens=(401, 403)),
 )
@@ -118,9 +113,7 @@ async def update_user(
     return user_response(await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match)))
 
 
-@router.delete(
-    "/{id}", name="delete_user", status_code=204, responses=REMOVED | error_responses(404, 412, with_tokens=(401, 409))
-)
+@router.delete("/{id}", status_code=204, responses=REMOVED | error_responses(404, 412, with_tokens=(401, 409)))
 async def delete_user(user_id: UserIdInPath, if_match: IfMatch, users: Users) -> Response:
     """Remove a user, with all their posts."""
     await users.remove(user_id, expected_versions(user_id, if_match))
@@ -129,7 +122,6 @@ async def delete_user(user_id: UserIdInPath, if_match: IfMatch, users: Users) ->
 
 @router.put(
     "/{id}/password",
-    name="change_password",
     status_code=204,
     responses=PASSWORD_CHANGED | error_responses("body", 403, 404, 429, with_tokens=[401]),
 )
@@ -138,7 +130,7 @@ async def change_password(
     body: PasswordChange,
     passwords: PasswordChanges,
     caller: CurrentPrincipal,
-    address: AddressInRequest,
+    address: ClientAddress,
 ) -> Response:
     """Change a user's password, and end every other session of theirs."""
     if body.current_password is None and not caller.is_admin:

@@ -1,18 +1,17 @@
-"""A real nginx in front of a service."""
+"""A real nginx or HAProxy in front of a service."""
 
-import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.servers.choice import give_up
+from tests.servers.choice import find_program
 from tests.servers.process import PATIENCE, free_port
 
-_CONFIGURATION: Final = """
+_NGINX: Final = """
 daemon off;
 master_process off;
 pid {directory}/pid;
@@ -34,21 +33,50 @@ http {{
 }}
 """
 
+_HAPROXY: Final = """
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 30s
+    timeout server 30s
+    option forwardfor
+    http-reuse always
+frontend clients
+    bind 127.0.0.1:{port}
+    default_backend service
+backend service
+    server service 127.0.0.1:{upstream}
+"""
+
 
 @contextmanager
 def nginx(directory: Path, upstream: int, directives: str = "") -> Iterator[str]:
     """Pass requests on to a port of this machine; yield the address that nginx listens on."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        give_up("nginx", "install Debian's package nginx")
+    program = find_program("nginx", "nginx")
     port = free_port()
     configuration = directory / f"nginx-{port}.conf"
-    configuration.write_text(
-        _CONFIGURATION.format(directory=directory, port=port, upstream=upstream, directives=directives)
-    )
+    configuration.write_text(_NGINX.format(directory=directory, port=port, upstream=upstream, directives=directives))
     log = directory / f"nginx-{port}.log"
     command = [program, "-p", str(directory), "-c", str(configuration), "-e", str(log)]
-    with subprocess.Popen(command) as process:  # noqa: S603 - the program is found by us
+    with _running(command, port, log) as address:
+        yield address
+
+
+@contextmanager
+def haproxy(directory: Path, upstream: int) -> Iterator[str]:
+    """Pass requests on to a port of this machine, those of all clients over the same connections; yield the address."""
+    program = find_program("haproxy", "haproxy")
+    port = free_port()
+    configuration = directory / f"haproxy-{port}.conf"
+    configuration.write_text(_HAPROXY.format(port=port, upstream=upstream))
+    log = directory / f"haproxy-{port}.log"
+    with _running([program, "-db", "-f", str(configuration)], port, log) as address:
+        yield address
+
+
+@contextmanager
+def _running(command: Sequence[str], port: int, log: Path) -> Iterator[str]:
+    with log.open("ab") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:  # noqa: S603
         try:
             _wait_until_listening(process, port, log)
             yield f"http://127.0.0.1:{port}"
@@ -63,7 +91,7 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
             socket.create_connection(("127.0.0.1", port)).close()
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"nginx does not start:\n{log.read_text()}") from None
+                raise RuntimeError(f"the proxy does not start:\n{log.read_text()}") from None
             time.sleep(0.05)
         else:
             return

@@ -1,0 +1,236 @@
+"""Attacks a server, and measures its memory and how long other clients wait meanwhile.
+
+    python -m benchmarks.hostile_clients --out benchmarks/results/hostile-clients.json
+
+Each attack has a server of its own, with one worker and a store in memory. A process beside it sends what the attack
+consists of over some connections, as fast as it is taken, and opens those anew that are closed.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import platform
+import re
+import selectors
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+READS_A_SECOND, READERS = 100, 4
+MAX_MEMORY_MB = 2_000
+HOST = b"Host: localhost\r\n"
+CHUNKED = b"POST /users HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"
+
+# What each attacker sends first on a connection, and then again and again; and how many of them there are.
+FLOODS: dict[str, tuple[bytes, bytes, int]] = {
+    "pipelined requests, responses unread": (b"", (b"GET / HTTP/1.1\r\n" + HOST + b"\r\n") * 500, 8),
+    "shortest pipelined requests": (b"", b"GET / HTTP/1.1\r\n\r\n" * 1_000, 8),
+    "trailers": (CHUNKED + b"2\r\n{}\r\n0\r\n", (b"X-Trailer: " + b"x" * 50 + b"\r\n") * 500, 8),
+    "one trailer": (CHUNKED + b"2\r\n{}\r\n0\r\nX: ", b"x" * 32_000, 8),
+    "chunk extensions": (CHUNKED, b"1;" + b"x" * 8_000 + b"\r\n \r\n", 8),
+    "headers": (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 1_000, 8),
+}
+
+
+def flood(port: int, start: bytes, more: bytes, count: int) -> None:
+    """Send without reading, for ever."""
+    rest: dict[socket.socket, bytes] = {}
+    with selectors.DefaultSelector() as selector:
+
+        def connect() -> None:
+            with suppress(OSError):
+                connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+                connection.setblocking(False)
+                selector.register(connection, selectors.EVENT_WRITE)
+                rest[connection] = start + more
+
+        for _ in range(count):
+            connect()
+        while True:
+            for key, _ in selector.select(0.1):
+                connection = key.fileobj
+                assert isinstance(connection, socket.socket)  # noqa: S101 - only those are registered
+                try:
+                    sent = connection.send(rest[connection])
+                    rest[connection] = rest[connection][sent:] or more
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    selector.unregister(connection)
+                    connection.close()
+                    del rest[connection]
+            if len(rest) < count:
+                connect()
+
+
+@contextmanager
+def serving(files: int | None = None) -> Iterator[tuple[subprocess.Popen[str], int, Path]]:
+    command = [sys.executable, "-m", "entrypoints.cli", "serve", "--port", "0", "--storage", "memory://"]
+    if files is not None:
+        command = ["prlimit", f"--nofile={files}:{files}", *command]
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory, "log")
+        with log.open("w") as output, subprocess.Popen(command, stderr=output, text=True) as server:  # noqa: S603
+            try:
+                while (told := re.search(r"127\.0\.0\.1:(\d+)", log.read_text())) is None or not answers(int(told[1])):
+                    time.sleep(0.1)
+                yield server, int(told[1]), log
+            finally:
+                server.kill()
+
+
+def answers(port: int, patience: float = 2) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+            return connection.recv(100).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def memory(pid: int) -> float:
+    resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert resident is not None  # noqa: S101 - Linux says it of each process
+    return int(resident[1]) / 1024
+
+
+async def read(port: int, seconds: float) -> float:
+    """Read at a steady pace; return the 99th percentile of the milliseconds that it took."""
+    took: list[float] = []
+
+    async def one_reader(number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        pause = READERS / READS_A_SECOND
+        due = time.perf_counter() + pause * number / READERS
+        end = due + seconds
+        while due < end:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            try:
+                writer.write(b"GET /users HTTP/1.1\r\n" + HOST + b"\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+            except (OSError, EOFError):  # a server may close an idle connection
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                continue
+            took.append(1000 * (time.perf_counter() - due))
+            due += pause
+        writer.close()
+
+    await asyncio.gather(*(one_reader(number) for number in range(READERS)))
+    return statistics.quantiles(took, n=100)[98]
+
+
+async def watch(pid: int, port: int, seconds: float, give_up: Callable[[], None]) -> tuple[float, float]:
+    """Read meanwhile; return the percentile and the most memory that was used, and give up when that is too much."""
+    most = 0.0
+
+    async def sample() -> None:
+        nonlocal most
+        while most < MAX_MEMORY_MB:
+            most = max(most, memory(pid))
+            await asyncio.sleep(0.05)
+        give_up()
+
+    sampler = asyncio.create_task(sample())
+    try:
+        return await asyncio.wait_for(read(port, seconds), seconds + 30), most
+    except TimeoutError:
+        return float("inf"), most
+    finally:
+        sampler.cancel()
+
+
+def measure_flood(start: bytes, more: bytes, count: int, seconds: float) -> dict[str, float | str]:
+    with serving() as (server, port, log):
+        asyncio.run(read(port, 1))
+        idle = memory(server.pid)
+        calm = asyncio.run(read(port, seconds))
+        attacker = multiprocessing.Process(target=flood, args=(port, start, more, count))
+        attacker.start()
+        try:
+            time.sleep(0.5)
+            attacked, most = asyncio.run(watch(server.pid, port, seconds, attacker.kill))
+        finally:
+            attacker.kill()
+            attacker.join()
+        return {
+            "memory_above_idle_mb": round(most - idle, 1),
+            "calm_p99_ms": round(calm, 2),
+            "attacked_p99_ms": round(attacked, 2),
+            "ratio": round(attacked / calm, 2),
+            "log_lines": len(log.read_text().splitlines()),
+        }
+
+
+def measure_idle(count: int, files: int) -> dict[str, object]:
+    """Open more connections than there may be files; do others get an answer then?"""
+    with serving(files) as (_, port, _log):
+        connections = []
+        try:
+            for _ in range(count):
+                with suppress(OSError):
+                    connections.append(socket.create_connection(("127.0.0.1", port), timeout=2))
+            time.sleep(1)
+            answered = sum(answers(port) for _ in range(20))
+        finally:
+            for connection in connections:
+                connection.close()
+        time.sleep(1)
+        return {"opened": len(connections), "answered_of_20": answered, "answers_afterwards": answers(port)}
+
+
+def measure_stop(start: bytes) -> dict[str, object]:
+    """Stop a server while a client has begun something and goes no further."""
+    with serving() as (server, port, log):
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.setblocking(False)
+            with suppress(BlockingIOError):
+                while sent := connection.send(start):
+                    if sent < 10_000:
+                        break
+            time.sleep(0.5)
+            begun = time.perf_counter()
+            server.send_signal(signal.SIGTERM)
+            code = server.wait(60)
+            took = time.perf_counter() - begun
+        text = log.read_text()
+        return {"seconds": round(took, 2), "exit_code": code, "tracebacks": text.count("Traceback")}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--out", type=Path)
+    arguments.add_argument("--seconds", type=float, default=5)
+    arguments.add_argument("--only", default="")
+    given = arguments.parse_args()
+    body = b"POST /users HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    attacks: dict[str, Callable[[], Mapping[str, object]]] = {
+        **{name: partial(measure_flood, *flood, given.seconds) for name, flood in FLOODS.items()},
+        "1,100 idle connections at 1,024 files": lambda: measure_idle(1_100, 1_024),
+        "SIGTERM, idle": lambda: measure_stop(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n"),
+        "SIGTERM, half a head": lambda: measure_stop(b"GET / HTTP/1.1\r\n"),
+        "SIGTERM, half a body": lambda: measure_stop(body),
+        "SIGTERM, responses unread": lambda: measure_stop((b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * 1_000),
+    }
+    found: dict[str, object] = {}
+    for name, attack in attacks.items():
+        if given.only in name:
+            found[name] = attack()
+            print(name, found[name], flush=True)
+    found |= {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
+    if given.out:
+        given.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

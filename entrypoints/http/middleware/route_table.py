@@ -1,0 +1,87 @@
+import re
+from typing import Any, Final, NamedTuple
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.convertors import StringConvertor
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from entrypoints.http.routing import Plan, PrecompiledRoute
+
+_PLAN: Final = "userport.plan"
+
+
+class RouteTableMiddleware:
+    """Serves requests for precompiled routes, and passes every other request on to FastAPI's router.
+
+    It finds the route that the router would find, by method and path length instead of one after the other, and tells
+    about it in the scope like the router. It belongs innermost, and reads the app's routes and exception handlers at
+    the first request.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._table: _RouteTable | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # FastAPI's telemetry observes the router's search. The paths of an app that is mounted have a prefix.
+        if scope["type"] == "http" and not scope.get("root_path") and "fastapi.telemetry" not in scope:
+            if self._table is None:
+                self._table = _RouteTable(scope["app"])
+            found = self._table.find(scope)
+            if found is not None:
+                scope.update(found)
+                await self._table.respond(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class _Entry(NamedTuple):
+    path: re.Pattern[str]
+    plan: Plan | None
+    scope: Scope
+
+
+class _RouteTable:
+    def __init__(self, app: FastAPI) -> None:
+        self._entries: dict[tuple[str, int], list[_Entry]] = {}
+        self.respond: Final = ExceptionMiddleware(_respond, _exception_handlers(app))
+        for context in iter_route_contexts(app.routes):
+            route: Any = context
+            if not isinstance(context.original_route, Route) or not route.methods or not _has_plain_path(route):
+                break  # it may match any request, and takes precedence over the routes behind it
+            is_planned = isinstance(context.original_route, PrecompiledRoute) and route.max_body_size is None
+            plan = Plan.compile(context) if is_planned else None
+            scope = {"route": context.original_route, "endpoint": route.endpoint, "router": app.router, _PLAN: plan}
+            for method in route.methods:
+                key = method, route.path_format.count("/")
+                self._entries.setdefault(key, []).append(_Entry(route.path_regex, plan, scope))
+
+    def find(self, scope: Scope) -> Scope | None:
+        """Return what the scope of a request has to say of its route, or None if FastAPI has to serve the request."""
+        path: str = scope["path"]
+        for entry in self._entries.get((scope["method"], path.count("/")), ()):
+            if match := entry.path.match(path):
+                if entry.plan is None or entry.plan.is_overridden():
+                    return None
+                return {**entry.scope, "path_params": match.groupdict()}
+        return None
+
+
+async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
+    plan: Plan = scope.pop(_PLAN)
+    response = await plan.respond(Request(scope, receive))
+    await response(scope, receive, send)
+
+
+def _exception_handlers(app: FastAPI) -> dict[Any, Any]:
+    """Return the handlers that FastAPI, too, gives to its `ExceptionMiddleware`."""
+    return {key: handler for key, handler in app.exception_handlers.items() if key not in (500, Exception)}
+
+
+def _has_plain_path(route: Any) -> bool:
+    """Return whether every parameter of a path is one segment, as it is unless `:path` or the like follows its name."""
+    return all(type(convertor) is StringConvertor for convertor in route.param_convertors.values())

@@ -1,0 +1,51 @@
+"""What `ProblemProtocol` depends on inside uvicorn and httptools, which may change with any of their versions."""
+
+import hashlib
+import inspect
+
+import httptools
+import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import Server
+
+DIGEST = "159cde1638152dee2062c70d932bbdfa63945fc88d2a3c9f6437140de8a30236"
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.events.append(name.decode())
+
+    def on_headers_complete(self) -> None:
+        self.events.append("headers")
+
+    def on_body(self, body: bytes) -> None:
+        self.events.append("body")
+
+    def on_message_complete(self) -> None:
+        self.events.append("message")
+
+
+def test_what_is_overridden_is_as_it_was() -> None:
+    parts = (HttpToolsProtocol, RequestResponseCycle, FlowControl, Server.shutdown)
+    digest = hashlib.sha256("".join(inspect.getsource(part) for part in parts).encode()).hexdigest()
+    assert digest == DIGEST, "uvicorn has changed: compare ProblemProtocol with it, then change this digest"
+
+
+def test_a_parser_still_ends_a_message_with_the_head_of_an_upgrade() -> None:
+    recorder = Recorder()
+    head = b"POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n"
+    with pytest.raises(httptools.HttpParserUpgrade) as raised:
+        httptools.HttpRequestParser(recorder).feed_data(head + b"{}")
+    assert raised.value.args == (len(head),)
+    assert recorder.events == ["Connection", "Upgrade", "Content-Length", "headers", "message"]
+
+
+def test_a_parser_still_takes_trailers_for_headers() -> None:
+    recorder = Recorder()
+    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    httptools.HttpRequestParser(recorder).feed_data(head + b"2\r\n{}\r\n0\r\nTrailer: x\r\n\r\n")
+    assert recorder.events == ["Transfer-Encoding", "headers", "body", "Trailer", "message"]
