@@ -31,7 +31,7 @@ from adapters.storage_contract.times import MOMENTS
 from adapters.storage_contract.uniqueness import DIFFERENT_TEXTS
 from adapters.storage_contract.versions import DISTANCES
 from domain.errors import DomainError, IdTaken, InvalidRecord, StaleVersion, TooBusy, UserNotFound
-from domain.records import MAX_KEY_BYTES, MAX_RECORD_BYTES, RecordType
+from domain.records import MAX_KEY_BYTES, MAX_RECORD_BYTES, MIN_TIME, RecordType
 from domain.storage import Storage
 from domain.user import User
 
@@ -420,6 +420,15 @@ class RecordCases:
         await remove(storage, records[1])
         assert list(await found.due(NOW, limit=10)) == records[2:4]
         assert list(await found.due(NOW + timedelta(minutes=1), limit=10)) == [*records[2:], later]
+
+    async def test_times_of_all_centuries_are_due_in_their_order(self, storage: Storage) -> None:
+        owner = a_user()
+        moments = [MIN_TIME, *(datetime(year, 1, 1, tzinfo=UTC) for year in (1001, 1969, 1970, 1971, 2031, 9999))]
+        samples = [a_sample(owner, due_at=moment) for moment in moments]
+        await add(storage, owner, *samples[::-1])
+        records = storage.unit_of_work().records(SAMPLES)
+        for number, moment in enumerate(moments, start=1):
+            assert list(await records.due(moment, limit=10)) == samples[:number]
 
     @with_due
     async def test_what_belongs_to_a_removed_user_is_never_due(self, storage: Storage, record_type: Records) -> None:
