@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from domain.user import Role
-from domain.values import Password, PostId, SessionId, UserId
+from domain.values import Id, Password, SessionId, UserId
+
+AnyId = TypeVar("AnyId", bound=Id)
 
 
 class Clock(Protocol):
@@ -16,13 +18,9 @@ class Clock(Protocol):
 
 
 class IdSource(Protocol):
-    """Makes ids that nobody has yet, each greater than the ones that this process made before."""
-
-    def user_id(self) -> UserId: ...
-
-    def post_id(self) -> PostId: ...
-
-    def session_id(self) -> SessionId: ...
+    def new(self, id_type: type[AnyId]) -> AnyId:
+        """Return an id that is not in use, greater than every id that this process made before."""
+        ...
 
 
 class SecretSource(Protocol):

@@ -45,7 +45,7 @@ class PostService:
         """Add a post; raises `InvalidInput`, or `UserNotFound`, also when the author is removed meanwhile."""
         check = FieldChecks()
         post = Post.publish(
-            id=self._ids.post_id(),
+            id=self._ids.new(PostId),
             author_id=author_id,
             now=self._clock.now(),
             title=check("title", Title.parse, new.title),

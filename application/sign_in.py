@@ -27,7 +27,7 @@ from domain.refresh_token import RefreshToken
 from domain.session import SESSIONS, Session
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
-from domain.values import Email, Password, Username
+from domain.values import Email, Password, SessionId, UserId, Username
 
 ACCESS_LIFETIME: Final = timedelta(minutes=15)
 
@@ -141,7 +141,7 @@ class SignInService:
         found = await self._find(unit, written)
         # For a name that is nobody's, the same is done for a user who does not exist; and its failures count together
         # however it is written, as they do for one that is somebody's. NUL is in no name.
-        user_id = found.id if found else self._ids.user_id()
+        user_id = found.id if found else self._ids.new(UserId)
         account = found.id if found else written.canonical if written else f"\0{name}"
         place, now = place_of(account, visitor.address), self._clock.now()
         sessions = await sessions_of(unit, user_id)
@@ -194,7 +194,7 @@ class SignInService:
                 unit.records(SESSIONS).remove(session)
         salt = self._secrets.secret(_SALT_BYTES).hex()
         secret = self._secrets.secret(RefreshToken.SECRET_BYTES)
-        token = RefreshToken.first(self._ids.session_id(), secret, salt)
+        token = RefreshToken.first(self._ids.new(SessionId), secret, salt)
         unit.records(SESSIONS).add(
             Session.begin(token=token, salt=salt, user_id=user.id, user_agent=user_agent, place=place, now=now)
         )

@@ -113,7 +113,7 @@ class RecordParser:
             raise InvalidInput(tuple(sorted(errors, key=self._told_at)))
         password_hash = values.pop(HASH_FIELD, None)
         times = {"created_at": created_at or updated_at or now, "updated_at": updated_at or created_at or now}
-        user = User(**{**_UNLESS_GIVEN, "id": values.get("id") or self._ids.user_id(), **times, **values})
+        user = User(**{**_UNLESS_GIVEN, "id": values.get("id") or self._ids.new(UserId), **times, **values})
         return ParsedRecord(user, values, password_hash)
 
     def _told_at(self, error: FieldError) -> tuple[int, int]:

@@ -71,7 +71,7 @@ class UserService:
         check = FieldChecks()
         email = check("email", self._email, new.email)
         user = User.register(
-            id=self._ids.user_id(),
+            id=self._ids.new(UserId),
             now=self._clock.now(),
             email=email,
             name=check("name", Name.parse, new.name),

@@ -92,7 +92,7 @@ def _cleaned(text: str, longest: int, allowed_controls: str = "") -> str:
     return nfc(text)
 
 
-class _Id(str):
+class Id(str):
     """A UUID in its lower-case form (RFC 9562, section 4)."""
 
     __slots__ = ()
@@ -106,15 +106,15 @@ class _Id(str):
         return cls(text)
 
 
-class UserId(_Id):
+class UserId(Id):
     __slots__ = ()
 
 
-class PostId(_Id):
+class PostId(Id):
     __slots__ = ()
 
 
-class SessionId(_Id):
+class SessionId(Id):
     __slots__ = ()
 
 

@@ -25,7 +25,7 @@ from entrypoints.http.openapi import openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
 from entrypoints.http.routes import auth, docs, health, posts, sessions, users
 from entrypoints.settings import Settings, SettingsError, load_settings
-from entrypoints.storage_by_url import storage_kind
+from entrypoints.storage_by_url import storage_plugin
 from entrypoints.version import version
 
 _log: Final = logging.getLogger("userport.http")
@@ -125,7 +125,7 @@ def _lifespan(container: Container) -> Any:
         """Prepare an embedded storage, which nobody else does, and close the storage at the end."""
         storage = container.storage()
         try:
-            if storage_kind(container.settings().storage).embedded:
+            if storage_plugin(container.settings().storage).embedded:
                 try:
                     await storage.prepare()
                 except DomainError as error:
