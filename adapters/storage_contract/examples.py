@@ -13,7 +13,7 @@ from domain.records import Field, FieldKind, R, RecordType
 from domain.session import Session
 from domain.sign_in_failures import SignInFailures
 from domain.user import Role, User
-from domain.values import Bio, Body, Email, Name, PostId, SearchPrefix, SessionId, Title, UserId, Username, fold
+from domain.values import Bio, Body, Email, Id, Name, PostId, SearchPrefix, SessionId, Title, UserId, Username, fold
 
 LATER: Final = datetime(2031, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
@@ -228,7 +228,7 @@ def _value(field: Field, number: int, nth: int) -> Any:
 
 def _text(field: Field, number: int, ending: str = "") -> Any:
     text_type: Any = field.type
-    if issubclass(field.type, UserId | PostId | SessionId):
+    if issubclass(field.type, Id):
         return text_type(_nth_id(number))
     return text_type(f"{number:040x}{ending}")
 
