@@ -1,14 +1,20 @@
 """Taking all users out."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from application.many_credentials import credentials_of
+from application.timestamps import timestamp
 from domain.credential import CREDENTIALS, Credential
+from domain.record_types import RECORD_TYPES
+from domain.records import RecordType
 from domain.storage import Storage
 from domain.user import User
 
 _AT_ONCE: Final = 1_000
+_RECORDS_AT_ONCE: Final = 200  # 50 MB if all are as large as a record may be
 
 
 class UserExport:
@@ -27,8 +33,42 @@ class UserExport:
             yield batch
             batch = await users.page(after=batch[-1].id, limit=_AT_ONCE)
 
+    async def owned_records(self) -> AsyncIterator[Mapping[str, object]]:
+        """Iterate over the records of every type that belongs to users: its name, and the fields that are no secrets.
+
+        Times are RFC 3339, bytes Base64. Raises what the storage port raises.
+        """
+        unit = self._storage.unit_of_work()
+        for record_type in RECORD_TYPES:
+            if record_type.owner is None:
+                continue
+            records = await unit.records(record_type).page(limit=_RECORDS_AT_ONCE)
+            while records:
+                for record in records:
+                    yield {"type": record_type.name, "record": _readable(record_type, record)}
+                after = record_type.key_of(records[-1])
+                records = await unit.records(record_type).page(after=after, limit=_RECORDS_AT_ONCE)
+
     async def batches_with_credentials(self) -> AsyncIterator[Sequence[tuple[User, Credential | None]]]:
         """Go through all users in the same way, each with their credential, if they have one."""
         credentials = self._storage.unit_of_work().records(CREDENTIALS)
         async for users in self.batches():
             yield list(zip(users, await credentials_of(users, credentials), strict=True))
+
+
+def _readable(record_type: RecordType[Any], record: Any) -> Mapping[str, object]:
+    plain = {name: value for name, value in record_type.to_plain(record).items() if name not in record_type.secrets}
+    return {name: _readable_value(value) for name, value in plain.items()}
+
+
+def _readable_value(plain: object) -> object:
+    match plain:
+        case datetime():
+            return timestamp(plain)
+        case bytes():
+            return b64encode(plain).decode()
+        case list():
+            return [_readable_value(item) for item in plain]
+        case dict():
+            return {name: _readable_value(item) for name, item in plain.items()}
+    return plain

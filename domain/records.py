@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from domain.errors import DomainError, InvalidRecord
 from domain.values import UserId
@@ -137,6 +137,9 @@ class RecordType(Generic[R]):
         self.due: Final = due
         self.unique: Final[Mapping[str, type[DomainError]]] = MappingProxyType(dict(unique or {}))
         self.fields: Final[Mapping[str, Field]] = MappingProxyType(_fields_of(entity))
+        self.secrets: Final = frozenset(field.name for field in fields(cast("Any", entity)) if not field.repr)
+        """The fields that the entity's repr hides, and that leave the storage only with a copy of it."""
+
         self._check_declaration()
         self._restorers: Final = [(field.name, _restorer(field)) for field in self.fields.values()]
         self._json_fields: Final = [field for field in self.fields.values() if field.kind in _TO_JSON]

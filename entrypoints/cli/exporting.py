@@ -25,8 +25,11 @@ async def export_to(
     *,
     with_password_hashes: bool = False,
     spreadsheet_safe: bool = False,
+    with_records: bool = False,
 ) -> None:
     """Write all users, a batch at a time; without a file, to standard output."""
+    if with_records and file_format is Format.CSV:
+        raise CommandFailed("--with-records is for NDJSON: add --format ndjson", ExitCode.WRONG_USAGE)
     write = _writer(file_format, spreadsheet_safe=spreadsheet_safe)
     async with opened(settings) as container:
         await container.storage().ping()
@@ -35,6 +38,9 @@ async def export_to(
                 output.write(write_csv_header(with_password_hashes=with_password_hashes))
             async for records in _records(container.user_export(), with_password_hashes=with_password_hashes):
                 output.write(write(records))
+            if with_records:
+                async for record in container.user_export().owned_records():
+                    output.write(write_ndjson([record]))
             output.flush()
 
 

@@ -1,12 +1,12 @@
 """Users as NDJSON: one JSON object a line."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import orjson
 
-from application.user_records import PlainRecord, RawRecord
+from application.user_records import RawRecord
 from entrypoints.cli.source import Lines, SourceRecord, Unreadable
 
 
@@ -28,7 +28,7 @@ def read_ndjson(lines: Lines) -> Iterator[SourceRecord]:
             yield SourceRecord(lines.number, error.refused)
 
 
-def write_ndjson(records: Iterable[PlainRecord]) -> bytes:
+def write_ndjson(records: Iterable[Mapping[str, object]]) -> bytes:
     return b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
 
 

@@ -76,6 +76,13 @@ def export_users(
         bool,
         typer.Option("--with-password-hashes", help="Add a field password_hash."),
     ] = False,
+    with_records: Annotated[
+        bool,
+        typer.Option(
+            "--with-records",
+            help="NDJSON only: add a line for every record that a user owns, such as a post, without secrets.",
+        ),
+    ] = False,
     spreadsheet_safe: Annotated[
         bool,
         typer.Option(
@@ -92,6 +99,10 @@ def export_users(
     a bio that is empty from one that is not there, and makes it the latter. Open CSV in a spreadsheet only if it was
     made with --spreadsheet-safe, and do not import that: the apostrophes would become part of the texts.
 
+    With records, lines such as {"type": "posts", "record": {…}} follow the users: everything that is kept about
+    them, as for a copy that somebody asks for of their own data. Such a file is not for an import; to move
+    everything, use: userport storage copy.
+
     With the hashes of their passwords they can sign in there as before. Whoever has the hashes can try passwords on
     them for as long as they like: keep such a file as you would the database itself, and remove it afterwards.
     """
@@ -100,6 +111,11 @@ def export_users(
     file_format = file_format or by_name or Format.NDJSON
     run_async(
         export_to(
-            file, file_format, settings, with_password_hashes=with_password_hashes, spreadsheet_safe=spreadsheet_safe
+            file,
+            file_format,
+            settings,
+            with_password_hashes=with_password_hashes,
+            spreadsheet_safe=spreadsheet_safe,
+            with_records=with_records,
         )
     )

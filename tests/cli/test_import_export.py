@@ -1,3 +1,4 @@
+import asyncio
 import csv
 import errno
 import gc
@@ -7,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from io import StringIO
@@ -18,6 +20,7 @@ import pytest
 
 from application.user_import import Outcome, Parsed, UserImport
 from application.user_records import PlainRecord
+from benchmarks.fill_storage import fill
 from benchmarks.make_users import FIELDS, lines
 from domain.errors import StorageUnavailable
 from entrypoints.cli.csv_records import write_csv
@@ -522,3 +525,26 @@ def test_without_a_file_for_rejects_nothing_of_a_hash_is_shown(sqlite: str) -> N
     ended = userport("users", "import", "-", "--storage", sqlite, pipe=content)
     assert ended.errors.startswith("line 1: password_hash: must be a hash by Argon2, bcrypt, scrypt, or PBKDF2")
     assert "hunter22" not in ended.errors
+
+
+def test_an_export_with_records_holds_everything_that_users_own_but_secrets(sqlite: str) -> None:
+    asyncio.run(fill(sqlite, users=30, posts=50))
+    plain = userport("users", "export", "--storage", sqlite).output
+    ended = userport("users", "export", "--with-records", "--storage", sqlite)
+    assert ended.exit_code == 0
+    assert ended.output.startswith(plain)
+    lines = [orjson.loads(line) for line in ended.output.removeprefix(plain).splitlines()]
+    counts = Counter(line["type"] for line in lines)
+    assert counts["posts"] == 50
+    assert counts["credentials"] > 0
+    assert counts["sessions"] > 0
+    sessions = [line["record"] for line in lines if line["type"] == "sessions"]
+    assert all(session["created_at"].endswith("Z") for session in sessions)
+    for secret in ("password_hash", "token_digest", "salt", "argon2"):
+        assert secret.encode() not in ended.output
+
+
+def test_an_export_with_records_is_no_csv(sqlite: str) -> None:
+    ended = userport("users", "export", "--with-records", "--format", "csv", "--storage", sqlite)
+    assert (ended.exit_code, ended.output) == (2, b"")
+    assert "--with-records is for NDJSON" in ended.errors

@@ -133,3 +133,6 @@ def test_notes_are_served_copied_and_removed_with_their_owner(project: Path, dat
         said = run(project, "-m", "entrypoints.cli", "storage", "copy", "--from", source, "--to", target)
         assert "1 users" in said
         assert "1 notes" in said
+        exported = run(project, "-m", "entrypoints.cli", "users", "export", "--with-records", "--storage", target)
+        assert exported.count('"type":"notes"') == 1
+        assert "Buy tea." in exported
