@@ -1,3 +1,5 @@
+from typing import Final
+
 from pymongo.monitoring import (
     ConnectionCheckedInEvent,
     ConnectionCheckedOutEvent,
@@ -13,12 +15,18 @@ from pymongo.monitoring import (
     PoolReadyEvent,
 )
 
+MAX_CONNECTIONS: Final = 32
+
 
 class CountedConnections(ConnectionPoolListener):
     """Counts the connections that are out of their pool. The driver asks for a method for each of its events."""
 
     def __init__(self) -> None:
         self.in_use = 0
+
+    @property
+    def all_in_use(self) -> bool:
+        return self.in_use >= MAX_CONNECTIONS
 
     def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:
         self.in_use += 1

@@ -34,8 +34,6 @@ def meaning(error: PyMongoError) -> DomainError | None:
     match error:
         case BulkWriteError() | DuplicateKeyError():
             return _conflict(error.details or {})
-        case WaitQueueTimeoutError():
-            return TooBusy()
         case ConnectionFailure() | ExecutionTimeout() | WTimeoutError():
             return StorageUnavailable()
         case ConfigurationError():

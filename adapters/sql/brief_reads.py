@@ -1,11 +1,12 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from sqlalchemy import Select
 
 from adapters.sql.connections import Connections, Reader
 from adapters.sql.driver_statements import DriverQuery, Row
+from domain.errors import DomainError
 
 _QUERIES: Final[dict[tuple[Select[Any], str], DriverQuery]] = {}
 """Of all storages, by the name of the database: all that reads briefly is a statement that is made once."""
@@ -17,9 +18,6 @@ class BriefReads(Reader):
     What fails on a connection is read again by patient ones, which wait for locks and know what a failure means.
     """
 
-    failures: ClassVar[tuple[type[Exception], ...]]
-    """What the driver raises."""
-
     def __init__(self, patient: Connections) -> None:
         self.patient: Final = patient
 
@@ -28,9 +26,12 @@ class BriefReads(Reader):
         query = _QUERIES.get((statement, dialect.name))
         if query is None:
             query = _QUERIES[statement, dialect.name] = DriverQuery(statement, dialect)
+        text, arguments = query.text_and_arguments(parameters or {})
         try:
-            rows = await self._fetch(*query.text_and_arguments(parameters or {}))
-        except self.failures:
+            rows = await self._fetch(text, arguments)
+        except DomainError:
+            raise
+        except Exception:  # noqa: BLE001 - the patient ones meet it as well, or do without
             return await self.patient.read(statement, parameters)
         return query.rows(rows)
 

@@ -1,19 +1,20 @@
 """What all stores outside of this process have in common when they are held to the contract."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import ClassVar, Protocol, runtime_checkable
 
 import pytest
 
-from adapters.storage_contract.contract import PersistentStorageContract
+from adapters.storage_contract.contract import NetworkStorageContract, PersistentStorageContract
+from adapters.storage_contract.faulty_proxy import Endpoint
 from domain.storage import Storage
 from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases, served_kind
 
 
-class ServedStorageContract(PersistentStorageContract):
+class DatabaseStorageContract(PersistentStorageContract):
     kind: ClassVar[Kind]
 
     @pytest.fixture(scope="class")
@@ -54,6 +55,16 @@ class ServedStorageContract(PersistentStorageContract):
 
     def connections_in_use(self, storage: Storage) -> int:
         return connections_in_use(storage)
+
+
+class ServedStorageContract(DatabaseStorageContract, NetworkStorageContract):
+    @pytest.fixture
+    def server(self, prepared_url: str) -> Endpoint:
+        return served_kind(self.kind).endpoint(prepared_url)
+
+    @pytest.fixture
+    def open_at(self, prepared_url: str) -> Callable[[int], Storage]:
+        return lambda port: open_storage(served_kind(self.kind).moved(prepared_url, port))
 
 
 @runtime_checkable
