@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import ClassVar
 
 import pytest
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.util import await_only
 
 from adapters.sql.rows import user_values
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import USERS
+from adapters.sql.types import UtcTimes
 from adapters.storage_contract.examples import (
     a_credential,
     a_full_session,
@@ -63,6 +64,15 @@ class SqlCases:
         assert await storage.unit_of_work().users.count() == 1
         await add(storage, *users, a_user())
         assert await storage.unit_of_work().users.count() == 1 + rows
+
+    async def test_a_mistake_of_ours_is_not_taken_for_an_outage(self, storage: Storage) -> None:
+        assert isinstance(storage, SqlStorage)
+        with pytest.raises(ZeroDivisionError):
+            await storage.database.write(lambda _: 1 // 0)
+        unwritable = select(bindparam("times", type_=UtcTimes()))
+        with pytest.raises(StatementError, match="TypeError"):
+            await storage.database.write(lambda connection: connection.execute(unwritable, {"times": ("no time",)}))
+        await storage.ping()
 
     async def test_a_user_agent_may_be_of_any_script_and_end_with_spaces(self, storage: Storage) -> None:
         user = a_user()
