@@ -1,17 +1,18 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from adapters.dynamodb.failures import Failure, failure_of
+from adapters.resilience import is_raised_by
 from domain.errors import StorageUnavailable, TooBusy
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class Calls:
                             return await call(await self._opened())
                         except (ClientError, BotoCoreError) as error:
                             failure = failure_of(error)
+                        except Exception as error:
+                            if not is_raised_by(error, "aiobotocore", "botocore", "aiohttp"):
+                                raise
+                            failure = failure_of(error)
                     times_lost += isinstance(failure.meaning, StorageUnavailable)
                     if not failure.passing or times_lost == _MAX_TIMES_LOST:
                         break
@@ -102,11 +107,18 @@ class Calls:
                         ),
                     )
                 )
+                self._client.meta.events.register("before-parse.dynamodb", _check_media_type)
             return self._client
 
     async def close(self) -> None:
         await self._ends.aclose()
         self._client = None
+
+
+def _check_media_type(response_dict: Mapping[str, Any], **_: object) -> None:
+    """Refuse what is not DynamoDB's answer: the driver would read any other one as success, with no items."""
+    if not response_dict["headers"].get("content-type", "").startswith("application/x-amz-json"):
+        raise HTTPClientError(error="another service answers")
 
 
 class RetryBudget:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     CredentialRetrievalError,
     NoCredentialsError,
@@ -60,7 +59,8 @@ class Failure:
     cause: Exception | None = None
 
 
-def failure_of(error: ClientError | BotoCoreError) -> Failure:
+def failure_of(error: Exception) -> Failure:
+    """Classify what the driver raised, even if by mistake."""
     if isinstance(error, ClientError):
         return _failure_told(error)
     if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):

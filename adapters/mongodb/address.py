@@ -10,6 +10,7 @@ from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.monitoring import ConnectionPoolListener, ServerHeartbeatListener
 from pymongo.uri_parser import parse_uri
 
+from adapters.mongodb.connections import MAX_CONNECTIONS
 from adapters.mongodb.documents import Document
 
 Client: TypeAlias = AsyncMongoClient[Document]
@@ -29,7 +30,7 @@ _OPTIONS: Final = (
 _SETTINGS: Final[dict[str, Any]] = {
     "tz_aware": True,
     "tzinfo": UTC,
-    "maxPoolSize": 32,
+    "maxPoolSize": MAX_CONNECTIONS,
     "connectTimeoutMS": 3_000,  # also how long the driver's monitors wait for a server that hangs
 }
 

@@ -1,6 +1,8 @@
-from typing import Any
+from typing import Any, Final
 
 from pymongo.monitoring import ConnectionCheckedInEvent, ConnectionCheckedOutEvent, ConnectionPoolListener
+
+MAX_CONNECTIONS: Final = 32
 
 
 class ConnectionCounter(ConnectionPoolListener):
@@ -8,6 +10,10 @@ class ConnectionCounter(ConnectionPoolListener):
 
     def __init__(self) -> None:
         self.in_use = 0
+
+    @property
+    def all_in_use(self) -> bool:
+        return self.in_use >= MAX_CONNECTIONS
 
     def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:
         self.in_use += 1

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError, WaitQueueTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -27,6 +27,7 @@ from adapters.mongodb.failures import (
     translate_error,
 )
 from adapters.mongodb.heartbeats import Heartbeats
+from adapters.resilience import is_raised_by
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
@@ -171,9 +172,15 @@ class Database:
                 return await query()
         except ServerSelectionTimeoutError:
             raise self._why_there_is_no_server() from None
+        except WaitQueueTimeoutError:  # for a connection that is in use, or for one that cannot be made
+            raise (TooBusy() if self._connections.all_in_use else StorageUnavailable()) from None
         except PyMongoError as error:
             # Without the driver's error, which may hold what was to be written.
             raise translate_error(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
+        except Exception as error:
+            if is_raised_by(error, "pymongo", "bson"):
+                raise StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
+            raise
 
     async def _retry(self, session: AsyncClientSession, work: TransactionCallback) -> None:
         """Run a transaction until it succeeds, fails for good or takes too long."""

@@ -26,8 +26,6 @@ def translate_error(error: PyMongoError) -> DomainError | None:
     Codes: MongoDB's manual, "Error Codes".
     """
     match error:
-        case WaitQueueTimeoutError():
-            return TooBusy()
         case ConnectionFailure() | ExecutionTimeout() | WTimeoutError():
             return StorageUnavailable()
         case ConfigurationError():

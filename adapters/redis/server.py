@@ -12,6 +12,8 @@ from adapters.redis.connections import Connection, Connections
 from adapters.redis.errors import meaning
 from adapters.redis.nodes import Nodes
 from adapters.redis.scripts import KEYS, VERSION, Script
+from adapters.resilience import is_raised_by
+from domain.errors import StorageUnavailable
 
 Part: TypeAlias = str | bytes | int
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
@@ -71,6 +73,10 @@ class Server:
                 return await self._repeated(exchange, repeatable)
         except (RedisError, OSError) as error:  # also a TimeoutError
             raise meaning(error) from error
+        except Exception as error:
+            if is_raised_by(error, "redis"):
+                raise StorageUnavailable from error
+            raise
 
     async def _repeated(self, exchange: Exchange, repeatable: bool) -> Any:
         """Attempt at most so many times, again only where nothing can have been applied, or it does not matter."""

@@ -1,11 +1,12 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from sqlalchemy import Select
 
 from adapters.sql.connections import Connections, Reader
 from adapters.sql.driver_statements import DriverQuery, Row
+from domain.errors import DomainError
 
 
 class BriefReads(Reader):
@@ -13,9 +14,6 @@ class BriefReads(Reader):
 
     What fails on a connection is read again by patient ones, which wait for locks and know what a failure means.
     """
-
-    failures: ClassVar[tuple[type[Exception], ...]]
-    """What the driver raises."""
 
     def __init__(self, patient: Connections) -> None:
         self.patient: Final = patient
@@ -25,9 +23,12 @@ class BriefReads(Reader):
         query = self._queries.get(statement)
         if query is None:
             query = self._queries[statement] = DriverQuery(statement, self.patient.engine.dialect)
+        text, arguments = query.text_and_arguments(parameters or {})
         try:
-            rows = await self._fetch(*query.text_and_arguments(parameters or {}))
-        except self.failures:
+            rows = await self._fetch(text, arguments)
+        except DomainError:
+            raise
+        except Exception:  # noqa: BLE001 - the patient ones meet it as well, or do without
             return await self.patient.read(statement, parameters)
         return query.rows(rows)
 

@@ -1,10 +1,14 @@
+from collections.abc import Callable
+
 import pytest
 
 from adapters.storage_contract.admins import AdminCases
 from adapters.storage_contract.concurrency import ConcurrencyCases
 from adapters.storage_contract.connections import ConnectionCases
 from adapters.storage_contract.emails import EmailLookupCases
+from adapters.storage_contract.faulty_proxy import Endpoint
 from adapters.storage_contract.lifecycle import LifecycleCases
+from adapters.storage_contract.network import OutageCases, StrangerCases
 from adapters.storage_contract.paging import UserPagingCases
 from adapters.storage_contract.persistence import PersistenceCases
 from adapters.storage_contract.records import RecordCases
@@ -56,9 +60,10 @@ class StorageContract(
         async def another_client(self, storage): ...
     ```
 
-    A store that lives outside of this process subclasses `PersistentStorageContract`. The cases are coroutines and
-    need pytest-asyncio with `asyncio_mode = "auto"` and one loop scope for tests and fixtures. No case may be
-    skipped or overridden: a promise that a store cannot keep is no promise of the port.
+    A store that lives outside of this process subclasses `PersistentStorageContract`, and one that is reached over a
+    network `NetworkStorageContract`. The cases are coroutines and need pytest-asyncio with `asyncio_mode = "auto"` and
+    one loop scope for tests and fixtures. No case may be skipped or overridden: a promise that a store cannot keep is
+    no promise of the port.
     """
 
     @pytest.fixture
@@ -90,4 +95,18 @@ class PersistentStorageContract(StorageContract, PersistenceCases):
     @pytest.fixture
     async def unreachable(self) -> Storage:
         """A storage on a server that nobody runs, or on a file that cannot be."""
+        raise NotImplementedError
+
+
+class NetworkStorageContract(PersistentStorageContract, StrangerCases, OutageCases):
+    """What is promised besides by a store that is reached over a network. Two more fixtures."""
+
+    @pytest.fixture
+    def server(self) -> Endpoint:
+        """Host and port of the server that `storage` is on."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def open_at(self) -> Callable[[int], Storage]:
+        """A function that opens what `storage` opens, as if its server were at a given port of this machine."""
         raise NotImplementedError

@@ -501,8 +501,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _server_connections(
         what="a connection is taken and never given back",
-        old="            async with self._engine.connect() as connection:\n                return",
-        new="            connection = await self._engine.connect()\n            return",
+        old="connection = await stack.enter_async_context(self._engine.connect())",
+        new="connection = await self._engine.connect()",
         store="postgresql",
     ),
     _connections(

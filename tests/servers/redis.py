@@ -64,6 +64,7 @@ class ServedRedis(ServedKind):
     """A place is the keys that begin with the name of a service, on a server or a cluster."""
 
     variable = "TEST_REDIS_URL"
+    default_port = 6379
     how_to_get_it = "set TEST_REDIS_URL, or install Redis (redis-server on PATH)"
     fast = RedisProcess
     durable = DurableRedisProcess

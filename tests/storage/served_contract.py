@@ -1,12 +1,13 @@
 """What all stores outside of this process have in common when they are held to the contract."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import ClassVar, Protocol, runtime_checkable
 
 import pytest
 
-from adapters.storage_contract.contract import PersistentStorageContract
+from adapters.storage_contract.contract import NetworkStorageContract, PersistentStorageContract
+from adapters.storage_contract.faulty_proxy import Endpoint
 from adapters.storage_contract.samples import CONTRACT_TYPES
 from domain.storage import Storage
 from entrypoints.storage_by_url import open_storage
@@ -17,7 +18,7 @@ from tests.storage.sql_tables import open_with_samples
 _SQL = ("sqlite:", "postgresql:", "mariadb:", "mysql:")
 
 
-class ServedStorageContract(PersistentStorageContract):
+class DatabaseStorageContract(PersistentStorageContract):
     kind: ClassVar[Kind]
 
     @pytest.fixture(scope="class")
@@ -58,6 +59,16 @@ class ServedStorageContract(PersistentStorageContract):
 
     def connections_in_use(self, storage: Storage) -> int:
         return connections_in_use(storage)
+
+
+class ServedStorageContract(DatabaseStorageContract, NetworkStorageContract):
+    @pytest.fixture
+    def server(self, prepared_url: str) -> Endpoint:
+        return served_kind(self.kind).endpoint(prepared_url)
+
+    @pytest.fixture
+    def open_at(self, prepared_url: str) -> Callable[[int], Storage]:
+        return lambda port: open_storage(served_kind(self.kind).moved(prepared_url, port))
 
 
 @runtime_checkable

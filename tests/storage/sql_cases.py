@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import pytest
-from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.util import await_only
 
 from adapters.purging import BackgroundPurge
@@ -89,6 +89,15 @@ class SqlCases:
         assert await storage.unit_of_work().users.count() == 1
         await add(storage, *users, a_user())
         assert await storage.unit_of_work().users.count() == 1 + rows
+
+    async def test_a_mistake_of_ours_is_not_taken_for_an_outage(self, storage: Storage) -> None:
+        assert isinstance(storage, SqlStorage)
+        with pytest.raises(ZeroDivisionError):
+            await storage.database.write(lambda _: 1 // 0)
+        unwritable = select(bindparam("value", type_=Json()))
+        with pytest.raises(StatementError, match="TypeError"):
+            await storage.database.write(lambda connection: connection.execute(unwritable, {"value": object()}))
+        await storage.ping()
 
     async def test_a_user_agent_may_be_of_any_script_and_end_with_spaces(self, storage: Storage) -> None:
         user = a_user()

@@ -1,19 +1,21 @@
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import ClassVar
 
 import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
+from adapters.storage_contract.network import StrangerCases
 from adapters.storage_contract.steps import add, everything, stored_user
 from domain.errors import StorageUnavailable, TooBusy
 from domain.storage import Storage
 from domain.user import User
+from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
 from tests.servers.databases import Databases
 from tests.servers.redis import KIND
 from tests.servers.redis_cluster import RedisClusterProcesses
-from tests.storage.served_contract import ServedStorageContract, connections_in_use, opened
+from tests.storage.served_contract import DatabaseStorageContract, connections_in_use, opened
 
 PATIENCE_SECONDS = 60
 
@@ -28,7 +30,7 @@ def cluster() -> Iterator[RedisClusterProcesses]:
         yield cluster
 
 
-class TestRedisClusterStorage(ServedStorageContract):
+class TestRedisClusterStorage(DatabaseStorageContract, StrangerCases):
     kind: ClassVar[Kind] = "redis"
 
     @pytest.fixture(scope="class")
@@ -50,6 +52,10 @@ class TestRedisClusterStorage(ServedStorageContract):
         with databases.unreachable("redis") as url:
             async with opened(url.replace("redis:", "redis+cluster:")) as storage:
                 yield storage
+
+    @pytest.fixture
+    def open_at(self, prepared_url: str) -> Callable[[int], Storage]:
+        return lambda port: open_storage(KIND.moved(prepared_url, port))
 
 
 async def test_a_service_goes_on_when_its_slot_has_moved(cluster: RedisClusterProcesses) -> None:

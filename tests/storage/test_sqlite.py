@@ -7,11 +7,11 @@ from sqlalchemy import make_url
 
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
-from tests.storage.served_contract import ServedStorageContract
+from tests.storage.served_contract import DatabaseStorageContract
 from tests.storage.sql_cases import SqlCases
 
 
-class TestSQLiteStorage(ServedStorageContract):
+class TestSQLiteStorage(DatabaseStorageContract):
     kind: ClassVar[Kind] = "sqlite"
 
     @pytest.fixture

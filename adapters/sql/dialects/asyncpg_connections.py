@@ -9,9 +9,6 @@ from domain.errors import StorageUnavailable
 
 T = TypeVar("T")
 
-FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""What asyncpg raises."""
-
 _CLOSING_TIMEOUT_SECONDS: Final = 2
 
 
@@ -62,5 +59,5 @@ class AsyncpgConnections:
     async def close(self) -> None:
         self._closed = True
         while self._idle:
-            with suppress(*FAILURES):
+            with suppress(Exception):  # there is nothing that we still want from it
                 await self._idle.pop().close(timeout=_CLOSING_TIMEOUT_SECONDS)

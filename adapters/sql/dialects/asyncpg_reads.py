@@ -1,14 +1,12 @@
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from adapters.sql.brief_reads import BriefReads
 from adapters.sql.connections import Connections
-from adapters.sql.dialects.asyncpg_connections import FAILURES, AsyncpgConnections
+from adapters.sql.dialects.asyncpg_connections import AsyncpgConnections
 
 
 class AsyncpgReads(BriefReads):
-    failures: ClassVar = FAILURES
-
     def __init__(self, connections: AsyncpgConnections, patient: Connections) -> None:
         super().__init__(patient)
         self._connections: Final = connections

@@ -67,6 +67,9 @@ class MariaDB(ServerDialect):
         lost = error.connection_invalidated or isinstance(error, InterfaceError | InternalError | OperationalError)
         return StorageUnavailable() if lost else None
 
+    def is_garbled(self, error: DBAPIError) -> bool:
+        return isinstance(error, InternalError) and not isinstance(self._code(error), int)
+
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return self._code(error) in {1020, 1213}  # changed since the snapshot, deadlock
 

@@ -1,6 +1,6 @@
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from adapters.sql.brief_reads import BriefReads
 from adapters.sql.connections import Connections
@@ -9,8 +9,6 @@ from domain.errors import StorageUnavailable
 
 class OwnThreadReads(BriefReads):
     """Brief reads of a file, done by the thread of the event loop itself: over sooner than another would have begun."""
-
-    failures: ClassVar = (sqlite3.Error,)
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], patient: Connections) -> None:
         super().__init__(patient)

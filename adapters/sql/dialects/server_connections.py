@@ -1,8 +1,11 @@
+from contextlib import AsyncExitStack
 from typing import Final, TypeVar
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.sql.connections import Connections, Work
+from domain.errors import StorageUnavailable
 
 T = TypeVar("T")
 
@@ -18,7 +21,13 @@ class ServerConnections(Connections):
     async def run(self, work: Work[T]) -> T:
         await self._turns.take()
         try:
-            async with self._engine.connect() as connection:
+            async with AsyncExitStack() as stack:
+                try:
+                    connection = await stack.enter_async_context(self._engine.connect())
+                except (DBAPIError, OSError):
+                    raise
+                except Exception as error:  # the driver made nothing of the answer
+                    raise StorageUnavailable from error
                 return await connection.run_sync(work)
         finally:
             self._turns.give_back()

@@ -2,7 +2,8 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from sqlalchemy import URL
+from sqlalchemy import URL, ExceptionContext, event
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from adapters.sql.connections import Pools
@@ -34,6 +35,10 @@ class ServerDialect(Dialect):
     def connect_args(self, *, waits: bool) -> Mapping[str, Any]:
         """Arguments for the driver's `connect`; one that hardly `waits` gives up soon when a lock is held."""
 
+    def is_garbled(self, error: DBAPIError) -> bool:
+        """Return whether the driver could not read what the server sent, so that its connection is of no use."""
+        return False
+
     def connect(self, url: URL) -> Pools:
         driver_url = self.driver_url(url)
 
@@ -42,8 +47,23 @@ class ServerDialect(Dialect):
             engine = create_async_engine(
                 driver_url, pool_size=size, connect_args=arguments, **ENGINE_OPTIONS, **options
             )
+            event.listen(engine.sync_engine, "handle_error", self._discard_broken)
             return ServerConnections(engine, size)
 
         reads = pool(self.read_connections, **READING)
         shared_writes = pool(self.shared_write_connections, waits=False)
         return Pools(pool(self.write_connections), shared_writes, reads, reads)
+
+    def _discard_broken(self, context: ExceptionContext) -> InterfaceError | None:
+        """Take what a driver raises by mistake, such as an `IndexError`, for the loss of its connection.
+
+        SQLAlchemy calls this with whatever a driver raises once it is connected.
+        """
+        error = context.sqlalchemy_exception
+        if isinstance(error, DBAPIError) and self.is_garbled(error):
+            context.is_disconnect = True
+        if error is not None or not isinstance(context.original_exception, Exception):
+            return None  # the driver's own error, or of ours in a statement, or a cancellation
+        context.is_disconnect = True
+        mistake = context.original_exception
+        return InterfaceError(context.statement, None, mistake, hide_parameters=True, connection_invalidated=True)

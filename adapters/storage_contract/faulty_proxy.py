@@ -1,0 +1,124 @@
+"""A server that fails in the ways that networks, and strangers behind an address, do."""
+
+import asyncio
+import socket
+import struct
+import threading
+from contextlib import suppress
+from enum import Enum
+from typing import Final, Self, TypeAlias
+
+Endpoint: TypeAlias = tuple[str, int]
+
+_CHUNK_BYTES: Final = 65_536
+_GREETING_SECONDS: Final = 1  # which a stranger waits for a client to speak first
+_HTTP: Final = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
+
+
+class Fault(Enum):
+    """What a client meets that connects, or that uses a connection it already has."""
+
+    RESET = "resets the connection"
+    CLOSE = "closes the connection"
+    CUT = "closes the connection in the middle of the server's answer"
+    SILENCE = "never answers"
+    HTML = "answers with a web page"
+    JSON = "answers in HTTP with somebody else's JSON"
+    ZEROS = "answers zeros"
+    GARBAGE = "answers garbage"
+
+
+_ANSWERS: Final = {
+    Fault.SILENCE: b"",
+    Fault.HTML: _HTTP % (b"text/html", 13, b"<p>Hello.</p>"),
+    Fault.JSON: _HTTP % (b"application/json", 2, b"[]"),
+    Fault.ZEROS: bytes(64),
+    Fault.GARBAGE: bytes(reversed(range(256))),
+}
+
+
+class FaultyProxy:
+    """A TCP proxy on a loopback port of its own, which forwards to a server while there is no `fault`.
+
+    Runs in its own thread from when it is entered, so that a connection can break at any moment of its client. A
+    connection that met a fault never works again.
+    """
+
+    def __init__(self, server: Endpoint | None = None, fault: Fault | None = None) -> None:
+        """`server` is needed for `Fault.CUT` and for no fault."""
+        self.fault = fault
+        self._server: Final = server
+        self._listener: Final = socket.create_server(("127.0.0.1", 0))
+        self._loop: Final = asyncio.new_event_loop()
+        self._closing: Final = asyncio.Event()
+        self._thread: Final = threading.Thread(target=self._run, name="faulty-proxy")
+
+    @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._listen())
+
+    async def _listen(self) -> None:
+        listener = await asyncio.start_server(self._serve, sock=self._listener)
+        await self._closing.wait()
+        listener.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError, asyncio.CancelledError):  # it is cancelled at the end of the loop
+                if self.fault in {None, Fault.CUT}:
+                    await self._forward(reader, writer)
+                else:
+                    await self._fail(reader, writer)
+        finally:
+            writer.close()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self._server
+        server_reader, server_writer = await asyncio.open_connection(*self._server)
+        answering = asyncio.create_task(self._forward_answers(server_reader, writer))
+        try:
+            while question := await reader.read(_CHUNK_BYTES):
+                if self.fault not in {None, Fault.CUT}:
+                    answering.cancel()
+                    return await self._fail(reader, writer)
+                server_writer.write(question)
+        finally:
+            answering.cancel()
+            server_writer.close()
+
+    async def _forward_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while answer := await reader.read(_CHUNK_BYTES):
+                if self.fault is Fault.CUT:
+                    writer.write(answer[: len(answer) // 2])
+                    break
+                writer.write(answer)
+            writer.close()
+
+    async def _fail(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        fault = self.fault
+        if fault is Fault.RESET:
+            at_once = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            writer.transport.abort()
+        if fault not in _ANSWERS:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GREETING_SECONDS):
+                await reader.read(_CHUNK_BYTES)
+        writer.write(_ANSWERS[fault])
+        while fault not in {Fault.HTML, Fault.JSON} and await reader.read(_CHUNK_BYTES):
+            writer.write(_ANSWERS[fault])
