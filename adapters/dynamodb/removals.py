@@ -8,12 +8,13 @@ background, and what a process has left that died is found by the next one.
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
-from adapters.dynamodb.actions import NO_INTENT, Action, Expression, split, still
+from adapters.dynamodb.actions import NO_INTENT, Action, Expression, fits_in_one, still
 from adapters.dynamodb.calls import all_of
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.intents import WriteIntents
@@ -103,31 +104,20 @@ class Removals:
         return found[:number]
 
     async def _delete(self, found: Sequence[_Found]) -> bool:
-        """Delete records, each after all that leads to it; return whether no write intent was in the way."""
-        kept = {ref.item_key: image for ref, image in found if "tx" in image}
-        for key, image in kept.items():
-            await self._intents.help(key, image)
-        deletions = {
-            deletion.key: (deletion, ref.item_key)
-            for ref, image in found
-            if ref.item_key not in kept
-            for deletion in _deletions(ref, image)
-        }
-        for part in split(deletion for deletion, _ in deletions.values()):
-            left = {deletion.key: deletion for deletion in part if deletion.key not in kept}
-            while left:
+        """Delete records with all that leads to them; return whether no write intent was in the way."""
+        is_free = True
+        for records in _transactions(found):
+            while records:
                 try:
-                    await self._table.transact(list(left.values()))
+                    await self._table.transact(list(chain(*records.values())))
                     break
                 except Refused as refused:
-                    for key, item in refused.found.items():
-                        left.pop(key, None)  # it is gone, or leads to another record by now
-                        if item and "tx" in item:
-                            await self._intents.help(key, item)
-                            record_key = deletions[key][1]
-                            kept[record_key] = item
-                            left.pop(record_key, None)
-        return not kept
+                    for key, image in refused.found.items():
+                        del records[key]  # with what leads to it, which may lead to another record by now
+                        if image and "tx" in image:
+                            is_free = False
+                            await self._intents.help(key, image)
+        return is_free
 
     async def _close(self, user_id: str, user: Image) -> bool:
         key = user_key(user_id)
@@ -143,9 +133,14 @@ class Removals:
         return True
 
 
-def _deletions(ref: RecordRef, image: Image) -> Iterator[Action]:
-    for key in (*ref.index_keys(image), ref.pointer_key):
-        yield Action("Delete", key, still(ref.index_image))
-    for key in ref.part_keys(image):
-        yield Action("Delete", key)
-    yield Action("Delete", ref.item_key, still(image))
+def _transactions(found: Iterable[_Found]) -> Iterator[dict[Key, Sequence[Action]]]:
+    """Divide records into transactions, of whose actions only those on the records themselves have conditions."""
+    records: dict[Key, Sequence[Action]] = {}
+    for ref, image in found:
+        others = (*ref.index_keys(image), *ref.part_keys(image), ref.pointer_key)
+        deletions = [Action("Delete", ref.item_key, still(image)), *(Action("Delete", key) for key in others)]
+        if not fits_in_one([*chain(*records.values()), *deletions]):
+            yield records
+            records = {}
+        records[ref.item_key] = deletions
+    yield records

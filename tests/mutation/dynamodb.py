@@ -202,8 +202,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _removals(
         what="a purge leaves the keys and values in use",
-        old="    for key in (*ref.index_keys(image), ref.pointer_key):",
-        new="    for key in ():",
+        old="others = (*ref.index_keys(image), *ref.part_keys(image), ref.pointer_key)",
+        new="others = ()",
     ),
     _removals(
         what="nothing of a removed user is deleted, and the tombstone is",
