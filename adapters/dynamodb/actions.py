@@ -23,7 +23,7 @@ class Expression:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-UNMARKED: Final = Expression("attribute_not_exists(#tx)")
+NO_INTENT: Final = Expression("attribute_not_exists(#tx)")
 ABSENT: Final = Expression("attribute_not_exists(#pk)")
 ALIVE: Final = Expression("attribute_exists(#version) AND attribute_not_exists(#purging) AND attribute_not_exists(#tx)")
 """A user who may own records."""
@@ -35,7 +35,7 @@ def still(image: Image | None) -> Expression:
         return ABSENT
     same = {"rev": image["rev"]} if "rev" in image else image
     equal = [f"#{name} = :{name}" for name in same]
-    return Expression(" AND ".join((*equal, UNMARKED.text)), same)
+    return Expression(" AND ".join((*equal, NO_INTENT.text)), same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,12 @@ class Action:
 def placeholders(*expressions: Expression) -> dict[str, Any]:
     names = {name for expression in expressions for name in re.findall(r"#(\w+)", expression.text)}
     values = {name: value for expression in expressions for name, value in expression.values.items()}
-    told: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     if names:
-        told["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
+        attributes["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
     if values:
-        told["ExpressionAttributeValues"] = {f":{name}": encoded(value) for name, value in values.items()}
-    return told
+        attributes["ExpressionAttributeValues"] = {f":{name}": encoded(value) for name, value in values.items()}
+    return attributes
 
 
 def fits_in_one(actions: Sequence[Action]) -> bool:

@@ -46,7 +46,7 @@ class Committer:
             except Unread as unread:
                 wanted |= unread.keys
             except Unpurged as unpurged:
-                await self._removals.purge_some(unpurged.user_id)
+                await self._removals.purge(unpurged.user_id)
                 facts.clear()
                 await budget.pause()
             except Refused as error:

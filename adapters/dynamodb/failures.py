@@ -52,7 +52,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call did not do what it should: what to tell if it is not repeated, or in vain, and whether it may pass."""
+    """Why a call failed: the error to raise when it is not repeated, or in vain, and whether it may pass."""
 
     meaning: DomainError
     passing: bool
@@ -62,7 +62,7 @@ class Failure:
 def failure_of(error: Exception) -> Failure:
     """Classify what the driver raised, even if by mistake."""
     if isinstance(error, ClientError):
-        return _failure_told(error)
+        return _refusal(error)
     if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
         return Failure(StorageUnavailable(_CREDENTIALS), False, error)
     return Failure(StorageUnavailable(), True, error)
@@ -77,7 +77,7 @@ def unexpected(error: ClientError, keys: Sequence[Key]) -> dict[Key, Image | Non
     }
 
 
-def _failure_told(error: ClientError) -> Failure:
+def _refusal(error: ClientError) -> Failure:
     codes = {code_of(error), *(reason.get("Code", "None") for reason in _reasons(error))}
     if codes & _NOT_PREPARED:
         return Failure(StorageNotPrepared(), False, error)

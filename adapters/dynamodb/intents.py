@@ -1,17 +1,18 @@
-"""Commits that one transaction of DynamoDB cannot hold, or that a reader of a whole range must not see by halves.
+"""Commits that one transaction of DynamoDB cannot hold, or that a reader of a whole range must not see in part.
 
-Such a commit first marks each item that it touches, by as many transactions as that takes: the item keeps its
-attributes, under the conditions of the commit, and gets `tx`, the id of the commit, and `next`, the image that it is
-to have (none: it is to go; no `next` at all: it stays as it is). Then one conditional write decides: it turns the state
-of the commit from pending to committed. Only then do the items become what `next` says and lose the mark.
+Such a commit first puts a write intent on each item that it touches, by as many transactions as that takes. The item
+keeps its attributes, under the conditions of the commit, and gets `tx`, the id of the commit, and `next`, the image
+that it is to have (None: it is to be deleted; no `next`: it stays as it is). Then one conditional write decides: it
+turns the state of the commit from pending to committed. Then each item gets its next image and loses the intent.
 
-Readers that meet a mark ask for that state: committed means `next`, anything else what the item was before. Writers
-never touch a marked item (every condition of theirs excludes it), but help: they settle what is decided, and decide
-against a commit that is overdue because its process died. So a commit ends all or nothing whenever it is cut short.
+A reader that meets an intent reads that state: if it is committed, `next` counts, else the previous image. A writer
+never touches an item with an intent, since each of its conditions excludes that, but it helps: it settles the intents
+of a decided commit, and decides against a commit that is overdue because its process died. So a commit ends all or
+nothing wherever it is cut short.
 
-A mark can only be set while the part of the commit that it belongs to is on record and open. Who undoes a commit
-closes each part before looking for its marks; so none can come late and stay for ever. The state goes last: a mark
-whose commit has no state is one that has been settled since.
+An intent can be set only while the part of the commit that it belongs to is on record and open. To undo a commit is to
+close each part before looking for its intents, so none can come late and stay. The state is deleted last: an intent
+whose commit has no state has been settled meanwhile.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,9 +30,9 @@ from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.table import Range, Table
 from domain.errors import DomainError, TooBusy
 
-_SECONDS: Final = 10.0
+_DECISION_SECONDS: Final = 10.0
 _SECONDS_PER_PART: Final = 0.25
-"""After these a commit is overdue. It need not be exact: whoever decides, and when, all come to know one decision."""
+"""After these a commit is overdue. It need not be exact, since there is one decision whoever takes it."""
 
 _IS_PENDING: Final = Expression("#state = :pending", {"pending": "pending"})
 _IS_OPEN: Final = Expression("attribute_exists(#pk) AND attribute_not_exists(#closed)")
@@ -42,43 +43,43 @@ class WriteIntents:
         self._table = table
 
     async def commit(self, actions: Sequence[Action]) -> None:
-        """Do all or nothing, however many there are; raises `Refused` as a transaction does."""
+        """Apply all or nothing, however many there are; raises `Refused` as a transaction does."""
         tx = uuid4().hex
-        parts = list(split((_mark(tx, action) for action in actions), spare=1))
+        parts = list(split((_with_intent(tx, action) for action in actions), spare=1))
         await self._open(tx, parts)
         try:
-            await all_of(partial(self._set_marks, tx, number, part) for number, part in enumerate(parts))
+            await all_of(partial(self._set_intents, tx, number, part) for number, part in enumerate(parts))
             await self._decide(tx, "committed")
         except (Refused, TooBusy):
             await self.finish(tx)
             raise
         with suppress(DomainError):  # it is committed, and others can finish as well
             await all_of(
-                partial(self._settle, tx, {action.key: _marks(action) for action in part}, _part_key(tx, number))
+                partial(self._settle, tx, {action.key: _intent_of(action) for action in part}, _part_key(tx, number))
                 for number, part in enumerate(parts)
             )
             await self._table.transact([Action("Delete", _state_key(tx))])
 
     async def decisions(self, transactions: Collection[str]) -> dict[str, bool]:
-        """Tell which of them are committed; nothing of those that are settled."""
+        """Return whether each of them is committed, without those that are settled."""
         states = await self._table.read([_state_key(tx) for tx in transactions])
         return {key.sk: state["state"] == "committed" for key, state in states.items()}
 
-    async def help(self, key: Key, marked: Image) -> None:
-        """Take a mark off if its commit is decided or overdue; else there is nothing to do but to wait."""
-        tx = marked["tx"]
+    async def help(self, key: Key, held: Image) -> None:
+        """Settle an intent if its commit is decided or overdue; else the caller can only wait."""
+        tx = held["tx"]
         state = (await self._table.read([_state_key(tx)])).get(_state_key(tx))
         if state is None:
             return
         if state["until"] < time():
             await self.finish(tx)
         elif state["state"] == "committed":
-            await self._settle(tx, {key: marked})
+            await self._settle(tx, {key: held})
         elif state["state"] == "aborted":
-            await self._settle(tx, {key: _undone(marked)})
+            await self._settle(tx, {key: _undone(held)})
 
     async def finish(self, tx: str) -> None:
-        """Undo a commit unless it is decided, and take off all its marks."""
+        """Undo a commit unless it is decided, and settle all its intents."""
         try:
             await self._decide(tx, "aborted")
             committed = False
@@ -101,13 +102,13 @@ class WriteIntents:
             Action("Put", _part_key(tx, number), image={"keys": [list(action.key) for action in part]})
             for number, part in enumerate(parts)
         ]
-        until = int(time() + _SECONDS + _SECONDS_PER_PART * len(parts))
+        until = int(time() + _DECISION_SECONDS + _SECONDS_PER_PART * len(parts))
         first = Action("Put", _state_key(tx), ABSENT, {"state": "pending", "until": until})
         for some in split(records, spare=1):
             await self._table.transact([first, *some])
             first = Action("ConditionCheck", _state_key(tx), _IS_PENDING)
 
-    async def _set_marks(self, tx: str, number: int, part: Sequence[Action]) -> None:
+    async def _set_intents(self, tx: str, number: int, part: Sequence[Action]) -> None:
         try:
             await self._table.transact([Action("ConditionCheck", _part_key(tx, number), _IS_OPEN), *part])
         except Refused as refused:
@@ -127,14 +128,12 @@ class WriteIntents:
             except Refused:
                 return  # somebody else has finished it
         items = await self._table.read([Key(*key) for key in part["keys"]])
-        marked = {key: image for key, image in items.items() if image.get("tx") == tx}
-        await self._settle(
-            tx, marked if committed else {key: _undone(image) for key, image in marked.items()}, part_key
-        )
+        held = {key: image for key, image in items.items() if image.get("tx") == tx}
+        await self._settle(tx, held if committed else {key: _undone(image) for key, image in held.items()}, part_key)
 
-    async def _settle(self, tx: str, marked: Mapping[Key, Image], part_key: Key | None = None) -> None:
-        """Give items their next image and take off the mark; with the last ones goes the record of their part."""
-        left = {key: _settled(tx, key, image) for key, image in marked.items()}
+    async def _settle(self, tx: str, held: Mapping[Key, Image], part_key: Key | None = None) -> None:
+        """Give items their next image without the intent; delete the record of their part with the last ones."""
+        left = {key: _settled(tx, key, image) for key, image in held.items()}
         record = [Action("Delete", part_key)] if part_key else []
         while True:
             parts = list(split(left.values(), spare=1)) or [()]
@@ -151,46 +150,46 @@ class WriteIntents:
                 return
 
 
-def next_image(marked: Image) -> Image | None:
-    """Make of a marked item what it is once its commit is."""
-    if "next" not in marked:
-        return previous_image(marked)
-    image: Image | None = marked["next"]
+def next_image(held: Image) -> Image | None:
+    """Return the image that an item with an intent has once its commit is decided."""
+    if "next" not in held:
+        return previous_image(held)
+    image: Image | None = held["next"]
     return image
 
 
-def previous_image(marked: Image) -> Image | None:
-    """Make of a marked item what it was before; None when it was not there."""
-    return {name: value for name, value in marked.items() if name not in {"tx", "next"}} or None
+def previous_image(held: Image) -> Image | None:
+    """Return the image that an item with an intent had before; None if it did not exist."""
+    return {name: value for name, value in held.items() if name not in {"tx", "next"}} or None
 
 
-def _undone(marked: Image) -> Image:
-    """Make the mark that settles to what the item was before."""
-    kept = {"tx": marked["tx"]}
-    return kept if previous_image(marked) else {**kept, "next": None}
+def _undone(held: Image) -> Image:
+    """Return the intent that settles to what the item was before."""
+    kept = {"tx": held["tx"]}
+    return kept if previous_image(held) else {**kept, "next": None}
 
 
-def _mark(tx: str, action: Action) -> Action:
+def _with_intent(tx: str, action: Action) -> Action:
     values: dict[str, object] = {"tx": tx}
     if action.verb == "Put":
         values["next"] = action.image
-    elif action.verb == "Delete" or action.condition is ABSENT:  # what is held absent is not to stay as a mere mark
+    elif action.verb == "Delete" or action.condition is ABSENT:  # an item required to be absent shall not stay
         values["next"] = None
     change = Expression("SET " + ", ".join(f"#{name} = :{name}" for name in values), values)
     return replace(action, verb="Update", image={}, change=change)
 
 
-def _marks(marking: Action) -> Image:
-    return marking.change.values if marking.change else {}
+def _intent_of(setting: Action) -> Image:
+    return setting.change.values if setting.change else {}
 
 
-def _settled(tx: str, key: Key, marked: Image) -> Action:
+def _settled(tx: str, key: Key, held: Image) -> Action:
     ours = Expression("#tx = :tx", {"tx": tx})
-    if "next" not in marked:
+    if "next" not in held:
         return Action("Update", key, ours, change=Expression("REMOVE #tx, #next"))
-    if marked["next"] is None:
+    if held["next"] is None:
         return Action("Delete", key, ours)
-    return Action("Put", key, ours, marked["next"])
+    return Action("Put", key, ours, held["next"])
 
 
 def _state_key(tx: str) -> Key:

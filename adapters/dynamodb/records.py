@@ -149,7 +149,7 @@ class DynamoDBRecords(Generic[R]):
     async def _of_owner(self, owner: str, look: Callable[[str | None], Awaitable[T]]) -> T | None:
         """Look at the records of a user, and only then at the user, who may be removed meanwhile.
 
-        `look` is told which commit alone has written what belongs to the user, or None if everything does.
+        `look` gets the commit that alone has written what belongs to the user, or None if everything does.
         """
         purging: str | None = None
         for _ in range(_MAX_LOOKS):

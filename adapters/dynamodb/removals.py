@@ -8,12 +8,13 @@ background, and what a process has left that died is found by the next one.
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
-from adapters.dynamodb.actions import UNMARKED, Action, Expression, split, still
+from adapters.dynamodb.actions import NO_INTENT, Action, Expression, fits_in_one, still
 from adapters.dynamodb.calls import all_of
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.intents import WriteIntents
@@ -24,8 +25,8 @@ from adapters.dynamodb.user_items import REMOVALS, is_user, removal_key, user_ke
 from adapters.purging import BackgroundPurge
 from domain.errors import DomainError, TooBusy
 
-_BATCH: Final = 50  # records, which are two or three transactions
-_MAX_BATCHES_AT_ONCE: Final = 4
+_BATCH: Final = 25  # records of a type, whose transaction holds up others for a moment
+_MAX_AT_ONCE: Final = 200
 _RESUME_DELAY_SECONDS: Final = 1
 """A process that has just started does its own work first."""
 
@@ -47,15 +48,17 @@ class Removals:
             asyncio.get_running_loop().call_later(_RESUME_DELAY_SECONDS, self._background.wake)
 
     async def begin(self, user_id: str) -> None:
-        """Delete what a user owned who has just been removed: a little at once, more in the background."""
+        """Delete what a removed user owned: a little at once, more than that in the background."""
         with suppress(DomainError):  # the removal is committed in any case
-            for _ in range(_MAX_BATCHES_AT_ONCE):
-                if await self.purge_some(user_id):
-                    return
+            if await self.purge(user_id, _MAX_AT_ONCE, or_nothing=True):
+                return
         self._background.wake()
 
-    async def purge_some(self, user_id: str) -> bool:
-        """Delete some of what an earlier user of this id owned; return whether nothing is left of it."""
+    async def purge(self, user_id: str, number: int = _BATCH, *, or_nothing: bool = False) -> bool:
+        """Delete up to so many records of each type of an earlier user with this id; return whether none is left.
+
+        With `or_nothing`, delete nothing if there are more.
+        """
         key = user_key(user_id)
         user = (await self._table.read([key])).get(key)
         if user is None or "purging" not in user:
@@ -63,8 +66,12 @@ class Removals:
         if "tx" in user:
             await self._intents.help(key, user)
             return False
-        found = await all_of(partial(self._some_owned, items, user_id, user["purging"]) for items in self._owned)
-        is_rest = all(len(records) < _BATCH for records in found)
+        found = await all_of(
+            partial(self._some_owned, items, user_id, user["purging"], number) for items in self._owned
+        )
+        is_rest = all(len(records) < number for records in found)
+        if or_nothing and not is_rest:
+            return False
         is_deleted = await self._delete([record for records in found for record in records])
         return is_rest and is_deleted and await self._close(user_id, user)
 
@@ -79,53 +86,42 @@ class Removals:
         if "tx" in entry:
             await self._intents.help(key, entry)
             raise TooBusy
-        await self.purge_some(key.sk)
+        await self.purge(key.sk)
         return True
 
-    async def _some_owned(self, items: RecordItems[Any], user_id: str, purging: str) -> Sequence[_Found]:
+    async def _some_owned(self, items: RecordItems[Any], user_id: str, purging: str, number: int) -> Sequence[_Found]:
         """Return some records of an earlier user, none of which the commit `purging` has written."""
         found: list[_Found] = []
         start: Key | None = None
-        while len(found) < _BATCH:
+        while len(found) < number:
             images, start = await self._table.query(
-                items.owned_by(user_id), only=INDEX_ATTRIBUTES, limit=_BATCH, start=start
+                items.owned_by(user_id), only=INDEX_ATTRIBUTES, limit=number, start=start
             )
             earlier = ((key, image) for key, image in images if image.get("rev") != purging or "tx" in image)
             found += ((RecordRef(items.record_type, user_id, key.sk), image) for key, image in earlier)
             if start is None:
                 break
-        return found[:_BATCH]
+        return found[:number]
 
     async def _delete(self, found: Sequence[_Found]) -> bool:
-        """Delete records, each after all that leads to it; return whether no write intent was in the way."""
-        kept = {ref.item_key: image for ref, image in found if "tx" in image}
-        for key, image in kept.items():
-            await self._intents.help(key, image)
-        deletions = {
-            deletion.key: (deletion, ref.item_key)
-            for ref, image in found
-            if ref.item_key not in kept
-            for deletion in _deletions(ref, image)
-        }
-        for part in split(deletion for deletion, _ in deletions.values()):
-            left = {deletion.key: deletion for deletion in part if deletion.key not in kept}
-            while left:
+        """Delete records with all that leads to them; return whether no write intent was in the way."""
+        is_free = True
+        for records in _transactions(found):
+            while records:
                 try:
-                    await self._table.transact(list(left.values()))
+                    await self._table.transact(list(chain(*records.values())))
                     break
                 except Refused as refused:
-                    for key, item in refused.found.items():
-                        left.pop(key, None)  # it is gone, or leads to another record by now
-                        if item and "tx" in item:
-                            await self._intents.help(key, item)
-                            record_key = deletions[key][1]
-                            kept[record_key] = item
-                            left.pop(record_key, None)
-        return not kept
+                    for key, image in refused.found.items():
+                        del records[key]  # with what leads to it, which may lead to another record by now
+                        if image and "tx" in image:
+                            is_free = False
+                            await self._intents.help(key, image)
+        return is_free
 
     async def _close(self, user_id: str, user: Image) -> bool:
         key = user_key(user_id)
-        same = Expression(f"#purging = :purging AND {UNMARKED.text}", {"purging": user["purging"]})
+        same = Expression(f"#purging = :purging AND {NO_INTENT.text}", {"purging": user["purging"]})
         if is_user(user):
             closing = Action("Update", key, same, change=Expression("REMOVE #purging"))
         else:
@@ -137,9 +133,14 @@ class Removals:
         return True
 
 
-def _deletions(ref: RecordRef, image: Image) -> Iterator[Action]:
-    for key in (*ref.index_keys(image), ref.pointer_key):
-        yield Action("Delete", key, still(ref.index_image))
-    for key in ref.part_keys(image):
-        yield Action("Delete", key)
-    yield Action("Delete", ref.item_key, still(image))
+def _transactions(found: Iterable[_Found]) -> Iterator[dict[Key, Sequence[Action]]]:
+    """Divide records into transactions, of whose actions only those on the records themselves have conditions."""
+    records: dict[Key, Sequence[Action]] = {}
+    for ref, image in found:
+        others = (*ref.index_keys(image), *ref.part_keys(image), ref.pointer_key)
+        deletions = [Action("Delete", ref.item_key, still(image)), *(Action("Delete", key) for key in others)]
+        if not fits_in_one([*chain(*records.values()), *deletions]):
+            yield records
+            records = {}
+        records[ref.item_key] = deletions
+    yield records

@@ -90,13 +90,13 @@ class Table:
 
     async def count(self, within: Range, those: Expression) -> int | None:
         """Return the number of items in a range, or None if it holds others than `those`."""
-        told = placeholders(within.condition(), those)
+        attributes = placeholders(within.condition(), those)
         total, start = 0, None
         while True:
             request = (
                 self._query(within, None, start, Expression(""))
                 | {"Select": "COUNT", "FilterExpression": those.text}
-                | told
+                | attributes
             )
             answer = await self._call(partial(_query, request))
             if answer["Count"] != answer["ScannedCount"]:

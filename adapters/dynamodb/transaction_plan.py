@@ -1,6 +1,6 @@
 from collections.abc import Mapping, Sequence, Set
 
-from adapters.dynamodb.actions import ALIVE, UNMARKED, Action, Expression, still
+from adapters.dynamodb.actions import ALIVE, NO_INTENT, Action, Expression, still
 from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.user_items import REMOVALS, is_user
 
@@ -100,4 +100,4 @@ class TransactionPlan:
     def _condition(self, key: Key) -> Expression:
         if key in self._expected:
             return still(self._expected[key])
-        return ALIVE if key in self._alive else UNMARKED
+        return ALIVE if key in self._alive else NO_INTENT
