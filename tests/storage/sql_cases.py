@@ -15,6 +15,7 @@ from adapters.purging import BackgroundPurge
 from adapters.sql.removals import MAX_ROWS_AT_ONCE
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import TABLES, USERS, owner_of
+from adapters.sql.types import Json
 from adapters.sql.user_rows import user_values
 from adapters.storage_contract.examples import (
     LATER,
