@@ -21,6 +21,7 @@ from rich.table import Table
 from tests import mutation
 from tests.capabilities.results import Bugs, record
 from tests.mutation.bug import Bug
+from tests.mutation.syntax import replace_node
 
 Verdict: TypeAlias = Literal["caught", "SURVIVED", "BROKEN"]
 
@@ -57,9 +58,14 @@ def all_bugs() -> Sequence[Bug]:
 
 
 def planted(bug: Bug, text: str) -> str:
-    if text.count(bug.old) < 1:
+    if not bug.file.endswith(".py"):
+        if bug.old in text:
+            return text.replace(bug.old, bug.new, 1)
         raise Broken(f"{bug.file} has changed, so the bug cannot be planted any more: {bug.what}")
-    return text.replace(bug.old, bug.new, 1)
+    try:
+        return replace_node(text, bug.where, bug.node, bug.new)
+    except LookupError as error:
+        raise Broken(f"{bug.file} has changed, so a bug cannot be planted any more: {bug.what} ({error})") from None
 
 
 def verdict(bug: Bug) -> Verdict:
