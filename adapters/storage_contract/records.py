@@ -150,7 +150,11 @@ class RecordCases:
         await add(storage, *owners, first, second, third)
         await remove(storage, second)
         assert await everything(storage) == Everything.of(*owners, first, third)
-        assert await storage.unit_of_work().records(record_type).count() == 2
+        records = storage.unit_of_work().records(record_type)
+        assert await records.count() == 2
+        if record_type.owner:
+            assert [record for owner in owners for record in await owned(storage, record_type, owner)] == [first, third]
+            assert sum([await records.count(owner=owner.id) for owner in owners]) == 2
         await add(storage, second)
         assert await everything(storage) == Everything.of(*owners, first, second, third)
 
