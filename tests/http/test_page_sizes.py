@@ -14,9 +14,9 @@ from hypothesis.strategies import booleans, integers, lists, sampled_from
 from starlette.types import Message
 
 from adapters.runtime.ids import Uuid7Source
-from domain.post import Post
+from domain.post import POSTS, Post
 from domain.user import User
-from domain.values import Body, Email, Name, Title, UserId
+from domain.values import Body, Email, Name, PostId, Title, UserId
 from tests.http.records import Record, new_user, path_of, publish, register
 from tests.http.served import Served, serving
 from tests.http.service import Service, running
@@ -53,14 +53,15 @@ async def service_with_posts(sizes: Sequence[int]) -> AsyncIterator[tuple[Servic
     """Run the application with an author of posts whose bodies have so many code points of four bytes."""
     async with running() as service:
         now, ids = datetime.now(UTC), Uuid7Source()
-        author = User.register(id=ids.user_id(), now=now, email=Email.parse("a@example.org", str), name=Name.parse("A"))
+        author = User.register(
+            id=ids.new(UserId), now=now, email=Email.parse("a@example.org", str), name=Name.parse("A")
+        )
         unit = service.storage.unit_of_work()
         unit.users.add(author)
+        posts = unit.records(POSTS)
         for size in sizes:
             body = Body.parse("\U0001f600" * size)
-            unit.posts.add(
-                Post.publish(id=ids.post_id(), author_id=author.id, now=now, title=Title.parse("T"), body=body)
-            )
+            posts.add(Post.publish(id=ids.new(PostId), author_id=author.id, now=now, title=Title.parse("T"), body=body))
         await unit.commit()
         yield service, author.id
 
