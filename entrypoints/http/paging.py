@@ -2,10 +2,10 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Annotated, Final, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field
@@ -13,15 +13,8 @@ from pydantic_core import PydanticKnownError
 
 from domain.errors import FieldError, InvalidInput
 from entrypoints.http.inputs import InputModel
+from entrypoints.http.pages import Page
 from entrypoints.http.problems import RequestProblem
-
-
-class _Record(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-R = TypeVar("R", bound=_Record)
 
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 
@@ -45,7 +38,7 @@ _Plain: Final = BeforeValidator(_plain)
 
 class PageQuery(InputModel):
     limit: Annotated[int, Field(ge=1, le=200), _Plain] = Field(
-        default=50, description="How many items to answer with at most."
+        default=50, description="How many items to return at most; fewer if they are large, with a `Link` to the rest."
     )
     order: Literal["asc", "desc"] = Field(default="asc", description="By creation: oldest or newest first.")
     cursor: str | None = Field(
@@ -99,15 +92,14 @@ def read_cursor(list_name: str, cursor: str) -> str:
     raise RequestProblem(HTTPStatus.BAD_REQUEST, "invalid_cursor", detail)
 
 
-def cut_page(found: Sequence[R], query: PageQuery, path: str, list_name: str) -> tuple[Sequence[R], Mapping[str, str]]:
-    """Cut what was found to the page asked for; one item more than that tells that there is a next page."""
-    if len(found) <= query.limit:
-        return found, {}
-    items = found[: query.limit]
+def link_header(query: PageQuery, path: str, list_name: str, page: Page[Any]) -> Mapping[str, str]:
+    """Return the `Link` to the page behind this one, if there is one."""
+    if not page.has_more or page.last_id is None:
+        return {}
     order = f"&order={query.order}" if query.descending else ""
     count = "&count=true" if query.count else ""
-    cursor = make_cursor(list_name, items[-1].id)
-    return items, {"Link": f'<{path}?limit={query.limit}{order}{count}&cursor={cursor}>; rel="next"'}
+    cursor = make_cursor(list_name, page.last_id)
+    return {"Link": f'<{path}?limit={query.limit}{order}{count}&cursor={cursor}>; rel="next"'}
 
 
 def _digest(list_name: str, place: bytes) -> bytes:

@@ -12,12 +12,14 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Message, Receive, Scope, Send
 
 import domain.post
 import domain.session
 import domain.user
 from domain.values import SessionId
 from entrypoints.http.conditional import Versioned, etag
+from entrypoints.http.pages import Page
 from entrypoints.http.schemas import (
     Active,
     BioText,
@@ -113,8 +115,16 @@ def users_response(users: Sequence[domain.user.User], headers: Mapping[str, str]
     return _JsonResponse([_user(user) for user in users], headers=headers)
 
 
-def posts_response(posts: Sequence[domain.post.Post], headers: Mapping[str, str]) -> Response:
-    return _JsonResponse([_post(post) for post in posts], headers=headers)
+def encode_users(users: Sequence[domain.user.User]) -> bytes:
+    return orjson.dumps([_user(user) for user in users])
+
+
+def encode_posts(posts: Sequence[domain.post.Post]) -> bytes:
+    return orjson.dumps([_post(post) for post in posts])
+
+
+def page_response(page: Page[Any], headers: Mapping[str, str]) -> Response:
+    return _PageResponse(page, headers=headers)
 
 
 def sessions_response(sessions: Sequence[domain.session.Session], current: SessionId | None) -> Response:
@@ -190,3 +200,27 @@ class _JsonResponse(Response):
         self.raw_headers = [(b"content-length", b"%d" % len(self.body)), *self._HEADERS]
         if headers:
             self.raw_headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+class _PageResponse(_JsonResponse):
+    """Waits for a slow client between chunks, so that the server's write buffer never takes in a whole page."""
+
+    _CHUNK_BYTES: Final = 64 * 1024
+
+    def __init__(self, page: Page[Any], *, headers: Mapping[str, str]) -> None:
+        self._permit = page.permit  # until this response is gone
+        super().__init__(page.body, headers=headers)
+
+    def render(self, content: bytes) -> bytes:
+        return content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_chunks(message: Message) -> None:
+            body = message.get("body", b"")
+            for begin in range(0, len(body), self._CHUNK_BYTES):
+                end = begin + self._CHUNK_BYTES
+                await send({**message, "body": body[begin:end], "more_body": end < len(body)})
+            if not body:
+                await send(message)
+
+        await super().__call__(scope, receive, send if len(self.body) <= self._CHUNK_BYTES else send_in_chunks)

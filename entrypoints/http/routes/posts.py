@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Response
@@ -7,8 +8,9 @@ from entrypoints.http.authentication import CurrentPrincipal, signed_in_principa
 from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import PostIdInPath, Posts, UserIdInPath
 from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, REMOVED, error_responses
-from entrypoints.http.paging import PageQuery, cut_page, read_cursor
-from entrypoints.http.representations import Post, not_modified, post_response, posts_response
+from entrypoints.http.pages import read_page
+from entrypoints.http.paging import PageQuery, link_header, read_cursor
+from entrypoints.http.representations import Post, encode_posts, not_modified, page_response, post_response
 from entrypoints.http.routing import create_router
 from entrypoints.http.schemas import NewPost, PostPatch
 
@@ -36,16 +38,11 @@ async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query(
     query.check_combination()
     path = f"/users/{author_id}/posts"
     list_name = query.list_name(path)
-    found = await posts.list_by(
-        author_id,
-        after=None if query.cursor is None else PostId(read_cursor(list_name, query.cursor)),
-        limit=query.limit + 1,
-        descending=query.descending,
-        skip=query.offset or 0,
-    )
-    items, link = cut_page(found, query, path, list_name)
+    after = None if query.cursor is None else PostId(read_cursor(list_name, query.cursor))
+    read = partial(posts.list_by, author_id, descending=query.descending)
+    page = await read_page(read, encode_posts, after=after, skip=query.offset or 0, max_items=query.limit)
     total = await posts.count_by(author_id) if query.count else None
-    return posts_response(items, {**link, **query.total_header(total)})
+    return page_response(page, {**link_header(query, path, list_name, page), **query.total_header(total)})
 
 
 @router.get("/posts/{id}", response_model=Post, responses=FOUND | error_responses(404, with_tokens=[401]))

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request, Response
@@ -16,8 +17,16 @@ from entrypoints.http.dependencies import (
     Users,
 )
 from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, PASSWORD_CHANGED, REMOVED, error_responses
-from entrypoints.http.paging import PageQuery, cut_page, raise_not_together, read_cursor
-from entrypoints.http.representations import User, not_modified, user_response, users_response
+from entrypoints.http.pages import read_page
+from entrypoints.http.paging import PageQuery, link_header, raise_not_together, read_cursor
+from entrypoints.http.representations import (
+    User,
+    encode_users,
+    not_modified,
+    page_response,
+    user_response,
+    users_response,
+)
 from entrypoints.http.routing import create_router
 from entrypoints.http.schemas import ADMIN_FIELDS, NewUser, PasswordChange, UserPatch, UserReplacement
 
@@ -75,9 +84,10 @@ async def list_users(_: CurrentAdmin, query: Annotated[UserListQuery, Query()], 
     if query.email is not None or query.username is not None:
         return await _find(query, users)
     after = None if query.cursor is None else UserId(read_cursor(list_name, query.cursor))
-    found = await users.list(after=after, limit=query.limit + 1, descending=query.descending, skip=query.offset or 0)
-    items, link = cut_page(found, query, "/users", list_name)
-    return users_response(items, {**link, **query.total_header(await users.count() if query.count else None)})
+    read = partial(users.list, descending=query.descending)
+    page = await read_page(read, encode_users, after=after, skip=query.offset or 0, max_items=query.limit)
+    total = await users.count() if query.count else None
+    return page_response(page, {**link_header(query, "/users", list_name, page), **query.total_header(total)})
 
 
 @router.get("/{id}", response_model=User, responses=FOUND | error_responses(404, with_tokens=[401]))
