@@ -1,9 +1,95 @@
-"""What adapters share to withstand failing servers."""
+"""What adapters share to withstand failing servers and crowds of callers."""
 
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable
 from traceback import walk_tb
-from typing import Final
+from typing import Final, TypeVar
+
+from domain.errors import TooBusy
+
+T = TypeVar("T")
 
 _OURS: Final = {"adapters", "domain"}
+_FIRST_PAUSE_SECONDS: Final = 0.01
+_QUEUE_TIMEOUT_SECONDS: Final = 5
+
+
+class ConnectionLimiter:
+    """A fair queue in front of a bounded number of connections, entered for as long as one is used."""
+
+    def __init__(self, size: int, timeout_seconds: float = _QUEUE_TIMEOUT_SECONDS) -> None:
+        self._free: Final = asyncio.Semaphore(size)
+        self._timeout_seconds: Final = timeout_seconds
+        self.in_use = 0
+
+    async def acquire(self) -> None:
+        """Wait for a connection to be free; raises `TooBusy` when none is in time."""
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise TooBusy from None
+        else:
+            await self._free.acquire()
+        self.in_use += 1
+
+    def release(self) -> None:
+        self.in_use -= 1
+        self._free.release()
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.release()
+
+
+class Backoff:
+    """Pauses between attempts: random, so that those in conflict part, and longer with each one."""
+
+    def __init__(self, max_pause_seconds: float, budget_seconds: float | None = None) -> None:
+        """`budget_seconds` is the time after which no further attempt is made."""
+        self._max_pause_seconds: Final = max_pause_seconds
+        self._deadline: Final = None if budget_seconds is None else asyncio.get_running_loop().time() + budget_seconds
+        self._failures = 0
+
+    @property
+    def seconds_left(self) -> float:
+        """The rest of the budget, negative once it is used up."""
+        return float("inf") if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
+
+    async def pause(self) -> None:
+        """Wait before the next attempt; raises `TooBusy` when the budget is used up."""
+        if self.seconds_left < 0:
+            raise TooBusy
+        self._failures += 1
+        longest = min(self._max_pause_seconds, _FIRST_PAUSE_SECONDS * 2.0**self._failures)
+        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - nothing is to be kept secret here
+
+
+async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int = 8) -> list[T]:
+    """Return what the calls return, in their order, with up to `limit` at a time.
+
+    After a failure no further call begins; it is raised when those that had begun have ended.
+    """
+    free = asyncio.Semaphore(limit)
+    failures: list[Exception] = []
+
+    async def run(call: Callable[[], Awaitable[T]]) -> T | None:
+        async with free:
+            if not failures:
+                try:
+                    return await call()
+                except Exception as failure:  # noqa: BLE001 - it is raised below
+                    failures.append(failure)
+        return None
+
+    results = await asyncio.gather(*map(run, calls))
+    if failures:
+        raise failures[0]
+    return results  # type: ignore[return-value] # None stands for a result only after a failure
 
 
 def is_raised_by(error: BaseException, *packages: str) -> bool:

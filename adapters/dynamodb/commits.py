@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from adapters.dynamodb.actions import Action, fits_in_one
-from adapters.dynamodb.calls import RetryBudget
+from adapters.dynamodb.calls import MAX_PAUSE_SECONDS, RETRY_SECONDS
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.items import Image, Key, is_listed
 from adapters.dynamodb.removals import Removals
 from adapters.dynamodb.table import Table
 from adapters.dynamodb.transaction_plan import TransactionPlan, Unpurged, Unread
+from adapters.resilience import Backoff
 from domain.errors import DomainError
 
 
@@ -32,15 +33,15 @@ class Committer:
         """Plan the writes and send the plan, again for as long as items differ from what it presumed."""
         rev = uuid4().hex
         facts: dict[Key, Image | None] = {}
-        budget = RetryBudget()
+        backoff = Backoff(MAX_PAUSE_SECONDS, RETRY_SECONDS)
         wanted = {write.reads for write in writes if write.reads}
         refused = False
         while True:
-            await self._learn(facts, wanted, budget)
+            await self._learn(facts, wanted, backoff)
             try:
                 plan = _planned(writes, TransactionPlan(rev, facts))
                 if refused:
-                    await budget.pause()
+                    await backoff.pause()
                 await self._send(plan.actions())
                 break
             except Unread as unread:
@@ -48,7 +49,7 @@ class Committer:
             except Unpurged as unpurged:
                 await self._removals.purge(unpurged.user_id)
                 facts.clear()
-                await budget.pause()
+                await backoff.pause()
             except Refused as error:
                 refused = True
                 await self._note(facts, error.found)
@@ -61,13 +62,13 @@ class Committer:
         else:
             await self._intents.commit(actions)
 
-    async def _learn(self, facts: dict[Key, Image | None], wanted: Set[Key], budget: RetryBudget) -> None:
+    async def _learn(self, facts: dict[Key, Image | None], wanted: Set[Key], backoff: Backoff) -> None:
         """Read the items that are not known yet."""
         while unknown := wanted - facts.keys():
             found = await self._table.read(unknown)
             await self._note(facts, {key: found.get(key) for key in unknown})
             if not unknown <= facts.keys():
-                await budget.pause()
+                await backoff.pause()
 
     async def _note(self, facts: dict[Key, Image | None], found: Mapping[Key, Image | None]) -> None:
         """Take items for facts, except those with a write intent: help to settle it."""

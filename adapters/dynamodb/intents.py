@@ -24,10 +24,10 @@ from typing import Final
 from uuid import uuid4
 
 from adapters.dynamodb.actions import ABSENT, Action, Expression, split
-from adapters.dynamodb.calls import all_of
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.table import Range, Table
+from adapters.resilience import gather_bounded
 from domain.errors import DomainError, TooBusy
 
 _DECISION_SECONDS: Final = 10.0
@@ -48,13 +48,13 @@ class WriteIntents:
         parts = list(split((_with_intent(tx, action) for action in actions), spare=1))
         await self._open(tx, parts)
         try:
-            await all_of(partial(self._set_intents, tx, number, part) for number, part in enumerate(parts))
+            await gather_bounded(partial(self._set_intents, tx, number, part) for number, part in enumerate(parts))
             await self._decide(tx, "committed")
         except (Refused, TooBusy):
             await self.finish(tx)
             raise
         with suppress(DomainError):  # it is committed, and others can finish as well
-            await all_of(
+            await gather_bounded(
                 partial(self._settle, tx, {action.key: _intent_of(action) for action in part}, _part_key(tx, number))
                 for number, part in enumerate(parts)
             )
@@ -89,7 +89,7 @@ class WriteIntents:
                 return
             committed = state["state"] == "committed"
         parts = await self._table.query_all(Range(_parts(tx)))
-        await all_of(partial(self._finish_part, tx, key, part, committed) for key, part in parts)
+        await gather_bounded(partial(self._finish_part, tx, key, part, committed) for key, part in parts)
         await self._table.transact([Action("Delete", _state_key(tx))])
 
     async def finish_overdue(self) -> None:

@@ -15,7 +15,6 @@ from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from adapters.dynamodb.actions import NO_INTENT, Action, Expression, fits_in_one, still
-from adapters.dynamodb.calls import all_of
 from adapters.dynamodb.failures import Refused
 from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.items import Image, Key
@@ -23,6 +22,7 @@ from adapters.dynamodb.record_items import INDEX_ATTRIBUTES, RecordItems, Record
 from adapters.dynamodb.table import Range, Table
 from adapters.dynamodb.user_items import REMOVALS, is_user, removal_key, user_key
 from adapters.purging import BackgroundPurge
+from adapters.resilience import gather_bounded
 from domain.errors import DomainError, TooBusy
 
 _BATCH: Final = 25  # records of a type, whose transaction holds up others for a moment
@@ -66,7 +66,7 @@ class Removals:
         if "tx" in user:
             await self._intents.help(key, user)
             return False
-        found = await all_of(
+        found = await gather_bounded(
             partial(self._some_owned, items, user_id, user["purging"], number) for items in self._owned
         )
         is_rest = all(len(records) < number for records in found)

@@ -2,7 +2,6 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -10,9 +9,10 @@ from botocore.exceptions import ClientError
 
 from adapters.dynamodb.actions import Action, Expression, placeholders
 from adapters.dynamodb.address import Address
-from adapters.dynamodb.calls import Calls, all_of, pause
+from adapters.dynamodb.calls import MAX_PAUSE_SECONDS, Calls
 from adapters.dynamodb.failures import Refused, code_of, unexpected
 from adapters.dynamodb.items import Image, Key, decoded_item, encoded_key
+from adapters.resilience import Backoff, gather_bounded
 from domain.errors import StorageUnavailable
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Table:
 
     @property
     def calls_under_way(self) -> int:
-        return self._call.under_way
+        return self._call.limiter.in_use
 
     async def read(self, keys: Collection[Key]) -> dict[Key, Image]:
         """Return those of the items that exist."""
@@ -67,7 +67,7 @@ class Table:
             return await self._read_one(chosen[0])
         parts = [chosen[start : start + _MAX_KEYS] for start in range(0, len(chosen), _MAX_KEYS)]
         found: dict[Key, Image] = {}
-        for some in await all_of(partial(self._read_some, part) for part in parts):
+        for some in await gather_bounded(partial(self._read_some, part) for part in parts):
             found |= some
         return found
 
@@ -171,13 +171,14 @@ class Table:
     async def _read_some(self, keys: Sequence[Key]) -> dict[Key, Image]:
         found: dict[Key, Image] = {}
         wanted: dict[str, Any] = {self._name: {"Keys": list(map(encoded_key, keys)), "ConsistentRead": True}}
-        for answers in count(1):
+        backoff = Backoff(MAX_PAUSE_SECONDS)
+        while True:
             answer = await self._call(partial(_read, wanted))
             found |= map(decoded_item, answer["Responses"].get(self._name, ()))
             wanted = dict(answer.get("UnprocessedKeys", {}))
             if not wanted:
                 break
-            await pause(answers)  # there was no capacity for all of them
+            await backoff.pause()  # there was no capacity for all of them
         return found
 
     def _query(self, within: Range, limit: int | None, start: Key | None, only: Expression) -> dict[str, Any]:

@@ -3,7 +3,6 @@ from functools import partial
 from typing import Any, Final
 
 from adapters.dynamodb import user_rules
-from adapters.dynamodb.calls import all_of
 from adapters.dynamodb.commits import Write
 from adapters.dynamodb.items import Key
 from adapters.dynamodb.reader import Reader
@@ -19,6 +18,7 @@ from adapters.dynamodb.user_items import (
     user_key,
     username_key,
 )
+from adapters.resilience import gather_bounded
 from domain.errors import TooBusy
 from domain.user import User
 from domain.values import Email, SearchPrefix, UserId, Username
@@ -109,7 +109,7 @@ class DynamoDBUserRepository:
         return {key.sk: user_from(key.sk, image) for key, image in images.items() if is_user(image)}
 
     async def _ids_in_ranges(self, prefix: SearchPrefix) -> Collection[str]:
-        found = await all_of(
+        found = await gather_bounded(
             partial(self._reader.all, Range(key.pk, key.sk), ["owner"]) for key in search_ranges(prefix)
         )
         return {image["owner"] for items in found for _, image in items}

@@ -1,7 +1,5 @@
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 import pymongo
@@ -27,7 +25,7 @@ from adapters.mongodb.failures import (
     translate_error,
 )
 from adapters.mongodb.heartbeats import Heartbeats
-from adapters.resilience import is_raised_by
+from adapters.resilience import Backoff, ConnectionLimiter, is_raised_by
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
@@ -73,7 +71,7 @@ class Database:
             name, read_concern=_SNAPSHOT, write_concern=_DURABLE, read_preference=ReadPreference.PRIMARY
         )
         self._abandoned = AbandonedSessions(self._client)
-        self._transaction_slots = asyncio.Semaphore(_MAX_TRANSACTIONS)
+        self._transactions = ConnectionLimiter(_MAX_TRANSACTIONS, _OPERATION_TIMEOUT_SECONDS)
         self._under_way: set[asyncio.Task[None]] = set()
         self._prepared = False
         self._checking: asyncio.Task[None] | None = None
@@ -154,7 +152,7 @@ class Database:
         await self._ensure_prepared()
 
         async def transact() -> None:
-            async with self._transaction_slot(), self._client.start_session() as session:
+            async with self._transactions, self._client.start_session() as session:
                 if one_document:
                     await work(Transaction(self._database, session))
                 else:
@@ -184,25 +182,21 @@ class Database:
 
     async def _retry(self, session: AsyncClientSession, work: TransactionCallback) -> None:
         """Run a transaction until it succeeds, fails for good or takes too long."""
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + _TRANSACTION_TIMEOUT_SECONDS
+        backoff = Backoff(_MAX_PAUSE_SECONDS, _TRANSACTION_TIMEOUT_SECONDS)
         lost: PyMongoError | None = None
-        failures = 0
         while True:
             try:
-                return await self._attempt(session, work, deadline - clock())
+                return await self._attempt(session, work, backoff.seconds_left)
             except PyMongoError as error:
                 if is_conflict(error):
                     lost = error
-                if not is_retryable(error) or clock() > deadline:
+                if not is_retryable(error) or backoff.seconds_left < 0:
                     if may_have_left_open(error):
                         self._abandoned.add(session.session_id)
                     if lost and is_timeout(error) and not may_have_committed(error):
                         raise lost from None
                     raise
-            failures += 1
-            # At random, so that those in conflict part; nothing is to be kept secret here.
-            await asyncio.sleep(random.uniform(0, min(_MAX_PAUSE_SECONDS, 0.002 * 2**failures)))  # noqa: S311
+            await backoff.pause()
 
     async def _attempt(self, session: AsyncClientSession, work: TransactionCallback, seconds: float) -> None:
         # What fails is rolled back at the end of the block, for which there is some time left then.
@@ -210,18 +204,6 @@ class Database:
             with pymongo.timeout(max(seconds, _MIN_TIMEOUT_SECONDS)):
                 await work(Transaction(self._database, session))
                 await session.commit_transaction()  # repeated by the driver when its answer is lost
-
-    @asynccontextmanager
-    async def _transaction_slot(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
-                await self._transaction_slots.acquire()
-        except TimeoutError:
-            raise TooBusy from None
-        try:
-            yield
-        finally:
-            self._transaction_slots.release()
 
     def _why_there_is_no_server(self) -> DomainError:
         for server in self._client.topology_description.server_descriptions().values():

@@ -1,4 +1,3 @@
-import asyncio
 import selectors
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -12,10 +11,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from adapters.redis.config import Address, RedisConfig
-from domain.errors import TooBusy
+from adapters.resilience import ConnectionLimiter
 
-_MOST: Final = 16
-_QUEUE_TIMEOUT_SECONDS: Final = 5
+_MAX_CONNECTIONS: Final = 16
 _CONNECT_TIMEOUT_SECONDS: Final = 3
 
 
@@ -53,29 +51,18 @@ class Connections:
 
     def __init__(self, config: RedisConfig) -> None:
         self._config = config
-        self._free = asyncio.Semaphore(_MOST)
+        self._limiter = ConnectionLimiter(_MAX_CONNECTIONS)
         self._idle: defaultdict[Address, list[Connection]] = defaultdict(list)
-        self._in_use = 0
 
     @property
     def in_use(self) -> int:
-        return self._in_use
+        return self._limiter.in_use
 
     @asynccontextmanager
     async def one(self, address: Address) -> AsyncIterator[Connection]:
         """Lend a connection that was alive a moment ago; raises `TooBusy` when none becomes free in time."""
-        try:
-            async with asyncio.timeout(_QUEUE_TIMEOUT_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            raise TooBusy from None
-        self._in_use += 1
-        try:
-            async with self._given_back_or_closed(address) as connection:
-                yield connection
-        finally:
-            self._in_use -= 1
-            self._free.release()
+        async with self._limiter, self._given_back_or_closed(address) as connection:
+            yield connection
 
     @asynccontextmanager
     async def _given_back_or_closed(self, address: Address) -> AsyncIterator[Connection]:

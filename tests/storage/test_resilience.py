@@ -1,19 +1,83 @@
-import json
+import asyncio
 
 import pytest
 
-from adapters.dynamodb.items import decoded_item
-from adapters.resilience import is_raised_by
+from adapters.resilience import Backoff, ConnectionLimiter, gather_bounded
+from domain.errors import StorageUnavailable, TooBusy
 
 
-def test_what_a_driver_raises_is_told_from_a_mistake_of_ours_by_where_it_is_raised() -> None:
-    with pytest.raises(ValueError, match="Expecting") as mistake:
-        json.loads("{")
-    assert is_raised_by(mistake.value, "json")
-    assert not is_raised_by(mistake.value, "pymongo", "bson")
+async def test_no_more_connections_are_used_than_there_are_and_callers_queue_in_order() -> None:
+    limiter = ConnectionLimiter(2)
+    order: list[int] = []
+    most = 0
+
+    async def use(number: int) -> None:
+        nonlocal most
+        async with limiter:
+            most = max(most, limiter.in_use)
+            order.append(number)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*map(use, range(10)))
+    assert order == list(range(10))
+    assert (most, limiter.in_use) == (2, 0)
 
 
-def test_a_mistake_of_ours_is_ours_even_if_a_driver_calls_it() -> None:
-    with pytest.raises(AttributeError) as mistake:
-        json.loads('{"no": "item"}', object_hook=decoded_item)
-    assert not is_raised_by(mistake.value, "json")
+async def test_a_caller_who_waits_too_long_is_told_that_the_storage_is_busy() -> None:
+    limiter = ConnectionLimiter(1, timeout_seconds=0.01)
+    async with limiter:
+        with pytest.raises(TooBusy):
+            await limiter.acquire()
+    async with limiter:
+        assert limiter.in_use == 1
+
+
+async def test_a_caller_who_is_cancelled_in_the_queue_takes_no_connection() -> None:
+    limiter = ConnectionLimiter(1)
+    await limiter.acquire()
+    waiting = asyncio.create_task(limiter.acquire())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    limiter.release()
+    async with limiter:
+        assert limiter.in_use == 1
+    assert limiter.in_use == 0
+
+
+async def test_a_budget_that_is_used_up_ends_the_attempts() -> None:
+    backoff = Backoff(max_pause_seconds=0.001, budget_seconds=0.02)
+    while backoff.seconds_left > 0:
+        await backoff.pause()
+    with pytest.raises(TooBusy):
+        await backoff.pause()
+
+
+async def test_calls_return_in_their_order_with_so_many_at_a_time() -> None:
+    running = most = 0
+
+    async def call(number: int) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.001 * (number % 3))
+        running -= 1
+        return number
+
+    found = await gather_bounded([lambda number=number: call(number) for number in range(20)], limit=4)  # type: ignore[misc]
+    assert found == list(range(20))
+    assert most == 4
+
+
+async def test_after_a_failure_no_further_call_begins() -> None:
+    begun: list[int] = []
+
+    async def call(number: int) -> None:
+        begun.append(number)
+        await asyncio.sleep(0)
+        if number == 1:
+            raise StorageUnavailable
+
+    with pytest.raises(StorageUnavailable):
+        await gather_bounded([lambda number=number: call(number) for number in range(100)], limit=3)  # type: ignore[misc]
+    assert len(begun) < 10
