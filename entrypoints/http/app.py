@@ -21,7 +21,7 @@ from entrypoints.http.middleware.request_id import RequestIdMiddleware
 from entrypoints.http.middleware.route_table import RouteTableMiddleware
 from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
-from entrypoints.http.openapi import openapi_of
+from entrypoints.http.openapi import TAGS, openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
 from entrypoints.http.routes import auth, docs, health, posts, sessions, users
 from entrypoints.settings import Settings, SettingsError, load_settings
@@ -45,11 +45,12 @@ _EXCEPTION_HANDLERS: Final[Mapping[type[Exception], Any]] = {
 _DESCRIPTION: Final = """
 Users and their posts, whatever storage is behind them.
 
-- Every error is `application/problem+json` (RFC 9457) and never repeats a value that was sent.
-- `HEAD` works wherever `GET` does; a slash at the end of a path changes nothing.
-- What is not even HTTP is refused with 400 `malformed_request`, a request with too much before its body with 431
-  `head_too_large`, and one that does not arrive in time with 408 `request_timeout`. The connection then closes.
-- Give a record's `ETag` back in `If-Match` to change only what you have seen.
+- Every error is a problem document, `application/problem+json` (RFC 9457), and never repeats a value that was sent.
+  The errors that OAuth 2 defines have its own format.
+- `HEAD` works wherever `GET` does. A trailing slash in a path makes no difference.
+- Malformed HTTP returns 400 `malformed_request`, a target and headers that are too large 431 `head_too_large`, and a
+  request that does not arrive in time 408 `request_timeout`. The connection then closes.
+- Send a record's `ETag` in `If-Match` to change the record only if nobody else has changed it.
 """
 
 
@@ -59,6 +60,8 @@ def create_app(container: Container) -> FastAPI:
         title="userport",
         version=version(),
         description=_DESCRIPTION,
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/", "description": "The server that serves this document"}],
         docs_url=None,
         redoc_url=None,
         telemetry=None if find_spec("opentelemetry.sdk") else _NO_TELEMETRY,
@@ -85,6 +88,7 @@ def install(app: FastAPI, container: Container) -> None:
     routers = [users.sign_up_router, users.router, posts.router, health.router, docs.router]
     for router in [*routers, *([auth.router, sessions.router] if settings.asks_for_tokens else [])]:
         app.include_router(router)
+    app.openapi_tags = [*(app.openapi_tags or ()), *TAGS]
     # FastAPI's documented way to extend the document.
     app.openapi = openapi_of(app, asks_for_tokens=settings.asks_for_tokens)  # type: ignore[method-assign]
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
-from entrypoints.http.problems import RequestProblem
+from entrypoints.http.problems import ProblemKind, RequestProblem
 
 MAX_BODY_BYTES: Final = 256 * 1024
 
@@ -23,8 +23,15 @@ ACCEPTED: Final = {
     "PUT": ("Accept", (_JSON,)),
 }
 
-_TOO_LARGE: Final = RequestProblem(
+BODY_TOO_LARGE: Final = ProblemKind(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
+)
+EMPTY_BODY: Final = ProblemKind(HTTPStatus.BAD_REQUEST, "empty_body", "The body is empty; a JSON object is expected.")
+INVALID_JSON: Final = ProblemKind(
+    HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not a JSON text in UTF-8 (RFC 8259), or repeats a member."
+)
+UNSUPPORTED_MEDIA_TYPE: Final = ProblemKind(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be of another media type."
 )
 
 
@@ -33,8 +40,7 @@ def check_media_type(request: Request, header: str, media_types: Sequence[str]) 
     given = request.headers.get("content-type", "none/none")
     if given not in media_types and _without_parameters(given) not in media_types:
         detail = f"The body must be of the type {' or '.join(media_types)}."
-        status, accepted = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, {header: ", ".join(media_types)}
-        raise RequestProblem(status, "unsupported_media_type", detail, accepted)
+        raise RequestProblem(*UNSUPPORTED_MEDIA_TYPE._replace(detail=detail), {header: ", ".join(media_types)})
 
 
 def _without_parameters(content_type: str) -> str:
@@ -48,7 +54,7 @@ async def read_body(request: Request) -> bytes:
     announced = request.headers.get("content-length", "0")
     # Not `int`, which refuses thousands of digits.
     if announced.isdecimal() and float(announced) > MAX_BODY_BYTES:
-        raise _TOO_LARGE
+        raise RequestProblem(*BODY_TOO_LARGE)
     content = bytearray()
     more = True
     while more:
@@ -57,7 +63,7 @@ async def read_body(request: Request) -> bytes:
             raise HTTPException(HTTPStatus.BAD_REQUEST)
         content += message.get("body", b"")
         if len(content) > MAX_BODY_BYTES:
-            raise _TOO_LARGE
+            raise RequestProblem(*BODY_TOO_LARGE)
         more = message.get("more_body", False)
     return bytes(content)
 
@@ -88,8 +94,7 @@ async def _read_json_text(request: Request) -> bytes:
         check_media_type(request, header, media_types)
     content = await read_body(request)
     if not content.strip(b" \t\r\n"):
-        detail = "The body is empty; a JSON object is expected."
-        raise RequestProblem(HTTPStatus.BAD_REQUEST, "empty_body", detail)
+        raise RequestProblem(*EMPTY_BODY)
     if not has_type:
         check_media_type(request, header, media_types)  # refuses it, but an empty body is refused as empty
     return content
@@ -100,8 +105,7 @@ def _parse_json(text: bytes) -> Any:
         return _STRICT.decode(text.decode())
     except (ValueError, RecursionError):
         # ValueError: malformed, not UTF-8, or a number of thousands of digits. The parser's message quotes it.
-        detail = "The body is not a JSON text in UTF-8 (RFC 8259), or names a field twice."
-        raise RequestProblem(HTTPStatus.BAD_REQUEST, "invalid_json", detail) from None
+        raise RequestProblem(*INVALID_JSON) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

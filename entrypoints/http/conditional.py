@@ -33,7 +33,7 @@ async def if_match(
     request: Request,
     first: Annotated[
         str | None,
-        Header(alias="If-Match", description="Change the record only if its `ETag` is one of these; `*` is any."),
+        Header(alias="If-Match", description="Change the record only if its `ETag` is one of these; `*` matches any."),
     ] = None,
 ) -> Collection[str] | None:
     """Return the strong tags of `If-Match`, unquoted; None if any record will do (section 13.1.1)."""
@@ -56,7 +56,7 @@ async def known_tags(
     request: Request,
     first: Annotated[
         str | None,
-        Header(alias="If-None-Match", description="Answer 304, without a body, if the `ETag` is one of these."),
+        Header(alias="If-None-Match", description="Return 304, without a body, if the `ETag` is one of these."),
     ] = None,
 ) -> Collection[str]:
     """Return the tags of `If-None-Match`, quoted, for the weak comparison (section 13.1.2); `*` stands for itself."""

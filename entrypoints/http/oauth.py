@@ -67,11 +67,13 @@ async def read_form(request: Request) -> Form:
     return Form(parameters)
 
 
-def form_schema(title: str, required: Mapping[str, str], optional: Mapping[str, str]) -> dict[str, Any]:
-    """Describe a form for the OpenAPI document, by what its parameters are."""
+def form_schema(
+    title: str, required: Mapping[str, str], optional: Mapping[str, str], examples: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Describe a form body for the OpenAPI document, by descriptions of its parameters."""
     described = {name: {"type": "string", "description": text} for name, text in {**required, **optional}.items()}
     schema = {"title": title, "type": "object", "properties": described, "required": list(required)}
-    return {"requestBody": {"required": True, "content": {FORM: {"schema": schema}}}}
+    return {"requestBody": {"required": True, "content": {FORM: {"schema": schema, "examples": examples}}}}
 
 
 async def oauth_problem(_: Request, error: Exception) -> Response:

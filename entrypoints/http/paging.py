@@ -14,7 +14,13 @@ from pydantic_core import PydanticKnownError
 from domain.errors import FieldError, InvalidInput
 from entrypoints.http.inputs import InputModel
 from entrypoints.http.pages import Page
-from entrypoints.http.problems import RequestProblem
+from entrypoints.http.problems import ProblemKind, RequestProblem
+
+INVALID_CURSOR: Final = ProblemKind(
+    HTTPStatus.BAD_REQUEST,
+    "invalid_cursor",
+    "The cursor is damaged or was made for another list; start again without one.",
+)
 
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 
@@ -38,18 +44,18 @@ _Plain: Final = BeforeValidator(_plain)
 
 class PageQuery(InputModel):
     limit: Annotated[int, Field(ge=1, le=200), _Plain] = Field(
-        default=50, description="How many items to return at most; fewer if they are large, with a `Link` to the rest."
+        default=50, description="The maximum number of items on a page; large items make it shorter."
     )
-    order: Literal["asc", "desc"] = Field(default="asc", description="By creation: oldest or newest first.")
+    order: Literal["asc", "desc"] = Field(default="asc", description="Oldest or newest first.")
     cursor: str | None = Field(
         default=None,
-        description="Where to go on, as the `Link` of the page before says. Never make one yourself.",
+        description="Where the page starts, as the `Link` of the previous page says. Opaque to clients.",
     )
     offset: Annotated[int, Field(ge=0, le=10_000), _Plain] | None = Field(
-        default=None, description="How many items to leave out. Cannot be combined with `cursor`."
+        default=None, description="How many items to skip. Cannot be combined with `cursor`."
     )
     count: Annotated[bool, BeforeValidator(_documented)] = Field(
-        default=False, description="Whether to tell how many items there are, in `X-Total-Count`."
+        default=False, description="Whether to return the number of all items, in `X-Total-Count`."
     )
 
     def check_combination(self) -> None:
@@ -88,8 +94,7 @@ def read_cursor(list_name: str, cursor: str) -> str:
         content = urlsafe_b64decode(cursor)
         if _digest(list_name, content[:16]) == content[16:]:
             return str(UUID(bytes=content[:16]))
-    detail = "The cursor is damaged or was made for another list; start again without one."
-    raise RequestProblem(HTTPStatus.BAD_REQUEST, "invalid_cursor", detail)
+    raise RequestProblem(*INVALID_CURSOR)
 
 
 def link_header(query: PageQuery, path: str, list_name: str, page: Page[Any]) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
 
 import orjson
@@ -67,14 +67,42 @@ STATUS_BY_ERROR: Final[Mapping[type[DomainError], HTTPStatus]] = {
     StorageNotPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+# Reason phrases of RFC 9110; those of `HTTPStatus` depend on the Python version.
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+class ProblemKind(NamedTuple):
+    """What all problems of one code have in common; the arguments of `RequestProblem` and `problem_response`."""
+
+    status: HTTPStatus
+    code: str
+    detail: str
+
+    @classmethod
+    def of(cls, error: type[DomainError]) -> Self:
+        """Return what clients see of an error of the domain."""
+        status = next(STATUS_BY_ERROR[kind] for kind in error.__mro__ if kind in STATUS_BY_ERROR)
+        return cls(status, error.code, error.sentence)
+
+    @property
+    def title(self) -> str:
+        return _TITLES.get(self.status, self.status.phrase)
+
+
+NOT_FOUND: Final = ProblemKind(HTTPStatus.NOT_FOUND, "not_found", "No resource exists at this path.")
+
 # Code and detail for the errors that the framework itself raises, by status.
 _FRAMEWORK_ERRORS: Final = {
-    HTTPStatus.NOT_FOUND: ("not_found", "No resource exists at this path."),
-    HTTPStatus.METHOD_NOT_ALLOWED: (
-        "method_not_allowed",
-        "This resource does not support this method; see Allow.",
-    ),
-    HTTPStatus.BAD_REQUEST: ("bad_request", "The request could not be read."),
+    kind.status: kind
+    for kind in (
+        NOT_FOUND,
+        ProblemKind(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "The resource does not support this method; see Allow.",
+        ),
+        ProblemKind(HTTPStatus.BAD_REQUEST, "bad_request", "The request could not be read."),
+    )
 }
 
 # Pydantic's error types, mapped to the codes of the HTTP contract.
@@ -88,9 +116,6 @@ _VALIDATION_ERRORS: Final = {
     "less_than_equal": ("out_of_range", "is greater than allowed"),
 }
 _WRONG_TYPE: Final = ("wrong_type", "has the wrong type")
-
-# Reason phrases of RFC 9110; those of `HTTPStatus` depend on the Python version.
-_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -118,7 +143,7 @@ def problem_response(
     """Return a problem document (RFC 9457) as a response."""
     content: dict[str, Any] = {
         "type": "about:blank",
-        "title": _TITLES.get(status, status.phrase),
+        "title": ProblemKind(status, code, detail).title,
         "status": status.value,
         "detail": detail,
         "instance": quote(scope["path"], safe="/:@!$&'()*+,;=~"),
@@ -139,14 +164,14 @@ def problem_response(
 async def domain_problem(request: Request, error: Exception) -> Response:
     """Respond to an error that a use case raised."""
     assert isinstance(error, DomainError)  # noqa: S101 - Starlette calls this for no other
-    status = next(STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    kind = ProblemKind.of(type(error))
+    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         _log.warning("request %s: %s", request.scope["state"]["request_id"], error)
     # Only the sentence of the class: the text of an instance may hold details for the operator.
     errors = None
     if isinstance(error, InvalidInput):
         errors = [_field_error(request, refused) for refused in error.errors]
-    return problem_response(request.scope, status, error.code, error.sentence, errors=errors, headers=_headers(error))
+    return problem_response(request.scope, *kind, errors=errors, headers=_headers(error))
 
 
 async def http_problem(request: Request, error: Exception) -> Response:
@@ -155,11 +180,11 @@ async def http_problem(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     if isinstance(error, RequestProblem):
         return problem_response(request.scope, status, error.code, error.detail, headers=error.headers)
-    code, detail = _FRAMEWORK_ERRORS.get(status, (status.name.lower(), f"{status.phrase}."))
+    kind = _FRAMEWORK_ERRORS.get(status, ProblemKind(status, status.name.lower(), f"{status.phrase}."))
     headers = error.headers
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers = {"Allow": ", ".join(_allowed_methods(request))}
-    return problem_response(request.scope, status, code, detail, headers=headers)
+    return problem_response(request.scope, *kind, headers=headers)
 
 
 async def validation_problem(request: Request, error: Exception) -> Response:
@@ -171,13 +196,7 @@ async def validation_problem(request: Request, error: Exception) -> Response:
         code, detail = _VALIDATION_ERRORS.get(found["type"], _WRONG_TYPE)
         pointer = _json_pointer(path) if place == "body" else str(path[-1] if path else place)
         errors.append({"pointer": pointer, "code": code, "detail": detail})
-    return problem_response(
-        request.scope,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        InvalidInput.code,
-        InvalidInput.sentence,
-        errors=errors,
-    )
+    return problem_response(request.scope, *ProblemKind.of(InvalidInput), errors=errors)
 
 
 def _allowed_methods(request: Request) -> Sequence[str]:

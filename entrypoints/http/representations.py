@@ -1,7 +1,7 @@
-"""The bodies that go out.
+"""The models of response bodies, and the responses.
 
-The models describe them in the OpenAPI document; answers are written straight from the entities, which need no
-second validation.
+The models are for the OpenAPI document alone. Responses are written straight from entities, which need no second
+validation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ _TIME_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
 Id = Annotated[
     str,
     Field(
-        description="A UUID (RFC 9562), of version 7 when it was made here; ids sort by creation.",
+        description="A UUID (RFC 9562); ids sort by creation time.",
         json_schema_extra={
             "format": "uuid",
             "readOnly": True,
@@ -91,13 +91,13 @@ class Post(BaseModel):
 
 
 class Session(BaseModel):
-    """A sign-in that goes on, on one device."""
+    """A signed-in client."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: Id
-    user_agent: str | None = Field(description="What the client called itself when it signed in.")
-    current: bool = Field(description="Whether it is the session that asks.")
+    user_agent: str | None = Field(description="The `User-Agent` with which the client signed in.")
+    current: bool = Field(description="Whether it is the session of this request.")
     created_at: Time
     last_used_at: Time
     expires_at: Time

@@ -1,16 +1,19 @@
-"""The shapes of the bodies that come in.
+"""The models of request bodies.
 
-Only the shape is checked here: which fields there are, and of which JSON type. The rules for the values belong to the
-domain, which normalises before it measures; here they are only described.
+They check which fields there are, and their JSON types. The rules for values belong to the domain, which normalises
+before it measures; the models only describe them.
 """
 
 from typing import Annotated, Any, Final, TypeAlias
 
+from fastapi import Body
 from pydantic import ConfigDict, Field
 
+import domain.values
 from application import posts, users
 from domain.user import Role
-from domain.values import Bio, Body, Email, Name, Password, Title, Username
+from domain.values import Bio, Email, Name, Password, Title, Username
+from entrypoints.http import examples
 from entrypoints.http.inputs import InputModel
 
 
@@ -24,7 +27,7 @@ _LINE = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000
 EmailText: TypeAlias = Annotated[
     str,
     _text(
-        "Trimmed and in NFC; its domain is kept as lower-case A-labels. Unique whatever its case.",
+        "Trimmed and normalised to NFC; the domain is stored as lower-case A-labels. Unique, ignoring case.",
         format="idn-email",  # RFC 6531; `email` would allow ASCII alone
         maxLength=Email.LONGEST,
         examples=["ann@example.com"],
@@ -32,19 +35,25 @@ EmailText: TypeAlias = Annotated[
 ]
 NameText: TypeAlias = Annotated[
     str,
-    _text("In any script; trimmed and in NFC.", minLength=1, maxLength=Name.LONGEST, pattern=_LINE, examples=["Ann"]),
+    _text(
+        "In any script; trimmed and normalised to NFC.",
+        minLength=1,
+        maxLength=Name.LONGEST,
+        pattern=_LINE,
+        examples=["Ann"],
+    ),
 ]
 UsernameText: TypeAlias = Annotated[
     str,
-    _text("Unique whatever its case.", pattern=f"^{Username.PATTERN}$", minLength=3, maxLength=32, examples=["ann"]),
+    _text("Unique, ignoring case.", pattern=f"^{Username.PATTERN}$", minLength=3, maxLength=32, examples=["ann"]),
 ]
 BioText: TypeAlias = Annotated[
-    str, _text("May have line breaks and tabs.", maxLength=Bio.LONGEST, examples=["Likes ports."])
+    str, _text("May contain line breaks and tabs.", maxLength=Bio.LONGEST, examples=["Likes ports."])
 ]
 PasswordText: TypeAlias = Annotated[
     str,
     _text(
-        "Never returned. Not one of the most common passwords, nor the user's own email, name or username.",
+        "Never returned. Must not be among the most common passwords, nor the user's own email, name or username.",
         format="password",
         writeOnly=True,
         minLength=Password.SHORTEST,
@@ -54,40 +63,42 @@ PasswordText: TypeAlias = Annotated[
 ]
 TitleText: TypeAlias = Annotated[
     str,
-    _text("Trimmed and in NFC.", minLength=1, maxLength=Title.LONGEST, pattern=_LINE, examples=["On ports"]),
+    _text("Trimmed and normalised to NFC.", minLength=1, maxLength=Title.LONGEST, pattern=_LINE, examples=["On ports"]),
 ]
 BodyText: TypeAlias = Annotated[
     str,
     _text(
-        "Trimmed and in NFC; may have line breaks and tabs.",
+        "Trimmed and normalised to NFC; may contain line breaks and tabs.",
         minLength=1,
-        maxLength=Body.LONGEST,
+        maxLength=domain.values.Body.LONGEST,
         examples=["A port is\na promise."],
     ),
 ]
-RoleText: TypeAlias = Annotated[Role, Field(strict=False, description="What the user may do.")]
+RoleText: TypeAlias = Annotated[
+    Role, Field(strict=False, description="A `member` may access their own data, an `admin` everything.")
+]
 Active: TypeAlias = Annotated[bool, Field(description="Whether the user may sign in.")]
 
 
 ADMIN_FIELDS: Final = frozenset({"role", "active"})
 """What only an admin may set."""
 
-# Never looked at: `model_fields_set` tells what was given.
-_LEFT_OUT: Final[Any] = None
+# Never read: `model_fields_set` names the fields that were sent.
+_OMITTED: Final[Any] = None
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
-    """A field that is left out is kept; the default that stands in for it here is no value to send."""
+    """Remove defaults from a schema; generators of typed clients take a field with a default for a required one."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
 
 class _Input(InputModel):
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, json_schema_extra=_without_defaults)
 
 
 class NewUser(_Input):
-    """A user to be registered."""
+    """A user to create; `role` and `active` may be set by an admin alone."""
 
     email: EmailText
     name: NameText
@@ -102,19 +113,17 @@ class NewUser(_Input):
 
 
 class UserReplacement(_Input):
-    """All that a client may write of a user but the password; an optional field that is left out is cleared.
+    """All writable fields of a user except the password. An omitted optional field is cleared.
 
-    `role` and `active` stay as they are when they are left out.
+    `role` and `active` may be set by an admin alone, and keep their values when they are omitted.
     """
-
-    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     email: EmailText
     name: NameText
     username: UsernameText | None = None
     bio: BioText | None = None
-    role: RoleText = _LEFT_OUT
-    active: Active = _LEFT_OUT
+    role: RoleText = _OMITTED
+    active: Active = _OMITTED
 
     def to_use_case(self) -> users.UserChanges:
         given = {name: getattr(self, name) for name in self.model_fields_set}
@@ -122,33 +131,36 @@ class UserReplacement(_Input):
 
 
 class UserPatch(_Input):
-    """A JSON Merge Patch (RFC 7396): a field that is left out stays as it is, null clears an optional one."""
+    """A JSON Merge Patch (RFC 7396): an omitted field keeps its value, null clears an optional one."""
 
-    model_config = ConfigDict(json_schema_extra=_without_defaults)
-
-    email: EmailText = _LEFT_OUT
-    name: NameText = _LEFT_OUT
+    email: EmailText = _OMITTED
+    name: NameText = _OMITTED
     username: UsernameText | None = None
     bio: BioText | None = None
-    role: RoleText = _LEFT_OUT
-    active: Active = _LEFT_OUT
+    role: RoleText = _OMITTED
+    active: Active = _OMITTED
 
     def to_use_case(self) -> users.UserChanges:
         return users.UserChanges(**{name: getattr(self, name) for name in self.model_fields_set})
 
 
 class PasswordChange(_Input):
-    """A new password; whoever is no admin has to know the current one."""
+    """A new password. Members have to send the current one, too."""
 
     current_password: Annotated[
         str | None,
-        _text("May be left out by an admin.", format="password", writeOnly=True, examples=["correct horse battery"]),
+        _text(
+            "Required unless the caller is an admin.",
+            format="password",
+            writeOnly=True,
+            examples=["correct horse battery"],
+        ),
     ] = Field(default=None, repr=False)
     new_password: PasswordText = Field(repr=False)
 
 
 class NewPost(_Input):
-    """A post to be published."""
+    """A post to publish."""
 
     title: TitleText
     body: BodyText
@@ -158,12 +170,18 @@ class NewPost(_Input):
 
 
 class PostPatch(_Input):
-    """A JSON Merge Patch (RFC 7396): a field that is left out stays as it is."""
+    """A JSON Merge Patch (RFC 7396): an omitted field keeps its value."""
 
-    model_config = ConfigDict(json_schema_extra=_without_defaults)
-
-    title: TitleText = _LEFT_OUT
-    body: BodyText = _LEFT_OUT
+    title: TitleText = _OMITTED
+    body: BodyText = _OMITTED
 
     def to_use_case(self) -> posts.PostChanges:
         return posts.PostChanges(**{name: getattr(self, name) for name in self.model_fields_set})
+
+
+NewUserBody: TypeAlias = Annotated[NewUser, Body(openapi_examples=examples.NEW_USER)]
+UserReplacementBody: TypeAlias = Annotated[UserReplacement, Body(openapi_examples=examples.USER_REPLACEMENT)]
+UserPatchBody: TypeAlias = Annotated[UserPatch, Body(openapi_examples=examples.USER_PATCH)]
+PasswordChangeBody: TypeAlias = Annotated[PasswordChange, Body(openapi_examples=examples.PASSWORD_CHANGE)]
+NewPostBody: TypeAlias = Annotated[NewPost, Body(openapi_examples=examples.NEW_POST)]
+PostPatchBody: TypeAlias = Annotated[PostPatch, Body(openapi_examples=examples.POST_PATCH)]

@@ -66,7 +66,7 @@ async def test_every_call_of_the_document_but_a_few_is_guarded(memory_token_serv
         path
         for path, item in memory_token_service.document.openapi["paths"].items()
         for operation in item.values()
-        if "security" not in operation
+        if not operation["security"]
     }
     assert unguarded == {"/auth/token", "/auth/revoke", "/.well-known/jwks.json", "/health/live", "/health/ready"}
 

@@ -106,6 +106,82 @@ async def test_every_body_that_goes_in_has_an_example_and_it_is_valid(document: 
                 document.validator(place).validate(example)
 
 
+@pytest.fixture(params=["open", "token"])
+def document_of_a_mode(
+    request: pytest.FixtureRequest, memory_service: Service, memory_token_service: Service
+) -> Document:
+    return memory_service.document if request.param == "open" else memory_token_service.document
+
+
+async def test_every_body_has_named_examples_and_they_are_valid(document_of_a_mode: Document) -> None:
+    met = 0
+    for path, method, operation in operations(document_of_a_mode):
+        bodies: dict[tuple[str, ...], Operation] = {("requestBody",): operation.get("requestBody", {})}
+        bodies |= {("responses", status): response for status, response in operation["responses"].items()}
+        for place, body in bodies.items():
+            for media_type, content in body.get("content", {}).items():
+                pointer = pointer_to("paths", path, method, *place, "content", media_type, "schema")
+                assert content["examples"], pointer
+                for name, example in content["examples"].items():
+                    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name)
+                    assert example.keys() == {"summary", "value"}
+                    document_of_a_mode.validator(pointer).validate(example["value"])
+                    met += 1
+    assert met > 100
+
+
+async def test_examples_of_errors_are_those_of_the_operation_and_of_the_mode(
+    memory_service: Service, memory_token_service: Service
+) -> None:
+    def codes(service: Service, path: str, method: str, status: str) -> set[str]:
+        content = service.document.openapi["paths"][path][method]["responses"][status]["content"]
+        return set(content["application/problem+json"]["examples"])
+
+    assert codes(memory_service, "/users", "post", "400") == {"empty_body", "invalid_json"}
+    assert codes(memory_service, "/users", "get", "400") == {"invalid_cursor"}
+    assert codes(memory_service, "/users/{id}", "patch", "409") == {"email_taken", "username_taken"}
+    assert codes(memory_token_service, "/users/{id}", "patch", "409") == {"email_taken", "username_taken", "last_admin"}
+    assert codes(memory_service, "/users/{id}/password", "put", "403") == {"wrong_password", "not_local"}
+    assert codes(memory_token_service, "/users/{id}/password", "put", "403") == {"wrong_password"}
+    assert codes(memory_token_service, "/users", "post", "401") == {"not_signed_in", "invalid_token"}
+    for path, method, operation in operations(memory_service.document):
+        assert "401" not in operation["responses"]
+        assert "not_local" in codes(memory_service, path, method, "403")
+
+
+async def test_no_request_schema_has_a_default(document_of_a_mode: Document) -> None:
+    """Generators of typed clients take a field with a default for one that is always there."""
+    for path, method, operation in operations(document_of_a_mode):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            schema = _resolve(document_of_a_mode, content["schema"])
+            assert not [node for node in nodes(schema) if "default" in node], f"{method} {path}"
+
+
+async def test_the_document_says_who_serves_it_by_which_license_and_what_its_tags_are(
+    document_of_a_mode: Document,
+) -> None:
+    openapi = document_of_a_mode.openapi
+    assert [server["url"] for server in openapi["servers"]] == ["/"]
+    assert openapi["info"]["license"]["identifier"] == "Apache-2.0"
+    tags = {tag["name"]: tag["description"] for tag in openapi["tags"]}
+    assert all(tags.values())
+    assert set(tags) == {tag for _, _, operation in operations(document_of_a_mode) for tag in operation["tags"]}
+
+
+async def test_every_operation_says_whether_it_requires_authentication(
+    memory_service: Service, memory_token_service: Service
+) -> None:
+    assert all(operation["security"] == [] for _, _, operation in operations(memory_service.document))
+    assert "securitySchemes" not in memory_service.document.openapi["components"]
+    required = {
+        operation["operationId"]: operation["security"] for _, _, operation in operations(memory_token_service.document)
+    }
+    (scheme,) = memory_token_service.document.openapi["components"]["securitySchemes"]
+    assert required["check_liveness"] == required["create_token"] == required["list_keys"] == []
+    assert required["get_user"] == required["list_sessions"] == [{scheme: []}]
+    assert sorted(required["create_user"], key=len) == [{}, {scheme: []}]
+
+
 async def test_every_record_that_comes_out_has_examples(document: Document) -> None:
     for name in ("User", "Post", "Problem"):
         schema = next(s for key, s in document.openapi["components"]["schemas"].items() if s.get("title", key) == name)

@@ -4,7 +4,13 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from entrypoints.http.problems import problem_response
+from entrypoints.http.problems import ProblemKind, problem_response
+
+INTERNAL_ERROR: Final = ProblemKind(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "internal_error",
+    "The service failed unexpectedly; its log has the details under this request_id.",
+)
 
 _log: Final = logging.getLogger("userport.http")
 
@@ -29,6 +35,4 @@ class InternalErrorMiddleware:
             if started or scope["type"] != "http":
                 raise
             _log.exception("request %s failed", scope["state"]["request_id"])
-            detail = "The service failed unexpectedly; its log has the details under this request_id."
-            response = problem_response(scope, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
-            await response(scope, receive, send)
+            await problem_response(scope, *INTERNAL_ERROR)(scope, receive, send)

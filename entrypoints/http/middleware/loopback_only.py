@@ -7,7 +7,14 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from entrypoints.http.problems import problem_response
+from entrypoints.http.problems import ProblemKind, problem_response
+
+NOT_LOCAL: Final = ProblemKind(
+    HTTPStatus.FORBIDDEN,
+    "not_local",
+    "Without authentication this service answers only direct requests from the machine that it runs on, "
+    "and none through a proxy or from a foreign web page.",
+)
 
 _LOOPBACK_HOST: Final = re.compile(rb"(localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 _ORIGIN: Final = re.compile(rb"(https?://)([^/?#]*)(?:[/?#].*)?", re.IGNORECASE)
@@ -69,11 +76,7 @@ class LoopbackOnlyMiddleware:
         if scope["type"] != "http" or self._is_local(scope):
             await self._app(scope, receive, send)
             return
-        detail = (
-            "Without authentication this service answers only direct requests from the machine that it runs on, "
-            "and none through a proxy or from a foreign web page."
-        )
-        await problem_response(scope, HTTPStatus.FORBIDDEN, "not_local", detail)(scope, receive, send)
+        await problem_response(scope, *NOT_LOCAL)(scope, receive, send)
 
     def _is_local(self, scope: Scope) -> bool:
         if scope["client"] is None or not _is_loopback(scope["client"][0]) or scope["http_version"] not in _VERSIONS:

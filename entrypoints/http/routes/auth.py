@@ -5,27 +5,32 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from application.sign_in import ACCESS_LIFETIME, TokenPair
+from domain.errors import InvalidCredentials, TooManyFailures
 from entrypoints.http.app_state import container_of
+from entrypoints.http.bodies import BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
 from entrypoints.http.dependencies import (
     CurrentClient,
     SignIns,
 )
+from entrypoints.http.examples import REVOCATION_REQUEST, TOKEN_REQUEST
 from entrypoints.http.oauth import OAuthRequestError, form_schema, read_form
-from entrypoints.http.openapi import GRANTED, KEYS, REVOKED, error_responses
+from entrypoints.http.responses import KEYS, REVOKED, TOKENS, error_responses, oauth_errors
 from entrypoints.http.routing import create_router
 
 router: Final = create_router(tags=["auth"])
 
+_UNSUPPORTED_GRANT_TYPE: Final = "The grant_type must be password or refresh_token."
+
 
 class Tokens(BaseModel):
-    """What a client needs to call the service, and to go on calling it."""
+    """An access token, and the refresh token that gets the next one."""
 
     model_config = ConfigDict(extra="forbid")
 
     access_token: str = Field(description="For the header `Authorization: Bearer …`; a JWT (RFC 9068).")
     token_type: Annotated[str, Field(json_schema_extra={"const": "Bearer"})]
-    expires_in: int = Field(description="Seconds for which the access token is good.", examples=[900])
-    refresh_token: str = Field(description="Good for one use; the answer to it holds the next one.")
+    expires_in: int = Field(description="Seconds until the access token expires.", examples=[900])
+    refresh_token: str = Field(description="Valid once; the response to it holds the next one.")
 
 
 class KeySet(BaseModel):
@@ -37,7 +42,13 @@ class KeySet(BaseModel):
 @router.post(
     "/auth/token",
     response_model=Tokens,
-    responses=GRANTED | error_responses(413, 415, 429),
+    responses=TOKENS
+    | oauth_errors(
+        invalid_grant=InvalidCredentials.sentence,
+        invalid_request="The parameter grant_type is missing.",
+        unsupported_grant_type=_UNSUPPORTED_GRANT_TYPE,
+    )
+    | error_responses(BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, TooManyFailures),
     openapi_extra=form_schema(
         "TokenRequest",
         {"grant_type": "`password` or `refresh_token`."},
@@ -46,38 +57,42 @@ class KeySet(BaseModel):
             "password": "For the password grant.",
             "refresh_token": "For the refresh_token grant.",
         },
+        TOKEN_REQUEST,
     ),
 )
 async def create_token(request: Request, visitor: CurrentClient, sign_ins: SignIns) -> Response:
-    """Sign in, or go on with a session (OAuth 2, RFC 6749, sections 4.3 and 6)."""
+    """Sign in, or refresh a session (OAuth 2, RFC 6749, sections 4.3 and 6)."""
     form = await read_form(request)
     match form["grant_type"]:
         case "password":
             return _tokens(await sign_ins.sign_in(form["username"], form["password"], visitor))
         case "refresh_token":
             return _tokens(await sign_ins.refresh(form["refresh_token"]))
-    raise OAuthRequestError("unsupported_grant_type", "The grant_type must be password or refresh_token.")
+    raise OAuthRequestError("unsupported_grant_type", _UNSUPPORTED_GRANT_TYPE)
 
 
 @router.post(
     "/auth/revoke",
     response_class=Response,
-    responses=REVOKED | error_responses(413, 415),
+    responses=REVOKED
+    | oauth_errors(invalid_request="The parameter token is missing.")
+    | error_responses(BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE),
     openapi_extra=form_schema(
         "RevocationRequest",
         {"token": "A refresh token or an access token."},
-        {"token_type_hint": "Of no use here, since the two are told apart by themselves."},
+        {"token_type_hint": "Ignored: tokens are told apart by their form."},
+        REVOCATION_REQUEST,
     ),
 )
 async def revoke_token(request: Request, sign_ins: SignIns) -> Response:
-    """End the session of a token (RFC 7009); for a token that is unknown there is nothing to do."""
+    """End the session of a token (RFC 7009). An unknown token is not an error."""
     await sign_ins.revoke((await read_form(request))["token"])
     return Response(headers={"Cache-Control": "no-store"})
 
 
-@router.get("/.well-known/jwks.json", response_model=KeySet, responses=KEYS | error_responses())
+@router.get("/.well-known/jwks.json", response_model=KeySet, responses=KEYS | error_responses(uses_storage=False))
 async def list_keys(request: Request) -> Response:
-    """List the public keys by which access tokens can be verified (RFC 7517)."""
+    """List the public keys that verify access tokens (RFC 7517)."""
     keys: dict[str, Any] = {"keys": container_of(request).signer().public_keys()}
     headers = {"Cache-Control": f"public, max-age={int(ACCESS_LIFETIME.total_seconds()) // 3}"}
     return Response(orjson.dumps(keys), headers=headers, media_type="application/json")

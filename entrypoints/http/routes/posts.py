@@ -3,16 +3,18 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Query, Response
 
+from domain.errors import InvalidInput, PostNotFound, UserNotFound, VersionMismatch
 from domain.values import PostId
 from entrypoints.http.authentication import CurrentPrincipal, signed_in_principal
 from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import PostIdInPath, Posts, UserIdInPath
-from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, REMOVED, error_responses
+from entrypoints.http.examples import POST
 from entrypoints.http.pages import read_page
-from entrypoints.http.paging import PageQuery, link_header, read_cursor
+from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, read_cursor
 from entrypoints.http.representations import Post, encode_posts, not_modified, page_response, post_response
+from entrypoints.http.responses import BODY_ERRORS, changed, created, error_responses, found, no_content, page_of
 from entrypoints.http.routing import create_router
-from entrypoints.http.schemas import NewPost, PostPatch
+from entrypoints.http.schemas import NewPostBody, PostPatchBody
 
 router: Final = create_router(tags=["posts"], dependencies=[Depends(signed_in_principal)])
 
@@ -21,20 +23,20 @@ router: Final = create_router(tags=["posts"], dependencies=[Depends(signed_in_pr
     "/users/{id}/posts",
     status_code=201,
     response_model=Post,
-    responses=CREATED | error_responses("body", 404, with_tokens=[401]),
+    responses=created(POST) | error_responses(*BODY_ERRORS, UserNotFound),
 )
-async def create_post(author_id: UserIdInPath, body: NewPost, posts: Posts) -> Response:
-    """Publish a post in a user's name."""
+async def create_post(author_id: UserIdInPath, body: NewPostBody, posts: Posts) -> Response:
+    """Publish a post of a user."""
     return post_response(await posts.publish(author_id, body.to_use_case()), created=True)
 
 
 @router.get(
     "/users/{id}/posts",
     response_model=list[Post],
-    responses=LISTED | error_responses(400, 404, 422, with_tokens=[401]),
+    responses=page_of(POST) | error_responses(INVALID_CURSOR, UserNotFound, InvalidInput),
 )
 async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query()], posts: Posts) -> Response:
-    """List a user's posts by creation, one page at a time; follow `Link` until it is gone."""
+    """List a user's posts in the order of their creation, one page at a time; follow `Link` until it is absent."""
     query.check_combination()
     path = f"/users/{author_id}/posts"
     list_name = query.list_name(path)
@@ -45,7 +47,7 @@ async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query(
     return page_response(page, {**link_header(query, path, list_name, page), **query.total_header(total)})
 
 
-@router.get("/posts/{id}", response_model=Post, responses=FOUND | error_responses(404, with_tokens=[401]))
+@router.get("/posts/{id}", response_model=Post, responses=found(POST) | error_responses(PostNotFound))
 async def get_post(post_id: PostIdInPath, known: KnownTags, posts: Posts, caller: CurrentPrincipal) -> Response:
     """Get a post."""
     post = await posts.get(post_id, of=caller.restricted_to)
@@ -55,18 +57,26 @@ async def get_post(post_id: PostIdInPath, known: KnownTags, posts: Posts, caller
 @router.patch(
     "/posts/{id}",
     response_model=Post,
-    responses=CHANGED | error_responses("body", 404, 412, with_tokens=[401]),
+    responses=changed(POST) | error_responses(*BODY_ERRORS, PostNotFound, VersionMismatch),
 )
 async def update_post(
-    post_id: PostIdInPath, body: PostPatch, if_match: IfMatch, posts: Posts, caller: CurrentPrincipal
+    post_id: PostIdInPath,
+    body: PostPatchBody,
+    if_match: IfMatch,
+    posts: Posts,
+    caller: CurrentPrincipal,
 ) -> Response:
-    """Change some fields of a post."""
+    """Change some fields of a post (JSON Merge Patch, RFC 7396)."""
     expected = expected_versions(post_id, if_match)
     return post_response(await posts.change(post_id, body.to_use_case(), expected, of=caller.restricted_to))
 
 
-@router.delete("/posts/{id}", status_code=204, responses=REMOVED | error_responses(404, 412, with_tokens=[401]))
+@router.delete(
+    "/posts/{id}",
+    status_code=204,
+    responses=no_content("The post is deleted.") | error_responses(PostNotFound, VersionMismatch),
+)
 async def delete_post(post_id: PostIdInPath, if_match: IfMatch, posts: Posts, caller: CurrentPrincipal) -> Response:
-    """Remove a post."""
+    """Delete a post."""
     await posts.remove(post_id, expected_versions(post_id, if_match), of=caller.restricted_to)
     return Response(status_code=204)

@@ -5,7 +5,19 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import Field
 
 from application.principal import ANONYMOUS, Principal
-from domain.errors import FieldError, InvalidInput, NotPermitted, NotSignedIn
+from domain.errors import (
+    EmailTaken,
+    FieldError,
+    InvalidInput,
+    LastAdmin,
+    NotPermitted,
+    NotSignedIn,
+    TooManyFailures,
+    UsernameTaken,
+    UserNotFound,
+    VersionMismatch,
+    WrongPassword,
+)
 from domain.values import SearchPrefix, UserId
 from entrypoints.http.app_state import container_of
 from entrypoints.http.authentication import CurrentAdmin, CurrentPrincipal, signed_in_principal
@@ -16,9 +28,10 @@ from entrypoints.http.dependencies import (
     UserIdInPath,
     Users,
 )
-from entrypoints.http.openapi import CHANGED, CREATED, FOUND, LISTED, PASSWORD_CHANGED, REMOVED, error_responses
+from entrypoints.http.examples import USER
 from entrypoints.http.pages import read_page
-from entrypoints.http.paging import PageQuery, link_header, raise_not_together, read_cursor
+from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, raise_not_together, read_cursor
+from entrypoints.http.problems import NOT_FOUND
 from entrypoints.http.representations import (
     User,
     encode_users,
@@ -27,20 +40,34 @@ from entrypoints.http.representations import (
     user_response,
     users_response,
 )
+from entrypoints.http.responses import BODY_ERRORS, changed, created, error_responses, found, no_content, page_of
 from entrypoints.http.routing import create_router
-from entrypoints.http.schemas import ADMIN_FIELDS, NewUser, PasswordChange, UserPatch, UserReplacement
+from entrypoints.http.schemas import (
+    ADMIN_FIELDS,
+    NewUser,
+    NewUserBody,
+    PasswordChangeBody,
+    UserPatch,
+    UserPatchBody,
+    UserReplacement,
+    UserReplacementBody,
+)
 
 router: Final = create_router(prefix="/users", tags=["users"], dependencies=[Depends(signed_in_principal)])
 sign_up_router: Final = create_router(prefix="/users", tags=["users"])
 
+_CHANGE_ERRORS: Final = error_responses(
+    *BODY_ERRORS, UserNotFound, EmailTaken, UsernameTaken, VersionMismatch, token_mode=[NotPermitted, LastAdmin]
+)
+
 
 class UserListQuery(PageQuery):
-    email: str | None = Field(default=None, description="Only the user with this email, whatever its case.")
-    username: str | None = Field(default=None, description="Only the user with this username, whatever its case.")
+    email: str | None = Field(default=None, description="Only the user with this email, ignoring case.")
+    username: str | None = Field(default=None, description="Only the user with this username, ignoring case.")
     search: str | None = Field(
         default=None,
-        description="Only users whose name, email or username starts with this text of 1 to 100 characters, whatever "
-        "its case; by id, on one page. Goes with `limit`, `order` and `count` alone.",
+        description="Only users whose name, email or username starts with this text of 1 to 100 characters, ignoring "
+        "case; by id, on one page. Can be combined with `limit`, `order` and `count` only.",
         json_schema_extra={"minLength": 1, "maxLength": SearchPrefix.LONGEST},
     )
 
@@ -56,12 +83,17 @@ class UserListQuery(PageQuery):
     "",
     status_code=201,
     response_model=User,
-    responses=CREATED | error_responses("body", 409, with_tokens=(401, 403)),
+    responses=created(USER) | error_responses(*BODY_ERRORS, EmailTaken, UsernameTaken, token_mode=[NotPermitted]),
+    openapi_extra={"security": [{}]},  # anonymous callers may sign up
 )
 async def create_user(
-    request: Request, body: NewUser, users: Users, caller: CurrentPrincipal, address: ClientAddress
+    request: Request,
+    body: NewUserBody,
+    users: Users,
+    caller: CurrentPrincipal,
+    address: ClientAddress,
 ) -> Response:
-    """Register a user; anybody may do so, unless that is switched off."""
+    """Create a user. Anonymous callers may sign up, unless the operator has switched that off."""
     if not caller.is_admin and not container_of(request).settings().sign_up:
         raise NotSignedIn if caller is ANONYMOUS else NotPermitted
     _check_permitted(caller, body)
@@ -71,10 +103,10 @@ async def create_user(
 @router.get(
     "",
     response_model=list[User],
-    responses=LISTED | error_responses(400, 422, with_tokens=(401, 404)),
+    responses=page_of(USER) | error_responses(INVALID_CURSOR, InvalidInput, token_mode=[NOT_FOUND]),
 )
 async def list_users(_: CurrentAdmin, query: Annotated[UserListQuery, Query()], users: Users) -> Response:
-    """List users by creation, one page at a time; follow `Link` until it is gone."""
+    """List users in the order of their creation, one page at a time; follow `Link` until it is absent."""
     query.check_combination()
     if query.search is not None:
         items = await users.search(query.search, limit=query.limit, descending=query.descending)
@@ -90,7 +122,7 @@ async def list_users(_: CurrentAdmin, query: Annotated[UserListQuery, Query()], 
     return page_response(page, {**link_header(query, "/users", list_name, page), **query.total_header(total)})
 
 
-@router.get("/{id}", response_model=User, responses=FOUND | error_responses(404, with_tokens=[401]))
+@router.get("/{id}", response_model=User, responses=found(USER) | error_responses(UserNotFound))
 async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Response:
     """Get a user."""
     user = await users.get(user_id)
@@ -100,12 +132,16 @@ async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Res
 @router.put(
     "/{id}",
     response_model=User,
-    responses=CHANGED | error_responses("body", 404, 409, 412, with_tokens=(401, 403)),
+    responses=changed(USER) | _CHANGE_ERRORS,
 )
 async def replace_user(
-    user_id: UserIdInPath, body: UserReplacement, if_match: IfMatch, users: Users, caller: CurrentPrincipal
+    user_id: UserIdInPath,
+    body: UserReplacementBody,
+    if_match: IfMatch,
+    users: Users,
+    caller: CurrentPrincipal,
 ) -> Response:
-    """Replace all that a client may write of a user but the password."""
+    """Replace all writable fields of a user except the password; an omitted optional field is cleared."""
     _check_permitted(caller, body)
     return user_response(await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match)))
 
@@ -113,19 +149,28 @@ async def replace_user(
 @router.patch(
     "/{id}",
     response_model=User,
-    responses=CHANGED | error_responses("body", 404, 409, 412, with_tokens=(401, 403)),
+    responses=changed(USER) | _CHANGE_ERRORS,
 )
 async def update_user(
-    user_id: UserIdInPath, body: UserPatch, if_match: IfMatch, users: Users, caller: CurrentPrincipal
+    user_id: UserIdInPath,
+    body: UserPatchBody,
+    if_match: IfMatch,
+    users: Users,
+    caller: CurrentPrincipal,
 ) -> Response:
-    """Change some fields of a user."""
+    """Change some fields of a user (JSON Merge Patch, RFC 7396)."""
     _check_permitted(caller, body)
     return user_response(await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match)))
 
 
-@router.delete("/{id}", status_code=204, responses=REMOVED | error_responses(404, 412, with_tokens=(401, 409)))
+@router.delete(
+    "/{id}",
+    status_code=204,
+    responses=no_content("The user is deleted.")
+    | error_responses(UserNotFound, VersionMismatch, token_mode=[LastAdmin]),
+)
 async def delete_user(user_id: UserIdInPath, if_match: IfMatch, users: Users) -> Response:
-    """Remove a user, with all their posts."""
+    """Delete a user and everything the user owns."""
     await users.remove(user_id, expected_versions(user_id, if_match))
     return Response(status_code=204)
 
@@ -133,16 +178,17 @@ async def delete_user(user_id: UserIdInPath, if_match: IfMatch, users: Users) ->
 @router.put(
     "/{id}/password",
     status_code=204,
-    responses=PASSWORD_CHANGED | error_responses("body", 403, 404, 429, with_tokens=[401]),
+    responses=no_content("The password is changed.")
+    | error_responses(*BODY_ERRORS, WrongPassword, UserNotFound, TooManyFailures),
 )
 async def change_password(
     user_id: UserIdInPath,
-    body: PasswordChange,
+    body: PasswordChangeBody,
     passwords: PasswordChanges,
     caller: CurrentPrincipal,
     address: ClientAddress,
 ) -> Response:
-    """Change a user's password, and end every other session of theirs."""
+    """Change a user's password, and end all other sessions of the user."""
     if body.current_password is None and not caller.is_admin:
         raise InvalidInput((FieldError("current_password", "required", "is required"),))
     await passwords.change(

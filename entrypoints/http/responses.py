@@ -1,0 +1,192 @@
+"""The responses of operations, as the OpenAPI document describes them."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, Field
+
+from domain.errors import DomainError, InvalidAccessToken, InvalidInput, NotSignedIn, StorageUnavailable, TooBusy
+from entrypoints.http import examples
+from entrypoints.http.bodies import BODY_TOO_LARGE, EMPTY_BODY, INVALID_JSON, UNSUPPORTED_MEDIA_TYPE
+from entrypoints.http.examples import named
+from entrypoints.http.middleware.internal_error import INTERNAL_ERROR
+from entrypoints.http.middleware.loopback_only import NOT_LOCAL
+from entrypoints.http.oauth import OAuthError
+from entrypoints.http.problems import MEDIA_TYPE, ProblemKind
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+Error: TypeAlias = ProblemKind | type[DomainError]
+Mode: TypeAlias = Literal["open", "token"]
+
+MODE: Final = "x-mode"
+"""The member of an example that names the only mode in which it occurs. `openapi` evaluates and removes it."""
+
+
+class Problem(BaseModel):
+    """Why a request failed (RFC 9457). It never repeats a value that the client sent."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(description="The name of the HTTP status.", examples=["Not Found"])
+    status: int = Field(ge=400, le=599, examples=[404])
+    detail: str = Field(description="An explanation for people.", examples=["There is no such user."])
+    instance: str = Field(description="The path of the request.", examples=["/users/1"])
+    code: str = Field(description="Stable and machine-readable.", examples=["user_not_found"])
+    request_id: str = Field(description="As in the header X-Request-Id.", examples=[examples.REQUEST_ID])
+
+
+class InvalidField(BaseModel):
+    """A field or parameter that was rejected."""
+
+    pointer: str = Field(description="A JSON Pointer into the body, or the name of a parameter.", examples=["/email"])
+    code: str = Field(description="Stable and machine-readable.", examples=["invalid_email"])
+    detail: str = Field(description="An explanation for people.", examples=["must be an email address: it has no @"])
+
+
+class ValidationProblem(Problem):
+    """Which fields or parameters break the rules."""
+
+    errors: list[InvalidField]
+
+
+def header(description: str, *, required: bool = True, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "required": required, "schema": {"type": "string", **schema}}
+
+
+_REQUEST_ID: Final = {
+    "X-Request-Id": header("The id that the request was sent with, or a new one.", minLength=1, maxLength=128)
+}
+_PRIVATE: Final = {"Cache-Control": header("Caches of one user may keep the response, and revalidate it every time.")}
+_NOT_STORED: Final = {"Cache-Control": header("Always `no-store`.")}
+_TAGGED: Final = {
+    "ETag": header(
+        "A strong entity tag of the record's version and id (RFC 9110, section 8.8.3).",
+        pattern='^"[1-9][0-9]*-[0-9a-f]{16}"$',
+    ),
+    **_PRIVATE,
+}
+
+
+def _response(description: str, headers: Mapping[str, Any] | None = None, **content: Any) -> dict[str, Any]:
+    """Describe a response; `content` holds the examples of a JSON body, which FastAPI adds the schema to."""
+    response: dict[str, Any] = {"description": description, "headers": {**(headers or {}), **_REQUEST_ID}}
+    return {**response, "content": {"application/json": content}} if content else response
+
+
+def found(record: Mapping[str, Any]) -> Responses:
+    return {
+        200: _response("The record.", _TAGGED, examples=named(record=("A record", record))),
+        304: _response("The client's copy is still current.", _TAGGED),
+    }
+
+
+def created(record: Mapping[str, Any]) -> Responses:
+    headers = {"Location": header("The path of the new record.", format="uri-reference"), **_TAGGED}
+    return {201: _response("The new record.", headers, examples=named(record=("A new record", record)))}
+
+
+def changed(record: Mapping[str, Any]) -> Responses:
+    return {200: _response("The changed record.", _TAGGED, examples=named(record=("A record", record)))}
+
+
+def page_of(record: Mapping[str, Any]) -> Responses:
+    headers = {
+        "Link": header('The next page: `<…>; rel="next"` (RFC 8288). Absent on the last page.', required=False),
+        "X-Total-Count": header(
+            "The number of records in the whole list, with `count=true`.", required=False, type="integer", minimum=0
+        ),
+        **_PRIVATE,
+    }
+    pages = named(page=("A page", [record]), empty=("No record matches", []))
+    return {200: _response("A page of the list.", headers, examples=pages)}
+
+
+def no_content(description: str) -> Responses:
+    return {204: _response(description)}
+
+
+HEALTHY: Final[Responses] = {
+    200: _response("Healthy.", _NOT_STORED, examples=named(healthy=("Healthy", {"status": "ok"})))
+}
+SESSIONS: Final[Responses] = {
+    200: _response("The active sessions.", _PRIVATE, examples=named(sessions=("One session", [examples.SESSION])))
+}
+KEYS: Final[Responses] = {
+    200: _response(
+        "The public keys.",
+        {"Cache-Control": header("How long the keys may be cached.")},
+        examples=named(keys=("One key", examples.KEYS)),
+    )
+}
+TOKENS: Final[Responses] = {
+    200: _response(
+        "An access token and a refresh token.",
+        {**_NOT_STORED, "Pragma": header("Always `no-cache`.")},
+        examples=named(tokens=("Tokens", examples.TOKENS)),
+    )
+}
+REVOKED: Final[Responses] = {200: _response("The session of the token has ended.", _NOT_STORED)}
+
+BODY_ERRORS: Final = (EMPTY_BODY, INVALID_JSON, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, InvalidInput)
+"""The errors of an operation with a JSON body."""
+
+
+def error_responses(*errors: Error, token_mode: Iterable[Error] = (), uses_storage: bool = True) -> Responses:
+    """Describe the errors of an operation, with an example for each; `token_mode` lists those of token mode alone.
+
+    Every operation may also fail with a bug, or without its storage, and is refused to other machines in open mode.
+    The document adds the errors of authentication to operations that require it.
+    """
+    responses: Responses = {}
+    storage_errors = (StorageUnavailable, TooBusy) if uses_storage else ()
+    for error in (*errors, INTERNAL_ERROR, *storage_errors):
+        _add(responses, error, None)
+    for error in token_mode:
+        _add(responses, error, "token")
+    _add(responses, NOT_LOCAL, "open")
+    return responses
+
+
+def authentication_errors() -> Responses:
+    responses: Responses = {}
+    for error in (NotSignedIn, InvalidAccessToken):
+        _add(responses, error, "token")
+    return responses
+
+
+def _add(responses: Responses, error: Error, mode: Mode | None) -> None:
+    kind = error if isinstance(error, ProblemKind) else ProblemKind.of(error)
+    response = responses.setdefault(int(kind.status), _error_response(kind.status))
+    problem = {
+        "type": "about:blank",
+        "title": kind.title,
+        "status": kind.status.value,
+        "detail": kind.detail,
+        "instance": "/",
+        "code": kind.code,
+        "request_id": examples.REQUEST_ID,
+        **({"errors": [examples.INVALID_FIELD]} if error is InvalidInput else {}),
+    }
+    example = {"summary": kind.detail, "value": problem, **({MODE: mode} if mode else {})}
+    response["content"][MEDIA_TYPE]["examples"][kind.code] = example
+
+
+def _error_response(status: HTTPStatus) -> dict[str, Any]:
+    headers = dict(_NOT_STORED)
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        headers["Retry-After"] = header("Seconds to wait.", type="integer", minimum=0)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = header("RFC 6750, section 3.", pattern="^Bearer")
+    schema = ValidationProblem if status == HTTPStatus.UNPROCESSABLE_ENTITY else Problem
+    content = {"schema": {"$ref": f"#/components/schemas/{schema.__name__}"}, "examples": {}}
+    return {**_response("", headers), "content": {MEDIA_TYPE: content}}
+
+
+def oauth_errors(**errors: str) -> Responses:
+    """Describe the errors that RFC 6749 defines, in its own format: a description for each code."""
+    values = {
+        code: (description, {"error": code, "error_description": description}) for code, description in errors.items()
+    }
+    content = {"schema": {"$ref": f"#/components/schemas/{OAuthError.__name__}"}, "examples": named(**values)}
+    response = _response(" ".join(errors.values()), _NOT_STORED)
+    return {int(HTTPStatus.BAD_REQUEST): {**response, "content": {"application/json": content}}}
