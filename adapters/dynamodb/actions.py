@@ -10,8 +10,6 @@ from adapters.dynamodb.items import MAX_PART_BYTES, PARTS, Image, Key, encoded, 
 
 MAX_ACTIONS: Final = 100  # DynamoDB's limit
 _MAX_BYTES: Final = 900_000  # of a request; DynamoDB's limit is 4 MB, but the driver complains about bodies over 1 MiB
-
-
 _PART_WEIGHT: Final = MAX_PART_BYTES // 4  # so that the parts that a transaction deletes have less than 4 MB
 
 

@@ -15,7 +15,7 @@ from adapters.dynamodb.record_items import RecordItems, RecordRef, time_text
 from adapters.dynamodb.table import Range
 from adapters.dynamodb.user_items import REMOVALS, is_user, owns, user_key
 from domain.errors import TooBusy
-from domain.records import R
+from domain.records import MAX_KEY_BYTES, R
 from domain.values import UserId
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ class DynamoDBRecords(Generic[R]):
 
     async def get(self, key: str) -> R | None:
         record_type = self._items.record_type
+        if not _can_be_key(key):
+            return None
         if record_type.owner == record_type.key:
             found = await self._visible([RecordRef(record_type, key, key)], set())
             return self._items.restored(found[key]) if found else None
@@ -41,6 +43,8 @@ class DynamoDBRecords(Generic[R]):
         return await self._followed(RecordRef(record_type, None, key).pointer_key, lambda _: True)
 
     async def find(self, field: str, value: str) -> R | None:
+        if not _can_be_key(value):
+            return None
         (index_key,) = RecordRef(self._items.record_type, None, "").unique_keys({"unique": {field: value}})
         return await self._followed(index_key, lambda image: image.get("unique", {}).get(field) == value)
 
@@ -172,3 +176,8 @@ class DynamoDBRecords(Generic[R]):
         """Return the users whose records are being purged."""
         entries = await self._reader.all(Range(REMOVALS), ["owner"]) if self._items.record_type.owner else ()
         return {key.sk for key, _ in entries}
+
+
+def _can_be_key(text: str) -> bool:
+    """Return whether DynamoDB takes a text as a sort key."""
+    return 0 < len(text.encode(errors="replace")) <= MAX_KEY_BYTES

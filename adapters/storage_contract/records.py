@@ -528,6 +528,14 @@ class RecordCases:
         found = await storage.unit_of_work().records(SAMPLES).find(field, "wanted")
         assert found == rivals[results.index(None)]
 
+    @pytest.mark.parametrize("text", ["", "x" * 1_025], ids=["empty", "too long"])
+    async def test_a_text_that_no_record_can_have_finds_none(self, storage: Storage, text: str) -> None:
+        owner = a_user()
+        await add(storage, owner, a_sample(owner))
+        samples = storage.unit_of_work().records(SAMPLES)
+        assert await samples.get(text) is None
+        assert await samples.find("label", text) is None
+
     async def test_a_value_is_freed_for_what_is_staged_after_it(self, storage: Storage) -> None:
         owner = a_user()
         first, second = a_sample(owner), a_sample(owner)
