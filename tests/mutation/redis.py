@@ -17,6 +17,7 @@ _repositories = partial(Bug, file="adapters/redis/repositories.py", store="redis
 _encoding = partial(Bug, file="adapters/redis/encoding.py", store="redis")
 _storage = partial(Bug, file="adapters/redis/storage.py", store="redis")
 _connections = partial(Bug, file="adapters/redis/connections.py", store="redis")
+_resilience = partial(Bug, file="adapters/resilience.py", store="redis")
 _errors = partial(Bug, file="adapters/redis/errors.py", store="redis")
 
 BUGS: Final[Sequence[Bug]] = (
@@ -316,11 +317,8 @@ BUGS: Final[Sequence[Bug]] = (
         new="self._idle[address].append(connection)",
         allowed="the driver closes it as well",
     ),
-    _connections(
-        what="a place in the queue is never given back",
-        where="Connections.one",
-        node="Call 4",
-        new="pass",
+    _resilience(
+        what="a place in the queue is never given back", where="ConnectionLimiter.__aexit__", node="Expr", new="pass"
     ),
     _errors(
         what="a service that is not prepared is an outage",

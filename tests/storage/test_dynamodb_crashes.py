@@ -395,7 +395,7 @@ async def test_a_commit_under_way_is_waited_for_and_an_overdue_one_is_not(
         with pytest.raises(StorageUnavailable):
             await add(dying, *users)
     rival = a_user(email=users[0].email)
-    monkeypatch.setattr("adapters.dynamodb.calls._RETRY_SECONDS", 1)
+    monkeypatch.setattr("adapters.dynamodb.commits.RETRY_SECONDS", 1)
     with pytest.raises(TooBusy):
         await add(storage, rival)
     await in_time(add(storage, rival))

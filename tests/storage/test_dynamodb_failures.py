@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from itertools import repeat
+from itertools import count, repeat
 
 import pytest
 
 from adapters.dynamodb import calls, removals
+from adapters.resilience import Backoff
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
     LATER,
@@ -66,12 +67,14 @@ async def test_what_passes_is_no_failure(proxy: Proxy, storage: Storage, code: s
 async def test_a_table_that_stays_overloaded_is_too_busy(
     proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def pause(failures: int) -> None:
-        await asyncio.sleep(0 if failures < 5 else 3600)  # so that its time is up between two calls, however slow
+    pauses = count(1)
+
+    async def pause(_: Backoff) -> None:
+        await asyncio.sleep(0 if next(pauses) < 5 else 3600)  # so that its time is up between two calls, however slow
 
     await storage.ping()
     monkeypatch.setattr(calls, "_CALL_TIMEOUT_SECONDS", 2)
-    monkeypatch.setattr(calls, "pause", pause)
+    monkeypatch.setattr(Backoff, "pause", pause)
     proxy.errors.extend(repeat("ThrottlingException", 1_000))
     with pytest.raises(TooBusy):
         await add(storage, a_user())
