@@ -1,12 +1,23 @@
+from collections.abc import Sequence
 from ipaddress import IPv6Address, IPv6Network, ip_address
+
+_SUBNET_BITS = 64
+_SITE_BITS = 48
 
 
 def network_of(address: str) -> str:
-    """Name what one subscriber has: an IPv4 address, or the /64 that an IPv6 address is in (RFC 6177, section 2)."""
+    """Return what one subscriber has: an IPv4 address, or the /64 of an IPv6 address (RFC 6177, section 2)."""
+    return networks_of(address)[0]
+
+
+def networks_of(address: str) -> Sequence[str]:
+    """Return an IPv4 address alone, or the /64 and then the /48 of an IPv6 address: many subscribers get a /48."""
     try:
         parsed = ip_address(address)
     except ValueError:
-        return address
+        return [address]
     if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or IPv6Network((int(parsed) >> 64 << 64, 64)))
+        return [str(parsed)]
+    if parsed.ipv4_mapped:
+        return [str(parsed.ipv4_mapped)]
+    return [str(IPv6Network((int(parsed), bits), strict=False)) for bits in (_SUBNET_BITS, _SITE_BITS)]

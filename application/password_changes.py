@@ -5,8 +5,8 @@ from functools import partial
 from application.concurrency import OptimisticRetry
 from application.passwords import Passwords
 from application.principal import Principal
-from application.session_ends import end_sessions, stage_session_ends
-from application.sign_in_limits import SignInLimits
+from application.session_revocation import revoke_sessions, stage_session_revocation
+from application.sign_in_throttle import SignInThrottle
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import FieldChecks, IdTaken, StaleVersion, UserNotFound, WrongPassword
 from domain.storage import Storage
@@ -15,10 +15,10 @@ from domain.values import Password, UserId
 
 
 class PasswordChangeService:
-    def __init__(self, storage: Storage, passwords: Passwords, limits: SignInLimits) -> None:
+    def __init__(self, storage: Storage, passwords: Passwords, throttle: SignInThrottle) -> None:
         self._storage = storage
         self._passwords = passwords
-        self._limits = limits
+        self._throttle = throttle
         self._retry = OptimisticRetry()
 
     async def change(
@@ -35,9 +35,12 @@ class PasswordChangeService:
             raise UserNotFound
         password = self._parse(new, user)
         # Whoever has a session of this user is at home in it, wherever they are by now.
-        limited = self._limits.attempt(user_id, address, caller.session_id if caller.user_id == user_id else None)
+        home = caller.session_id if caller.user_id == user_id else None
+        throttled = await self._throttle.attempt(user_id, address, home)
+        throttled.at_home = home is not None
         if current is not None:
-            await self._limits.check(limited)
+            await throttled.read()
+            throttled.check()
 
         work = _PasswordWork(self._passwords, current, password, address)
 
@@ -50,13 +53,13 @@ class PasswordChangeService:
             credential = await credentials.get(user_id)
             if current is not None:
                 await work.verify(credential)
-                await self._limits.stage_success(unit, limited)
+                await throttled.stage_success(unit)
             password_hash = await work.hash()
             if credential is None:
                 credentials.add(Credential(user_id, password_hash))
             else:
                 credentials.save(credential.change(password_hash))
-            await stage_session_ends(unit, user_id, keep=caller.session_id)
+            await stage_session_revocation(unit, user_id, keep=caller.session_id)
             try:
                 await unit.commit()
             except IdTaken:  # another first password was faster
@@ -65,9 +68,9 @@ class PasswordChangeService:
         try:
             await self._retry.run(user_id, attempt)
         except WrongPassword:
-            await self._limits.count(limited)
+            await throttled.count_failure()
             raise
-        await end_sessions(self._storage, self._retry, user_id, keep=caller.session_id)
+        await revoke_sessions(self._storage, self._retry, user_id, keep=caller.session_id)
 
     def _parse(self, text: str, user: User) -> Password:
         own = [user.email.address, user.name, *([user.username.text] if user.username else [])]

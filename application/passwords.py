@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from application.networks import network_of
+from application.networks import networks_of
 from application.ports import CommonPasswords, PasswordHasher
 from domain.credential import Credential
 from domain.errors import InvalidValue, TooBusy
 from domain.values import Password, fold
 
-_MOST_OF_ONE_NETWORK: Final = 32
+_MAX_WORK_PER_NETWORK: Final = (32, 48)
+"""Of one network of `networks_of`, the smallest first."""
 
 
 class Passwords:
@@ -53,16 +54,12 @@ class Passwords:
 
     @contextmanager
     def _turn(self, address: str | None) -> Iterator[None]:
-        if address is None:
-            yield
-            return
-        network = network_of(address)
-        if self._working[network] >= _MOST_OF_ONE_NETWORK:
+        networks = [] if address is None else networks_of(address)
+        if any(self._working[network] >= most for network, most in zip(networks, _MAX_WORK_PER_NETWORK, strict=False)):
             raise TooBusy
-        self._working[network] += 1
+        self._working.update(networks)
         try:
             yield
         finally:
-            self._working[network] -= 1
-            if not self._working[network]:
-                del self._working[network]
+            self._working.subtract(networks)
+            self._working = +self._working  # without those that have none

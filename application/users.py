@@ -7,7 +7,7 @@ from functools import partial
 from application.concurrency import Expected, OptimisticRetry, RecordUpdates, check_version
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource
-from application.session_ends import end_sessions, stage_session_ends
+from application.session_revocation import revoke_sessions, stage_session_revocation
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import FieldChecks, InvalidValue, LastAdmin, UserNotFound
 from domain.storage import Storage, UnitOfWork
@@ -157,12 +157,12 @@ class UserService:
                 if not changed.is_active_admin:
                     await self._check_not_last_admin(unit, user)
                 if user.active and not changed.active:
-                    await stage_session_ends(unit, user_id)
+                    await stage_session_revocation(unit, user_id)
             return changed
 
         changed = await self._updates.apply(user_id, change)
         if changes.active is False:
-            await end_sessions(self._storage, self._retry, user_id)
+            await revoke_sessions(self._storage, self._retry, user_id)
         return changed
 
     async def remove(self, user_id: UserId, expected: Expected = None) -> None:

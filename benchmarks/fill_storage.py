@@ -88,7 +88,7 @@ def _session(user_id: UserId, number: int, made: datetime, chance: random.Random
         version=chance.randrange(1, 50),
         created_at=made,
         last_used_at=used + timedelta(seconds=1),
-        expires_at=used + Session.LONGEST_PAUSE,
+        expires_at=used + Session.IDLE_TIMEOUT,
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 from domain.credential import CREDENTIALS
 from domain.post import POSTS
 from domain.records import RecordType
+from domain.secret import SECRETS
 from domain.session import SESSIONS
 from domain.sign_in_failures import SIGN_IN_FAILURES
 
-RECORD_TYPES: Final[Sequence[RecordType[Any]]] = (CREDENTIALS, SESSIONS, POSTS, SIGN_IN_FAILURES)
+RECORD_TYPES: Final[Sequence[RecordType[Any]]] = (CREDENTIALS, SESSIONS, POSTS, SIGN_IN_FAILURES, SECRETS)

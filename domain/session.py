@@ -16,14 +16,14 @@ from domain.values import SessionId, UserId, cut_to_milliseconds
 class Session:
     """One state of a session, versioned like a `User`. Its repr hides what tokens are checked and made by."""
 
-    LONGEST: ClassVar = timedelta(days=30)  # NIST SP 800-63B-4, section 2.1.3
-    LONGEST_PAUSE: ClassVar = timedelta(days=7)
-    REPEATABLE: ClassVar = timedelta(seconds=10)
+    MAX_LIFETIME: ClassVar = timedelta(days=30)  # NIST SP 800-63B-4, section 2.1.3
+    IDLE_TIMEOUT: ClassVar = timedelta(days=7)
+    REUSE_GRACE_PERIOD: ClassVar = timedelta(seconds=10)
     """For how long after its use a refresh token may be used again, as by a client that missed the answer."""
-    MOST_REPEATABLE: ClassVar = 100
+    MAX_REFRESHES_IN_GRACE: ClassVar = 100
     """So many refreshes are remembered, which bounds the work and the record; no client makes more in that time."""
-    MOST_OF_A_USER: ClassVar = 50
-    LONGEST_USER_AGENT: ClassVar = 200
+    MAX_PER_USER: ClassVar = 50
+    MAX_USER_AGENT_LENGTH: ClassVar = 200
 
     id: SessionId
     user_id: UserId
@@ -55,7 +55,7 @@ class Session:
         return cls(
             id=token.session_id,
             user_id=user_id,
-            user_agent=None if user_agent is None else _visible(user_agent[: cls.LONGEST_USER_AGENT]),
+            user_agent=None if user_agent is None else _visible(user_agent[: cls.MAX_USER_AGENT_LENGTH]),
             place=place,
             token_digest=token.digest,
             salt=salt,
@@ -63,7 +63,7 @@ class Session:
             version=1,
             created_at=now,
             last_used_at=now,
-            expires_at=now + cls.LONGEST_PAUSE,
+            expires_at=now + cls.IDLE_TIMEOUT,
         )
 
     def has_expired(self, now: datetime) -> bool:
@@ -92,10 +92,11 @@ class Session:
             # What came of the token is known as soon as going on from it leads to the current one.
             token = token.successor(self.salt)
             if self._is_current(token):
-                if now - refreshed_at > self.REPEATABLE:
+                if now - refreshed_at > self.REUSE_GRACE_PERIOD:
                     break
                 return self, token
-        if len(self.refreshed_at) == self.MOST_REPEATABLE and now - self.refreshed_at[0] <= self.REPEATABLE:
+        are_all_known = len(self.refreshed_at) < self.MAX_REFRESHES_IN_GRACE
+        if not are_all_known and now - self.refreshed_at[0] <= self.REUSE_GRACE_PERIOD:
             raise InvalidRefreshToken  # whether it was used before these refreshes, or long ago, cannot be told
         raise RefreshTokenReused
 
@@ -103,14 +104,14 @@ class Session:
         return compare_digest(token.digest, self.token_digest)
 
     def _refreshed(self, token: RefreshToken, now: datetime) -> tuple[Self, RefreshToken]:
-        recent = [then for then in self.refreshed_at if now - then <= self.REPEATABLE]
+        recent = [then for then in self.refreshed_at if now - then <= self.REUSE_GRACE_PERIOD]
         state = replace(
             self,
             token_digest=token.digest,
-            refreshed_at=(*recent, now)[-self.MOST_REPEATABLE :],
+            refreshed_at=(*recent, now)[-self.MAX_REFRESHES_IN_GRACE :],
             version=self.version + 1,
             last_used_at=now,
-            expires_at=min(self.created_at + self.LONGEST, now + self.LONGEST_PAUSE),
+            expires_at=min(self.created_at + self.MAX_LIFETIME, now + self.IDLE_TIMEOUT),
         )
         return state, token
 

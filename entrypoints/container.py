@@ -9,12 +9,14 @@ from adapters.runtime.ids import Uuid7Source
 from adapters.security.common_passwords import MostCommonPasswords
 from adapters.security.password_hasher import ThreadedPasswordHasher
 from adapters.security.system_secrets import SystemSecrets
+from application.expired_records import ExpiredRecords
 from application.own_sessions import OwnSessionService
 from application.password_changes import PasswordChangeService
 from application.passwords import Passwords
 from application.posts import PostService
 from application.sign_in import SignInService
-from application.sign_in_limits import SignInLimits
+from application.sign_in_throttle import SignInThrottle
+from application.storage_secret import StorageSecret
 from application.token_authenticator import TokenAuthenticator
 from application.user_export import UserExport
 from application.user_import import UserImport
@@ -48,16 +50,18 @@ class Container(DeclarativeContainer):
         needs_admin=settings.provided.asks_for_tokens,
     )
     posts = Singleton(PostService, storage, clock, ids)
-    sign_in_limits = Singleton(
-        SignInLimits,
+    sign_in_throttle = Singleton(
+        SignInThrottle,
         storage,
         clock,
+        Singleton(StorageSecret, storage, secrets),
         settings.provided.sign_in_failures_per_account,
         settings.provided.sign_in_failures_per_address,
     )
-    sign_ins = Singleton(SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_limits, signer)
+    sign_ins = Singleton(SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer)
     token_authenticator = Singleton(TokenAuthenticator, storage, clock, signer)
+    expired_records = Singleton(ExpiredRecords, storage, clock)
     own_sessions = Singleton(OwnSessionService, storage, clock)
-    password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_limits)
+    password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_throttle)
     user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)
     user_export = Singleton(UserExport, storage)

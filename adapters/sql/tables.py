@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from adapters.sql.types import ExactText, Id, Json, LongText, UtcTime
+from adapters.sql.types import ExactText, Id, Json, LongBytes, LongText, UtcTime
 from domain.records import MAX_KEY_BYTES
 
 NAMING_CONVENTION: Final = {
@@ -137,6 +137,15 @@ SIGN_IN_FAILURES: Final = Table(
     required("version", BigInteger),
     required("expires_at", UtcTime),
     Index(None, "expires_at", "key"),
+    **OPTIONS,
+)
+
+SECRETS: Final = Table(
+    "secrets",
+    METADATA,
+    required("name", ExactText(MAX_KEY_BYTES), primary_key=True),
+    required("value", LongBytes),
+    required("version", BigInteger),
     **OPTIONS,
 )
 

@@ -63,7 +63,7 @@ class RemovalCases:
         ownerless = [a_record(record_type, user) for record_type in CONTRACT_TYPES if record_type.owner is None]
         owned = [a_record(record_type, user) for record_type in CONTRACT_TYPES if record_type.owner]
         posts = [a_post(user) for _ in range(30)]
-        sessions = [a_session(user) for _ in range(Session.MOST_OF_A_USER)]
+        sessions = [a_session(user) for _ in range(Session.MAX_PER_USER)]
         await add(storage, user, *ownerless, *owned, *posts, *sessions)
         await remove(storage, user)
         for record in (*owned, *posts, *sessions):

@@ -10,7 +10,8 @@ from fastapi import Depends, Path, Request
 from application.own_sessions import OwnSessionService
 from application.password_changes import PasswordChangeService
 from application.posts import PostService
-from application.sign_in import ClientInfo, SignInService
+from application.sign_in import SignInService
+from application.sign_in_attempt import ClientInfo
 from application.users import UserService
 from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFound
 from domain.values import PostId, SessionId, UserId

@@ -2,8 +2,10 @@ import pytest
 
 from adapters.runtime.domain_names import IdnaDomainNames
 from adapters.runtime.ids import Uuid7Source
+from adapters.security.system_secrets import SystemSecrets
 from application.passwords import Passwords
 from application.posts import PostService
+from application.storage_secret import StorageSecret
 from application.users import UserService
 from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
 
@@ -16,6 +18,14 @@ def clock() -> WoundClock:
 @pytest.fixture
 def storage() -> RivalledStorage:
     return RivalledStorage()
+
+
+@pytest.fixture
+async def secret(storage: RivalledStorage) -> StorageSecret:
+    """The secret of a storage that has been used before, so that no test meets the commit which creates it."""
+    secret = StorageSecret(storage, SystemSecrets())
+    await secret.digest()
+    return secret
 
 
 @pytest.fixture

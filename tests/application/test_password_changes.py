@@ -8,7 +8,8 @@ from adapters.storage_contract.examples import a_session
 from application.password_changes import PasswordChangeService
 from application.passwords import Passwords
 from application.principal import OPERATOR, Principal
-from application.sign_in_limits import SignInLimits
+from application.sign_in_throttle import SignInThrottle
+from application.storage_secret import StorageSecret
 from application.users import NewUser, UserChanges, UserService
 from domain.errors import TooBusy, UserNotFound
 from domain.session import SESSIONS
@@ -36,9 +37,11 @@ def hasher() -> CountingHasher:
 
 
 @pytest.fixture
-def changes(storage: RivalledStorage, clock: WoundClock, hasher: CountingHasher) -> PasswordChangeService:
+def changes(
+    storage: RivalledStorage, clock: WoundClock, hasher: CountingHasher, secret: StorageSecret
+) -> PasswordChangeService:
     passwords = Passwords(hasher, OneCommonPassword())
-    return PasswordChangeService(storage, passwords, SignInLimits(storage, clock, 5, 20))
+    return PasswordChangeService(storage, passwords, SignInThrottle(storage, clock, secret, 5, 20))
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ async def test_other_sessions_end_in_the_very_commit_of_the_change(
 
     own = await begin_session(storage, user)
     await begin_session(storage, user)
-    monkeypatch.setattr("application.password_changes.end_sessions", dies)
+    monkeypatch.setattr("application.password_changes.revoke_sessions", dies)
     with pytest.raises(TooBusy):
         await changes.change(user.id, current=PASSWORD, new=NEW, caller=own)
     assert await sessions_of(storage, user) == [own.session_id]

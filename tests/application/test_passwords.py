@@ -1,7 +1,10 @@
+import asyncio
+
 import pytest
 
 from application.passwords import Passwords
-from domain.errors import InvalidValue
+from domain.errors import InvalidValue, TooBusy
+from domain.values import Password
 from tests.application.surroundings import OneCommonPassword, ReadableHasher
 
 
@@ -29,3 +32,34 @@ def test_a_refusal_does_not_repeat_the_password(passwords: Passwords) -> None:
 
 def test_the_repr_of_a_password_tells_nothing(passwords: Passwords) -> None:
     assert "horse" not in repr(passwords.parse("correct horse", own=[]))
+
+
+@pytest.mark.parametrize(
+    ("addresses", "limit"),
+    [
+        (["192.0.2.1"] * 33, 32),
+        (["::ffff:192.0.2.1", "192.0.2.1"] * 17, 32),
+        ([f"2001:db8::{number:x}" for number in range(33)], 32),
+        ([f"2001:db8:0:{number:x}::1" for number in range(49)], 48),
+    ],
+)
+async def test_one_network_or_site_never_takes_all_the_room_there_is(addresses: list[str], limit: int) -> None:
+    may_end = asyncio.Event()
+
+    class SlowHasher(ReadableHasher):
+        async def hash(self, password: Password) -> str:
+            await may_end.wait()
+            return await super().hash(password)
+
+    passwords = Passwords(SlowHasher(), OneCommonPassword())
+    password = passwords.parse("correct horse", own=[])
+    work = [asyncio.create_task(passwords.hash(password, address)) for address in addresses]
+    await asyncio.sleep(0)
+    other = asyncio.create_task(passwords.hash(password, "2001:db8:1::1"))
+    await asyncio.sleep(0)
+    may_end.set()
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [str] * limit + [TooBusy] * (len(addresses) - limit)
+    await other
+    for address in addresses:  # nothing is left of the work that has ended
+        await passwords.hash(password, address)

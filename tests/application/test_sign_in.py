@@ -10,8 +10,11 @@ from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
 from adapters.security.system_secrets import SystemSecrets
 from application.passwords import Passwords
-from application.sign_in import ClientInfo, SignInService, TokenPair
-from application.sign_in_limits import SignInLimits
+from application.sign_in import SignInService
+from application.sign_in_attempt import ClientInfo
+from application.sign_in_throttle import SignInThrottle
+from application.storage_secret import StorageSecret
+from application.token_issuer import TokenPair
 from application.users import NewUser, UserChanges, UserService
 from domain.credential import CREDENTIALS
 from domain.errors import InvalidCredentials, InvalidRefreshToken, RefreshTokenReused, TooBusy
@@ -56,7 +59,7 @@ def hasher() -> BusyHasher:
 
 
 @pytest.fixture
-def sign_ins(storage: RivalledStorage, clock: WoundClock, hasher: BusyHasher) -> SignInService:
+def sign_ins(storage: RivalledStorage, clock: WoundClock, hasher: BusyHasher, secret: StorageSecret) -> SignInService:
     return SignInService(
         storage,
         clock,
@@ -64,7 +67,7 @@ def sign_ins(storage: RivalledStorage, clock: WoundClock, hasher: BusyHasher) ->
         SystemSecrets(),
         IdnaDomainNames(),
         Passwords(hasher, OneCommonPassword()),
-        SignInLimits(storage, clock, per_account=5, per_address=0),
+        SignInThrottle(storage, clock, secret, per_account=5, per_address=0),
         JwtSigner(SIGNING_KEYS, issuer="userport", audience="userport"),
     )
 
@@ -210,30 +213,42 @@ async def test_of_too_many_sessions_the_one_that_was_used_longest_ago_ends(
     sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
 ) -> None:
     grants = []
-    for _ in range(Session.MOST_OF_A_USER):
+    for _ in range(Session.MAX_PER_USER):
         clock.move(seconds=1)
         grants.append(await sign_in(sign_ins))
     clock.move(seconds=1)
     await sign_ins.refresh(grants[0].refresh_token)
     await sign_in(sign_ins)
-    assert len(await sessions_of(storage, user)) == Session.MOST_OF_A_USER
+    assert len(await sessions_of(storage, user)) == Session.MAX_PER_USER
     with pytest.raises(InvalidRefreshToken):
         await sign_ins.refresh(grants[1].refresh_token)
     for grant in (grants[0], *grants[2:]):
         await sign_ins.refresh(grant.refresh_token)
 
 
+async def test_of_sessions_that_were_last_used_at_once_the_oldest_ends(
+    sign_ins: SignInService, storage: RivalledStorage, user: User
+) -> None:
+    tokens = [await sign_in(sign_ins) for _ in range(Session.MAX_PER_USER + 3)]
+    assert len(await sessions_of(storage, user)) == Session.MAX_PER_USER
+    for ended in tokens[:3]:
+        with pytest.raises(InvalidRefreshToken):
+            await sign_ins.refresh(ended.refresh_token)
+    for kept in tokens[3:]:
+        await sign_ins.refresh(kept.refresh_token)
+
+
 async def test_a_sign_in_that_ends_a_session_which_is_refreshed_meanwhile_succeeds(
     sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
 ) -> None:
     first = await sign_in(sign_ins)
-    for _ in range(Session.MOST_OF_A_USER - 1):
+    for _ in range(Session.MAX_PER_USER - 1):
         clock.move(seconds=1)
         await sign_in(sign_ins)
     clock.move(seconds=1)
     storage.deeds.append(lambda: sign_ins.refresh(first.refresh_token))
     await sign_in(sign_ins)
-    assert len(await sessions_of(storage, user)) == Session.MOST_OF_A_USER
+    assert len(await sessions_of(storage, user)) == Session.MAX_PER_USER
     await sign_ins.refresh(first.refresh_token)
 
 

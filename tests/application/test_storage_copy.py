@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 import pytest
 
 from adapters.memory.storage import MemoryStorage
+from adapters.security.system_secrets import SystemSecrets
 from adapters.storage_contract.examples import (
     a_credential,
     a_full_session,
@@ -19,6 +20,7 @@ from adapters.storage_contract.steps import add, remove, save, stored
 from application.all_records import Stored, all_records
 from application.record_digest import RecordDigest
 from application.storage_copy import CopyFailed, StorageCopy
+from application.storage_secret import StorageSecret
 from domain.errors import StorageUnavailable, TooBusy
 from domain.post import POSTS
 from domain.session import SESSIONS, Session
@@ -44,9 +46,10 @@ async def filled(storage: MemoryStorage, users: int = 250) -> Sequence[User]:
     await add(storage, *added)
     await add(storage, *(a_credential(user) for user in added[::3]))
     await add(storage, *(a_session(user) for user in added[::3]), *(a_full_session(user) for user in added[::6]))
-    await add(storage, *(a_full_session(added[0]) for _ in range(Session.MOST_OF_A_USER)))
+    await add(storage, *(a_full_session(added[0]) for _ in range(Session.MAX_PER_USER)))
     await add(storage, *(a_post(user) for user in added[::2] for _ in range(5)))
     await add(storage, *(a_post(added[7]) for _ in range(400)))
+    await StorageSecret(storage, SystemSecrets()).digest()
     return added
 
 
@@ -65,8 +68,8 @@ async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, tar
     users = await filled(source)
     copy = await copied(source, target)
     assert await held(target) == await held(source)
-    assert str(copy.read) == "250 users, 84 credentials, 176 sessions, 1025 posts and 0 sign in failures"
-    assert copy.read.records == 250 + 1_025 + 84 + 176
+    assert str(copy.read) == "250 users, 84 credentials, 176 sessions, 1025 posts, 0 sign in failures and 1 secrets"
+    assert copy.read.records == 250 + 1_025 + 84 + 176 + 1
     assert copy.found == 0
     assert list(await target.unit_of_work().records(POSTS).page(owner=users[7].id, limit=2_000)) == list(
         await source.unit_of_work().records(POSTS).page(owner=users[7].id, limit=2_000)

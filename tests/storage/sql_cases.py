@@ -102,7 +102,7 @@ class SqlCases:
 
     async def test_a_user_agent_may_be_of_any_script_and_end_with_spaces(self, storage: Storage) -> None:
         user = a_user()
-        longest = [character * Session.LONGEST_USER_AGENT for character in ("x", "ß", "狐", "🦊")]
+        longest = [character * Session.MAX_USER_AGENT_LENGTH for character in ("x", "ß", "狐", "🦊")]
         sessions = [replace(a_full_session(user), user_agent=text) for text in (*longest, "", "spaces  ")]
         await add(storage, user, *sessions)
         for session in sessions:

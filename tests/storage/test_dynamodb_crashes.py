@@ -298,7 +298,7 @@ async def test_what_a_user_had_cannot_be_changed_by_the_commit_that_replaces_the
 
 async def test_an_end_of_all_sessions_of_a_user_is_all_or_nothing_wherever_it_ends(url: str, storage: Storage) -> None:
     user, other = an_admin(), an_admin()
-    sessions = [a_session(user) for _ in range(Session.MOST_OF_A_USER)]
+    sessions = [a_session(user) for _ in range(Session.MAX_PER_USER)]
     demoted = user.change(now=LATER, role=Role.MEMBER)
 
     async def sign_out(storage: Storage) -> None:

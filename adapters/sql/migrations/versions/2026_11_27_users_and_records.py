@@ -111,8 +111,16 @@ def upgrade() -> None:
         **OPTIONS,
     )
     op.create_index("ix_sign_in_failures_expires_at_key", "sign_in_failures", ["expires_at", "key"], if_not_exists=True)
+    op.create_table(
+        "secrets",
+        sa.Column("name", types.ExactText(512), nullable=False),
+        sa.Column("value", types.LongBytes(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+        **OPTIONS,
+    )
 
 
 def downgrade() -> None:
-    for table in ("sign_in_failures", "posts", "sessions", "credentials", "removed_users", "users"):
+    for table in ("secrets", "sign_in_failures", "posts", "sessions", "credentials", "removed_users", "users"):
         op.drop_table(table)

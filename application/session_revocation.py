@@ -9,7 +9,7 @@ from domain.storage import Storage, UnitOfWork
 from domain.values import SessionId, UserId
 
 _MAX_SESSIONS: Final = 1_000
-"""Of one user; a sign-in leaves no more than `Session.MOST_OF_A_USER`, but several may happen at once."""
+"""Of one user; a sign-in leaves no more than `Session.MAX_PER_USER`, but several may happen at once."""
 
 
 async def sessions_of(unit: UnitOfWork, user_id: UserId) -> Sequence[Session]:
@@ -17,7 +17,7 @@ async def sessions_of(unit: UnitOfWork, user_id: UserId) -> Sequence[Session]:
     return await unit.records(SESSIONS).page(owner=user_id, limit=_MAX_SESSIONS)
 
 
-async def stage_session_ends(unit: UnitOfWork, user_id: UserId, *, keep: SessionId | None = None) -> int:
+async def stage_session_revocation(unit: UnitOfWork, user_id: UserId, *, keep: SessionId | None = None) -> int:
     """Stage the removal of a user's sessions but one, and tell how many these are."""
     ended = [session for session in await sessions_of(unit, user_id) if session.id != keep]
     for session in ended:
@@ -25,7 +25,7 @@ async def stage_session_ends(unit: UnitOfWork, user_id: UserId, *, keep: Session
     return len(ended)
 
 
-async def end_sessions(
+async def revoke_sessions(
     storage: Storage, retry: OptimisticRetry, user_id: UserId, *, keep: SessionId | None = None
 ) -> None:
     """Remove a user's sessions until there are none, or none but one.
@@ -36,7 +36,7 @@ async def end_sessions(
 
     async def attempt() -> int:
         unit = storage.unit_of_work()
-        ended = await stage_session_ends(unit, user_id, keep=keep)
+        ended = await stage_session_revocation(unit, user_id, keep=keep)
         if ended:
             await unit.commit()
         return ended
