@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 import pymongo
@@ -84,14 +84,6 @@ class Database:
         """Run a query outside of any transaction; each of its commands is atomic by itself."""
         await self._ensure_prepared()
         return await self._answer(lambda: query(self._database))
-
-    async def aggregate(
-        self, collection: str, pipeline: Sequence[Mapping[str, Any]], **options: Any
-    ) -> Sequence[Document]:
-        async def read(database: schema.Database) -> Sequence[Document]:
-            return await (await database[collection].aggregate(pipeline, **options)).to_list()
-
-        return await self.run(read)
 
     async def write(self, work: TransactionCallback, *, one_document: bool = False) -> None:
         """Run `work` in a transaction, and again after a conflict with another one.

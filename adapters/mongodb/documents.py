@@ -1,9 +1,11 @@
 """Documents to entities and back. What a record does not have is left out, as a sparse index wants it."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import Any, TypeAlias
 
-from domain.records import R, RecordType
+from domain.records import Field, FieldKind, R, RecordType
 from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username, fold
 
@@ -45,17 +47,31 @@ def user_document(user: User) -> Document:
     return document
 
 
-def record_from_document(record_type: RecordType[R], document: Mapping[str, Any]) -> R:
-    plain = {name: _unescape(value) for name, value in document.items()}
-    plain[record_type.key] = plain.pop("_id")
+def record_from_document(record_type: RecordType[R], document: Document) -> R:
+    plain = document | {record_type.key: document["_id"]}
+    for name in _fields_with_names(record_type) & plain.keys():
+        plain[name] = _unescape(plain[name])
     return record_type.from_plain(plain)
 
 
 def record_document(record_type: RecordType[R], record: R) -> Document:
     """Return the document of a record; raises `InvalidRecord`."""
     plain = record_type.to_plain(record)
-    key = plain.pop(record_type.key)
-    return {"_id": key} | {name: _escape(value) for name, value in plain.items() if value is not None}
+    document: Document = {"_id": plain.pop(record_type.key)}
+    document |= {name: value for name, value in plain.items() if value is not None}
+    for name in _fields_with_names(record_type) & document.keys():
+        document[name] = _escape(document[name])
+    return document
+
+
+@cache
+def _fields_with_names(record_type: RecordType[Any]) -> AbstractSet[str]:
+    """Return the fields that are mappings or contain some."""
+
+    def has_names(field: Field | None) -> bool:
+        return field is not None and (field.kind is FieldKind.MAPPING or has_names(field.items))
+
+    return {name for name, field in record_type.fields.items() if has_names(field)}
 
 
 def _escape(value: Any) -> Any:

@@ -2,6 +2,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Generic
 
+from pymongo import ASCENDING, DESCENDING
+from pymongo.asynchronous.database import AsyncDatabase
+
 from adapters.mongodb.database import Database
 from adapters.mongodb.documents import Document, record_document, record_from_document
 from adapters.mongodb.schema import MARKER_ID, REMOVED_OWNERS, Collection, Filter, path_of
@@ -9,13 +12,13 @@ from adapters.mongodb.staged_writes import Kind, StagedWrites, Write
 from domain.records import R, RecordType
 from domain.values import UserId
 
-_COUNT: Final = "count"
+_BATCH: Final = 2_000  # more than any page has
 
 
 class VisibleRecords:
     """Reads a collection without the records of removed users that are still to be deleted.
 
-    The collection's marker names these users. Each read brings it along, of the same snapshot and in the same command.
+    Each read is one command, which also returns the collection's marker, or a guard, of the same snapshot.
     """
 
     def __init__(self, database: Database, collection: Collection) -> None:
@@ -24,56 +27,65 @@ class VisibleRecords:
         self._removed_owners: Sequence[str] = []
 
     async def get(self, key: str) -> Document | None:
-        keys = {"$in": [key, MARKER_ID]} if self.collection.may_hide_records else key
-        return self._first(*await self._read([{"$match": {"_id": keys}}], 1))
+        where = {"_id": {"$in": [key, MARKER_ID]} if self.collection.may_hide_records else key}
+        found, removed_owners = _without_marker(await self._find(where, batch_size=3))
+        return next((document for document in found if document.get(self._owner) not in removed_owners), None)
 
-    async def find(self, where: Filter) -> Document | None:
-        return self._first(*await self._read([{"$match": where}, {"$limit": 1}, *self._marker], 1))
+    async def of_owner(self, owner: str, where: Filter, **options: Any) -> Sequence[Document]:
+        """Return the documents of one owner that match, by key; guards must match too."""
+        found = await self._find({"$and": [{self._owner: owner}, where]}, **options)
+        return [] if found and not isinstance(found[0]["_id"], str) else found
 
-    async def of_owner(self, owner: str, where: Filter, *stages: Filter, limit: int = 1) -> Sequence[Document]:
-        """Return up to `limit` documents that the stages make of those of one owner."""
-        owned = {"$and": [{self.collection.owner: owner}, where]}
-        pipeline = [{"$match": owned}, *stages, {"$limit": limit}, *self._marker]
-        found, removed_owners = await self._read(pipeline, limit)
-        return [] if owner in removed_owners else found
+    async def count_of_owner(self, owner: str) -> int:
+        count = {"$group": {"_id": None, "count": {"$sum": 1}, "first": {"$min": "$_id"}}}
+        found = await self._aggregate([{"$match": {self._owner: owner}}, count])
+        return found[0]["count"] if found and isinstance(found[0]["first"], str) else 0
 
-    async def of_all(
-        self, index: Mapping[str, int], where: Filter, *stages: Filter, limit: int = 1
-    ) -> Sequence[Document]:
-        """Return up to `limit` documents that the stages make of all, looked up in an index.
+    async def of_all(self, index: Mapping[str, int], where: Filter, *stages: Filter) -> Sequence[Document]:
+        """Return the documents that the stages make of those that match, looked up in an index.
 
         The owners whose records are left out are those whom the last read has found. If there are others by now, it is
         repeated.
         """
+        marker = {"$unionWith": {"coll": self.collection.name, "pipeline": [{"$match": {"_id": MARKER_ID}}]}}
+        markers = [marker] if self.collection.may_hide_records else []
         while True:
             excluded = self._removed_owners
-            visible = {"$and": [where, {self.collection.owner: {"$nin": excluded}}]} if excluded else where
-            pipeline = [{"$match": visible}, *stages, {"$limit": limit}, *self._marker]
-            found, self._removed_owners = await self._read(pipeline, limit, hint=index)
+            visible = {"$and": [where, {self._owner: {"$nin": excluded}}]} if excluded else where
+            found = await self._aggregate([{"$match": visible}, *stages, *markers], hint=index)
+            documents, self._removed_owners = _without_marker(found)
             if self._removed_owners == excluded:
-                return found
+                return documents
+
+    async def count(self) -> int:
+        # In the index by owner, the records of removed ones are passed over at once.
+        index = {self._owner: 1, "_id": 1}
+        found = await self.of_all(index, {self._owner: {"$gt": ""}}, {"$count": "count"})
+        return found[0]["count"] if found else 0
 
     @property
-    def _marker(self) -> Sequence[Filter]:
-        """The stages that bring the marker along."""
-        if not self.collection.may_hide_records:
-            return []
-        return [{"$unionWith": {"coll": self.collection.name, "pipeline": [{"$match": {"_id": MARKER_ID}}]}}]
+    def _owner(self) -> str:
+        return self.collection.owner or "_id"
 
-    def _first(self, documents: Sequence[Document], removed_owners: Sequence[object]) -> Document | None:
-        owner = str(self.collection.owner)
-        return next((document for document in documents if document.get(owner) not in removed_owners), None)
+    async def _find(self, where: Filter, **options: Any) -> Sequence[Document]:
+        name = self.collection.name
+        return await self._database.run(lambda database: database[name].find(where, **options).to_list())
 
-    async def _read(
-        self, pipeline: Sequence[Filter], limit: int, **options: Any
-    ) -> tuple[Sequence[Document], Sequence[str]]:
-        # In one batch, unless that is too big: by itself, the server begins with a hundred. It ends the cursor with the
-        # batch that is not full, so there is room for the marker and one more.
-        documents = await self._database.aggregate(self.collection.name, pipeline, batchSize=limit + 2, **options)
-        for at, document in enumerate(documents):
-            if document.get("_id") == MARKER_ID:
-                return [*documents[:at], *documents[at + 1 :]], document[REMOVED_OWNERS]
-        return documents, []
+    async def _aggregate(self, pipeline: Sequence[Filter], **options: Any) -> Sequence[Document]:
+        async def aggregate(database: AsyncDatabase[Document]) -> Sequence[Document]:
+            # In one batch, unless that is too big: by itself, the server begins with a hundred.
+            cursor = await database[self.collection.name].aggregate(pipeline, batchSize=_BATCH, **options)
+            return await cursor.to_list()
+
+        return await self._database.run(aggregate)
+
+
+def _without_marker(documents: Sequence[Document]) -> tuple[Sequence[Document], Sequence[str]]:
+    """Return the other documents, and whom the marker names."""
+    for at, document in enumerate(documents):
+        if document.get("_id") is MARKER_ID:
+            return [*documents[:at], *documents[at + 1 :]], document[REMOVED_OWNERS]
+    return documents, []
 
 
 class MongoRecords(Generic[R]):
@@ -87,8 +99,9 @@ class MongoRecords(Generic[R]):
         return None if document is None else record_from_document(self._type, document)
 
     async def find(self, field: str, value: str) -> R | None:
-        document = await self._visible.find({path_of(self._type, field): value})
-        return None if document is None else record_from_document(self._type, document)
+        path = path_of(self._type, field)
+        found = await self._visible.of_all({path: 1}, {path: value})
+        return record_from_document(self._type, found[0]) if found else None
 
     async def page(
         self,
@@ -101,33 +114,31 @@ class MongoRecords(Generic[R]):
     ) -> Sequence[R]:
         if limit == 0:  # which MongoDB does not take
             return []
-        # Every key is a text, and the marker's is not.
-        where = {"_id": {"$lt" if descending and after else "$gt": after or ""}}
-        stages: list[Filter] = [{"$sort": {"_id": -1 if descending else 1}}]
-        if skip:
-            stages.append({"$skip": skip})
-        if owner is None:
-            found = await self._visible.of_all({"_id": 1}, where, *stages, limit=limit)
-        else:
-            found = await self._visible.of_owner(owner, where, *stages, limit=limit)
-        return self._records(found)
+        order = DESCENDING if descending else ASCENDING
+        if owner is not None and not skip:
+            # A guard comes first in either order: numbers are before texts, and objects behind.
+            where = {} if after is None else {"_id": {"$not": {"$gte" if descending else "$lte": after}}}
+            found = await self._visible.of_owner(owner, where, sort=[("_id", order)], limit=limit, batch_size=limit)
+            return self._records(found)
+        conditions: list[Filter] = [{"_id": {"$lt" if descending and after else "$gt": after or ""}}]
+        index = {"_id": 1}
+        if owner is not None:
+            path = str(self._visible.collection.owner)
+            conditions.append({path: owner})
+            index = {path: 1, "_id": 1}
+        stages: list[Filter] = [{"$sort": {"_id": order}}, {"$skip": skip}, {"$limit": limit}]
+        return self._records(await self._visible.of_all(index, {"$and": conditions}, *stages))
 
     async def count(self, *, owner: UserId | None = None) -> int:
-        counting = {"$count": _COUNT}
-        if owner is None:
-            # In the index by owner, the records of removed ones are passed over at once.
-            index = {self._owner_path: 1, "_id": 1}
-            found = await self._visible.of_all(index, {self._owner_path: {"$gt": ""}}, counting)
-        else:
-            found = await self._visible.of_owner(owner, {}, counting)
-        return found[0][_COUNT] if found else 0
+        return await (self._visible.count() if owner is None else self._visible.count_of_owner(owner))
 
     async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
         if limit == 0:
             return []
         path = str(self._type.due)
         index = {path: 1, "_id": 1}
-        return self._records(await self._visible.of_all(index, {path: {"$lte": moment}}, {"$sort": index}, limit=limit))
+        stages: list[Filter] = [{"$sort": index}, {"$limit": limit}]
+        return self._records(await self._visible.of_all(index, {path: {"$lte": moment}}, *stages))
 
     def add(self, record: R) -> None:
         self._stage(Kind.ADD, record, record_document(self._type, record))
@@ -153,10 +164,6 @@ class MongoRecords(Generic[R]):
                 None if owner is None else str(owner),
             )
         )
-
-    @property
-    def _owner_path(self) -> str:
-        return self._visible.collection.owner or "_id"
 
     def _records(self, documents: Sequence[Document]) -> Sequence[R]:
         return [record_from_document(self._type, document) for document in documents]

@@ -1,8 +1,8 @@
 """The removal of a user's records: a few within the commit, any number in the background.
 
 Where there are many, the commit only hides them. The user is replaced by a tombstone, which keeps the id taken and says
-which collections are to be purged; a marker in each of these collections names the user to readers and writers. When
-everything is deleted, the user is taken out of the markers, and at last the tombstone is deleted.
+which collections are to be purged. In each of these collections, the marker names the user to readers, a guard stops
+writers. When everything is deleted, the user is taken out of the markers, and at last the tombstone is deleted.
 """
 
 from collections.abc import Collection as AbstractCollection
@@ -15,7 +15,7 @@ from pymongo import ReturnDocument
 
 from adapters.mongodb.database import Database, Transaction
 from adapters.mongodb.documents import Document
-from adapters.mongodb.schema import MARKER_ID, PURGING, REMOVED_OWNERS, USERS, Collection
+from adapters.mongodb.schema import MARKER_ID, PURGING, REMOVED_OWNERS, USERS, Collection, guard_id
 from domain.errors import TooBusy
 
 _MAX_DELETED_BY_COMMIT: Final = 1_000  # of each type
@@ -58,6 +58,9 @@ async def remove_owned(transaction: Transaction, counts: Document, owned: Sequen
             purging[collection.name] = collection.owner
             change = {"$push": {REMOVED_OWNERS: user_id}}
             await documents.update_one({"_id": MARKER_ID}, change, upsert=True, session=transaction.session)
+            ids = guard_id(user_id), uuid4().int % 2**63
+            guards = [{"_id": guard, str(collection.owner): user_id} for guard in ids]
+            await documents.insert_many(guards, session=transaction.session)
         elif number:
             await documents.delete_many({str(collection.owner): user_id}, session=transaction.session)
     if purging:
@@ -119,9 +122,10 @@ class Purge:
             self._deleted_up_to[name, user_id] = keys[-1]
         return bool(keys)
 
-    async def _close(self, user_id: str, names: AbstractCollection[str]) -> None:
+    async def _close(self, user_id: str, purging: Document) -> None:
         async def close(database: Any) -> None:
-            for name in names:
+            for name, owner in purging.items():
+                await database[name].delete_many({owner: user_id})  # the guards
                 await database[name].update_one({"_id": MARKER_ID}, {"$pull": {REMOVED_OWNERS: user_id}})
             await database[USERS.name].delete_one({"_id": user_id, PURGING: {"$exists": True}})
 

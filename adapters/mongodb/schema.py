@@ -62,6 +62,11 @@ USERS: Final = Collection(
 )
 
 
+def guard_id(user_id: str) -> Document:
+    """Return the id of the document by which writers notice that an owner has been removed."""
+    return {"removed-owner": user_id}
+
+
 def path_of(record_type: RecordType[Any], field: str) -> str:
     """Return where documents keep a field."""
     return "_id" if field == record_type.key else field

@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError
 from adapters.mongodb.database import Transaction
 from adapters.mongodb.documents import Document
 from adapters.mongodb.removals import count_owned, remove_owned
-from adapters.mongodb.schema import MARKER_ID, PURGING, REMOVED_OWNERS, USERS, Collection, Filter
+from adapters.mongodb.schema import PURGING, USERS, Collection, Filter, guard_id
 from domain.errors import StaleVersion, UserNotFound
 
 Operation: TypeAlias = InsertOne[Document] | ReplaceOne[Document] | DeleteOne | UpdateOne
@@ -70,20 +70,25 @@ class Write:
     def guards(self) -> Sequence[Operation]:
         """Return what fails, and prevents the operation behind it, if the owner has been removed.
 
-        A match by itself is no error, so it divides by the marker's id, which is false, or zero. It is of the same type
-        as the operation, so that both are one command.
+        A match by itself is no error, so it is asked to make a number of the guard's id. It is of the same type as the
+        operation, so that both are one command.
         """
         if self.owner is None or not self.collection.may_hide_records:
             return []
-        is_removed = {"$in": [self.owner, f"${REMOVED_OWNERS}"]}
-        where = {"_id": MARKER_ID, "$expr": {"$cond": [is_removed, {"$divide": [1, {"$toInt": "$_id"}]}, False]}}
-        return [DeleteOne(where) if self.kind is Kind.REMOVE else UpdateOne(where, _TOUCH)]
+        guard = {"_id": guard_id(self.owner)}
+        if self.kind is Kind.REMOVE:
+            return [DeleteOne({**guard, "$expr": {"$toInt": "$_id"}})]
+        return [UpdateOne(guard, {"$inc": {"_id": 1}})]
 
-    def follows(self, other: "Write") -> bool:
+    def replaces(self, other: "Write") -> bool:
+        """Whether this save has the same outcome without the other one, which is staged just before it."""
+        if not self.kind is other.kind is Kind.SAVE or self.document is None or other.document is None:
+            return False
+        same = ("_id", *self.collection.unique)  # a value that is taken is an error, even if the next state has another
         return (
-            self.kind is other.kind is Kind.SAVE
-            and (self.collection, self.key) == (other.collection, other.key)
+            self.collection is other.collection
             and self.version == other.version + 1
+            and all(self.document.get(path) == other.document.get(path) for path in same)
         )
 
 
@@ -94,8 +99,8 @@ class StagedWrites:
         self._writes: list[Write] = []
 
     def append(self, write: Write) -> None:
-        """Stage a write; one that follows a save of the same record takes its place."""
-        if self._writes and write.follows(self._writes[-1]):
+        """Stage a write, which may take the place of the last one."""
+        if self._writes and write.replaces(self._writes[-1]):
             write = replace(write, saves=self._writes.pop().saves + 1)
         self._writes.append(write)
 

@@ -271,6 +271,15 @@ async def test_of_several_errors_in_one_commit_the_first_by_staging_is_raised(st
     assert await everything(storage) == before
 
 
+async def test_a_value_that_is_taken_for_one_of_several_saves_is_refused(storage: MongoStorage) -> None:
+    user, other = a_user(), a_user()
+    await add(storage, user, other)
+    taken = replace(renamed(user, "Second"), email=other.email)
+    with pytest.raises(EmailTaken):
+        await save(storage, taken, replace(renamed(taken, "Third"), email=user.email))
+    assert await stored_user(storage, user) == user
+
+
 async def test_a_record_of_an_owner_who_was_removed_in_the_same_commit_is_refused(storage: MongoStorage) -> None:
     owner = a_user()
     await add(storage, owner)
