@@ -84,11 +84,11 @@ class Write:
         """Whether this save has the same outcome without the other one, which is staged just before it."""
         if not self.kind is other.kind is Kind.SAVE or self.document is None or other.document is None:
             return False
-        same = ("_id", *self.collection.unique)  # a value that is taken is an error, even if the next state has another
+        # A value that is taken is an error, even if the next state has another.
         return (
             self.collection is other.collection
             and self.version == other.version + 1
-            and all(self.document.get(path) == other.document.get(path) for path in same)
+            and all(self.document.get(path) == other.document.get(path) for path in self.collection.unique)
         )
 
 
