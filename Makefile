@@ -8,9 +8,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 EXTRAS := --extra postgresql --extra mysql --extra mongodb --extra redis --extra dynamodb
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
-EXAMPLE := examples/userport-pony
-EXAMPLE_BIN := $(CURDIR)/$(EXAMPLE)/.venv/bin
-EXAMPLE_PIP := $(EXAMPLE_BIN)/python -m pip --disable-pip-version-check --quiet
+EXAMPLES := examples/userport-pony examples/notes-service
+PONY := $(CURDIR)/examples/userport-pony/.venv/bin/userport
 
 # Where it is set, each process would compile anew what it loads.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,19 +32,20 @@ check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	cd $(EXAMPLE) && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy
+	for example in $(EXAMPLES); do (cd $$example && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy) || exit; done
 	$(BIN)/lint-imports
 	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow" --hypothesis-profile quick --numprocesses 2
 
 check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
 	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q
 
-example: $(EXAMPLE)/.venv/installed ## Add a storage from a package of its own to an installed userport.
-	$(EXAMPLE_PIP) install --force-reinstall --no-build-isolation --no-deps . ./$(EXAMPLE)
-	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && cd "$$away" && \
-		$(EXAMPLE_BIN)/pytest -q -p no:cacheprovider $(CURDIR)/$(EXAMPLE) && \
-		$(EXAMPLE_BIN)/userport storage prepare --storage pony:///users.db && \
-		$(EXAMPLE_BIN)/userport storage ping --storage pony:///users.db
+example: $(EXAMPLES:%=%/.venv/installed) ## Test packages that build on an installed userport: a storage, and a service.
+	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && for example in $(EXAMPLES:%=$(CURDIR)/%); do \
+		$$example/.venv/bin/python -m pip --disable-pip-version-check --quiet install \
+			--force-reinstall --no-build-isolation --no-deps . $$example && \
+		(cd "$$away" && $$example/.venv/bin/pytest -q -p no:cacheprovider $$example) || exit; \
+	done && cd "$$away" && \
+		$(PONY) storage prepare --storage pony:///users.db && $(PONY) storage ping --storage pony:///users.db
 
 capabilities: $(VENV)/dev $(VENV)/npm ## Run the storage contract on every storage and write down how it went.
 	$(BIN)/python -m tests.capabilities
@@ -66,13 +66,13 @@ format: $(VENV)/dev ## Put the code into its form.
 lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 	$(COMPILE) $(EXTRAS) --group build --output-file requirements.lock pyproject.toml
 	$(COMPILE) $(EXTRAS) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
-	$(COMPILE) --group $(EXAMPLE)/pyproject.toml:test --constraint requirements-dev.lock \
-		--output-file $(EXAMPLE)/requirements.lock
+	for example in $(EXAMPLES); do $(COMPILE) --group $$example/pyproject.toml:test \
+		--constraint requirements-dev.lock --output-file $$example/requirements.lock || exit; done
 	$(COMPILE) --constraint requirements-dev.lock --output-file benchmarks/requirements.lock benchmarks/requirements.in
 	$(COMPILE) --output-file tests/generators/requirements.lock tests/generators/requirements.in
 
 clean: ## Remove the environments.
-	rm -rf $(VENV) $(EXAMPLE)/.venv $(RIVALS)
+	rm -rf $(VENV) $(EXAMPLES:%=%/.venv) $(RIVALS)
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "userport needs Python 3.11 or newer")'
@@ -85,9 +85,10 @@ $(VENV)/dev: $(VENV)/installed requirements-dev.lock
 	$(PIP) install --require-hashes --requirement requirements-dev.lock
 	touch $@
 
-$(EXAMPLE)/.venv/installed: requirements.lock $(EXAMPLE)/requirements.lock
-	test -x $(EXAMPLE_BIN)/python || $(PYTHON) -m venv $(EXAMPLE)/.venv
-	$(EXAMPLE_PIP) install --require-hashes --requirement requirements.lock --requirement $(EXAMPLE)/requirements.lock
+$(EXAMPLES:%=%/.venv/installed): %/.venv/installed: requirements.lock %/requirements.lock
+	test -x $*/.venv/bin/python || $(PYTHON) -m venv $*/.venv
+	$*/.venv/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes \
+		--requirement requirements.lock --requirement $*/requirements.lock
 	touch $@
 
 $(RIVALS)/installed: benchmarks/requirements.lock

@@ -97,10 +97,12 @@ def install(app: FastAPI, container: Container) -> None:
 
 
 def create_app_from_environment() -> FastAPI:
-    """Return the app with settings from the environment, for servers that load apps by name.
+    """Return the app with settings from the environment, for servers that load apps by name."""
+    return create_app(container_from_environment())
 
-    A wrong setting is one line, and ends the process.
-    """
+
+def container_from_environment() -> Container:
+    """Return a container with settings from the environment. A wrong setting is one line, and ends the process."""
     try:
         container = Container(settings=load_settings())
         container.storage()
@@ -109,7 +111,7 @@ def create_app_from_environment() -> FastAPI:
     except SettingsError as error:
         print(f"userport: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
-    return create_app(container)
+    return container
 
 
 def _middleware(settings: Settings) -> Sequence[Middleware]:
