@@ -25,8 +25,7 @@ from adapters.purging import BackgroundPurge
 from adapters.resilience import gather_bounded
 from domain.errors import DomainError, TooBusy
 
-_BATCH: Final = 25  # records of a type, whose transaction holds up others for a moment
-_MAX_AT_ONCE: Final = 200
+_BATCH: Final = 200  # records of each type
 _RESUME_DELAY_SECONDS: Final = 1
 """A process that has just started does its own work first."""
 
@@ -50,14 +49,14 @@ class Removals:
     async def begin(self, user_id: str) -> None:
         """Delete what a removed user owned: a little at once, more than that in the background."""
         with suppress(DomainError):  # the removal is committed in any case
-            if await self.purge(user_id, _MAX_AT_ONCE, or_nothing=True):
+            if await self.purge(user_id, or_nothing=True):
                 return
         self._background.wake()
 
-    async def purge(self, user_id: str, number: int = _BATCH, *, or_nothing: bool = False) -> bool:
-        """Delete up to so many records of each type of an earlier user with this id; return whether none is left.
+    async def purge(self, user_id: str, *, or_nothing: bool = False) -> bool:
+        """Delete a batch of what an earlier user with this id owned; return whether nothing is left.
 
-        With `or_nothing`, delete nothing if there are more.
+        With `or_nothing`, delete nothing if there is more than a batch.
         """
         key = user_key(user_id)
         user = (await self._table.read([key])).get(key)
@@ -67,9 +66,9 @@ class Removals:
             await self._intents.help(key, user)
             return False
         found = await gather_bounded(
-            partial(self._some_owned, items, user_id, user["purging"], number) for items in self._owned
+            partial(self._some_owned, items, user_id, user["purging"]) for items in self._owned
         )
-        is_rest = all(len(records) < number for records in found)
+        is_rest = all(len(records) < _BATCH for records in found)
         if or_nothing and not is_rest:
             return False
         is_deleted = await self._delete([record for records in found for record in records])
@@ -89,19 +88,19 @@ class Removals:
         await self.purge(key.sk)
         return True
 
-    async def _some_owned(self, items: RecordItems[Any], user_id: str, purging: str, number: int) -> Sequence[_Found]:
+    async def _some_owned(self, items: RecordItems[Any], user_id: str, purging: str) -> Sequence[_Found]:
         """Return some records of an earlier user, none of which the commit `purging` has written."""
         found: list[_Found] = []
         start: Key | None = None
-        while len(found) < number:
+        while len(found) < _BATCH:
             images, start = await self._table.query(
-                items.owned_by(user_id), only=INDEX_ATTRIBUTES, limit=number, start=start
+                items.owned_by(user_id), only=INDEX_ATTRIBUTES, limit=_BATCH, start=start
             )
             earlier = ((key, image) for key, image in images if image.get("rev") != purging or "tx" in image)
             found += ((RecordRef(items.record_type, user_id, key.sk), image) for key, image in earlier)
             if start is None:
                 break
-        return found[:number]
+        return found[:_BATCH]
 
     async def _delete(self, found: Sequence[_Found]) -> bool:
         """Delete records with all that leads to them; return whether no write intent was in the way."""

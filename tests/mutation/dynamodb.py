@@ -57,7 +57,7 @@ BUGS: Final[Sequence[Bug]] = (
         what="what is staged is planned once and not again after a refusal",
         where="Committer.commit",
         node="Assign 6",
-        new="raise TooBusy from error",
+        new="raise error",
     ),
     _commits(
         what="records that are listed together are changed one transaction after the other",
