@@ -30,6 +30,7 @@ _MAX_BYTES_PER_DATA_BYTE: Final = 16
 _LINGER_SECONDS: Final = 2.0
 _MAX_LINGERING: Final = 64
 _STALL_SECONDS_WHILE_STOPPING: Final = 1.0
+_LINE_END: Final = b"\r\n"
 _EMPTY_LINE: Final = b"\n\r\n"
 
 
@@ -167,8 +168,16 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._unparsed:
-            data = self._unparsed[self._position :] + data
-        self._parse(data, 0)
+            self._parse(self._unparsed[self._position :] + data, 0)
+            return
+        ends_once = data.find(_EMPTY_LINE) == len(data) - len(_EMPTY_LINE)
+        is_head = self._in_head and ends_once and data[0] not in _LINE_END
+        if is_head:  # as nearly always; this is the shortest way for it
+            self._feed(data)
+            if self._in_head or self._in_body:
+                self._parse(data, len(data))
+        else:
+            self._parse(data, 0)
 
     def _parse(self, data: bytes, position: int) -> None:
         """Parse to the end of one message. While there is a rest, nothing more is read."""
@@ -202,8 +211,8 @@ class ProblemProtocol(HttpToolsProtocol):
         """
         if self._in_body and self._body_length is not None:
             return min(start + self._body_length - self._body_bytes, len(data))
-        if start == 0 and data[0] in b"\r\n":  # the end of a line that began in the last piece that was read
-            return 2 if data.startswith(b"\r\n") else 1
+        if start == 0 and data[0] in _LINE_END:  # the end of a line that began in the last piece that was read
+            return 2 if data.startswith(_LINE_END) else 1
         found = data.find(_EMPTY_LINE, start)
         return len(data) if found < 0 else found + len(_EMPTY_LINE)
 
@@ -303,7 +312,8 @@ class ProblemProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._await_head()
         else:
-            super().on_message_complete()
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     # The response
 
@@ -326,8 +336,12 @@ class ProblemProtocol(HttpToolsProtocol):
         self._await_sent()
 
     def _await_sent(self) -> None:
-        self._unsent_bytes = self._count_unsent()
-        self._expire_in(self._limits.write_timeout if self._unsent_bytes else self._limits.keep_alive_timeout)
+        if self.transport.get_write_buffer_size():
+            self._unsent_bytes = self._count_unsent()
+            self._expire_in(self._limits.write_timeout)
+        else:
+            self._unsent_bytes = 0
+            self._expire_in(self._limits.keep_alive_timeout)
 
     def _count_unsent(self) -> int:
         """Count the bytes that the client has not received, if some of them still wait for room in the socket's buffer.
