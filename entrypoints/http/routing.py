@@ -11,6 +11,7 @@ from enum import Enum
 from operator import attrgetter, itemgetter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response, params
 from fastapi.dependencies.models import Dependant
@@ -24,6 +25,8 @@ from entrypoints.http.bodies import ACCEPTED, JsonRequest, read_json
 Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 Call: TypeAlias = Callable[..., Awaitable[Any]]
 ArgumentResolver: TypeAlias = Callable[[Request], str | None]
+
+_MAX_PARAMETERS: Final = 200
 
 
 def create_router(**options: Any) -> APIRouter:
@@ -74,7 +77,7 @@ class _Model(NamedTuple):
     type: type[BaseModel]
 
     async def read(self, request: Request) -> object:
-        return await read_json(request) if self.location == "body" else dict(request.query_params)
+        return await read_json(request) if self.location == "body" else _read_query(request)
 
     def parse(self, content: object, errors: list[Any]) -> BaseModel | None:
         """Return the parsed content, or None after adding to the errors what is wrong with it, without the input."""
@@ -84,6 +87,15 @@ class _Model(NamedTuple):
             details = error.errors(include_url=False, include_context=False, include_input=False)
             errors.extend({**detail, "loc": (self.location, *detail["loc"])} for detail in details)
             return None
+
+
+def _read_query(request: Request) -> dict[str, str]:
+    """Return what `dict(request.query_params)` does, sooner; raises a 422 for very many parameters."""
+    query: bytes = request.scope["query_string"]
+    try:
+        return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS))
+    except ValueError:
+        raise RequestValidationError([{"type": "too_long", "loc": ("query",)}]) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
