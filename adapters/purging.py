@@ -50,6 +50,8 @@ class BackgroundPurge:
                 retry_seconds = min(2 * retry_seconds, _MAX_RETRY_SECONDS)
             else:
                 pause, retry_seconds = max(monotonic() - start, _MIN_PAUSE_SECONDS), _FIRST_RETRY_SECONDS
+            if self._is_closed:  # a driver may swallow the cancellation
+                return
             if has_more:
                 self._is_wanted = True
                 await asyncio.sleep(pause)

@@ -1,11 +1,11 @@
 """Record types and their tables: what turns records into rows and back, derived from the declaration."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic
 
 from sqlalchemy import BigInteger, Boolean, Column, Table, UniqueConstraint
 
-from adapters.sql.driver_statements import Row
+from adapters.sql.engine.statements import Row
 from adapters.sql.tables import USERS, key_of
 from adapters.sql.types import ExactText, Id, Json, LongBytes, LongText, UtcTime
 from adapters.storage_plugin import RecordTypeNotSupported
@@ -41,8 +41,9 @@ class RecordTable(Generic[R]):
             raise RecordTypeNotSupported(f"the table {table.name} does not match its record type: {mismatch}")
         self.columns: Final[Sequence[Column[Any]]] = [table.c[name] for name in record_type.fields]
         self.owner: Final = None if record_type.owner is None else table.c[record_type.owner]
-        self._names: Final = [*record_type.fields]
-        self._json_fields: Final = [field for field in record_type.fields.values() if _COLUMN_TYPES[field.kind] is Json]
+        self._json_fields: Final = [field for field in record_type.fields.values() if _column_type(field) is Json]
+        self.from_row: Final = _row_function(record_type)
+        """Returns the record of a row of `columns`."""
 
     def to_row(self, record: R) -> Mapping[str, Any]:
         """Return a value for each column; raises `InvalidRecord`."""
@@ -51,12 +52,30 @@ class RecordTable(Generic[R]):
             row[field.name] = field.to_json(row[field.name])
         return row
 
-    def from_row(self, row: Row) -> R:
-        """Return the record of which these are the `columns`."""
-        plain = dict(zip(self._names, row, strict=True))
-        for field in self._json_fields:
-            plain[field.name] = field.from_json(plain[field.name])
-        return self.record_type.from_plain(plain)
+
+def _row_function(record_type: RecordType[R]) -> Callable[[Row], R]:
+    """Compile the function that restores a record, as `dataclasses` compiles constructors: many rows are read."""
+    arguments: list[str] = []
+    names: dict[str, Any] = {"entity": record_type.entity}
+    for nth, field in enumerate(record_type.fields.values()):
+        restore = _restorer(field)
+        names[f"restore_{nth}"] = restore
+        arguments.append(f"{field.name}=row[{nth}]" if restore is None else f"{field.name}=restore_{nth}(row[{nth}])")
+    function: Callable[[Row], R] = eval(f"lambda row: entity({', '.join(arguments)})", names)  # noqa: S307 - our names
+    return function
+
+
+def _restorer(field: Field) -> Callable[[Any], Any] | None:
+    """Return what makes a field's value of a column's, unless they are the same."""
+    if _column_type(field) is Json:
+        return lambda json: field.from_plain(field.from_json(json))
+    if field.type is str or field.kind in {FieldKind.INTEGER, FieldKind.BOOLEAN, FieldKind.TIME}:
+        return None
+    return field.type if field.kind is FieldKind.TEXT and not field.optional else field.from_plain
+
+
+def _column_type(field: Field) -> type:
+    return _COLUMN_TYPES[field.kind]
 
 
 def conflict_errors(record_tables: Sequence[RecordTable[Any]]) -> Mapping[str, type[DomainError]]:
@@ -108,7 +127,7 @@ def _missing_constraints(record_type: RecordType[Any], table: Table) -> Iterator
 
 def _can_keep(column: Column[Any], field: Field, *, is_compared: bool) -> bool:
     if not is_compared:
-        return isinstance(column.type, _COLUMN_TYPES[field.kind])
+        return isinstance(column.type, _column_type(field))
     if isinstance(column.type, Id):
         return field.type is not str  # it is one of the domain's ids
     return isinstance(column.type, ExactText) and column.type.length >= MAX_KEY_BYTES

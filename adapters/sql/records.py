@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Generic
 
-from sqlalchemy import Integer, bindparam, func, select
+from sqlalchemy import Integer, bindparam, exists, func, select
 
-from adapters.sql.database import Database
-from adapters.sql.driver_statements import Row
-from adapters.sql.lookups import KeyLoader
-from adapters.sql.pages import KeysetPaginator
+from adapters.sql.engine.database import Database
+from adapters.sql.engine.loading import KeyLoader, KeysetPaginator
+from adapters.sql.engine.statements import Row
+from adapters.sql.engine.writes import StagedWrites
 from adapters.sql.record_tables import RecordTable
-from adapters.sql.staged_writes import StagedWrites
-from adapters.sql.tables import is_visible, key_of
+from adapters.sql.tables import REMOVED_USERS, is_visible, key_of
 from domain.records import R
 from domain.values import UserId
 
@@ -30,13 +29,14 @@ class RecordReads(Generic[R]):
             name: KeyLoader(database, table.c[name], columns, conditions) for name in mapping.record_type.unique
         }
         records = select(*columns).where(*conditions)
-        count = select(func.count()).select_from(table).where(*conditions)
         self.pages: Final = KeysetPaginator(database, records, key, mapping.from_row)
-        self.count: Final = count
+        self.count: Final = select(func.count()).select_from(table).where(*conditions)
         if mapping.owner is not None:
-            is_owned = mapping.owner == bindparam("owner")
-            self.owned_pages: Final = KeysetPaginator(database, records.where(is_owned), key, mapping.from_row)
-            self.owned_count: Final = count.where(is_owned)
+            owner = bindparam("owner", type_=mapping.owner.type)
+            is_owned = (mapping.owner == owner, ~exists().where(REMOVED_USERS.c.user_id == owner))
+            owned = select(*columns).where(*is_owned)
+            self.owned_pages: Final = KeysetPaginator(database, owned, key, mapping.from_row)
+            self.owned_count: Final = select(func.count()).select_from(table).where(*is_owned)
         if mapping.record_type.due is not None:
             due = table.c[mapping.record_type.due]
             # The order leads a database to the index, however many rows it thinks are due.
@@ -72,10 +72,10 @@ class SqlRecords(Generic[R]):
 
     async def count(self, *, owner: UserId | None = None) -> int:
         statement = self._reads.count if owner is None else self._reads.owned_count
-        return int((await self._reads.database.rows(statement, {} if owner is None else {"owner": owner}))[0][0])
+        return int((await self._reads.database.fetch(statement, {} if owner is None else {"owner": owner}))[0][0])
 
     async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
-        rows = await self._reads.database.rows(self._reads.due, {"moment": moment, "limit": limit})
+        rows = await self._reads.database.fetch(self._reads.due, {"moment": moment, "limit": limit})
         return [self._mapping.from_row(row) for row in rows]
 
     def add(self, record: R) -> None:

@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Delete, bindparam, func, literal, select
 
-from adapters.sql.database import Database
+from adapters.sql.engine.backend import TransactionCallback
+from adapters.sql.engine.database import Database
 from adapters.sql.record_tables import RecordTable
 from adapters.sql.tables import REMOVED_USERS, USERS, key_of
-from adapters.sql.writes import TransactionCallback
 from domain.errors import StaleVersion, TooBusy
 from domain.user import User
 
@@ -51,12 +51,14 @@ class UserRemovals:
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
         self._database: Final = database
         self._owned: Final = [(each.table, each.owner) for each in record_tables if each.owner is not None]
+        user_id = REMOVED_USERS.c.user_id
+        self._removed_ids: Final = select(user_id).where(database.backend.is_one_of(user_id, "ids"))
         self._batch_rows = _FIRST_BATCH_ROWS
         self._position: _Position | None = None
         self.has_tombstones = False
         """Whether a removal since the last look has left rows to be purged."""
 
-    def removal(self, user: User) -> TransactionCallback:
+    def removal(self, user: User) -> TransactionCallback[None]:
         parameters = {"_id": user.id, "_version": user.version}
 
         def remove(connection: Connection) -> None:
@@ -81,19 +83,17 @@ class UserRemovals:
 
     async def are_being_removed(self, user_ids: Sequence[str]) -> bool:
         """Return whether any of these users is."""
-        column = REMOVED_USERS.c.user_id
-        found = select(column).where(self._database.dialect.is_one_of(column, "ids")).limit(1)
-        return bool(await self._database.rows(found, {"ids": user_ids}))
+        return bool(await self._database.fetch(self._removed_ids, {"ids": user_ids}))
 
     async def purge_batch(self) -> bool:
         """Delete a batch of what removed users owned; return whether there may be more.
 
         Raises `TooBusy` while another process deletes it.
         """
-        if not await self._database.rows(_FIRST_REMOVED):
+        if not await self._database.fetch(_FIRST_REMOVED):
             return False
         started = monotonic()
-        self._position = await self._database.write(self._delete_batch)
+        self._position = await self._database.transact(self._delete_batch)
         is_slow = monotonic() - started > _BATCH_SECONDS
         self._batch_rows = max(10, self._batch_rows // 2) if is_slow else min(2 * self._batch_rows, _MAX_BATCH_ROWS)
         return True
@@ -111,7 +111,7 @@ class UserRemovals:
                 found = found.where(key > last.key)
             keys = connection.execute(found).scalars().all()
             if keys:
-                connection.execute(table.delete().where(self._database.dialect.is_one_of(key, "keys")), {"keys": keys})
+                connection.execute(table.delete().where(self._database.backend.is_one_of(key, "keys")), {"keys": keys})
                 return _Position(user_id, nth, keys[-1])
         connection.execute(USERS.delete().where(USERS.c.id == user_id))
         return None

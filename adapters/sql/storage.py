@@ -1,77 +1,76 @@
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib import import_module
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 from sqlalchemy import Select, Table, column, make_url, select, table
 from sqlalchemy.exc import ArgumentError
 
 from adapters.purging import BackgroundPurge
-from adapters.sql.commits import Commits
-from adapters.sql.database import Database
-from adapters.sql.dialects.dialect import Dialect
+from adapters.sql.engine.backend import Backend
+from adapters.sql.engine.commits import GroupCommitter
+from adapters.sql.engine.database import Database
+from adapters.sql.engine.writes import PendingInsert, StagedWrites
 from adapters.sql.migrations import is_behind
 from adapters.sql.record_tables import RecordTable, conflict_errors
 from adapters.sql.records import RecordReads, SqlRecords
 from adapters.sql.removals import UserRemovals
-from adapters.sql.staged_writes import StagedWrites
 from adapters.sql.tables import TABLES, USERS
 from adapters.sql.users import SqlUserRepository, UserReads
-from adapters.sql.writes import PendingInsert
 from adapters.storage_plugin import StoragePlugin
-from domain.errors import IdTaken, StorageNotPrepared, TooBusy
+from domain.errors import DomainError, IdTaken, StorageNotPrepared, TooBusy
 from domain.record_types import RECORD_TYPES
 from domain.records import R, RecordType
 
 _REVISIONS: Final[Select[Any]] = select(column("version_num")).select_from(table("alembic_version"))
-_DIALECTS: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB", "mariadb": "MariaDB"}
+_BACKENDS: Final = {
+    "sqlite": "sqlite.backend:SQLite",
+    "postgresql": "postgresql.backend:PostgreSQL",
+    "mysql": "mariadb.backend:MariaDB",
+    "mariadb": "mariadb.backend:MariaDB",
+}
 
 
 class SqlUnitOfWork:
-    def __init__(self, reads: "Reads", commits: Commits, purge: BackgroundPurge) -> None:
-        self._reads = reads
-        self._commits = commits
-        self._purge = purge
-        self._staged = StagedWrites(reads.database.dialect)
-        self.users = SqlUserRepository(reads.users, self._staged, reads.removals)
+    def __init__(self, shared: "Shared") -> None:
+        self._shared = shared
+        self._staged = StagedWrites()
+        self.users = SqlUserRepository(shared.users, self._staged, shared.removals)
 
     def records(self, record_type: RecordType[R]) -> SqlRecords[R]:
-        return SqlRecords(self._reads.records[record_type], self._staged)
+        return SqlRecords(self._shared.records[record_type], self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.take()
-        removals = self._reads.removals
         try:
-            await self._commits.apply(writes)
+            await self._shared.committer.commit(writes)
         except IdTaken:
             added = [write for write in writes if isinstance(write, PendingInsert) and write.table is USERS]
             ids = [str(row["id"]) for insert in added for row in insert.rows]
-            if ids and await removals.are_being_removed(ids):
+            if ids and await self._shared.removals.are_being_removed(ids):
                 raise TooBusy from None
             raise
-        if removals.has_tombstones:
-            removals.has_tombstones = False
-            self._purge.wake()
+        if self._shared.removals.has_tombstones:
+            self._shared.removals.has_tombstones = False
+            self._shared.purge.wake()
 
 
-class Reads:
+class Shared:
     """What all units of work share."""
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
-        self.database: Final = database
         self.users: Final = UserReads(database)
         self.records: Final = {each.record_type: RecordReads(database, each) for each in record_tables}
         self.removals: Final = UserRemovals(database, record_tables)
+        self.committer: Final = GroupCommitter(database, [USERS, *(each.table for each in record_tables)])
+        self.purge: Final = BackgroundPurge(self.removals.purge_batch)
 
 
 class SqlStorage:
     """Users in a relational database; a commit is durable as far as the server's own settings make it so."""
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
-        self._database: Final = database
-        self._reads: Final = Reads(database, record_tables)
-        self._commits: Final = Commits(database, [USERS, *(each.table for each in record_tables)])
-        self._purge: Final = BackgroundPurge(self._reads.removals.purge_batch)
+        self.database: Final = database
+        self._shared: Final = Shared(database, record_tables)
         self._is_used = False
 
     @classmethod
@@ -86,36 +85,19 @@ class SqlStorage:
         Raises `ValueError`, which never repeats the URL, and `RecordTypeNotSupported` for a record type that does not
         match its table.
         """
-        try:
-            parsed = make_url(url)
-        except (ArgumentError, ValueError):
-            raise ValueError("write scheme://user:password@host:port/database") from None
-        if parsed.drivername not in _DIALECTS:
-            raise ValueError(f"it must start with one of: {', '.join(f'{scheme}://' for scheme in _DIALECTS)}")
-        dialect = _dialect(_DIALECTS[parsed.drivername])
-        if "?" in url and not parsed.query:
-            raise ValueError("it has a '?' that begins no option=value; in a name or a password, write %3F for it")
-        unknown = parsed.query.keys() - dialect.options
-        if unknown:
-            known = ", ".join(sorted(dialect.options)) or "none"
-            raise ValueError(f"it has options that are not known behind the '?'; known: {known}")
         record_tables = [RecordTable(record_type, tables) for record_type in record_types]
-        return cls(Database(parsed, dialect, conflict_errors(record_tables)), record_tables)
-
-    @property
-    def database(self) -> Database:
-        return self._database
+        return cls(Database(_open_backend(url, conflict_errors(record_tables))), record_tables)
 
     @property
     def connections_in_use(self) -> int:
         """How many pooled connections are checked out at this moment."""
-        return self._database.connections_in_use
+        return self.database.backend.connections_in_use
 
     def unit_of_work(self) -> SqlUnitOfWork:
         if not self._is_used:
             self._is_used = True
-            self._purge.wake()  # to go on with what another process has left
-        return SqlUnitOfWork(self._reads, self._commits, self._purge)
+            self._shared.purge.wake()  # to go on with what another process has left
+        return SqlUnitOfWork(self._shared)
 
     async def prepare(self) -> None:
         try:
@@ -123,24 +105,36 @@ class SqlStorage:
         except StorageNotPrepared:
             from adapters.sql.schema import upgrade  # with Alembic, which is seldom needed and starts slowly
 
-            await self._database.migrate(upgrade)
+            await self.database.migrate(upgrade)
 
     async def ping(self) -> None:
-        rows = await self._database.rows(_REVISIONS)
+        rows = await self.database.fetch(_REVISIONS)
         if is_behind({revision for (revision,) in rows}):
             raise StorageNotPrepared
-        self._purge.wake()
+        self._shared.purge.wake()
 
     async def close(self) -> None:
-        await self._purge.close()
-        await self._database.close()
+        await self._shared.purge.close()
+        await self.database.close()
 
 
-@cache
-def _dialect(name: str) -> Dialect:
-    """Load a dialect by itself: each brings another part of SQLAlchemy, which takes its time."""
-    module = import_module(f"adapters.sql.dialects.{name.lower()}")
-    return cast("Dialect", getattr(module, name)())
+def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backend:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("write scheme://user:password@host:port/database") from None
+    if parsed.drivername not in _BACKENDS:
+        raise ValueError(f"it must start with one of: {', '.join(f'{scheme}://' for scheme in _BACKENDS)}")
+    # Loaded by itself: each brings another part of SQLAlchemy, which is slow to import.
+    module, name = _BACKENDS[parsed.drivername].split(":")
+    backend: type[Backend] = getattr(import_module(f"adapters.sql.{module}"), name)
+    if "?" in url and not parsed.query:
+        raise ValueError("it has a '?' that begins no option=value; in a name or a password, write %3F for it")
+    unknown = parsed.query.keys() - backend.options
+    if unknown:
+        known = ", ".join(sorted(backend.options)) or "none"
+        raise ValueError(f"it has options that are not known behind the '?'; known: {known}")
+    return backend(parsed, conflicts)
 
 
 SERVER: Final = StoragePlugin(SqlStorage.open)

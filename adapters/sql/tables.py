@@ -1,6 +1,6 @@
 """The schema: users, and one table for each record type, whose columns are the fields of its entity."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     exists,
     select,
     text,
@@ -165,6 +166,12 @@ def key_of(table: Table) -> Column[Any]:
 def owner_of(table: Table) -> Column[Any] | None:
     """Return the column that refers to a user."""
     return next((column for column in table.columns if column.foreign_keys), None)
+
+
+@cache
+def unique_columns(table: Table) -> Collection[str]:
+    constraints = (constraint for constraint in table.constraints if isinstance(constraint, UniqueConstraint))
+    return frozenset(column.name for constraint in constraints for column in constraint.columns)
 
 
 @cache

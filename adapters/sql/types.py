@@ -1,17 +1,16 @@
-"""Column types that keep a value exactly the same in every database."""
+"""Column types that keep a value exactly the same in every database.
+
+Each chooses another type by the database. One that converts values is a decorator of its own, named after its form.
+"""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BINARY, VARBINARY, DateTime, Dialect, LargeBinary, Text, TypeDecorator, Uuid
 from sqlalchemy.dialects.mysql import DATETIME, MEDIUMBLOB, MEDIUMTEXT
 from sqlalchemy.types import TypeEngine
-
-Processor: TypeAlias = Callable[[Any], Any]
-"""Makes a value of ours of a driver's; one such function for a column costs less than the base class's ways."""
 
 
 class Id(TypeDecorator[str]):
@@ -21,19 +20,35 @@ class Id(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(Uuid(as_uuid=False))
+        return NativeUuid() if dialect.name == "postgresql" else UuidBytes(16)
+
+
+class NativeUuid(TypeDecorator[str]):
+    impl = Uuid
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)  # asyncpg refuses a subclass
+
+    def process_result_value(self, value: UUID | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+
+class UuidBytes(TypeDecorator[str]):
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(BINARY(16) if dialect.name == "mysql" else LargeBinary(16))
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else bytes.fromhex(value.replace("-", ""))
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        if dialect.name == "postgresql":
-            return str(value)  # asyncpg takes no subclass of it
-        return bytes.fromhex(value.replace("-", ""))
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Processor | None:
-        return _id_from_uuid if dialect.name == "postgresql" else _id_from_bytes
+        digits = value.hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class ExactText(TypeDecorator[str]):
@@ -51,14 +66,19 @@ class ExactText(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "mysql":
-            return dialect.type_descriptor(VARBINARY(self.length))
+            return Utf8Bytes(self.length)
         return dialect.type_descriptor(Text(collation="C" if dialect.name == "postgresql" else "BINARY"))
 
-    def bind_processor(self, dialect: Dialect) -> Processor | None:
-        return _bytes_from_text if dialect.name == "mysql" else None
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Processor | None:
-        return _text_from_bytes if dialect.name == "mysql" else None
+class Utf8Bytes(TypeDecorator[str]):
+    impl = VARBINARY
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else value.encode()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.decode()
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -68,20 +88,36 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "mysql":
-            return dialect.type_descriptor(DATETIME(fsp=3))
-        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value if value is None or dialect.name == "postgresql" else value.replace(tzinfo=None)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Processor | None:
         match dialect.name:
             case "postgresql":
-                return None
+                return dialect.type_descriptor(DateTime(timezone=True))
             case "sqlite":
-                return _utc_from_text
-        return _utc_from_naive
+                return IsoTime()
+        return NaiveTime()
+
+
+class NaiveTime(TypeDecorator[datetime]):
+    impl = DATETIME(fsp=3)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class IsoTime(TypeDecorator[datetime]):
+    """ISO 8601 without the zone, which sorts by time."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.isoformat(" ", "milliseconds").removesuffix("+00:00")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(f"{value}+00:00")
 
 
 class LongText(TypeDecorator[str]):
@@ -115,30 +151,3 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
-
-
-def _id_from_uuid(value: UUID | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def _id_from_bytes(value: bytes | None) -> str | None:
-    if value is None:
-        return None
-    digits = value.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def _bytes_from_text(value: str | None) -> bytes | None:
-    return None if value is None else value.encode()
-
-
-def _text_from_bytes(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
-
-
-def _utc_from_text(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(f"{value}+00:00")
-
-
-def _utc_from_naive(value: datetime | None) -> datetime | None:
-    return None if value is None else value.replace(tzinfo=UTC)

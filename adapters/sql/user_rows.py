@@ -1,6 +1,6 @@
 """Rows to users and back."""
 
-from adapters.sql.driver_statements import Row
+from adapters.sql.engine.statements import Row
 from adapters.sql.tables import USERS
 from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username, fold

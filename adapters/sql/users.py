@@ -5,13 +5,12 @@ from typing import Final
 
 from sqlalchemy import func, literal, select
 
-from adapters.sql.database import Database
-from adapters.sql.driver_statements import Row
-from adapters.sql.lookups import KeyLoader
-from adapters.sql.pages import KeysetPaginator
+from adapters.sql.engine.database import Database
+from adapters.sql.engine.loading import KeyLoader, KeysetPaginator
+from adapters.sql.engine.statements import Row
+from adapters.sql.engine.writes import StagedWrites
 from adapters.sql.removals import UserRemovals
-from adapters.sql.searches import PrefixSearch
-from adapters.sql.staged_writes import StagedWrites
+from adapters.sql.search import PrefixSearch
 from adapters.sql.tables import IS_LIVE, REMOVED_USERS, USERS
 from adapters.sql.user_rows import USER_COLUMNS, user_from_row, user_values
 from domain.user import Role, User
@@ -77,7 +76,7 @@ class SqlUserRepository:
     async def count(self, prefix: SearchPrefix | None = None) -> int:
         if prefix is not None:
             return await self._reads.search.count(prefix)
-        return int((await self._reads.database.rows(_COUNT))[0][0])
+        return int((await self._reads.database.fetch(_COUNT))[0][0])
 
     async def active_admins(self, *, limit: int) -> Sequence[User]:
         return await self._reads.active_admins.page(limit=limit)

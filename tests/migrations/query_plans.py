@@ -9,7 +9,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, Engine, event
 
-from tests.storage.sql_statements import all_by_sqlalchemy
+from adapters.sql.engine.backend import Backend
+from adapters.sql.engine.statements import BoundStatement
+from tests.storage.sql_statements import inserts_by_sqlalchemy, observed_reads
 
 Fault: TypeAlias = Literal["scans", "filters", "sorts"]
 """Reading a whole table or index; reading rows in order only to leave most out; sorting more than is asked for."""
@@ -31,8 +33,14 @@ class Plan:
 
 @contextmanager
 def explained() -> Iterator[list[Plan]]:
-    """Have every statement explained right before it is sent: by the connection that sends it, in its transaction."""
+    """Have every statement explained right before it is sent, as it is: in its transaction, if it is in one."""
     plans: list[Plan] = []
+
+    async def explain_read(backend: Backend, statement: BoundStatement) -> None:
+        text, arguments = statement
+        plans.append(
+            await backend.transact(lambda connection: _PLANS[connection.dialect.name](connection, text, arguments))
+        )
 
     def explain(
         connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
@@ -42,7 +50,7 @@ def explained() -> Iterator[list[Plan]]:
 
     event.listen(Engine, "before_cursor_execute", explain)
     try:
-        with all_by_sqlalchemy():
+        with inserts_by_sqlalchemy(), observed_reads(explain_read):
             yield plans
     finally:
         event.remove(Engine, "before_cursor_execute", explain)

@@ -55,7 +55,7 @@ from domain.user import User
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
 from tests.storage.served_contract import opened
-from tests.storage.sql_statements import all_by_sqlalchemy, counted, counted_inserts
+from tests.storage.sql_statements import counted_commits, counted_inserts, counted_reads
 from tests.storage.sql_tables import SAMPLES
 
 TYPES: Final[Mapping[type, RecordType[Any]]] = {record_type.entity: record_type for record_type in CONTRACT_TYPES}
@@ -94,10 +94,12 @@ class SqlCases:
     async def test_a_mistake_of_ours_is_not_taken_for_an_outage(self, storage: Storage) -> None:
         assert isinstance(storage, SqlStorage)
         with pytest.raises(ZeroDivisionError):
-            await storage.database.write(lambda _: 1 // 0)
+            await storage.database.transact(lambda _: 1 // 0)
         unwritable = select(bindparam("value", type_=Json()))
         with pytest.raises(StatementError, match="TypeError"):
-            await storage.database.write(lambda connection: connection.execute(unwritable, {"value": object()}))
+            await storage.database.transact(lambda connection: connection.execute(unwritable, {"value": object()}))
+        with pytest.raises(TypeError):
+            await storage.database.fetch(unwritable, {"value": object()})
         await storage.ping()
 
     async def test_a_user_agent_may_be_of_any_script_and_end_with_spaces(self, storage: Storage) -> None:
@@ -113,7 +115,7 @@ class SqlCases:
         with counted_inserts() as inserts:
             await asyncio.gather(*(add(storage, user) for user in users))
             assert 1 <= inserts() <= 5
-        with counted("commit") as commits:
+        with counted_commits() as commits:
             await asyncio.gather(*(save(storage, renamed(user, "Renamed")) for user in users))
             assert 1 <= commits() <= 5
         assert (await everything(storage)).users == [renamed(user, "Renamed") for user in users]
@@ -128,7 +130,7 @@ class SqlCases:
     async def test_reads_that_arrive_together_share_statements(self, storage: Storage) -> None:
         users = [a_user() for _ in range(50)]
         await add(storage, *users)
-        with all_by_sqlalchemy(), counted("before_cursor_execute") as statements:
+        with counted_reads() as statements:
             asked = [*users[:0:-1], a_user(), users[1], users[0]]
             found = await asyncio.gather(*(storage.unit_of_work().users.get(user.id) for user in asked))
             assert 1 <= statements() <= 5
@@ -138,7 +140,7 @@ class SqlCases:
         users = [a_user() for _ in range(30)]
         await add(storage, *users)
         starts = [None, *(user.id for user in users[:4])]
-        with all_by_sqlalchemy(), counted("before_cursor_execute") as statements:
+        with counted_reads() as statements:
             asked = (storage.unit_of_work().users.page(after=start, limit=3) for start in starts * 20)
             found = await asyncio.gather(*asked)
             assert len(starts) <= statements() <= 2 * len(starts)
@@ -230,7 +232,7 @@ async def left_of(storage: Storage, user: User) -> int:
     owners = (owner_of(table) for table in (*TABLES.values(), SAMPLES))
     columns = [USERS.c.id, *(column for column in owners if column is not None)]
     counts = [select(func.count()).where(column == user.id).scalar_subquery() for column in columns]
-    return sum((await storage.database.rows(select(*counts)))[0])
+    return sum((await storage.database.fetch(select(*counts)))[0])
 
 
 async def assert_gone(storage: Storage, user: User, records: Sequence[Any]) -> None:
@@ -329,7 +331,7 @@ class SqlServerCases(SqlCases):
         database = storage.database
         rows = [{**user_values(a_user()), "name": "x" * length} for length in (100, 101)]
         with pytest.raises(DBAPIError):
-            await database.write(database.dialect.insertion(USERS, rows))
+            await database.transact(database.backend.insertion(USERS, rows))
         assert (await everything(storage)).users == []
 
     async def test_commits_that_require_two_users_in_opposite_order_do_not_wait_for_each_other(
@@ -365,7 +367,7 @@ async def locked(client: Storage, user: User) -> AsyncIterator[None]:
         await_only(go_on.wait())
         raise Abandoned
 
-    holding = asyncio.create_task(client.database.write(hold_a_row))
+    holding = asyncio.create_task(client.database.transact(hold_a_row))
     await held.wait()
     try:
         yield
@@ -396,7 +398,7 @@ async def assert_required(
         await_only(go_on.wait())
         raise Abandoned
 
-    holding = asyncio.create_task(storage.database.write(hold_an_email))
+    holding = asyncio.create_task(storage.database.transact(hold_an_email))
     await held.wait()
     unit = storage.unit_of_work()
     require(unit)

@@ -1,55 +1,82 @@
-"""Seeing the statements that are sent."""
+"""Seeing the statements that are sent: the driver's own ones, of which SQLAlchemy's events know nothing, too."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Select, Table, event
+from sqlalchemy import Engine, Table, event
 
-from adapters.sql.brief_reads import BriefReads
-from adapters.sql.database import Database
-from adapters.sql.driver_statements import Row
-from adapters.sql.inserts import Rows
+from adapters.sql.engine.backend import Backend
+from adapters.sql.engine.database import Database
+from adapters.sql.engine.server import ServerBackend
+from adapters.sql.engine.statements import BoundStatement, Rows
+from adapters.sql.sqlite.backend import SQLite
 
 
 @contextmanager
-def all_by_sqlalchemy() -> Iterator[None]:
-    """Let SQLAlchemy, which tells of every statement, send what is otherwise handed to the driver itself."""
+def observed_reads(observe: Callable[[Backend, BoundStatement], Awaitable[None]]) -> Iterator[None]:
+    """Show every read before it is sent."""
 
-    async def read(reads: BriefReads, statement: Select[Any], parameters: Mapping[str, Any] | None) -> Sequence[Row]:
-        return await reads.patient.read(statement, parameters)
+    def observed(fetch: Callable[[Any, BoundStatement], Awaitable[Iterable[Iterable[Any]]]]) -> Callable[..., Any]:
+        async def observe_and_fetch(backend: Backend, statement: BoundStatement) -> Iterable[Iterable[Any]]:
+            await observe(backend, statement)
+            return await fetch(backend, statement)
 
-    async def insert(database: Database, table: Table, rows: Rows) -> None:
-        await database.write_together(database.dialect.insertion(table, rows))
+        return observe_and_fetch
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BriefReads, "read", read)
-        patch.setattr(Database, "insert_together", insert)
+        for backend in (SQLite, ServerBackend):
+            patch.setattr(backend, "fetch", observed(backend.fetch))
+            patch.setattr(backend, "fetch_indexed", observed(backend.fetch_indexed))
         yield
 
 
 @contextmanager
-def counted(name: str) -> Iterator[Callable[[], int]]:
-    """Count how often something happens on any connection."""
+def inserts_by_sqlalchemy() -> Iterator[None]:
+    """Send the statements of inserts in transactions, where SQLAlchemy's events see them."""
+
+    async def insert(database: Database, table: Table, rows: Rows) -> None:
+        await database.transact(database.backend.insertion(table, rows))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "insert", insert)
+        yield
+
+
+@contextmanager
+def counted_reads() -> Iterator[Callable[[], int]]:
+    count = 0
+
+    async def observe(_backend: Backend, _statement: BoundStatement) -> None:
+        nonlocal count
+        count += 1
+
+    with observed_reads(observe):
+        yield lambda: count
+
+
+@contextmanager
+def counted_commits() -> Iterator[Callable[[], int]]:
+    """Count the transactions that SQLAlchemy commits."""
     count = 0
 
     def happened(*_: object) -> None:
         nonlocal count
         count += 1
 
-    event.listen(Engine, name, happened)
+    event.listen(Engine, "commit", happened)
     try:
         yield lambda: count
     finally:
-        event.remove(Engine, name, happened)
+        event.remove(Engine, "commit", happened)
 
 
 @contextmanager
 def counted_inserts() -> Iterator[Callable[[], int]]:
-    """Count the transactions that do nothing but insert, of which SQLAlchemy need not know."""
+    """Count the transactions that do nothing but insert."""
     count = 0
-    insert = Database.insert_together
+    insert = Database.insert
 
     async def insert_and_count(database: Database, table: Table, rows: Rows) -> None:
         nonlocal count
@@ -57,5 +84,5 @@ def counted_inserts() -> Iterator[Callable[[], int]]:
         await insert(database, table, rows)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Database, "insert_together", insert_and_count)
+        patch.setattr(Database, "insert", insert_and_count)
         yield lambda: count

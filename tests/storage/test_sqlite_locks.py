@@ -29,7 +29,7 @@ async def test_a_cancelled_commit_comes_to_its_end_and_holds_no_write_lock_then(
                 running.set()
                 connection.execute(SLOW)
 
-            commit = asyncio.create_task(storage.database.write(work))
+            commit = asyncio.create_task(storage.database.transact(work))
             assert await asyncio.to_thread(running.wait, PATIENCE_SECONDS)
             commit.cancel()
             kept = await asyncio.gather(commit, return_exceptions=True)

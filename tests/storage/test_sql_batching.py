@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from adapters.gathering import Gathering
+from adapters.sql.engine.batching import RequestBatcher
 
 PATIENCE_SECONDS = 5
 
@@ -17,7 +17,7 @@ class Server:
         self.batches: list[list[int]] = []
         self.go_on = asyncio.Event()
         self.go_on.set()
-        self.double = Gathering(self._double, most=most, patience_seconds=0.02)
+        self.double = RequestBatcher(self._double, max_batch=most, max_wait_seconds=0.02)
 
     async def _double(self, numbers: Sequence[int]) -> Sequence[int | Exception]:
         self.batches.append(list(numbers))
@@ -90,7 +90,7 @@ async def test_nobody_waits_for_ever_for_an_answer_that_was_forgotten() -> None:
     async def forget(_: Sequence[int]) -> Sequence[int]:
         return []
 
-    forgetful = Gathering(forget, patience_seconds=0.02)
+    forgetful = RequestBatcher(forget, max_wait_seconds=0.02)
     with pytest.raises(ValueError, match="shorter"):
         async with asyncio.timeout(PATIENCE_SECONDS):
             await forgetful(1)
@@ -144,7 +144,7 @@ async def test_nobody_is_left_waiting_when_the_serving_is_cancelled() -> None:
     async def serve(_: Sequence[int]) -> Sequence[int]:
         raise asyncio.CancelledError
 
-    double: Gathering[int, int] = Gathering(serve, patience_seconds=0.02)
+    double: RequestBatcher[int, int] = RequestBatcher(serve, max_wait_seconds=0.02)
     async with asyncio.timeout(PATIENCE_SECONDS):
         outcomes = await asyncio.gather(double(1), double(2), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2

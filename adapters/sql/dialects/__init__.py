@@ -1,1 +1,0 @@
-"""What differs from database to database: one module each, and nowhere else."""

@@ -1,0 +1,1 @@
+"""Statements, transactions, retries and batches, the same for every database."""

@@ -1,0 +1,136 @@
+"""Commits; those that arrive together become durable together."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Select, Table, Update, select
+
+from adapters.sql.engine.backend import Backend
+from adapters.sql.engine.batching import Outcome, RequestBatcher
+from adapters.sql.engine.database import Database
+from adapters.sql.engine.writes import PendingInsert, RowValues, VersionedUpdate, Write
+from adapters.sql.tables import is_visible, key_of, unique_columns
+from domain.errors import StaleVersion, StorageUnavailable, TooBusy
+
+W = TypeVar("W", RowValues, VersionedUpdate)
+
+_MAX_ROWS_AT_ONCE: Final = 1_000
+_MAX_WAIT_SECONDS: Final = 0.1  # longer than most disks take to make something durable
+
+
+class GroupCommitter:
+    """Applies what units of work have staged, all of a unit or nothing.
+
+    The commonest units, which insert or update a single row, share transactions: inserts into one table, or updates. A
+    write that would have to wait for a lock is committed by itself. So is any write in a unit of several, but for rows
+    of one table, which are one statement.
+
+    Inserts and updates do not share a transaction: an insert waits for whoever changes the row that it refers to, and
+    two transactions that do both could wait for each other.
+    """
+
+    def __init__(self, database: Database, tables: Sequence[Table]) -> None:
+        self._database: Final = database
+        self._locks: Final = {table: _lock(table, database.backend) for table in tables}
+        self._inserts: Final = {
+            table: RequestBatcher(
+                partial(self._commit_batch, partial(self._insert_all, table)), max_wait_seconds=_MAX_WAIT_SECONDS
+            )
+            for table in tables
+        }
+        self._updates: Final = RequestBatcher(
+            partial(self._commit_batch, self._update_all), max_wait_seconds=_MAX_WAIT_SECONDS
+        )
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        is_done = not writes
+        match writes:
+            case [PendingInsert(rows=[row]) as insert]:
+                is_done = await self._inserts[insert.table](row)
+            case [PendingInsert() as insert] if len(insert.rows) <= _MAX_ROWS_AT_ONCE:
+                is_done = await self._insert_at_once(insert)
+            case [VersionedUpdate() as update]:
+                is_done = await self._updates(update)
+        if not is_done:
+            await self._commit_single(writes)
+
+    async def _commit_single(self, writes: Sequence[Write]) -> None:
+        backend = self._database.backend
+        callbacks = [
+            backend.insertion(write.table, write.rows) if isinstance(write, PendingInsert) else write
+            for write in writes
+        ]
+
+        def apply(connection: Connection) -> None:
+            for callback in callbacks:
+                callback(connection)
+
+        await self._database.transact(apply)
+
+    async def _insert_at_once(self, insert: PendingInsert) -> bool:
+        """Insert rows of one caller, all or none; return whether they were inserted without waiting for a lock."""
+        try:
+            await self._database.insert(insert.table, insert.rows)
+        except TooBusy:
+            return False
+        return True
+
+    async def _commit_batch(
+        self, apply: Callable[[Sequence[W]], Awaitable[Sequence[Outcome[bool]]]], writes: Sequence[W]
+    ) -> Sequence[Outcome[bool]]:
+        """Return for each write whether it is done; one that is not has to be committed by itself."""
+        try:
+            return await apply(writes)
+        except StorageUnavailable as error:
+            return [error] * len(writes)
+        except TooBusy:  # one of them would have to wait, or something is in the way of all
+            return [False] * len(writes)
+        except Exception as error:  # noqa: BLE001 - nothing was applied; raised to the caller whose write it is about
+            if len(writes) == 1:
+                return [error]
+            half: int = len(writes) // 2
+            return [*await self._commit_batch(apply, writes[:half]), *await self._commit_batch(apply, writes[half:])]
+
+    async def _insert_all(self, table: Table, rows: Sequence[RowValues]) -> Sequence[Outcome[bool]]:
+        await self._database.insert(table, rows)
+        return [True] * len(rows)
+
+    async def _update_all(self, updates: Sequence[VersionedUpdate]) -> Sequence[Outcome[bool]]:
+        """Update those rows that are at the version before, that nobody else has locked, and whose keys stay."""
+        if len(updates) == 1:  # which gains nothing by a lock beforehand
+            return [False]
+        return await self._database.transact(lambda connection: self._update_on(connection, updates))
+
+    def _update_on(self, connection: Connection, updates: Sequence[VersionedUpdate]) -> Sequence[Outcome[bool]]:
+        outcomes: dict[int, Outcome[bool]] = {}
+        alike: dict[Update, list[RowValues]] = {}
+        for table, lock in self._locks.items():
+            of_table = [update for update in updates if update.table is table]
+            keys = [update.key for update in of_table]
+            rows = connection.execute(lock, {"keys": keys}).mappings() if keys else ()
+            found = {row[key_of(table).name]: dict(row) for row in rows}
+            for update in of_table:
+                row = found.get(update.key)
+                if row is None:  # somebody else has locked it, or it is gone
+                    outcomes[id(update)] = False
+                elif row["version"] != update.version_before:
+                    outcomes[id(update)] = StaleVersion()
+                elif any(update.row[name] != row[name] for name in unique_columns(table)):
+                    outcomes[id(update)] = False  # it might have to wait for whoever takes or frees a value
+                else:
+                    statement, parameters = update.without(unique_columns(table)).bound()
+                    alike.setdefault(statement, []).append(parameters)
+                    row["version"] = update.row["version"]
+                    outcomes[id(update)] = True
+        for statement, together in alike.items():
+            connection.execute(statement, together)
+        return [outcomes[id(update)] for update in updates]
+
+
+def _lock(table: Table, backend: Backend) -> Select[Any]:
+    """Lock those of many rows that nobody else has locked, in one order."""
+    key = key_of(table)
+    columns = (table.c[name] for name in ("version", *unique_columns(table)))
+    found = select(key, *columns).where(backend.is_one_of(key, "keys"), *is_visible(table)).order_by(key)
+    return found.with_for_update(skip_locked=True, key_share=True)

@@ -1,0 +1,98 @@
+"""What databases behind a network connection have in common."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import URL, ExceptionContext, event
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from adapters.resilience import ConnectionLimiter
+from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback
+from adapters.sql.engine.pools import DriverPool
+from adapters.sql.engine.statements import BoundStatement
+from domain.errors import DomainError, StorageUnavailable
+
+T = TypeVar("T")
+
+_READ_CONNECTIONS: Final = 8
+_MAX_SLOW_READS: Final = 4  # so that as many connections are left for reads by an index
+_INSERT_CONNECTIONS: Final = 2
+_TRANSACTION_CONNECTIONS: Final = 6
+
+
+class ServerBackend(Backend):
+    """A database on a server, by an asynchronous driver, with three pools of connections.
+
+    Kept apart from `Backend` because the asynchronous part of SQLAlchemy imports its ORM, which is slow.
+    """
+
+    def __init__(self, driver_url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
+        """Raise `ValueError`, which repeats no value of the URL, unless it names a database."""
+        if not driver_url.database:  # a server would choose one, and not say which
+            raise ValueError("it names no database; write scheme://user:password@host:port/database")
+        super().__init__(driver_url, conflicts)
+        connect_args = self._connect_args(lock_waits=True)
+        self._engine: Final = create_async_engine(
+            driver_url, pool_size=_TRANSACTION_CONNECTIONS, connect_args=dict(connect_args), **ENGINE_OPTIONS
+        )
+        self.engine = self._engine.sync_engine
+        event.listen(self.engine, "handle_error", self._discard_broken)
+        self._transactions: Final = ConnectionLimiter(_TRANSACTION_CONNECTIONS)
+        _, url_args = self.dialect.create_connect_args(driver_url)
+        self._reads: Final = self._pool(_READ_CONNECTIONS, {**url_args, **connect_args})
+        self._slow_reads: Final = ConnectionLimiter(_MAX_SLOW_READS)
+        self._inserts: Final = self._pool(_INSERT_CONNECTIONS, {**url_args, **self._connect_args(lock_waits=False)})
+
+    @property
+    def connections_in_use(self) -> int:
+        return self._transactions.in_use + self._reads.in_use + self._inserts.in_use
+
+    async def fetch(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
+        async with self._slow_reads:
+            return await self._reads.fetch(statement)
+
+    async def fetch_indexed(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
+        return await self._reads.fetch(statement)
+
+    async def transact(self, callback: TransactionCallback[T]) -> T:
+        async with self._transactions, AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self._engine.connect())
+            except (DBAPIError, OSError):
+                raise
+            except Exception as error:  # the driver made nothing of the answer
+                raise StorageUnavailable from error
+            return await connection.run_sync(self._run_transaction, callback)
+
+    async def close(self) -> None:
+        await self._reads.close()
+        await self._inserts.close()
+        await self._engine.dispose()
+
+    def _discard_broken(self, context: ExceptionContext) -> InterfaceError | None:
+        """Take what a driver raises by mistake, such as an `IndexError`, for the loss of its connection.
+
+        SQLAlchemy calls this with whatever a driver raises once it is connected.
+        """
+        error = context.sqlalchemy_exception
+        if isinstance(error, DBAPIError) and self._is_garbled(self._driver_error(error)):
+            context.is_disconnect = True
+        if error is not None or not isinstance(context.original_exception, Exception):
+            return None  # the driver's own error, or of ours in a statement, or a cancellation
+        context.is_disconnect = True
+        mistake = context.original_exception
+        return InterfaceError(context.statement, None, mistake, hide_parameters=True, connection_invalidated=True)
+
+    def _is_garbled(self, error: BaseException) -> bool:
+        """Return whether the driver could not read what the server sent, so that its connection is of no use."""
+        return False
+
+    @abstractmethod
+    def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
+        """Return arguments of the driver's `connect`; without `lock_waits` a statement gives up soon on a lock."""
+
+    @abstractmethod
+    def _pool(self, size: int, connect_args: Mapping[str, Any]) -> DriverPool[Any]: ...

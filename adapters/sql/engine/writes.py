@@ -1,0 +1,164 @@
+"""What a commit does to the rows of a table."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, Update, bindparam, select
+
+from adapters.sql.engine.backend import TransactionCallback
+from adapters.sql.tables import USERS, is_visible, key_of, owner_of
+from domain.errors import StaleVersion
+
+RowValues: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class PendingInsert:
+    """Rows to be inserted by one statement."""
+
+    table: Table
+    rows: list[RowValues] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedUpdate:
+    """The changes of a row, which apply only at the version that was read."""
+
+    table: Table
+    key: str
+    version_before: int
+    row: RowValues
+    """The row afterwards."""
+
+    changes: RowValues
+
+    def is_followed_by(self, table: Table, row: RowValues) -> bool:
+        """Return whether `row` is the next state of the same row."""
+        is_same = self.table is table and self.key == row[key_of(table).name]
+        return is_same and self.row["version"] == row["version"] - 1
+
+    def merged_with(self, row: RowValues) -> "VersionedUpdate":
+        """Return one update for this one and the next, after which the row is `row`."""
+        changes = {name: value for name, value in row.items() if name in self.changes or self.row[name] != value}
+        return replace(self, row=row, changes=changes)
+
+    def without(self, columns: Collection[str]) -> "VersionedUpdate":
+        """Return the update of all other columns."""
+        changes = {name: value for name, value in self.changes.items() if name not in columns}
+        return replace(self, changes=changes)
+
+    def bound(self) -> tuple[Update, RowValues]:
+        parameters = {**self.changes, "_key": self.key, "_version": self.version_before}
+        return _update(self.table, tuple(self.changes)), parameters
+
+    def __call__(self, connection: Connection) -> None:
+        if connection.execute(*self.bound()).rowcount != 1:
+            raise StaleVersion
+
+
+Write: TypeAlias = PendingInsert | VersionedUpdate | TransactionCallback[None]
+
+
+class StagedWrites:
+    """What a unit of work does at its commit.
+
+    Rows that are added one after another become one insert; saves of one row that follow one another, one update.
+    """
+
+    def __init__(self) -> None:
+        self._writes: list[Write] = []
+        self._touched: dict[Table, set[str]] = {}
+        self._owners: set[str] = set()
+
+    def add(self, table: Table, row: RowValues) -> None:
+        last = self._writes[-1] if self._writes else None
+        if not isinstance(last, PendingInsert) or last.table is not table:
+            last = PendingInsert(table)
+            self._writes.append(last)
+        last.rows.append(row)
+
+    def save(self, table: Table, row: RowValues, known: RowValues | None = None) -> None:
+        """Stage a save of all that may change, or of what differs from the row that is known to be there before."""
+        last = self._writes[-1] if self._writes else None
+        if isinstance(last, VersionedUpdate) and last.is_followed_by(table, row):
+            self._writes[-1] = last.merged_with(row)
+            return
+        key, owner = key_of(table), owner_of(table)
+        if known is None:
+            changes = {column.name: row[column.name] for column in table.columns if column not in {key, owner}}
+        else:
+            changes = {name: value for name, value in row.items() if known[name] != value}
+        update = VersionedUpdate(table, row[key.name], row["version"] - 1, row, changes)
+        self.append(table, row[key.name], None if owner is None else row[owner.name], update)
+
+    def remove(self, table: Table, key: str, owner: str | None, version: int) -> None:
+        def remove(connection: Connection) -> None:
+            if connection.execute(_delete(table), {"_key": key, "_version": version}).rowcount != 1:
+                raise StaleVersion
+
+        self.append(table, key, owner, remove)
+
+    def require(self, table: Table, key: str, owner: str | None, version: int) -> None:
+        def require(connection: Connection) -> None:
+            if connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() != version:
+                raise StaleVersion
+
+        self.append(table, key, owner, require)
+
+    def append(
+        self, table: Table, key: str, owner: str | None, write: VersionedUpdate | TransactionCallback[None]
+    ) -> None:
+        """Stage a write of one row."""
+        self._writes.append(write)
+        self._touched.setdefault(table, set()).add(key)
+        if owner is not None:
+            self._owners.add(owner)
+
+    def take(self) -> Sequence[Write]:
+        """Return all of it and be empty."""
+        writes = [*self._locks(), *self._writes]
+        self._writes, self._touched, self._owners = [], {}, set()
+        return writes
+
+    def _locks(self) -> Sequence[Write]:
+        """Lock all rows in one order, whatever that of the writes, so that commits do not wait for each other.
+
+        Owners are locked with what they own, since their removal may leave those rows to be deleted later.
+        """
+        if sum(map(len, self._touched.values())) < 2:
+            return []
+        users = self._touched.pop(USERS, set())
+        locks = [_lock(USERS, users | self._owners, key_share=not users)] if users or self._owners else []
+        return [*locks, *(_lock(table, self._touched[table]) for table in sorted(self._touched, key=str))]
+
+
+def _lock(table: Table, keys: Collection[str], *, key_share: bool = False) -> TransactionCallback[None]:
+    key = key_of(table)
+    statement = select(key).where(key.in_(keys)).order_by(key).with_for_update(key_share=key_share)
+
+    def lock(connection: Connection) -> None:
+        connection.execute(statement)
+
+    return lock
+
+
+def _conditions(table: Table) -> Sequence[ColumnElement[bool]]:
+    return key_of(table) == bindparam("_key"), table.c.version == bindparam("_version"), *is_visible(table)
+
+
+@cache
+def _update(table: Table, columns: Sequence[str]) -> Update:
+    return table.update().where(*_conditions(table)).values({name: bindparam(name) for name in columns})
+
+
+@cache
+def _delete(table: Table) -> Delete:
+    return table.delete().where(*_conditions(table))
+
+
+@cache
+def _lock_version(table: Table) -> Select[Any]:
+    key = key_of(table)
+    return select(table.c.version).where(key == bindparam("_key"), *is_visible(table)).with_for_update()

@@ -1,0 +1,184 @@
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ClassVar, Final, NamedTuple
+
+from asyncmy.connection import Connection as AsyncmyConnection
+from asyncmy.errors import InterfaceError, InternalError, MySQLError, OperationalError
+from sqlalchemy import URL, Connection, Table, bindparam, func, select
+
+from adapters.sql.engine.backend import TransactionCallback
+from adapters.sql.engine.pools import ConnectionLost
+from adapters.sql.engine.server import ServerBackend
+from adapters.sql.engine.statements import BoundStatement, CompiledStatement, MultiRowInsert, Rows
+from adapters.sql.mariadb.pool import AsyncmyPool, is_answer
+from adapters.sql.tables import IS_LIVE, USERS, owner_of
+from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy, UserNotFound
+
+_CONNECT_TIMEOUT_SECONDS: Final = 5
+_MIGRATION_LOCK_SECONDS: Final = 60
+_MAX_STATEMENT_SIZE: Final = 2_000_000  # in characters and bytes; a server takes 16 MiB by default
+
+# READ COMMITTED takes no gap locks, so that inserts of different users do not wait for each other. The first comment is
+# for MariaDB, the second for MySQL.
+_SETTINGS: Final = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES', "
+    "SESSION /*M! tx_isolation *//*!80000 transaction_isolation */ = 'READ-COMMITTED'"
+)
+_SHORT_LOCK_WAIT: Final = ", SESSION innodb_lock_wait_timeout = 1"  # a second, the least that there is
+
+_LIVE_OWNERS: Final = (
+    select(USERS.c.id)
+    .where(USERS.c.id.in_(bindparam("owners", expanding=True)), IS_LIVE)
+    .order_by(USERS.c.id)
+    .with_for_update(read=True)
+)
+
+# The driver logs what the server warns of, and that may hold a user's data.
+logging.getLogger("asyncmy").setLevel(logging.ERROR)
+
+
+class _Insert(NamedTuple):
+    """How rows are inserted: first their owners are locked, all of whom must be live."""
+
+    owners: int
+    lock: BoundStatement | None
+    statements: Sequence[BoundStatement]
+
+
+class MariaDB(ServerBackend):
+    """Error numbers: MariaDB's reference, "Error codes"."""
+
+    options: ClassVar = frozenset({"ssl_ca", "ssl_cert", "ssl_key"})
+
+    def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
+        super().__init__(url.set(drivername="mysql+asyncmy").update_query_dict({"charset": "utf8mb4"}), conflicts)
+        self._live_owners: Final = CompiledStatement(_LIVE_OWNERS, self.dialect)
+        self._insert_statements: Final[dict[tuple[Table, bool], MultiRowInsert]] = {}
+
+    async def insert(self, table: Table, rows: Rows) -> None:
+        try:
+            await self._inserts.run(partial(_insert, self._bind_insert(table, rows)))
+        except ConnectionLost as error:
+            raise StorageUnavailable from error
+        except MySQLError as error:
+            raise self.translate_error(error) from error
+
+    def insertion(self, table: Table, rows: Rows) -> TransactionCallback[None]:
+        bound = self._bind_insert(table, rows)
+
+        def insert(connection: Connection) -> None:
+            if bound.lock and len(connection.exec_driver_sql(*bound.lock).all()) < bound.owners:
+                raise UserNotFound
+            for text, arguments in bound.statements:
+                connection.exec_driver_sql(text, arguments)
+
+        return insert
+
+    @contextmanager
+    def migration_lock(self, connection: Connection) -> Iterator[None]:
+        # Of the session, since each DDL statement ends the transaction.
+        name = func.concat("userport.", func.database())
+        if not connection.scalar(select(func.get_lock(name, _MIGRATION_LOCK_SECONDS))):
+            raise TooBusy("another process is preparing this storage")
+        try:
+            yield
+        finally:
+            connection.execute(select(func.release_lock(name)))
+
+    def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
+        settings = _SETTINGS if lock_waits else _SETTINGS + _SHORT_LOCK_WAIT
+        return {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "init_command": settings}
+
+    def _pool(self, size: int, connect_args: Mapping[str, Any]) -> AsyncmyPool:
+        return AsyncmyPool(size, connect_args)
+
+    def _bind_insert(self, table: Table, rows: Rows) -> _Insert:
+        owner = owner_of(table)
+        if owner is None or len(rows) == 1:
+            return _Insert(0, None, _bind_all(self._multi_row_insert(table, checks_owner=True), rows))
+        # A subquery for the owner of each row would cost more than the row.
+        owners = sorted({row[owner.name] for row in rows})
+        statements = _bind_all(self._multi_row_insert(table, checks_owner=False), rows)
+        return _Insert(len(owners), self._live_owners.bind({"owners": owners}), statements)
+
+    def _multi_row_insert(self, table: Table, *, checks_owner: bool) -> MultiRowInsert:
+        statement = self._insert_statements.get((table, checks_owner))
+        if statement is None:
+            statement = MultiRowInsert(table, self.dialect, checks_owner=checks_owner)
+            self._insert_statements[table, checks_owner] = statement
+        return statement
+
+    def _is_garbled(self, error: BaseException) -> bool:
+        return isinstance(error, MySQLError) and not is_answer(error)
+
+    def _is_transient(self, error: BaseException) -> bool:
+        return _code(error) in {1020, 1213}  # changed since the snapshot, deadlock
+
+    def _is_rolled_back(self, error: BaseException) -> bool:
+        return self._is_transient(error)  # also how Galera refuses a commit that lost to one on another node
+
+    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+        match _code(error):
+            case 1062:
+                # The end of the message: what stands before it is the value, which a client chose.
+                return _name(error, r"for key '(?:\w+\.)?(\w+)'\Z")
+            case 1048:
+                return "NULL " + _name(error, r"'(\w+)'")
+            case 1216 | 1452:
+                return "FOREIGN KEY"
+            case 1146:
+                return StorageNotPrepared()
+            case 1020 | 1040 | 1203 | 1205 | 1213:  # lost to others, too many connections, lock wait
+                return TooBusy()
+            case 1044 | 1045 | 1698:
+                return StorageUnavailable("MariaDB refuses the user or the password in the storage URL")
+            case 1142 | 1143 | 1227 | 1290:
+                return StorageUnavailable("MariaDB denies the user in the storage URL a privilege, or is read-only")
+            case 1049:
+                return StorageUnavailable("MariaDB has no database of the name in the storage URL")
+        is_lost = isinstance(error, InterfaceError | InternalError | OperationalError)
+        return StorageUnavailable() if is_lost else None
+
+
+def _bind_all(insert: MultiRowInsert, rows: Rows) -> Sequence[BoundStatement]:
+    """Bind rows to statements that a server takes, whatever their size."""
+    chunks: list[list[tuple[object, ...]]] = []
+    size = _MAX_STATEMENT_SIZE
+    for row in insert.values(rows):
+        row_size = sum(len(value) for value in row if isinstance(value, str | bytes))
+        if size + row_size > _MAX_STATEMENT_SIZE:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(row)
+        size += row_size
+    return [insert.bind(chunk) for chunk in chunks]
+
+
+async def _insert(insert: _Insert, connection: AsyncmyConnection) -> None:
+    async with connection.cursor() as cursor:
+        if insert.lock is None and len(insert.statements) == 1:
+            await cursor.execute(*insert.statements[0])
+            return
+        await connection.begin()
+        if insert.lock and await cursor.execute(*insert.lock) < insert.owners:
+            await connection.rollback()
+            raise UserNotFound
+        try:
+            for statement in insert.statements:
+                await cursor.execute(*statement)
+        except MySQLError:
+            await connection.rollback()
+            raise
+        await connection.commit()
+
+
+def _code(error: BaseException) -> object:
+    return error.args[0] if isinstance(error, MySQLError) and error.args else None
+
+
+def _name(error: BaseException, pattern: str) -> str:
+    found = re.search(pattern, str(error.args[1]))
+    return found[1] if found else ""

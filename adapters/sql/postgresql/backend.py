@@ -1,0 +1,153 @@
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ClassVar, Final
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Insert,
+    String,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy import column as sql_column
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.types import TypeEngine
+
+from adapters.sql.engine.backend import TransactionCallback, run_statements
+from adapters.sql.engine.pools import ConnectionLost
+from adapters.sql.engine.server import ServerBackend
+from adapters.sql.engine.statements import BoundStatement, CompiledStatement, Rows
+from adapters.sql.postgresql.pool import AsyncpgPool, is_open
+from adapters.sql.tables import live_owner, owner_of
+from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
+
+_CONNECT_TIMEOUT_SECONDS: Final = 5
+_SHORT_LOCK_WAIT: Final = "50ms"
+_MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
+
+# Classes of PostgreSQL's manual, appendix A. By the first the server refuses a row (a value, a constraint); by the
+# second it quits, perhaps after it has done what it was sent; by any other, such as for a lock, it has done nothing.
+_ROW_REFUSED: Final = ("22", "23")
+_UNCERTAIN: Final = ("08", "57", "58", "XX")
+
+
+class PostgreSQL(ServerBackend):
+    """Error codes: PostgreSQL's manual, appendix A."""
+
+    options: ClassVar = frozenset({"sslmode"})
+
+    def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
+        # asyncpg takes libpq's values under another name.
+        query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
+        super().__init__(url.set(drivername="postgresql+asyncpg", query=query), conflicts)
+        self._insert_statements: Final[dict[Table, CompiledStatement]] = {}
+
+    async def insert(self, table: Table, rows: Rows) -> None:
+        try:
+            await self._inserts.run(partial(_execute, self._bind_insert(table, rows)))
+        except ConnectionLost as error:
+            raise StorageUnavailable from error
+        except asyncpg.PostgresError as error:
+            code = str(error.sqlstate)
+            if code.startswith(_ROW_REFUSED):
+                raise self.translate_error(error) from error
+            raise StorageUnavailable if code.startswith(_UNCERTAIN) else TooBusy from error
+
+    def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
+        # One statement, and so one plan, for any number of them.
+        return column == any_(bindparam(parameter, type_=ARRAY(column.type)))
+
+    def insertion(self, table: Table, rows: Rows) -> TransactionCallback[None]:
+        return run_statements([self._bind_insert(table, rows)])
+
+    @contextmanager
+    def migration_lock(self, connection: Connection) -> Iterator[None]:
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        yield  # the end of the transaction frees it
+
+    def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
+        # The statements here are small; compiling them to machine code costs more than it saves.
+        settings = {"application_name": "userport", "jit": "off"}
+        if not lock_waits:
+            settings["lock_timeout"] = _SHORT_LOCK_WAIT
+        return {"timeout": _CONNECT_TIMEOUT_SECONDS, "server_settings": settings}
+
+    def _pool(self, size: int, connect_args: Mapping[str, Any]) -> AsyncpgPool:
+        return AsyncpgPool(size, connect_args)
+
+    def _bind_insert(self, table: Table, rows: Rows) -> BoundStatement:
+        """Bind an array for each column: the server takes one large statement much faster than many small ones."""
+        statement = self._insert_statements.get(table)
+        if statement is None:
+            statement = self._insert_statements[table] = CompiledStatement(_insert_arrays(table), self.dialect)
+        return statement.bind({column.name: [row[column.name] for row in rows] for column in table.columns})
+
+    def _driver_error(self, error: Exception) -> BaseException:
+        original = super()._driver_error(error)
+        return original if original is error else original.__cause__ or original  # SQLAlchemy wraps asyncpg's errors
+
+    def _is_transient(self, error: BaseException) -> bool:
+        # Serialization failure, deadlock, a plan from before a migration, a server that is shutting down.
+        return _code(error) in {"40001", "40P01", "0A000", "57P01", "57P02", "57P03"}
+
+    def _is_rolled_back(self, error: BaseException) -> bool:
+        return _code(error) in {"40001", "40P01"}
+
+    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+        match _code(error):
+            case "23503" | "23505":
+                return str(getattr(error, "constraint_name", ""))
+            case "23502":
+                return f"NULL {getattr(error, 'column_name', '')}"
+            case "42P01":
+                return StorageNotPrepared()
+            case "40001" | "40P01" | "53300" | "55P03":  # lost to others, too many connections, lock not available
+                return TooBusy()
+            case "28000" | "28P01":
+                return StorageUnavailable("PostgreSQL refuses the user or the password in the storage URL")
+            case "42501":
+                return StorageUnavailable("PostgreSQL denies the user in the storage URL a privilege that it needs")
+            case "25006":
+                return StorageUnavailable("PostgreSQL is read-only: a standby, or default_transaction_read_only")
+            case "3D000":
+                return StorageUnavailable("PostgreSQL has no database of the name in the storage URL")
+            case str(code) if code[:2] in {"08", "53", "57", "58", "XX"}:  # connection, resources, operator, system
+                return StorageUnavailable()
+        is_closed = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
+        return StorageUnavailable() if is_closed else None
+
+
+async def _execute(statement: BoundStatement, connection: PoolConnectionProxy) -> None:
+    await asyncio.sleep(0)  # to learn that the server has quit meanwhile
+    if not is_open(connection):
+        raise TooBusy  # nothing was sent
+    await connection.execute(statement.text, *statement.arguments)
+
+
+def _insert_arrays(table: Table) -> Insert:
+    arrays = (bindparam(column.name, type_=ARRAY(_of_any_length(column), dimensions=1)) for column in table.columns)
+    columns = (sql_column(column.name, _of_any_length(column)) for column in table.columns)
+    rows = func.unnest(*arrays).table_valued(*columns).render_derived()
+    owner = owner_of(table)
+    values = (live_owner(rows.c[column.name]) if column is owner else rows.c[column.name] for column in table.columns)
+    return insert(table).from_select([*table.columns], select(*values))
+
+
+def _of_any_length(column: Column[Any]) -> TypeEngine[Any]:
+    """Leave it to the column to refuse a text that is too long; a cast to its type would cut it off."""
+    return Text() if isinstance(column.type, String) else column.type
+
+
+def _code(error: BaseException) -> str | None:
+    return getattr(error, "sqlstate", None)

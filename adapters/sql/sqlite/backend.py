@@ -1,0 +1,230 @@
+import re
+import sqlite3
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Table, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
+
+from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, run_statements
+from adapters.sql.engine.statements import BoundStatement, MultiRowInsert, Rows
+from adapters.sql.sqlite.threads import WorkerThreads
+from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
+
+T = TypeVar("T")
+
+_READ_THREADS: Final = 4
+_BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
+_CACHE_KIBIBYTES: Final = 32_000
+_PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
+_CHUNKS: Final = (1_000, 500, 100)  # rows a statement, of which the driver keeps few texts; and what is left
+_MAX_ARGUMENTS: Final = 32_766
+_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}  # perhaps when all was written but the end
+_NO_FILE: Final = "there is no such file"
+_CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; see to its folder and to their permissions"
+
+
+class SQLite(Backend):
+    """A file that several processes may share, in WAL mode with full durability.
+
+    SQLite has one writer at a time. Within this process writers queue for one connection, which is fair; SQLite's
+    own waiting, between processes, is not. Reads by an index run on the thread of the event loop: they are over sooner
+    than another thread would have begun.
+    """
+
+    def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
+        if url.host or url.username:
+            raise ValueError("write sqlite:///file.db, or sqlite:////absolute/path/file.db")
+        if not url.database or url.database == ":memory:" or "\0" in url.database:
+            raise ValueError("it names no file; for a storage in memory use memory://")
+        super().__init__(url, conflicts)
+        self._file: Final = url.database
+        self.engine = create_engine(
+            url.set(drivername="sqlite+pysqlite"),
+            pool_size=1,
+            creator=partial(_connect, self._file),
+            **ENGINE_OPTIONS,
+        )
+        event.listen(self.engine, "begin", _begin_immediately)
+        event.listen(self.engine, "connect", _give_room)
+        self._writer: Final = WorkerThreads(1)
+        self._readers: Final = WorkerThreads(_READ_THREADS)
+        self._idle: Final[deque[sqlite3.Connection]] = deque()
+        self._loop_connection: sqlite3.Connection | None = None
+        self._closed = False
+        self._insert_statements: Final[dict[Table, MultiRowInsert]] = {}
+
+    @property
+    def connections_in_use(self) -> int:
+        return self._writer.in_use + self._readers.in_use
+
+    async def fetch(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
+        return await self._readers.run(partial(self._fetch_in_thread, statement))
+
+    async def fetch_indexed(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
+        if self._closed:
+            raise StorageUnavailable
+        try:
+            if self._loop_connection is None:
+                self._loop_connection = _connect(self._file, busy_milliseconds=0)
+            return self._loop_connection.execute(*statement).fetchall()
+        except sqlite3.Error:
+            self._close_loop_connection()
+            return await self.fetch(statement)  # which waits for a lock, or fails for the same reason
+
+    async def insert(self, table: Table, rows: Rows) -> None:
+        statements = self._bind_insert(table, rows)
+        try:
+            await self._writer.run(partial(self._insert_in_thread, statements))
+        except OperationalError as error:  # it could not connect
+            raise TooBusy from error
+        except sqlite3.OperationalError as error:  # nearly always a lock
+            raise StorageUnavailable if error.sqlite_errorcode & 0xFF in _UNCERTAIN else TooBusy from error
+        except sqlite3.Error as error:
+            raise self.translate_error(error) from error
+
+    async def transact(self, callback: TransactionCallback[T]) -> T:
+        def transact() -> T:
+            with self.engine.connect() as connection:
+                return self._run_transaction(connection, callback)
+
+        return await self._writer.run(transact)
+
+    async def close(self) -> None:
+        self._closed = True
+        self._close_loop_connection()
+        await self._readers.close()
+        while self._idle:
+            self._idle.pop().close()
+        await self._writer.close()
+        self.engine.dispose()
+
+    def create_file(self) -> None:
+        try:
+            Path(self._file).touch(mode=0o600)  # it will hold password hashes
+        except OSError as error:
+            raise StorageUnavailable(_CANNOT_BE_OPENED) from error
+
+    def insertion(self, table: Table, rows: Rows) -> TransactionCallback[None]:
+        # In the thread that writes, binding would take turns with this one at every value.
+        return run_statements(self._bind_insert(table, rows))
+
+    @contextmanager
+    def migration_lock(self, connection: Connection) -> Iterator[None]:
+        yield  # every transaction holds one already
+
+    def _fetch_in_thread(self, statement: BoundStatement) -> Sequence[Sequence[Any]]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = _connect(self._file)
+        try:
+            rows = connection.execute(*statement).fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return rows
+
+    def _insert_in_thread(self, statements: Sequence[BoundStatement]) -> None:
+        pooled = self.engine.raw_connection()
+        connection = cast("sqlite3.Connection", pooled.driver_connection)
+        try:
+            if len(statements) > 1:  # one is a transaction by itself
+                connection.execute("BEGIN IMMEDIATE")
+            for statement in statements:
+                connection.execute(*statement)
+            connection.commit()
+        finally:
+            pooled.close()  # which rolls back what is not committed
+
+    def _bind_insert(self, table: Table, rows: Rows) -> Sequence[BoundStatement]:
+        statement = self._insert_statements.get(table)
+        if statement is None:
+            statement = self._insert_statements[table] = MultiRowInsert(table, self.dialect)
+        values = statement.values(rows)
+        most = _MAX_ARGUMENTS // len(table.columns)
+        statements = []
+        done = 0
+        while left := min(len(values) - done, most):
+            length = next((size for size in _CHUNKS if size <= left), left)
+            statements.append(statement.bind(values[done : done + length]))
+            done += length
+        return statements
+
+    def _close_loop_connection(self) -> None:
+        if self._loop_connection is not None:
+            self._loop_connection.close()
+            self._loop_connection = None
+
+    def _is_transient(self, error: BaseException) -> bool:
+        # Mostly the busy timeout has waited already, but SQLite does not heed it where it smells a deadlock.
+        return "locked" in str(error)
+
+    def _is_rolled_back(self, error: BaseException) -> bool:
+        return self._is_transient(error)
+
+    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+        message = str(error)
+        if isinstance(error, sqlite3.IntegrityError):
+            return _violated_constraint(message)
+        if "no such table" in message or message == _NO_FILE:
+            return StorageNotPrepared()
+        if "locked" in message:
+            return TooBusy()
+        if "unable to open" in message:
+            return StorageUnavailable(_CANNOT_BE_OPENED)
+        if "not a database" in message or "malformed" in message:
+            return StorageUnavailable("the SQLite file is damaged, or is no SQLite database")
+        return StorageUnavailable() if isinstance(error, sqlite3.OperationalError) else None
+
+
+def _connect(file: str, busy_milliseconds: int = _BUSY_TIMEOUT_MILLISECONDS) -> sqlite3.Connection:
+    """Connect to a file that exists."""
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(file)}?mode=rw",
+            uri=True,
+            timeout=busy_milliseconds / 1_000,
+            isolation_level=None,  # the driver begins no transaction of its own
+            check_same_thread=False,  # used by one thread at a time
+        )
+    except sqlite3.OperationalError as error:
+        if Path(file).parent.is_dir() and not Path(file).exists():
+            raise sqlite3.OperationalError(_NO_FILE) from error
+        raise
+    try:
+        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {setting}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _begin_immediately(connection: Connection) -> None:
+    """Take the write lock at once: a transaction that begins by reading could not be promoted later."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _give_room(connection: DBAPIConnection, _: object) -> None:
+    # Keys in random order touch another page of an index each. Room is taken as it is used, by the one connection that
+    # writes.
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA cache_size = {-_CACHE_KIBIBYTES}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
+    cursor.close()
+
+
+def _violated_constraint(message: str) -> str:
+    # SQLite names the columns, not the constraint.
+    found = re.search(r"(\w+) constraint failed: (\w+\.(\w+))", message)
+    if found is None:
+        return "FOREIGN KEY"
+    return f"NULL {found[3]}" if found[1] == "NULL" else found[2]

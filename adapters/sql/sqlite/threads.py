@@ -1,0 +1,40 @@
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from adapters.resilience import ConnectionLimiter
+from domain.errors import StorageUnavailable
+
+T = TypeVar("T")
+
+
+class WorkerThreads:
+    """Threads, each with a connection of its own. Cancelling a caller does not stop what has begun."""
+
+    def __init__(self, size: int) -> None:
+        self._limiter: Final = ConnectionLimiter(size)
+        self._executor: Final = ThreadPoolExecutor(size, thread_name_prefix="userport-file")
+
+    @property
+    def in_use(self) -> int:
+        return self._limiter.in_use
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run work that blocks; raises `TooBusy` when no thread becomes free in time."""
+        await self._limiter.acquire()
+        loop = asyncio.get_running_loop()
+
+        def release(_: Future[Any]) -> None:
+            loop.call_soon_threadsafe(self._limiter.release)
+
+        try:
+            running = self._executor.submit(work)
+        except RuntimeError:  # it is closed
+            self._limiter.release()
+            raise StorageUnavailable from None
+        running.add_done_callback(release)
+        return await asyncio.wrap_future(running)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._executor.shutdown)
