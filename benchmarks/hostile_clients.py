@@ -8,6 +8,7 @@ consists of over some connections, as fast as it is taken, and opens those anew 
 
 import argparse
 import asyncio
+import http.client
 import json
 import multiprocessing
 import os
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -172,6 +173,35 @@ def measure_flood(start: bytes, more: bytes, count: int, seconds: float) -> dict
         }
 
 
+def measure_slow_readers(count: int, seconds: float) -> dict[str, float | str]:
+    """Ask for a page of the largest posts over many connections, and read none of it."""
+    with serving() as (server, port, _log):
+        client = http.client.HTTPConnection("127.0.0.1", port)
+
+        def post(path: str, body: Mapping[str, str]) -> str:
+            client.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            return str(json.load(client.getresponse())["id"])
+
+        author = post("/users", {"email": "ann@example.org", "name": "Ann"})
+        for _ in range(200):
+            post(f"/users/{author}/posts", {"title": "Large", "body": "\U0001f600" * 10_000})
+        asyncio.run(read(port, 1))
+        idle = memory(server.pid)
+        calm = asyncio.run(read(port, seconds))
+        with ExitStack() as connections:
+            for _ in range(count):
+                connection = connections.enter_context(socket.create_connection(("127.0.0.1", port)))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+                connection.sendall(f"GET /users/{author}/posts?limit=200 HTTP/1.1\r\n".encode() + HOST + b"\r\n")
+            attacked, most = asyncio.run(watch(server.pid, port, seconds, lambda: None))
+        return {
+            "memory_above_idle_mb": round(most - idle, 1),
+            "calm_p99_ms": round(calm, 2),
+            "attacked_p99_ms": round(attacked, 2),
+            "ratio": round(attacked / calm, 2),
+        }
+
+
 def measure_idle(count: int, files: int) -> dict[str, object]:
     """Open more connections than there may be files; do others get an answer then?"""
     with serving(files) as (_, port, _log):
@@ -216,6 +246,7 @@ def main() -> None:
     body = b"POST /users HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     attacks: dict[str, Callable[[], Mapping[str, object]]] = {
         **{name: partial(measure_flood, *flood, given.seconds) for name, flood in FLOODS.items()},
+        "150 slow readers of 200 large posts": lambda: measure_slow_readers(150, given.seconds),
         "1,100 idle connections at 1,024 files": lambda: measure_idle(1_100, 1_024),
         "SIGTERM, idle": lambda: measure_stop(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n"),
         "SIGTERM, half a head": lambda: measure_stop(b"GET / HTTP/1.1\r\n"),

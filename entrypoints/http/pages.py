@@ -1,4 +1,4 @@
-"""Reading one page of a list in bounded memory, however large its items are and however slowly clients read it."""
+"""Reading one page of a list in bounded memory, however large its records are and however slowly clients read it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
@@ -6,13 +6,14 @@ from weakref import WeakSet
 
 MAX_PAGE_BYTES: Final = 1024 * 1024
 MAX_SMALL_PAGE_BYTES: Final = 64 * 1024
-MAX_LARGE_PAGES: Final = 32
+MAX_LARGE_PAGES: Final = 16
 
-# So many are read at once: the default page, or half of the largest, and one more.
-_SLICE: Final = 101
-
-# So many are encoded at once, in the hope that all of them fit: the default page.
-_BATCH: Final = 50
+# The default page, and one record that tells whether there is another. The size of these decides how many of the others
+# are read, and how many are encoded, at once.
+_FIRST_SLICE: Final = 51
+_SLICE_BYTES: Final = 256 * 1024
+_BATCH_BYTES: Final = 32 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
 
 
 class _Record(Protocol):
@@ -45,50 +46,65 @@ class Page(Generic[R]):
     """The encoded records of one page. It ends early when they take too many bytes, but has at least one."""
 
     def __init__(self, max_items: int, encode: Callable[[Sequence[R]], bytes]) -> None:
-        self._room = max_items
+        self._max_items = max_items
         self._encode = encode
-        self._parts: list[bytes] = []  # a JSON array each
+        self._count = 0
         self._bytes = 0
+        self._chunks: list[bytes] = []
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
+        self.permit: LargePagePermit | None = None
         self.last_id: str | None = None
         self.has_more = False
         """Whether there are records behind the last one."""
-        self.permit: LargePagePermit | None = None
 
-    @property
-    def body(self) -> bytes:
-        """The records as a JSON array."""
-        if len(self._parts) == 1:
-            return self._parts[0]
-        return b"[%b]" % b",".join([part[1:-1] for part in self._parts])
+    def take_chunks(self) -> list[bytes]:
+        """Return the records as a JSON array, cut into chunks of some 64 KiB."""
+        self._complete_chunk(b"]")
+        return self._chunks
+
+    def count_within(self, size: int) -> int:
+        """Return how many records take so many bytes, by the average so far; one at least."""
+        return max(1, size * self._count // self._bytes) if self._count else 1
 
     def fill(self, records: Sequence[R]) -> int:
         """Add as many records as fit, and return how many were given."""
-        room = self._room
-        allowed = records[:room]
-        batches = [allowed[begin : begin + _BATCH] for begin in range(0, len(allowed), _BATCH)]
-        self.has_more = not all(map(self._add_batch, batches)) or len(records) > room
+        begin = 0
+        while begin < len(records) and not self.has_more:
+            room = self._max_items - self._count
+            batch = records[begin : begin + min(room, self.count_within(_BATCH_BYTES))]
+            begin += len(batch)
+            # One by one where they are larger than the average.
+            fits = self._add(batch) or all(self._add((record,)) for record in batch)
+            self.has_more = room == 0 or not fits
         return len(records)
 
-    def _add_batch(self, records: Sequence[R]) -> bool:
-        # One by one only where that is needed: together they take half as long to encode.
-        return self._add(records) or all(self._add((record,)) for record in records)
-
     def _add(self, records: Sequence[R]) -> bool:
-        part = self._encode(records)
-        is_first_record = not self._parts and len(records) == 1
-        if not is_first_record and not self._fits(len(part)):
+        if not records:
+            return True
+        part = self._encode(records)[1:-1]
+        if (self._count or len(records) > 1) and not self._fits(len(part)):
             return False
+        if self._parts and self._parts_bytes + len(part) > _CHUNK_BYTES:
+            self._complete_chunk()
         self._parts.append(part)
-        self._bytes += len(part)
-        self._room -= len(records)
+        self._parts_bytes += len(part) + len(b",")
+        self._bytes += len(part) + len(b",")
+        self._count += len(records)
         self.last_id = records[-1].id
         return True
 
     def _fits(self, size: int) -> bool:
-        size += self._bytes
+        size += self._bytes + len(b"[]")
         if size > MAX_SMALL_PAGE_BYTES and size <= MAX_PAGE_BYTES and self.permit is None:
             self.permit = LargePagePermit.acquire()
         return size <= (MAX_SMALL_PAGE_BYTES if self.permit is None else MAX_PAGE_BYTES)
+
+    def _complete_chunk(self, end: bytes = b"") -> None:
+        start = b"," if self._chunks else b"["
+        self._chunks.append(b"%b%b%b" % (start, b",".join(self._parts), end))
+        self._parts.clear()
+        self._parts_bytes = 0
 
 
 async def read_page(
@@ -102,11 +118,10 @@ async def read_page(
     """Read up to `max_items` records behind `after`, a slice at a time; `encode` makes a JSON array of some."""
     page = Page(max_items, encode)
     missing = max_items + 1  # one more tells whether there is a next page
-    while not page.has_more:
-        wanted = min(missing, _SLICE)
-        # No variable holds the records: they are gone before the next slice is read, or the response is sent.
-        if page.fill(await read(after=page.last_id or after, limit=wanted, skip=skip)) < wanted:
-            break
+    wanted = min(missing, _FIRST_SLICE)
+    # No variable holds the records: they are gone before the next slice is read, or the response is sent.
+    while page.fill(await read(after=page.last_id or after, limit=wanted, skip=skip)) == wanted and not page.has_more:
         missing -= wanted
+        wanted = min(missing, page.count_within(_SLICE_BYTES))
         skip = 0
     return page

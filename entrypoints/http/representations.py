@@ -4,6 +4,7 @@ The models are for the OpenAPI document alone. Responses are written straight fr
 validation.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -203,24 +204,29 @@ class _JsonResponse(Response):
 
 
 class _PageResponse(_JsonResponse):
-    """Waits for a slow client between chunks, so that the server's write buffer never takes in a whole page."""
-
-    _CHUNK_BYTES: Final = 64 * 1024
+    """Waits for a slow client between chunks, so that the server's write buffer never takes in a large page."""
 
     def __init__(self, page: Page[Any], *, headers: Mapping[str, str]) -> None:
+        first, *self._others = page.take_chunks()
         self._permit = page.permit  # until this response is gone
-        super().__init__(page.body, headers=headers)
+        super().__init__(first, headers=headers)
 
     def render(self, content: bytes) -> bytes:
         return content
 
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        super().init_headers(headers)
+        if self._others:
+            self.raw_headers[0] = (b"content-length", b"%d" % (len(self.body) + sum(map(len, self._others))))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_chunks(message: Message) -> None:
-            body = message.get("body", b"")
-            for begin in range(0, len(body), self._CHUNK_BYTES):
-                end = begin + self._CHUNK_BYTES
-                await send({**message, "body": body[begin:end], "more_body": end < len(body)})
-            if not body:
+            if message["type"] != "http.response.body":
                 await send(message)
+                return
+            await send({**message, "more_body": True})
+            while self._others:
+                await asyncio.sleep(0)  # a client that reads fast does not block all others meanwhile
+                await send({**message, "body": self._others.pop(0), "more_body": bool(self._others)})
 
-        await super().__call__(scope, receive, send if len(self.body) <= self._CHUNK_BYTES else send_in_chunks)
+        await super().__call__(scope, receive, send_in_chunks if self._others else send)

@@ -131,7 +131,7 @@ class UnreadResponse:
 async def test_while_many_large_pages_are_unread_others_are_small() -> None:
     async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
         path = f"/users/{author}/posts"
-        unread = [UnreadResponse(service, path) for _ in range(32)]
+        unread = [UnreadResponse(service, path) for _ in range(16)]
         for response in unread:
             await response.wait_for_body()
         small = [page async for page in pages(client, f"{path}?limit=200")]
