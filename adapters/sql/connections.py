@@ -81,9 +81,11 @@ class Connections(Reader):
 class FileConnections(Connections):
     """Connections to a file, each used by a thread; what has begun there comes to its end, whoever waits for it."""
 
-    def __init__(self, engine: Engine, most: int) -> None:
+    def __init__(self, engine: Engine, most: int, look: Callable[[], None]) -> None:
+        """`look` sees whether the file is still there, before it is used."""
         super().__init__(most)
         self.engine = engine
+        self._look: Final = look
         self._threads: Final = ThreadPoolExecutor(most, thread_name_prefix="userport-file")
 
     async def run(self, work: Work[T]) -> T:
@@ -96,6 +98,7 @@ class FileConnections(Connections):
     async def run_in_thread(self, work: Callable[[], T]) -> T:
         """Do work on a connection that it takes from the engine itself."""
         await self._turns.take()
+        self._look()  # here, since a thread that asks the system loses its turn to run
         loop = asyncio.get_running_loop()
 
         def release(_: Future[Any]) -> None:

@@ -1,19 +1,20 @@
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from adapters.sql.brief_reads import BriefReads
 from adapters.sql.connections import Connections
+from adapters.sql.sqlite.connection import DatabaseFile, FileConnection
 from domain.errors import StorageUnavailable
 
 
 class OwnThreadReads(BriefReads):
     """Brief reads of a file, done by the thread of the event loop itself: over sooner than another would have begun."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], patient: Connections) -> None:
+    def __init__(self, file: DatabaseFile, patient: Connections) -> None:
         super().__init__(patient)
-        self._connect: Final = connect
-        self._connection: sqlite3.Connection | None = None
+        self._file: Final = file
+        self._connection: FileConnection | None = None
         self._closed = False
 
     @property
@@ -24,8 +25,10 @@ class OwnThreadReads(BriefReads):
         if self._closed:
             raise StorageUnavailable
         try:
-            if self._connection is None:
-                self._connection = self._connect()
+            self._file.look_again()
+            if self._connection is None or not self._connection.is_current:
+                self._give_up()
+                self._connection = FileConnection(self._file, busy_milliseconds=0)
             return self._connection.execute(text, arguments).fetchall()
         except sqlite3.Error:
             self._give_up()

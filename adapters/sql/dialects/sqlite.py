@@ -1,15 +1,13 @@
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 
 from adapters.sql.connections import FileConnections, Pools, Work
 from adapters.sql.dialects.dialect import ENGINE_OPTIONS, READING, Dialect
@@ -17,13 +15,15 @@ from adapters.sql.dialects.multi_row_inserts import insert_statements
 from adapters.sql.dialects.own_thread_reads import OwnThreadReads
 from adapters.sql.dialects.thread_inserts import ThreadInserts
 from adapters.sql.inserts import Rows
+from adapters.sql.sqlite.connection import NO_FILE, DatabaseFile, FileConnection
+from adapters.sql.sqlite.erasure import Erasure
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
+T = TypeVar("T")
+
 _READ_CONNECTIONS: Final = 4
-_BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
 _CACHE_KIBIBYTES: Final = 32_000
 _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
-_NO_FILE: Final = "there is no such file"
 _CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; see to its folder and to their permissions"
 
 
@@ -36,16 +36,16 @@ class SQLite(Dialect):
 
     def connect(self, url: URL) -> Pools:
         driver_url = self._driver_url(url)
-        file = str(driver_url.database)
-        writes = self._engine(driver_url, pool_size=1, creator=partial(_connect, file))
+        file = DatabaseFile(str(driver_url.database))
+        writes = self._engine(driver_url, file, pool_size=1)
         # Taking the write lock at once: a transaction that begins by reading could not be promoted later.
         event.listen(writes, "begin", self._begin_immediately)
         event.listen(writes, "connect", self._give_room)
-        reads = self._engine(driver_url, pool_size=_READ_CONNECTIONS, creator=partial(_connect, file), **READING)
-        reading = FileConnections(reads, _READ_CONNECTIONS)
-        writing = FileConnections(writes, 1)
-        at_once = OwnThreadReads(partial(_connect, file, busy_milliseconds=0), patient=reading)
-        return Pools(writing, writing, reading, at_once, ThreadInserts(writing))
+        reading = FileConnections(
+            self._engine(driver_url, file, pool_size=_READ_CONNECTIONS, **READING), _READ_CONNECTIONS, file.look
+        )
+        writing = _Writer(writes, file)
+        return Pools(writing, writing, reading, OwnThreadReads(file, patient=reading), ThreadInserts(writing))
 
     @staticmethod
     def _driver_url(url: URL) -> URL:
@@ -56,8 +56,10 @@ class SQLite(Dialect):
         return url.set(drivername="sqlite+pysqlite")
 
     @staticmethod
-    def _engine(url: URL, **options: Any) -> Engine:
-        return create_engine(url, **ENGINE_OPTIONS, **options)
+    def _engine(url: URL, file: DatabaseFile, **options: Any) -> Engine:
+        engine = create_engine(url, creator=partial(FileConnection, file), **ENGINE_OPTIONS, **options)
+        event.listen(engine, "checkout", _discard_unless_current)
+        return engine
 
     def make_place(self, url: URL) -> None:
         try:
@@ -69,7 +71,7 @@ class SQLite(Dialect):
         message = str(error.orig)
         if isinstance(error, IntegrityError):
             return self._violated_constraint(message)
-        if "no such table" in message or message == _NO_FILE:
+        if "no such table" in message or message == NO_FILE:
             return StorageNotPrepared()
         if "locked" in message:
             return TooBusy()
@@ -112,6 +114,7 @@ class SQLite(Dialect):
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA cache_size = {-_CACHE_KIBIBYTES}")
         cursor.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
+        cursor.execute("PRAGMA secure_delete = ON")
         cursor.close()
 
     @staticmethod
@@ -119,24 +122,24 @@ class SQLite(Dialect):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _connect(file: str, busy_milliseconds: int = _BUSY_TIMEOUT_MILLISECONDS) -> sqlite3.Connection:
-    """Connect to a file that is there."""
-    try:
-        connection = sqlite3.connect(
-            f"file:{quote(file)}?mode=rw",
-            uri=True,
-            timeout=busy_milliseconds / 1_000,
-            isolation_level=None,  # transactions are begun by us alone
-            check_same_thread=False,  # used by one thread at a time, which its pool sees to
-        )
-    except sqlite3.OperationalError as error:
-        if Path(file).parent.is_dir() and not Path(file).exists():
-            raise sqlite3.OperationalError(_NO_FILE) from error
-        raise
-    try:
-        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            connection.execute(f"PRAGMA {setting}")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+def _discard_unless_current(connection: DBAPIConnection, _: object, __: object) -> None:
+    if not cast("FileConnection", connection).is_current:
+        raise DisconnectionError
+
+
+class _Writer(FileConnections):
+    """The one connection that writes."""
+
+    def __init__(self, engine: Engine, file: DatabaseFile) -> None:
+        super().__init__(engine, 1, file.look_again)
+        self._erasure: Final = Erasure(file, engine, self.run_in_thread)
+
+    async def run(self, work: Work[T]) -> T:
+        try:
+            return await super().run(work)
+        finally:
+            self._erasure.begin()
+
+    async def close(self) -> None:
+        await self._erasure.close()
+        await super().close()
