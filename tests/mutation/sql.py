@@ -277,11 +277,12 @@ BUGS: Final[Sequence[Bug]] = (
         new='"und-x-icu"',
         store="postgresql",
     ),
-    _sqlite_backend(
+    Bug(
         what="foreign keys are off",
-        where="_connect",
-        node="Constant 10",
-        new='"foreign_keys = OFF"',
+        file="adapters/sql/sqlite/connection.py",
+        where="FileConnection.__init__",
+        node="Tuple",
+        new='("journal_mode = WAL", "synchronous = FULL", "foreign_keys = OFF")',
         store="sqlite",
     ),
     _sqlite_backend(

@@ -2,31 +2,30 @@ import re
 import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Table, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 
 from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, run_statements
 from adapters.sql.engine.statements import BoundStatement, MultiRowInsert, Rows
+from adapters.sql.sqlite.connection import NO_FILE, DatabaseFile, FileConnection
+from adapters.sql.sqlite.erasure import Erasure
 from adapters.sql.sqlite.threads import WorkerThreads
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
 
 _READ_THREADS: Final = 4
-_BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
 _CACHE_KIBIBYTES: Final = 32_000
 _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
 _CHUNKS: Final = (1_000, 500, 100)  # rows a statement, of which the driver keeps few texts; and what is left
 _MAX_ARGUMENTS: Final = 32_766
 _UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}  # perhaps when all was written but the end
-_NO_FILE: Final = "there is no such file"
 _CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; see to its folder and to their permissions"
 
 
@@ -44,19 +43,21 @@ class SQLite(Backend):
         if not url.database or url.database == ":memory:" or "\0" in url.database:
             raise ValueError("it names no file; for a storage in memory use memory://")
         super().__init__(url, conflicts)
-        self._file: Final = url.database
+        self._file: Final = DatabaseFile(url.database)
         self.engine = create_engine(
             url.set(drivername="sqlite+pysqlite"),
             pool_size=1,
-            creator=partial(_connect, self._file),
+            creator=partial(FileConnection, self._file),
             **ENGINE_OPTIONS,
         )
+        event.listen(self.engine, "checkout", _discard_unless_current)
         event.listen(self.engine, "begin", _begin_immediately)
-        event.listen(self.engine, "connect", _give_room)
-        self._writer: Final = WorkerThreads(1)
-        self._readers: Final = WorkerThreads(_READ_THREADS)
-        self._idle: Final[deque[sqlite3.Connection]] = deque()
-        self._loop_connection: sqlite3.Connection | None = None
+        event.listen(self.engine, "connect", _configure_writer)
+        self._writer: Final = WorkerThreads(1, before_each=self._file.look_again)
+        self._readers: Final = WorkerThreads(_READ_THREADS, before_each=self._file.look)
+        self._erasure: Final = Erasure(self._file, self.engine, self._writer.run)
+        self._idle: Final[deque[FileConnection]] = deque()
+        self._loop_connection: FileConnection | None = None
         self._closed = False
         self._insert_statements: Final[dict[Table, MultiRowInsert]] = {}
 
@@ -71,8 +72,10 @@ class SQLite(Backend):
         if self._closed:
             raise StorageUnavailable
         try:
-            if self._loop_connection is None:
-                self._loop_connection = _connect(self._file, busy_milliseconds=0)
+            self._file.look_again()
+            if self._loop_connection is None or not self._loop_connection.is_current:
+                self._close_loop_connection()
+                self._loop_connection = FileConnection(self._file, busy_milliseconds=0)
             return self._loop_connection.execute(*statement).fetchall()
         except sqlite3.Error:
             self._close_loop_connection()
@@ -85,7 +88,8 @@ class SQLite(Backend):
         except OperationalError as error:  # it could not connect
             raise TooBusy from error
         except sqlite3.OperationalError as error:  # nearly always a lock
-            raise StorageUnavailable if error.sqlite_errorcode & 0xFF in _UNCERTAIN else TooBusy from error
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # none where there is no file
+            raise StorageUnavailable if code in _UNCERTAIN else TooBusy from error
         except sqlite3.Error as error:
             raise self.translate_error(error) from error
 
@@ -94,7 +98,10 @@ class SQLite(Backend):
             with self.engine.connect() as connection:
                 return self._run_transaction(connection, callback)
 
-        return await self._writer.run(transact)
+        try:
+            return await self._writer.run(transact)
+        finally:
+            self._erasure.begin()
 
     async def close(self) -> None:
         self._closed = True
@@ -102,12 +109,13 @@ class SQLite(Backend):
         await self._readers.close()
         while self._idle:
             self._idle.pop().close()
+        await self._erasure.close()
         await self._writer.close()
         self.engine.dispose()
 
     def create_file(self) -> None:
         try:
-            Path(self._file).touch(mode=0o600)  # it will hold password hashes
+            Path(self._file.path).touch(mode=0o600)  # it will hold password hashes
         except OSError as error:
             raise StorageUnavailable(_CANNOT_BE_OPENED) from error
 
@@ -120,10 +128,7 @@ class SQLite(Backend):
         yield  # every transaction holds one already
 
     def _fetch_in_thread(self, statement: BoundStatement) -> Sequence[Sequence[Any]]:
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = _connect(self._file)
+        connection = self._idle_connection() or FileConnection(self._file)
         try:
             rows = connection.execute(*statement).fetchall()
         except BaseException:
@@ -131,6 +136,13 @@ class SQLite(Backend):
             raise
         self._idle.append(connection)
         return rows
+
+    def _idle_connection(self) -> FileConnection | None:
+        with suppress(IndexError):
+            while not (connection := self._idle.pop()).is_current:
+                connection.close()
+            return connection
+        return None
 
     def _insert_in_thread(self, statements: Sequence[BoundStatement]) -> None:
         pooled = self.engine.raw_connection()
@@ -174,7 +186,7 @@ class SQLite(Backend):
         message = str(error)
         if isinstance(error, sqlite3.IntegrityError):
             return _violated_constraint(message)
-        if "no such table" in message or message == _NO_FILE:
+        if "no such table" in message or message == NO_FILE:
             return StorageNotPrepared()
         if "locked" in message:
             return TooBusy()
@@ -185,27 +197,9 @@ class SQLite(Backend):
         return StorageUnavailable() if isinstance(error, sqlite3.OperationalError) else None
 
 
-def _connect(file: str, busy_milliseconds: int = _BUSY_TIMEOUT_MILLISECONDS) -> sqlite3.Connection:
-    """Connect to a file that exists."""
-    try:
-        connection = sqlite3.connect(
-            f"file:{quote(file)}?mode=rw",
-            uri=True,
-            timeout=busy_milliseconds / 1_000,
-            isolation_level=None,  # the driver begins no transaction of its own
-            check_same_thread=False,  # used by one thread at a time
-        )
-    except sqlite3.OperationalError as error:
-        if Path(file).parent.is_dir() and not Path(file).exists():
-            raise sqlite3.OperationalError(_NO_FILE) from error
-        raise
-    try:
-        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            connection.execute(f"PRAGMA {setting}")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+def _discard_unless_current(connection: DBAPIConnection, _: object, __: object) -> None:
+    if not cast("FileConnection", connection).is_current:
+        raise DisconnectionError
 
 
 def _begin_immediately(connection: Connection) -> None:
@@ -213,12 +207,13 @@ def _begin_immediately(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _give_room(connection: DBAPIConnection, _: object) -> None:
+def _configure_writer(connection: DBAPIConnection, _: object) -> None:
     # Keys in random order touch another page of an index each. Room is taken as it is used, by the one connection that
     # writes.
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA cache_size = {-_CACHE_KIBIBYTES}")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 

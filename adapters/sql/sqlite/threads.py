@@ -12,7 +12,9 @@ T = TypeVar("T")
 class WorkerThreads:
     """Threads, each with a connection of its own. Cancelling a caller does not stop what has begun."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, before_each: Callable[[], None]) -> None:
+        """`before_each` is called on the thread of the event loop before a thread begins with each work."""
+        self._before_each: Final = before_each
         self._limiter: Final = ConnectionLimiter(size)
         self._executor: Final = ThreadPoolExecutor(size, thread_name_prefix="userport-file")
 
@@ -23,6 +25,7 @@ class WorkerThreads:
     async def run(self, work: Callable[[], T]) -> T:
         """Run work that blocks; raises `TooBusy` when no thread becomes free in time."""
         await self._limiter.acquire()
+        self._before_each()  # a thread that asks the system would lose its turn to run
         loop = asyncio.get_running_loop()
 
         def release(_: Future[Any]) -> None:
