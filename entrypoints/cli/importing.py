@@ -1,7 +1,6 @@
 """Reading users from a file or a pipe into the storage."""
 
 import asyncio
-import gc
 import os
 import signal
 import stat
@@ -17,6 +16,7 @@ from application.user_import import BATCH, Imported, Outcome, Parsed, Refused
 from application.user_records import RawRecord
 from entrypoints.cli.errors import CommandFailed, told
 from entrypoints.cli.formats import Format, format_by_beginning, format_by_name, read_records
+from entrypoints.cli.interpreter import collect_young, gc_paused, short_thread_turns
 from entrypoints.cli.progress import bytes_bar
 from entrypoints.cli.rejects import rejects_to
 from entrypoints.cli.session import make_ready, opened
@@ -25,7 +25,6 @@ from entrypoints.settings import Settings
 
 _BATCH_BYTES: Final = 1024 * 1024
 _BATCHES_BETWEEN_COLLECTIONS: Final = 20
-_TURN_SECONDS: Final = 0.001
 
 
 class _Batch(NamedTuple):
@@ -85,7 +84,7 @@ async def import_from(
                 advance(batch.bytes_read)
 
             batches = _interruptible(_batches(records, lines))
-            with _telling_how_far(tally), _garbage_left_alone(), _short_turns():
+            with _telling_how_far(tally), gc_paused(), short_thread_turns():
                 await _each(batches, user_import.parse, store, read_ahead=_size(stream) is not None)
     return tally
 
@@ -107,7 +106,7 @@ async def _each(
             storing = asyncio.create_task(store(batch, parsed))
             await (asyncio.sleep(0) if read_ahead else asyncio.shield(storing))  # it begins before the next is read
             if number % _BATCHES_BETWEEN_COLLECTIONS == 0:
-                gc.collect(1)
+                collect_young()
     finally:
         if storing is not None:
             await storing  # what has gone to the storage counts, whatever has ended the reading
@@ -136,29 +135,6 @@ def _telling_how_far(tally: Tally) -> Iterator[None]:
         reason, exit_code = told(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
         far = f"stopped after line {tally.line} with {tally}; run the same command again to complete it"
         raise CommandFailed(f"{reason.removesuffix('.')} - {far}", exit_code) from error
-
-
-@contextmanager
-def _garbage_left_alone() -> Iterator[None]:
-    """Look for garbage at no time but those of our own: records are many, and never part of it."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@contextmanager
-def _short_turns() -> Iterator[None]:
-    """Let the thread that writes have its turn soon: it often waits for one, and parsing takes all it is given."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def _interruptible(batches: Iterator[_Batch]) -> Iterator[_Batch]:

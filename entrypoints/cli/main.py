@@ -1,6 +1,5 @@
 """The program `userport`."""
 
-import gc
 import logging
 import sys
 from typing import Annotated
@@ -9,6 +8,7 @@ import typer
 
 from entrypoints.cli import keys, openapi, serve, storage, users
 from entrypoints.cli.errors import end, hush_threads
+from entrypoints.cli.interpreter import resume_gc
 from entrypoints.version import version
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -44,7 +44,7 @@ def userport(
     if debug:
         log.setLevel(logging.DEBUG)
     if context.invoked_subcommand != "serve":
-        gc.enable()
+        resume_gc()
         # Drivers log what they are about to raise; these commands tell it once, in their own line.
         logging.getLogger().addHandler(logging.NullHandler())
 

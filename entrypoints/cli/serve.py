@@ -1,6 +1,5 @@
 """`userport serve`"""
 
-import gc
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from uvicorn import Server
 from uvicorn.supervisors import Multiprocess
 
 from entrypoints.cli.errors import CommandFailed
+from entrypoints.cli.interpreter import resume_gc
 from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
 from entrypoints.http.protocol import ConnectionLimits, ServerConfig
 from entrypoints.settings import PREFIX, Auth, Settings, SettingsError, load_settings
@@ -179,5 +179,5 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     if settings.workers == 1:
         Server(config).run([listener])
     else:
-        gc.enable()  # a worker does so once its app is loaded
+        resume_gc()  # a worker does so once its app is loaded
         _Workers(config, [listener]).run()

@@ -1,6 +1,5 @@
 """A worker process of `userport serve`."""
 
-import gc
 import os
 import signal
 from multiprocessing import parent_process
@@ -8,6 +7,7 @@ from threading import Thread
 
 from fastapi import FastAPI
 
+from entrypoints.cli.interpreter import resume_gc_for_serving
 from entrypoints.http.app import create_app_from_environment
 
 
@@ -23,8 +23,5 @@ def create_app() -> FastAPI:
         # Nobody would replace or stop this worker any more, and it would keep the port from a new server.
         Thread(target=follow, daemon=True).start()
     app = create_app_from_environment()
-    # What is there now stays for good. If each full collection went through it, that would hold up requests for as long
-    # as some fifty milliseconds.
-    gc.freeze()
-    gc.enable()
+    resume_gc_for_serving()
     return app

@@ -19,6 +19,17 @@ def test_the_centre_imports_the_standard_library_and_itself_alone(package: str) 
     assert imported <= allowed
 
 
+def test_one_module_touches_the_garbage_collector_and_the_switching_of_threads() -> None:
+    packages = ("domain", "application", "adapters", "entrypoints")
+    modules = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    touching = [
+        path.relative_to(ROOT).as_posix()
+        for path in modules
+        if "gc" in _imported(path) or "setswitchinterval" in path.read_text(encoding="utf-8")
+    ]
+    assert touching == ["entrypoints/cli/interpreter.py"]
+
+
 def _imported(path: Path) -> Iterator[str]:
     """The top-level packages that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
