@@ -141,7 +141,9 @@ class Plan:
             if errors:
                 raise RequestValidationError(errors)
         call, pick = self.endpoint
-        response: Response = await call(*pick(values))
+        response = await call(*pick(values))
+        if not isinstance(response, Response):
+            raise TypeError(f"{call} is annotated to return a response, but returned a {type(response).__name__}")
         return response
 
 
@@ -185,9 +187,9 @@ class _Compiler:
     def _add(self, dependency: Dependant) -> Call:
         """Add a dependency behind those that it depends on itself, unless it is there already."""
         call = _coroutine_function(dependency)
+        if dependency.query_params or dependency.body_params or dependency.scope or not dependency.use_cache:
+            raise _Unsupported
         if call not in self._steps:
-            if dependency.query_params or dependency.body_params or dependency.scope or not dependency.use_cache:
-                raise _Unsupported
             self._steps[call] = self._arguments(dependency, [])
         return call
 

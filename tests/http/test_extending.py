@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response, Security
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response, Security, WebSocket
 from fastapi.security import SecurityScopes
 from pydantic import BaseModel, SecretStr
 from starlette.routing import Route
@@ -202,6 +202,26 @@ async def test_an_app_that_is_mounted_is_served_with_its_own_errors_and_override
         assert (await client.get("/inner/nothing")).json() == {"detail": "Not Found"}
         assert (await client.get("/files/test_extending.py")).status_code == 200
         assert (await client.get("/users")).status_code == 200
+
+
+async def test_a_websocket_is_served_beside_ours(app: FastAPI) -> None:
+    @app.websocket("/echo")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+
+    received: list[Message] = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "hello"}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return received.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/echo", "query_string": b"", "headers": [], "client": THIS_MACHINE}
+    await app(scope, receive, send)
+    assert [message.get("text") for message in sent if message["type"] == "websocket.send"] == ["hello"]
 
 
 async def test_userport_may_be_mounted_itself() -> None:

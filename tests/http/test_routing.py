@@ -246,8 +246,15 @@ async def with_keyword(*, name: str) -> Response:
     return Response(name)
 
 
-async def with_fresh_dependency(one: Annotated[int, Depends(the_thread, use_cache=False)]) -> Response:
-    return Response(str(bool(one)))
+async def the_next_number() -> int:
+    events.append("number")
+    return len(events)
+
+
+async def with_fresh_dependency(
+    first: Annotated[int, Depends(the_next_number)], second: Annotated[int, Depends(the_next_number, use_cache=False)]
+) -> Response:
+    return Response(f"{first} {second}")
 
 
 async def with_pattern(name: Annotated[str, Path(pattern="^a")]) -> Response:
@@ -273,7 +280,7 @@ OTHERS: list[tuple[Endpoint, str, str, dict[str, Any], str]] = [
     (with_bytes, "POST", "/", {"content": b"\xff", "headers": {"Content-Type": "application/octet-stream"}}, "\ufffd"),
     (with_response, "GET", "/", {}, "{}"),
     (with_keyword, "GET", "/{name}", {"url": "/lamp"}, "lamp"),
-    (with_fresh_dependency, "GET", "/", {}, "True"),
+    (with_fresh_dependency, "GET", "/", {}, "1 2"),
     (with_pattern, "GET", "/{name}", {"url": "/abc"}, "abc"),
 ]
 
@@ -298,6 +305,14 @@ async def test_what_plans_do_not_know_is_handled_by_fastapi(
     assert not is_planned(an_app(method, path, endpoint))
     if endpoint in (with_yield, with_tasks):
         assert all_events[0] == (["open", "closed"] if endpoint is with_yield else ["task"])
+
+
+async def test_an_endpoint_that_is_annotated_wrongly_is_named() -> None:
+    async def endpoint() -> Response:
+        return {}  # type: ignore[return-value]
+
+    with pytest.raises(TypeError, match=r"endpoint.* is annotated to return a response, but returned a dict"):
+        await ask(an_app("GET", "/", endpoint), "GET", "/")
 
 
 async def test_the_dependencies_and_the_prefix_of_an_inclusion_count() -> None:
