@@ -187,6 +187,7 @@ class ProblemProtocol(HttpToolsProtocol):
             self._feed(data[position:end])
             position = end
         if self._refused:
+            self.flow.pause_reading()  # the client has something to read first
             return
         if position < size:
             self._unparsed, self._position = data, position
