@@ -1,4 +1,4 @@
-"""Reading a JSON body: strictly, and with errors that never repeat it."""
+"""Strict parsing of JSON bodies, with errors that never echo them."""
 
 import json
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ UNSUPPORTED_MEDIA_TYPE: Final = ProblemKind(
 
 
 def check_media_type(request: Request, header: str, media_types: Sequence[str]) -> None:
-    """Raise a 415, whose `header` tells what is taken, unless the body is of one of these types."""
+    """Raise a 415, whose `header` names the accepted types, unless the body is of one of them."""
     given = request.headers.get("content-type", "none/none")
     if given not in media_types and _without_parameters(given) not in media_types:
         detail = f"The body must be of the type {' or '.join(media_types)}."
@@ -59,7 +59,7 @@ async def read_body(request: Request) -> bytes:
     more = True
     while more:
         message = await request.receive()
-        if message["type"] == "http.disconnect":  # nobody will hear it
+        if message["type"] == "http.disconnect":  # no response can reach the client
             raise HTTPException(HTTPStatus.BAD_REQUEST)
         content += message.get("body", b"")
         if len(content) > MAX_BODY_BYTES:

@@ -80,9 +80,9 @@ def raise_not_together(field: str, other: str) -> None:
 
 
 def make_cursor(list_name: str, last_id: str) -> str:
-    """Make a cursor that stands behind a record: its id, and a digest that ties it to the list.
+    """Return a cursor to the records behind one: its id, and a digest that ties it to the list.
 
-    The digest is no secret and guards no secret: it finds a cursor that was damaged or belongs to another list.
+    The digest is not a secret and protects none. It detects cursors that are damaged or belong to another list.
     """
     place = UUID(last_id).bytes
     return urlsafe_b64encode(place + _digest(list_name, place)).decode()

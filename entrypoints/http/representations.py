@@ -190,7 +190,7 @@ def _record_response(content: Mapping[str, Any], record: Versioned, location: st
 
 
 class _JsonResponse(Response):
-    """What all answers have in their heads is written once; Starlette would write it for each."""
+    """A JSON response whose common headers are encoded once; Starlette would encode them for each response."""
 
     _HEADERS: Final = ((b"content-type", b"application/json"), (b"cache-control", CACHE_CONTROL.encode()))
 

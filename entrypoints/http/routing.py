@@ -42,11 +42,11 @@ class PrecompiledRoute(APIRoute):
     serves every route that uses anything else, and every request for which a dependency of the route is overridden.
 
     A JSON body is read strictly in both cases. Plans call the dependencies of the router and the decorator before they
-    read it, so a caller who is turned away learns nothing about the body; FastAPI's handler reads it first.
+    read it, so a caller who is rejected learns nothing about the body; FastAPI's handler reads it first.
     """
 
     def get_route_handler(self) -> Handler:
-        # An included route has the path and the dependencies of its inclusion, which only this variable tells.
+        # An included route has the path and the dependencies of its inclusion, which are only in this variable.
         context = _effective_route_context_var.get()
         route: Any = self if context is None or context.original_route is not self else context
         handle = super().get_route_handler()
@@ -80,7 +80,7 @@ class _Model(NamedTuple):
         return await read_json(request) if self.location == "body" else _read_query(request)
 
     def parse(self, content: object, errors: list[Any]) -> BaseModel | None:
-        """Return the parsed content, or None after adding to the errors what is wrong with it, without the input."""
+        """Return the parsed content, or None after appending its errors, which never contain the input."""
         try:
             return self.type.model_validate(content)
         except ValidationError as error:
@@ -134,7 +134,7 @@ class Plan:
         contents = [await model.read(request) for model in self.models] if self.models else ()
         for call, pick in self.dependencies:
             values.append(await call(*pick(values)))
-        # Validation comes last: a caller who may not know of a record is not told how to write to it.
+        # Validation comes last, so a caller who may not access a record learns nothing about its fields.
         if self.models:
             errors: list[Any] = []
             values += [model.parse(content, errors) for model, content in zip(self.models, contents, strict=True)]

@@ -17,9 +17,9 @@ _PLAN: Final = "userport.plan"
 class RouteTableMiddleware:
     """Serves requests for precompiled routes, and passes every other request on to FastAPI's router.
 
-    It finds the route that the router would find, by method and path length instead of one after the other, and tells
-    about it in the scope like the router. It belongs innermost, and reads the app's routes and exception handlers at
-    the first request.
+    It finds the route that the router would find, by method and path length instead of one after the other, and sets
+    the same keys of the scope. It must be the innermost middleware. It reads the app's routes and exception handlers
+    at the first request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -61,7 +61,7 @@ class _RouteTable:
                 self._entries.setdefault(key, []).append(_Entry(route.path_regex, plan, scope))
 
     def find(self, scope: Scope) -> Scope | None:
-        """Return what the scope of a request has to say of its route, or None if FastAPI has to serve the request."""
+        """Return the keys to set in the scope, or None if FastAPI's router has to serve the request."""
         path: str = scope["path"]
         for entry in self._entries.get((scope["method"], path.count("/")), ()):
             if match := entry.path.match(path):

@@ -60,12 +60,12 @@ class KeySet(BaseModel):
         TOKEN_REQUEST,
     ),
 )
-async def create_token(request: Request, visitor: CurrentClient, sign_ins: SignIns) -> Response:
+async def create_token(request: Request, client: CurrentClient, sign_ins: SignIns) -> Response:
     """Sign in, or refresh a session (OAuth 2, RFC 6749, sections 4.3 and 6)."""
     form = await read_form(request)
     match form["grant_type"]:
         case "password":
-            return _tokens(await sign_ins.sign_in(form["username"], form["password"], visitor))
+            return _tokens(await sign_ins.sign_in(form["username"], form["password"], client))
         case "refresh_token":
             return _tokens(await sign_ins.refresh(form["refresh_token"]))
     raise OAuthRequestError("unsupported_grant_type", _UNSUPPORTED_GRANT_TYPE)

@@ -203,7 +203,7 @@ def _check_permitted(caller: Principal, body: NewUser | UserReplacement | UserPa
 
 
 async def _find(query: UserListQuery, users: Users) -> Response:
-    """Answer with the one user that the filters name, or with nobody; there is no second page to have a cursor for."""
+    """Respond with the one user that matches the filters, or none. There is no second page to have a cursor."""
     if query.cursor is not None:
         read_cursor(query.list_name("one user"), query.cursor)
     user = await users.find(email=query.email, username=query.username)
