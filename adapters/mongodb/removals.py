@@ -1,8 +1,9 @@
 """The removal of a user's records: a few within the commit, any number in the background.
 
 Where there are many, the commit only hides them. The user is replaced by a tombstone, which keeps the id taken and says
-which collections are to be purged. In each of these collections, the marker names the user to readers, a guard stops
-writers. When everything is deleted, the user is taken out of the markers, and at last the tombstone is deleted.
+which collections are to be purged. In each of these collections, the marker names the user to readers, and guards stop
+writers and show readers of the user's records that there are none. When everything is deleted, these are deleted, and
+at last the tombstone.
 """
 
 from collections.abc import Collection as AbstractCollection

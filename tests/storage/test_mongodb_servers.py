@@ -408,7 +408,7 @@ async def test_more_records_than_a_commit_deletes_are_hidden_by_it_and_deleted_b
         patch.setattr(BackgroundPurge, "wake", lambda _: None)
         async with opened_for(url, CONTRACT_TYPES) as another:
             for client in (another, storage, another):
-                await assert_hidden(client, doomed, posts[0], samples[0], kept)
+                await assert_hidden(client, doomed, posts[5], samples[5], kept)
     assert await records_there(url, "posts") == MANY + 1
     async with opened_for(url, CONTRACT_TYPES) as another:
         await another.ping()
@@ -431,7 +431,9 @@ async def assert_hidden(storage: MongoStorage, owner: User, post: Post, sample: 
     for record_type, hidden in both:
         records = unit.records(record_type)
         assert await records.get(record_type.key_of(hidden)) is None
-        assert list(await records.page(owner=owner.id, limit=9)) == []
+        for after in (None, record_type.key_of(hidden)):
+            for options in ({}, {"skip": 1}, {"descending": True}, {"descending": True, "skip": 1}):
+                assert list(await records.page(owner=owner.id, after=after, limit=2, **options)) == []
         assert await records.count(owner=owner.id) == 0
         assert await records.count() == 1
         following = changed(record_type, hidden)
