@@ -551,6 +551,16 @@ class RecordCases:
         with pytest.raises((LabelTaken, SerialTaken)):
             await add(storage, a_sample(owner, label="moved", serial=first.serial))
 
+    async def test_a_value_that_is_taken_is_refused_in_a_state_that_is_replaced_at_once(self, storage: Storage) -> None:
+        owner = a_user()
+        taken, other = a_sample(owner), a_sample(owner)
+        await add(storage, owner, taken, other)
+        before = await everything(storage)
+        passing = replace(other, label=taken.label, version=2)
+        with pytest.raises(LabelTaken):
+            await save(storage, passing, replace(other, version=3))
+        assert await everything(storage) == before
+
     async def test_any_number_of_records_may_have_no_value(self, storage: Storage) -> None:
         owner = a_user()
         await add(storage, owner, *(a_sample(owner, label=None) for _ in range(3)))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, Update, bindparam, select
 
 from adapters.sql.engine.backend import TransactionCallback
-from adapters.sql.tables import USERS, is_visible, key_of, owner_of
+from adapters.sql.tables import USERS, is_visible, key_of, owner_of, unique_columns
 from domain.errors import StaleVersion
 
 RowValues: TypeAlias = Mapping[str, Any]
@@ -35,9 +35,13 @@ class VersionedUpdate:
     changes: RowValues
 
     def is_followed_by(self, table: Table, row: RowValues) -> bool:
-        """Return whether `row` is the next state of the same row."""
+        """Return whether `row` is the next state of the same row, with the same unique values.
+
+        A value that another row has must be refused, even in a state that is replaced in the same commit.
+        """
         is_same = self.table is table and self.key == row[key_of(table).name]
-        return is_same and self.row["version"] == row["version"] - 1
+        is_next = is_same and self.row["version"] == row["version"] - 1
+        return is_next and all(self.row[name] == row[name] for name in unique_columns(table))
 
     def merged_with(self, row: RowValues) -> "VersionedUpdate":
         """Return one update for this one and the next, after which the row is `row`."""
