@@ -13,12 +13,13 @@ _MAX_RETRY_SECONDS: Final = 30.0
 class BackgroundPurge:
     """Deletes in the background, batch by batch, what belonged to removed users.
 
-    Each pause is as long as the batch before it took, so that the store has at least half of its time for others.
+    Each pause is at least as long as the batch before it took, so that the store has half of its time for others.
     """
 
-    def __init__(self, purge_batch: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, purge_batch: Callable[[], Awaitable[bool]], *, pause_factor: int = 1) -> None:
         """`purge_batch` deletes a bounded number of records and returns whether there are more."""
         self._purge_batch = purge_batch
+        self._pause_factor = pause_factor
         self._is_wanted = False
         self._is_closed = False
         self._task: asyncio.Task[None] | None = None
@@ -49,7 +50,8 @@ class BackgroundPurge:
                 pause, has_more = retry_seconds, True
                 retry_seconds = min(2 * retry_seconds, _MAX_RETRY_SECONDS)
             else:
-                pause, retry_seconds = max(monotonic() - start, _MIN_PAUSE_SECONDS), _FIRST_RETRY_SECONDS
+                pause = max(self._pause_factor * (monotonic() - start), _MIN_PAUSE_SECONDS)
+                retry_seconds = _FIRST_RETRY_SECONDS
             if self._is_closed:  # a driver may swallow the cancellation
                 return
             if has_more:

@@ -19,8 +19,8 @@ MAX_ROWS_AT_ONCE: Final = 1_000
 
 _REMOVED_VERSION: Final = -1
 _FIRST_BATCH_ROWS: Final = 100
-_MAX_BATCH_ROWS: Final = 2_000
-_BATCH_SECONDS: Final = 0.05
+_MAX_BATCH_ROWS: Final = 1_000
+_BATCH_SECONDS: Final = 0.02
 
 _TOMBSTONE: Final = (
     USERS.update()

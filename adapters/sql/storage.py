@@ -29,6 +29,8 @@ _BACKENDS: Final = {
     "mariadb": "mariadb.backend:MariaDB",
 }
 
+_PAUSE_FACTOR: Final = 2  # other processes find SQLite's lock free by polling, rarely twelve times in vain
+
 
 class SqlUnitOfWork:
     def __init__(self, shared: "Shared") -> None:
@@ -62,7 +64,7 @@ class Shared:
         self.records: Final = {each.record_type: RecordReads(database, each) for each in record_tables}
         self.removals: Final = UserRemovals(database, record_tables)
         self.committer: Final = GroupCommitter(database, [USERS, *(each.table for each in record_tables)])
-        self.purge: Final = BackgroundPurge(self.removals.purge_batch)
+        self.purge: Final = BackgroundPurge(self.removals.purge_batch, pause_factor=_PAUSE_FACTOR)
 
 
 class SqlStorage:
