@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from entrypoints.http.routing import Plan, PrecompiledRoute
 
-_PLAN: Final = "userport.plan"
+_ERROR: Final = "userport.error"
 
 
 class RouteTableMiddleware:
@@ -31,10 +31,9 @@ class RouteTableMiddleware:
         if scope["type"] == "http" and not scope.get("root_path") and "fastapi.telemetry" not in scope:
             if self._table is None:
                 self._table = _RouteTable(scope["app"])
-            found = self._table.find(scope)
-            if found is not None:
-                scope.update(found)
-                await self._table.respond(scope, receive, send)
+            plan = self._table.find(scope)
+            if plan is not None:
+                await self._table.respond(plan, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -48,33 +47,41 @@ class _Entry(NamedTuple):
 class _RouteTable:
     def __init__(self, app: FastAPI) -> None:
         self._entries: dict[tuple[str, int], list[_Entry]] = {}
-        self.respond: Final = ExceptionMiddleware(_respond, _exception_handlers(app))
+        self._handle_error: Final = ExceptionMiddleware(_raise, _exception_handlers(app))
         for context in iter_route_contexts(app.routes):
             route: Any = context
             if not isinstance(context.original_route, Route) or not route.methods or not _has_plain_path(route):
                 break  # it may match any request, and takes precedence over the routes behind it
             is_planned = isinstance(context.original_route, PrecompiledRoute) and route.max_body_size is None
             plan = Plan.compile(context) if is_planned else None
-            scope = {"route": context.original_route, "endpoint": route.endpoint, "router": app.router, _PLAN: plan}
+            scope = {"route": context.original_route, "endpoint": route.endpoint, "router": app.router}
             for method in route.methods:
                 key = method, route.path_format.count("/")
                 self._entries.setdefault(key, []).append(_Entry(route.path_regex, plan, scope))
 
-    def find(self, scope: Scope) -> Scope | None:
-        """Return the keys to set in the scope, or None if FastAPI's router has to serve the request."""
+    def find(self, scope: Scope) -> Plan | None:
+        """Return the plan for a request and set the route in its scope, or None if FastAPI has to serve it."""
         path: str = scope["path"]
         for entry in self._entries.get((scope["method"], path.count("/")), ()):
             if match := entry.path.match(path):
                 if entry.plan is None or entry.plan.is_overridden():
                     return None
-                return {**entry.scope, "path_params": match.groupdict()}
+                scope.update(entry.scope, path_params=match.groupdict())
+                return entry.plan
         return None
 
+    async def respond(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await plan.respond(Request(scope, receive))
+        except Exception as error:  # noqa: BLE001 - raised again where Starlette looks for its handler
+            scope[_ERROR] = error
+            await self._handle_error(scope, receive, send)
+        else:
+            await response(scope, receive, send)
 
-async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
-    plan: Plan = scope.pop(_PLAN)
-    response = await plan.respond(Request(scope, receive))
-    await response(scope, receive, send)
+
+async def _raise(scope: Scope, _: Receive, __: Send) -> None:
+    raise scope.pop(_ERROR)
 
 
 def _exception_handlers(app: FastAPI) -> dict[Any, Any]:
