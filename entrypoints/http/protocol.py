@@ -208,12 +208,13 @@ class ProblemProtocol(HttpToolsProtocol):
     def _end_of_piece(self, data: bytes, start: int) -> int:
         """Find where to stop parsing, so that no piece has the end of a message and the head of the next.
 
-        Heads and chunked bodies end with an empty line. One within the data of a chunk makes a piece more, and no harm.
+        Heads and chunked bodies end with an empty line, which may have begun in an earlier piece. Other empty lines, as
+        in the data of a chunk, make more pieces and do no harm.
         """
         if self._in_body and self._body_length is not None:
             return min(start + self._body_length - self._body_bytes, len(data))
-        if start == 0 and data[0] in _LINE_END:  # the end of a line that began in the last piece that was read
-            return 2 if data.startswith(_LINE_END) else 1
+        if data[start] in _LINE_END:
+            return start + (2 if data.startswith(_LINE_END, start) else 1)
         found = data.find(_EMPTY_LINE, start)
         return len(data) if found < 0 else found + len(_EMPTY_LINE)
 
@@ -307,6 +308,8 @@ class ProblemProtocol(HttpToolsProtocol):
         if self._in_head:  # of an upgrade
             return
         self._in_body = False
+        if self._chunked:  # a trailer `Connection: close` would make the parser swallow all further requests
+            self.parser = httptools.HttpRequestParser(self)
         if not self.flow.write_paused:
             self._waiting.stalled.pop(self, None)
             self._deadline = None
@@ -407,7 +410,7 @@ class ProblemProtocol(HttpToolsProtocol):
         elif unsent_bytes:  # fewer than before
             self._await_sent()
         elif self._in_body:
-            if self.flow.read_paused:  # the client waits for us
+            if self.flow.read_paused or self.cycle.waiting_for_100_continue:  # the client waits for us
                 self._expire_in(self._limits.body_timeout)
             else:
                 self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")

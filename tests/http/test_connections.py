@@ -86,7 +86,7 @@ def stop_reading(served: Served, requests: bytes) -> socket.socket:
     return connection
 
 
-def test_a_connection_without_a_request_is_closed_in_silence(impatient: Served) -> None:
+def test_a_connection_without_a_request_is_closed_without_a_response(impatient: Served) -> None:
     assert impatient.exchange(b"") == b""
     assert impatient.exchange(b"\r\n") == b""
 
@@ -122,7 +122,7 @@ def test_a_body_that_stops_after_its_response_is_no_second_response(impatient: S
     assert statuses(impatient.exchange(head + b"{")) == [413]
 
 
-def test_a_body_that_goes_on_slowly_arrives(impatient: Served) -> None:
+def test_a_slow_body_arrives(impatient: Served) -> None:
     with impatient.connection() as connection:
         send(connection, CREATE)
         assert statuses(drip(connection, BODY)) == [201]
@@ -163,14 +163,14 @@ def test_the_longest_idle_connection_makes_room(small: Served) -> None:
 
 
 @pytest.mark.parametrize("start", [b"", b"GET /", CREATE[:50]])
-def test_nobody_is_kept_out_by_clients_that_have_not_begun(small: Served, start: bytes) -> None:
+def test_unfinished_heads_do_not_keep_others_out(small: Served, start: bytes) -> None:
     with ExitStack() as connections:
         for _ in range(20):
             send(connections.enter_context(small.connection()), start)
         assert statuses(small.exchange(HEAD + b"Connection: close\r\n\r\n")) == [200]
 
 
-def test_who_comes_while_all_connections_are_in_use_gets_503(small: Served) -> None:
+def test_a_new_connection_gets_503_while_all_others_are_in_use(small: Served) -> None:
     with ExitStack() as connections:
         busy = [connections.enter_context(small.connection()) for _ in range(4)]
         for connection in busy:
@@ -187,7 +187,7 @@ def test_who_comes_while_all_connections_are_in_use_gets_503(small: Served) -> N
         assert receive(busy[0]) == b""
 
 
-def test_with_fewer_files_than_connections_everybody_is_served(tmp_path: Path) -> None:
+def test_a_low_limit_of_open_files_does_not_keep_others_out(tmp_path: Path) -> None:
     with serving(tmp_path, files=200) as served, ExitStack() as connections:
         assert "200 files" in served.told
         for _ in range(400):
@@ -197,7 +197,7 @@ def test_with_fewer_files_than_connections_everybody_is_served(tmp_path: Path) -
             assert [statuses(received) for received in responses] == [[200]] * 20
 
 
-def test_no_client_that_stalls_keeps_a_server_from_ending(tmp_path: Path) -> None:
+def test_stalled_clients_do_not_keep_a_server_from_stopping(tmp_path: Path) -> None:
     with serving(tmp_path) as served, ExitStack() as connections:
         for start in (b"", LIVE, HEAD, CREATE, CREATE + BODY[:5], CHUNKED + b"5\r\n{"):
             send(connections.enter_context(served.connection()), start)
@@ -222,7 +222,7 @@ def test_no_client_that_stalls_keeps_a_server_from_ending(tmp_path: Path) -> Non
         ("USERPORT_KEEP_ALIVE_TIMEOUT", "soon"),
     ],
 )
-def test_a_wrong_limit_is_told_in_one_line(name: str, value: str) -> None:
+def test_a_wrong_limit_is_a_one_line_error(name: str, value: str) -> None:
     setting: dict[str, Any] = {name: value}
     refused = userport("serve", "--storage", "memory://", **setting)
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)

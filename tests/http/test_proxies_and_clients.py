@@ -121,7 +121,7 @@ def test_no_guess_evades_the_limit_of_its_address(proxied: Served) -> None:
 
 def test_each_client_gets_its_own_responses(proxied: Served) -> None:
     def request(name: str, headers: bytes, body: bytes) -> bytes:
-        return post(b"/nothing", headers + b"X-Request-Id: %s\r\n" % name.encode(), body)
+        return post(b"/nothing", headers + b"X-Request-Id: %s\r\n" % name.encode(), body, b"Connection: close\r\n")
 
     inner = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: smuggled\r\n\r\n"
     kinds = [b"", UPGRADE, CHUNKED, UPGRADE + CHUNKED]

@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 from threading import Thread
+from time import sleep
 from typing import Final
 
 import pytest
@@ -158,22 +159,38 @@ def test_requests_behind_one_that_is_answered_before_its_end_are_answered(served
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000])
 def test_however_the_bytes_arrive_each_request_has_its_own_response(served: Served, size: int) -> None:
     def request(head: bytes, body: bytes) -> bytes:
-        return b"POST /nothing HTTP/1.1\r\nHost: localhost\r\n" + head + b"\r\n" + body
+        return b"POST /users HTTP/1.1\r\nHost: localhost\r\n" + JSON + head + b"\r\n" + body
 
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
     requests = [
-        request(b"Content-Length: 6\r\n", b"a\r\n\r\nb"),
-        request(b"Transfer-Encoding: chunked\r\n", b"6\r\na\r\n\r\nb\r\n0\r\n\r\n"),
-        request(b"Transfer-Encoding: chunked\r\n", b"2;x=y\r\n\n\r\r\n0\r\nTrailer: x\r\n\r\n"),
-        b"\r\n\r\n" + request(b"", b""),
-        request(b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 6\r\n", b"a\r\n\r\nb"),
-        request(b"Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n", b"1\r\na\r\n0\r\n\r\n"),
+        request(b"Content-Length: 6\r\n", b"{\r\n\r\n}"),
+        request(b"Transfer-Encoding: chunked\r\n", b"6\r\n{\r\n\r\n}\r\n0\r\n\r\n"),
+        request(b"Transfer-Encoding: chunked\r\n", b"4;x=y\r\n{\n\r}\r\n0\r\nTrailer: x\r\n\r\n"),
+        b"\r\n\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        request(upgrade + b"Content-Length: 6\r\n", b"{\r\n\r\n}"),
+        request(upgrade + b"Transfer-Encoding: chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
     ]
     content = b"".join(requests * 3) + LIVE
     with served.connection() as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(content), size):
             send(connection, content[start : start + size])
-        assert statuses(receive(connection)) == [404] * 18 + [200]
+        assert statuses(receive(connection)) == [422, 422, 422, 404, 422, 422] * 3 + [200]
+
+
+def test_a_read_may_end_anywhere(served: Served) -> None:
+    chunked = b"POST /users HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n" + JSON + b"\r\n"
+    content = chunked + b"4\r\n{\n\r}\r\n0\r\nX: x\r\n\r\n" + LIVE
+    with ExitStack() as connections:
+        halves = []
+        for end in range(1, len(content)):
+            connection = connections.enter_context(served.connection())
+            send(connection, content[:end])
+            halves.append((connection, content[end:]))
+        sleep(0.2)  # so that the server has read the first halves
+        for connection, rest in halves:
+            send(connection, rest)
+        assert [statuses(receive(connection)) for connection, _ in halves] == [[422, 200]] * len(halves)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="finds the memory through /proc")
@@ -199,7 +216,7 @@ def test_no_response_is_lost_however_many_requests_are_sent_at_once(served: Serv
         sender.join()
 
 
-def test_what_comes_behind_a_request_is_refused_after_its_response(served: Served) -> None:
+def test_garbage_after_a_request_is_refused_after_its_response(served: Served) -> None:
     received = served.exchange(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\nnonsense\r\n\r\n")
     assert statuses(received) == [200, 400]
 
@@ -228,7 +245,7 @@ def test_the_body_of_a_request_to_change_the_protocol_is_its_body(
 
 
 @pytest.mark.parametrize("upgrade", [b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b""])
-def test_no_request_in_a_body_gets_a_response(served: Served, upgrade: bytes) -> None:
+def test_a_request_inside_a_body_gets_no_response(served: Served, upgrade: bytes) -> None:
     inner = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
     head = b"POST /users HTTP/1.1\r\nHost: localhost\r\n" + upgrade + JSON + b"Content-Length: %d\r\n\r\n" % len(inner)
     received = served.exchange(head + inner + LIVE)
@@ -236,14 +253,14 @@ def test_no_request_in_a_body_gets_a_response(served: Served, upgrade: bytes) ->
     assert b'"invalid_json"' in received
 
 
-def test_connect_is_refused_with_all_that_follows(served: Served) -> None:
+def test_connect_is_refused_and_nothing_after_it_is_parsed(served: Served) -> None:
     received = served.exchange(b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n" + LIVE)
     assert statuses(received) == [400]
     assert b"connection: close" in received
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"gzip, chunked", b"chunked\r\nTransfer-Encoding: chunked", b"identity"])
-def test_a_body_in_another_coding_than_chunks_is_refused_once(served: Served, coding: bytes) -> None:
+def test_a_transfer_coding_other_than_chunked_is_refused_once(served: Served, coding: bytes) -> None:
     head = b"DELETE /users/me HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: " + coding + b"\r\n\r\n"
     assert statuses(served.exchange(head + b"0\r\n\r\n" + LIVE)) == [400]
 
@@ -255,11 +272,23 @@ def test_nonsense_in_a_body_is_one_response(served: Served) -> None:
 
 
 @pytest.mark.parametrize("name", [b"X-Request-Id", b"Content-Type", b"If-None-Match", b"Host"])
-def test_a_trailer_is_no_header(served: Served, name: bytes) -> None:
+def test_trailers_are_not_headers(served: Served, name: bytes) -> None:
     head = b"GET /users HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + CLOSE + b"\r\n"
     received = served.exchange(head + b"0\r\n" + name + b": trailer\r\n\r\n")
     assert statuses(received) == [200]
     assert b"trailer" not in received
+
+
+@pytest.mark.parametrize("trailer", [b"Connection: close", b"Connection: Upgrade\r\nUpgrade: h2c"])
+def test_trailers_do_not_affect_the_next_request(served: Served, trailer: bytes) -> None:
+    head = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert statuses(served.exchange(head + b"0\r\n" + trailer + b"\r\n\r\n", LIVE)) == [404, 200]
+
+
+@pytest.mark.parametrize("trailer", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+def test_trailers_about_the_length_of_a_body_are_refused(served: Served, trailer: bytes) -> None:
+    head = b"GET /users HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert statuses(served.exchange(head + b"0\r\n" + trailer + b"\r\n\r\n" + LIVE)) == [400]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +300,7 @@ def test_a_trailer_is_no_header(served: Served, name: bytes) -> None:
         (b"1;" + b"x" * 5_000 + b"\r\n \r\n") * 50,
     ],
 )
-def test_chunks_that_are_hardly_data_are_400(served: Served, endless: bytes) -> None:
+def test_a_chunked_body_with_hardly_any_data_is_400(served: Served, endless: bytes) -> None:
     head = b"POST /users HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + JSON + CLOSE + b"\r\n"
     received = served.exchange(head, endless)
     assert statuses(received) in ([400], [])  # it may be reset before the client has read it
