@@ -5,23 +5,7 @@ from adapters.sql.tables import USERS
 from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username, fold
 
-USER_COLUMNS = [
-    USERS.c[name]
-    for name in (
-        "id",
-        "email",
-        "email_key",
-        "name",
-        "username",
-        "username_key",
-        "bio",
-        "role",
-        "active",
-        "version",
-        "created_at",
-        "updated_at",
-    )
-]
+USER_COLUMNS = [column for column in USERS.columns if column is not USERS.c.name_key]
 
 _ROLES = {role.value: role for role in Role}
 

@@ -72,7 +72,7 @@ class DriverPool(ABC, Generic[C]):
 
     @abstractmethod
     def _discard(self, connection: C) -> None:
-        """Close a connection, whatever state it is in, and all idle ones if they are as old."""
+        """Close a connection, whatever state it is in."""
 
     @abstractmethod
     def _is_intact(self, connection: C, error: BaseException) -> bool:

@@ -54,7 +54,7 @@ class _Form:
         processors = {
             name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
         }
-        # The items of a list stand one behind the other; only the first of them is needed to tell where.
+        # SQLAlchemy has expanded a list to items, which follow each other: the first one marks where they begin.
         first = {items[0]: name for name, items in state.parameter_expansion.items()}
         rest = {item for items in state.parameter_expansion.values() for item in items[1:]}
         names = [first.get(name, name) for name in state.positiontup or () if name not in rest]
@@ -106,7 +106,6 @@ class MultiRowInsert:
         self._processors: Final = [
             (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in table.columns
         ]
-        self._texts: Final[dict[int, str]] = {}
 
     def values(self, rows: Rows) -> Sequence[tuple[object, ...]]:
         """Return the rows as the driver takes them."""
@@ -117,10 +116,5 @@ class MultiRowInsert:
         return [*zip(*columns, strict=True)]
 
     def bind(self, values: Sequence[tuple[object, ...]]) -> BoundStatement:
-        return BoundStatement(self._text(len(values)), tuple(chain.from_iterable(values)))
-
-    def _text(self, length: int) -> str:
-        text = self._texts.get(length)
-        if text is None:
-            text = self._texts[length] = f"{self._head} VALUES {', '.join([self._row] * length)}"
-        return text
+        text = f"{self._head} VALUES {', '.join([self._row] * len(values))}"
+        return BoundStatement(text, tuple(chain.from_iterable(values)))

@@ -2,7 +2,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar, Final, NamedTuple
 
 from asyncmy.connection import Connection as AsyncmyConnection
@@ -56,7 +56,7 @@ class MariaDB(ServerBackend):
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
         super().__init__(url.set(drivername="mysql+asyncmy").update_query_dict({"charset": "utf8mb4"}), conflicts)
         self._live_owners: Final = CompiledStatement(_LIVE_OWNERS, self.dialect)
-        self._insert_statements: Final[dict[tuple[Table, bool], MultiRowInsert]] = {}
+        self._insert_statement: Final = cache(partial(MultiRowInsert, dialect=self.dialect))
 
     async def insert(self, table: Table, rows: Rows) -> None:
         try:
@@ -98,18 +98,11 @@ class MariaDB(ServerBackend):
     def _bind_insert(self, table: Table, rows: Rows) -> _Insert:
         owner = owner_of(table)
         if owner is None or len(rows) == 1:
-            return _Insert(0, None, _bind_all(self._multi_row_insert(table, checks_owner=True), rows))
+            return _Insert(0, None, _bind_all(self._insert_statement(table, checks_owner=True), rows))
         # A subquery for the owner of each row would cost more than the row.
         owners = sorted({row[owner.name] for row in rows})
-        statements = _bind_all(self._multi_row_insert(table, checks_owner=False), rows)
+        statements = _bind_all(self._insert_statement(table, checks_owner=False), rows)
         return _Insert(len(owners), self._live_owners.bind({"owners": owners}), statements)
-
-    def _multi_row_insert(self, table: Table, *, checks_owner: bool) -> MultiRowInsert:
-        statement = self._insert_statements.get((table, checks_owner))
-        if statement is None:
-            statement = MultiRowInsert(table, self.dialect, checks_owner=checks_owner)
-            self._insert_statements[table, checks_owner] = statement
-        return statement
 
     def _is_garbled(self, error: BaseException) -> bool:
         return isinstance(error, MySQLError) and not is_answer(error)

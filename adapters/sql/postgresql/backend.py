@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar, Final
 
 import asyncpg
@@ -51,7 +51,7 @@ class PostgreSQL(ServerBackend):
         # asyncpg takes libpq's values under another name.
         query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
         super().__init__(url.set(drivername="postgresql+asyncpg", query=query), conflicts)
-        self._insert_statements: Final[dict[Table, CompiledStatement]] = {}
+        self._insert_statement: Final = cache(lambda table: CompiledStatement(_insert_arrays(table), self.dialect))
 
     async def insert(self, table: Table, rows: Rows) -> None:
         try:
@@ -88,9 +88,7 @@ class PostgreSQL(ServerBackend):
 
     def _bind_insert(self, table: Table, rows: Rows) -> BoundStatement:
         """Bind an array for each column: the server takes one large statement much faster than many small ones."""
-        statement = self._insert_statements.get(table)
-        if statement is None:
-            statement = self._insert_statements[table] = CompiledStatement(_insert_arrays(table), self.dialect)
+        statement = self._insert_statement(table)
         return statement.bind({column.name: [row[column.name] for row in rows] for column in table.columns})
 
     def _driver_error(self, error: Exception) -> BaseException:

@@ -3,7 +3,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -59,7 +59,7 @@ class SQLite(Backend):
         self._idle: Final[deque[FileConnection]] = deque()
         self._loop_connection: FileConnection | None = None
         self._closed = False
-        self._insert_statements: Final[dict[Table, MultiRowInsert]] = {}
+        self._insert_statement: Final = cache(lambda table: MultiRowInsert(table, self.dialect))
 
     @property
     def connections_in_use(self) -> int:
@@ -157,9 +157,7 @@ class SQLite(Backend):
             pooled.close()  # which rolls back what is not committed
 
     def _bind_insert(self, table: Table, rows: Rows) -> Sequence[BoundStatement]:
-        statement = self._insert_statements.get(table)
-        if statement is None:
-            statement = self._insert_statements[table] = MultiRowInsert(table, self.dialect)
+        statement = self._insert_statement(table)
         values = statement.values(rows)
         most = _MAX_ARGUMENTS // len(table.columns)
         statements = []
@@ -176,7 +174,7 @@ class SQLite(Backend):
             self._loop_connection = None
 
     def _is_transient(self, error: BaseException) -> bool:
-        # Mostly the busy timeout has waited already, but SQLite does not heed it where it smells a deadlock.
+        # Mostly the busy timeout has passed already, but SQLite ignores it where it suspects a deadlock.
         return "locked" in str(error)
 
     def _is_rolled_back(self, error: BaseException) -> bool:
