@@ -11,11 +11,13 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final, Self
 from urllib.parse import quote
 
 PATIENCE: Final = 60.0
+_SERVER_PORTS: Final = range(10_000, 32_768)
 
 
 class Unreachable(Exception):
@@ -159,10 +161,12 @@ class ServerProcess(ABC):
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Find a port that is not in use, below those that the kernel gives to clients by itself."""
+    while True:
+        port = secrets.choice(_SERVER_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def as_another_user() -> list[str]:
