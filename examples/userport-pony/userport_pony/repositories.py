@@ -141,6 +141,9 @@ class PonyRecords(Generic[R]):
         return db.Record.select(lambda row: row.type_name == name and row.owner.id == owner)
 
     async def _one(self, **found_by: str) -> R | None:
+        if "" in found_by.values():
+            return None  # Pony refuses to look for an empty text
+
         def read(db: Any) -> R | None:
             row = db.Record.get(type_name=self._type.name, **found_by)
             return None if row is None else record_from(self._type, row)
