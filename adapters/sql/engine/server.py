@@ -1,5 +1,6 @@
 """What databases behind a network connection have in common."""
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -21,6 +22,7 @@ _READ_CONNECTIONS: Final = 8
 _MAX_SLOW_READS: Final = 4  # so that as many connections are left for reads by an index
 _INSERT_CONNECTIONS: Final = 2
 _TRANSACTION_CONNECTIONS: Final = 6
+_CONNECT_TIMEOUT_SECONDS: Final = 6  # longer than the timeouts of the drivers, which do not see to a greeting
 
 
 class ServerBackend(Backend):
@@ -60,7 +62,8 @@ class ServerBackend(Backend):
     async def transact(self, callback: TransactionCallback[T]) -> T:
         async with self._transactions, AsyncExitStack() as stack:
             try:
-                connection = await stack.enter_async_context(self._engine.connect())
+                async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
+                    connection = await stack.enter_async_context(self._engine.connect())
             except (DBAPIError, OSError):
                 raise
             except Exception as error:  # the driver made nothing of the answer

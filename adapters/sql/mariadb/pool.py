@@ -11,6 +11,7 @@ from adapters.sql.engine.pools import DriverPool
 from adapters.sql.engine.statements import BoundStatement
 from domain.errors import StorageUnavailable
 
+_ACQUIRE_TIMEOUT_SECONDS: Final = 5
 _CLOSE_TIMEOUT_SECONDS: Final = 2
 _DRIVER_ERRORS: Final = range(2_000, 3_000)
 """What the driver itself reports, such as a lost connection; all other numbers are the server's."""
@@ -49,7 +50,10 @@ class AsyncmyPool(DriverPool[Connection]):
             raise StorageUnavailable
         if self._pool is None:
             self._pool = Pool(0, self._size, pool_recycle=-1, **self._connect_args)
-        return await self._pool.acquire()
+        # The driver waits for a server's greeting for ever, one caller after the other. It connects by
+        # `asyncio.wait_for`, which may lose a cancellation in Python 3.11.
+        async with asyncio.timeout(_ACQUIRE_TIMEOUT_SECONDS):
+            return await self._pool.acquire()
 
     async def _release(self, connection: Connection) -> None:
         assert self._pool is not None  # noqa: S101 - it is the connection's
