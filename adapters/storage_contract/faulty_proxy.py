@@ -12,6 +12,7 @@ Endpoint: TypeAlias = tuple[str, int]
 
 _CHUNK_BYTES: Final = 65_536
 _GREETING_SECONDS: Final = 1  # which a stranger waits for a client to speak first
+_SETTLING_SECONDS: Final = 0.05
 _HTTP: Final = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
 
 
@@ -51,6 +52,7 @@ class FaultyProxy:
         self._listener: Final = socket.create_server(("127.0.0.1", 0))
         self._loop: Final = asyncio.new_event_loop()
         self._closing: Final = asyncio.Event()
+        self._writers: Final[list[asyncio.StreamWriter]] = []
         self._thread: Final = threading.Thread(target=self._run, name="faulty-proxy")
 
     @property
@@ -74,8 +76,13 @@ class FaultyProxy:
         listener = await asyncio.start_server(self._serve, sock=self._listener)
         await self._closing.wait()
         listener.close()
+        await asyncio.sleep(_SETTLING_SECONDS)  # connections that were accepted just now have begun by then
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         try:
             with suppress(OSError, asyncio.CancelledError):  # it is cancelled at the end of the loop
                 if self.fault in {None, Fault.CUT}:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 
 from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, run_statements
 from adapters.sql.engine.statements import BoundStatement, MultiRowInsert, Rows
-from adapters.sql.sqlite.connection import NO_FILE, DatabaseFile, FileConnection
+from adapters.sql.sqlite.connection import DatabaseFile, FileConnection, FileMissing
 from adapters.sql.sqlite.erasure import Erasure
 from adapters.sql.sqlite.threads import WorkerThreads
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
@@ -88,8 +88,7 @@ class SQLite(Backend):
         except OperationalError as error:  # it could not connect
             raise TooBusy from error
         except sqlite3.OperationalError as error:  # nearly always a lock
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # none where there is no file
-            raise StorageUnavailable if code in _UNCERTAIN else TooBusy from error
+            raise StorageUnavailable if error.sqlite_errorcode & 0xFF in _UNCERTAIN else TooBusy from error
         except sqlite3.Error as error:
             raise self.translate_error(error) from error
 
@@ -184,7 +183,7 @@ class SQLite(Backend):
         message = str(error)
         if isinstance(error, sqlite3.IntegrityError):
             return _violated_constraint(message)
-        if "no such table" in message or message == NO_FILE:
+        if "no such table" in message or isinstance(error, FileMissing):
             return StorageNotPrepared()
         if "locked" in message:
             return TooBusy()

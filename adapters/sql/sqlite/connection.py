@@ -5,11 +5,14 @@ from time import monotonic
 from typing import Final
 from urllib.parse import quote
 
-NO_FILE: Final = "there is no such file"
-"""The message of the error when a file is opened that does not exist."""
-
 _LOOK_SECONDS: Final = 0.01
 _BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
+
+
+class FileMissing(sqlite3.OperationalError):
+    """The file to be opened does not exist."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
 
 
 class DatabaseFile:
@@ -37,10 +40,7 @@ class DatabaseFile:
 
 
 class FileConnection(sqlite3.Connection):
-    """A connection to a file that exists.
-
-    Raises `sqlite3.OperationalError`, with the message `NO_FILE` if there is none.
-    """
+    """A connection to a file that exists; else raises `FileMissing`."""
 
     def __init__(self, file: DatabaseFile, *, busy_milliseconds: int = _BUSY_TIMEOUT_MILLISECONDS) -> None:
         file.look()
@@ -56,7 +56,7 @@ class FileConnection(sqlite3.Connection):
             )
         except sqlite3.OperationalError as error:
             if Path(file.path).parent.is_dir() and not Path(file.path).exists():
-                raise sqlite3.OperationalError(NO_FILE) from error
+                raise FileMissing from error
             raise
         try:
             for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
