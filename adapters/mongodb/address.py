@@ -1,6 +1,7 @@
 """Storage URLs, which are checked before anything is connected to."""
 
 import logging
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from pymongo.uri_parser import parse_uri
 
 from adapters.mongodb.connections import MAX_CONNECTIONS
 from adapters.mongodb.documents import Document
+from adapters.tls import check_authorities, check_identity
 
 Client: TypeAlias = AsyncMongoClient[Document]
 
@@ -27,6 +29,10 @@ _OPTIONS: Final = (
     "tlsCertificateKeyFile",
     "w",
 )
+_TLS_FILES: Final[Mapping[str, Callable[[str, str], None]]] = {
+    "tlsCAFile": check_authorities,
+    "tlsCertificateKeyFile": check_identity,
+}
 _SETTINGS: Final[dict[str, Any]] = {
     "tz_aware": True,
     "tzinfo": UTC,
@@ -43,10 +49,11 @@ def client_for(url: str, *listeners: ConnectionPoolListener | ServerHeartbeatLis
 
     Raises `ValueError`, which never repeats the URL.
     """
-    _check_options(url.partition("?")[2])
+    scheme, _, rest = url.partition("://")
+    _check_options(rest.partition("?")[2], tls="true" if scheme == "mongodb+srv" else "false")
     try:
         # Making the client would merely warn of an option's value that it cannot read, and go on without it.
-        parts = parse_uri(f"mongodb://{url.partition('://')[2]}")
+        parts = parse_uri(f"mongodb://{rest}")
         database = parts["database"]
         if not database or parts["collection"]:
             raise InvalidURI
@@ -59,9 +66,18 @@ def client_for(url: str, *listeners: ConnectionPoolListener | ServerHeartbeatLis
     return client, database
 
 
-def _check_options(query: str) -> None:
-    options = {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)}
+def _check_options(query: str, *, tls: str) -> None:
+    """`tls` is what the option of that name is by default."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    options = {name.lower(): value for name, value in pairs}
+    if len(options) < len(pairs):
+        raise ValueError("it has an option twice")
     if options.keys() - {option.lower() for option in _OPTIONS}:
         raise ValueError(f"unknown options behind the '?'; known: {', '.join(_OPTIONS)}")
     if options.get("w", "majority") != "majority":
         raise ValueError("its option w can only be majority, as every commit is durable")
+    files = {name: options[name.lower()] for name in _TLS_FILES if name.lower() in options}
+    if files and options.get("tls", tls) != "true":
+        raise ValueError(f"its option {next(iter(files))} needs tls=true")
+    for name, file in files.items():
+        _TLS_FILES[name](f"the file of its option {name}", file)

@@ -33,9 +33,12 @@ class RedisConfig:
         """Read a storage URL; raises `ValueError`, which repeats nothing of it."""
         try:
             parts = _split(url)
-            options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+            pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         except ValueError:
             raise ValueError(f"write {_WRITTEN}; in a name or a password, write %40 for @ and %3F for ?") from None
+        options = dict(pairs)
+        if len(options) < len(pairs):
+            raise ValueError("it has an option twice")
         if parts.fragment or ("?" in url and not options):
             raise ValueError("it has a '#' or a '?' that begins no option=value; in a password, write %23 or %3F")
         if not options.keys() <= set(_OPTIONS):

@@ -9,6 +9,7 @@ from adapters.redis.encoding import USERS
 from adapters.redis.repositories import RedisRecords, RedisUserRepository
 from adapters.redis.server import Part, Server
 from adapters.storage_plugin import StoragePlugin
+from adapters.tls import check_authorities
 from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, TooBusy, UsernameTaken, UserNotFound
 from domain.record_types import RECORD_TYPES
 from domain.records import R, RecordType
@@ -60,7 +61,10 @@ class RedisStorage:
     @classmethod
     def open(cls, url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> "RedisStorage":
         """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
-        return cls(Server(RedisConfig.parse(url)), record_types)
+        config = RedisConfig.parse(url)
+        if config.ssl_ca is not None:
+            check_authorities("the file of its option ssl_ca", config.ssl_ca)
+        return cls(Server(config), record_types)
 
     @property
     def connections_in_use(self) -> int:

@@ -136,6 +136,8 @@ def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backe
     if unknown:
         known = ", ".join(sorted(backend.options)) or "none"
         raise ValueError(f"it has options that are not known behind the '?'; known: {known}")
+    if not all(isinstance(value, str) for value in parsed.query.values()):
+        raise ValueError("it has an option twice")
     return backend(parsed, conflicts)
 
 

@@ -15,6 +15,7 @@ from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, MultiRowInsert, Rows
 from adapters.sql.mariadb.pool import AsyncmyPool, is_answer
 from adapters.sql.tables import IS_LIVE, USERS, owner_of
+from adapters.tls import check_authorities, check_identity
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy, UserNotFound
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
@@ -54,6 +55,7 @@ class MariaDB(ServerBackend):
     options: ClassVar = frozenset({"ssl_ca", "ssl_cert", "ssl_key"})
 
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
+        _check_tls({name: str(value) for name, value in url.query.items()})
         super().__init__(url.set(drivername="mysql+asyncmy").update_query_dict({"charset": "utf8mb4"}), conflicts)
         self._live_owners: Final = CompiledStatement(_LIVE_OWNERS, self.dialect)
         self._insert_statement: Final = cache(partial(MultiRowInsert, dialect=self.dialect))
@@ -175,3 +177,12 @@ def _code(error: BaseException) -> object:
 def _name(error: BaseException, pattern: str) -> str:
     found = re.search(pattern, str(error.args[1]))
     return found[1] if found else ""
+
+
+def _check_tls(options: Mapping[str, str]) -> None:
+    if "ssl_ca" in options:
+        check_authorities("the file of its option ssl_ca", options["ssl_ca"])
+    if "ssl_cert" in options:
+        check_identity("the file of its option ssl_cert, or of ssl_key,", options["ssl_cert"], options.get("ssl_key"))
+    elif "ssl_key" in options:
+        raise ValueError("its option ssl_key is the key of a certificate, which ssl_cert must name")

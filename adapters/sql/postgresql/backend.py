@@ -1,7 +1,9 @@
 import asyncio
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import asyncpg
@@ -30,6 +32,7 @@ from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, Rows
 from adapters.sql.postgresql.pool import AsyncpgPool, is_open
 from adapters.sql.tables import live_owner, owner_of
+from adapters.tls import check_authorities
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
@@ -42,12 +45,16 @@ _ROW_REFUSED: Final = ("22", "23")
 _UNCERTAIN: Final = ("08", "57", "58", "XX")
 
 
+_TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
 class PostgreSQL(ServerBackend):
     """Error codes: PostgreSQL's manual, appendix A."""
 
     options: ClassVar = frozenset({"sslmode"})
 
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
+        _check_tls(url.query.get("sslmode", "prefer"))
         # asyncpg takes libpq's values under another name.
         query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
         super().__init__(url.set(drivername="postgresql+asyncpg", query=query), conflicts)
@@ -149,3 +156,12 @@ def _of_any_length(column: Column[Any]) -> TypeEngine[Any]:
 
 def _code(error: BaseException) -> str | None:
     return getattr(error, "sqlstate", None)
+
+
+def _check_tls(mode: object) -> None:
+    if mode not in _TLS_MODES:
+        raise ValueError(f"its option sslmode must be one of: {', '.join(_TLS_MODES)}")
+    if mode in {"verify-ca", "verify-full"}:
+        file = os.environ.get("PGSSLROOTCERT") or "~/.postgresql/root.crt"
+        what = "the file of authorities for its sslmode (~/.postgresql/root.crt, unless PGSSLROOTCERT names another)"
+        check_authorities(what, str(Path(file).expanduser()))
