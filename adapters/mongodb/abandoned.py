@@ -5,7 +5,6 @@ from contextvars import Context
 from typing import Any, Final
 
 import pymongo
-from pymongo.errors import PyMongoError
 
 from adapters.mongodb.address import Client
 
@@ -38,8 +37,9 @@ class AbandonedSessions:
     async def _end(self) -> None:
         while self._ids:
             taken = len(self._ids)
-            with suppress(PyMongoError), pymongo.timeout(_LIFETIME_SECONDS):
-                # First a sign that it is back, and by then has met what had still been under way to it.
+            with suppress(Exception), pymongo.timeout(_LIFETIME_SECONDS):
+                # First a sign that it is back, and by then has met what had still been under way to it. What fails is
+                # tried again, whatever the driver raises.
                 await self._client.admin.command("ping")
                 await self._client.admin.command({"killSessions": self._ids[:taken]})
                 del self._ids[:taken]

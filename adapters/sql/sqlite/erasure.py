@@ -43,17 +43,20 @@ class Erasure:
             await self._erase()
 
     def _note_deletion(self, _: Connection, __: object, ___: str, ____: object, context: Any, _____: bool) -> None:
-        self._is_wanted = self._is_wanted or context.isdelete
+        if context.isdelete:
+            self._is_wanted = True
 
     async def _erase_later(self) -> None:
         delay = _DELAY_SECONDS
-        while self._is_wanted:
-            await asyncio.sleep(delay)
-            self._is_wanted = False
-            if not await self._erase():
-                self._is_wanted = True
-                delay = min(2 * delay, _MAX_DELAY_SECONDS)
-        self._task = None
+        try:
+            while self._is_wanted:
+                await asyncio.sleep(delay)
+                self._is_wanted = False
+                if not await self._erase():
+                    self._is_wanted = True
+                    delay = min(2 * delay, _MAX_DELAY_SECONDS)
+        finally:
+            self._task = None
 
     async def _erase(self) -> bool:
         """Return whether the log is empty now."""
