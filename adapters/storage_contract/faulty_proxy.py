@@ -12,7 +12,6 @@ Endpoint: TypeAlias = tuple[str, int]
 
 _CHUNK_BYTES: Final = 65_536
 _GREETING_SECONDS: Final = 1  # which a stranger waits for a client to speak first
-_SETTLING_SECONDS: Final = 0.05
 _HTTP: Final = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
 
 
@@ -52,7 +51,8 @@ class FaultyProxy:
         self._listener: Final = socket.create_server(("127.0.0.1", 0))
         self._loop: Final = asyncio.new_event_loop()
         self._closing: Final = asyncio.Event()
-        self._writers: Final[list[asyncio.StreamWriter]] = []
+        self._connections: Final[list[socket.socket]] = []
+        self._tasks: Final[list[asyncio.Task[None]]] = []
         self._thread: Final = threading.Thread(target=self._run, name="faulty-proxy")
 
     @property
@@ -73,24 +73,38 @@ class FaultyProxy:
             runner.run(self._listen())
 
     async def _listen(self) -> None:
-        listener = await asyncio.start_server(self._serve, sock=self._listener)
+        # An `asyncio.Server` that is closed leaves the sockets open that it has accepted but not yet handed over.
+        self._listener.setblocking(False)
+        self._loop.add_reader(self._listener, self._accept)
         await self._closing.wait()
-        listener.close()
-        await asyncio.sleep(_SETTLING_SECONDS)  # connections that were accepted just now have begun by then
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.sleep(0)
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # aborted transports close their sockets
+        for connection in self._connections:
+            connection.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
+    def _accept(self) -> None:
+        with suppress(BlockingIOError, ConnectionAbortedError):
+            connection, _ = self._listener.accept()
+            connection.setblocking(False)
+            self._connections.append(connection)
+            self._tasks.append(self._loop.create_task(self._serve(connection)))
+
+    async def _serve(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection)
         try:
-            with suppress(OSError, asyncio.CancelledError):  # it is cancelled at the end of the loop
+            with suppress(OSError):
                 if self.fault in {None, Fault.CUT}:
                     await self._forward(reader, writer)
                 else:
                     await self._fail(reader, writer)
-        finally:
             writer.close()
+            await self._closing.wait()  # what was written is sent meanwhile
+        finally:
+            writer.transport.abort()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._server
@@ -104,7 +118,7 @@ class FaultyProxy:
                 server_writer.write(question)
         finally:
             answering.cancel()
-            server_writer.close()
+            server_writer.transport.abort()
 
     async def _forward_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
