@@ -8,7 +8,7 @@ _FILE: Final = files("adapters.security") / "common_passwords.txt"
 
 
 class MostCommonPasswords:
-    """The 10,000 most frequent passwords of leaked collections; the file has those that are long enough to be chosen."""
+    """The 10,000 most frequent passwords of leaked collections, less those that are too short to be chosen."""
 
     def __contains__(self, password: Password, /) -> bool:
         return password.secret.lower() in self._passwords

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -50,7 +51,7 @@ def userport(
         logging.getLogger().addHandler(logging.NullHandler())
 
 
-def _command() -> TyperCommand | TyperGroup:
+def _command() -> Callable[..., object]:
     """Return the program with its exit codes at the end of every page of help."""
     program = get_command(app)
     pages: list[object] = [program]

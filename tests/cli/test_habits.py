@@ -25,7 +25,7 @@ def commands() -> Iterator[tuple[str, ...]]:
             pages += [((*words, name), below) for name, below in page.commands.items()]
 
 
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_the_help_of_every_command_names_the_exit_codes(words: tuple[str, ...]) -> None:
     shown = userport(*words, "--help")
     assert shown.exit_code == 0

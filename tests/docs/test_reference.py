@@ -31,7 +31,7 @@ def test_every_setting_is_documented() -> None:
     assert SETTINGS.keys() == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {COPY_TARGET}
 
 
-@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "auth"])  # it depends on the key
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "auth"])
 def test_a_documented_default_is_the_real_one(name: str) -> None:
     assert SETTINGS[f"{PREFIX}{name.upper()}"] == _documented(Settings.model_fields[name].default)
 
@@ -45,7 +45,7 @@ def _commands() -> Iterator[str]:
             yield words
 
 
-@pytest.mark.parametrize("command", _commands())
+@pytest.mark.parametrize("command", list(_commands()))
 def test_every_command_is_documented(command: str) -> None:
     assert re.search(rf"^\| `{command}\b", COMMANDS, re.MULTILINE)
 
