@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from domain.jobs import Job
+from domain.storage import UnitOfWork
 from domain.user import Role
 from domain.values import Id, Password, SessionId, UserId
 
@@ -87,3 +89,31 @@ class TokenSigner(Protocol):
     def public_keys(self) -> Sequence[Mapping[str, str]]:
         """Return the public keys that verify tokens, as JSON Web Keys (RFC 7517, section 4)."""
         ...
+
+
+class Jobs(Protocol):
+    def stage(self, unit: UnitOfWork, job: Job) -> None:
+        """Add a job to what a unit of work commits; a worker of this process looks for it at once after the commit."""
+        ...
+
+
+class JobHandler(Protocol):
+    async def __call__(self, job: Job, /) -> datetime | None:
+        """Do a job of one kind; it may have been done before, for a job is done at least once.
+
+        Returns None when the job is done, or when it is due again. It has less than `Job.LEASE` for it. Whatever it
+        raises except `JobFailed` makes the job be tried again later.
+
+        Raises:
+            JobFailed: the job can never be done.
+            JobDelayed: it cannot be done now.
+        """
+        ...
+
+
+class JobDelayed(Exception):
+    """A job could not be done this time. The text says why, in one line for operators and without secrets."""
+
+
+class JobFailed(Exception):
+    """A job can never be done. The text says why, in one line for operators and without secrets."""
