@@ -48,6 +48,7 @@ class JobWorker:
         finally:
             for task in self._running:
                 task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
 
     def stop(self) -> None:
         """Let `run` return when the running jobs are done, in ten seconds at most. Those that are not run again."""
