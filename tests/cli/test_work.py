@@ -44,8 +44,9 @@ work(sys.argv[1])
 
 @contextmanager
 def working(*command: str) -> Iterator[subprocess.Popen[str]]:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment(), text=True, **pipes) as process:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
+        command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         try:
             assert process.stderr is not None
             assert process.stderr.readline() == "userport runs background jobs\n"
