@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from application.mail.message import Mail
+from domain.jobs import Job
+from domain.storage import UnitOfWork
 from domain.user import Role
 from domain.values import Id, Password, SessionId, UserId
 
@@ -105,3 +107,31 @@ class MailSender(Protocol):
     async def close(self) -> None:
         """End what is connected. A later `send` connects again."""
         ...
+
+
+class Jobs(Protocol):
+    def stage(self, unit: UnitOfWork, job: Job) -> None:
+        """Add a job to what a unit of work commits; a worker of this process looks for it at once after the commit."""
+        ...
+
+
+class JobHandler(Protocol):
+    async def __call__(self, job: Job, /) -> datetime | None:
+        """Do a job of one kind; it may have been done before, for a job is done at least once.
+
+        Returns None when the job is done, or when it is due again. It has less than `Job.LEASE` for it. Whatever it
+        raises except `JobFailed` makes the job be tried again later.
+
+        Raises:
+            JobFailed: the job can never be done.
+            JobDelayed: it cannot be done now.
+        """
+        ...
+
+
+class JobDelayed(Exception):
+    """A job could not be done this time. The text says why, in one line for operators and without secrets."""
+
+
+class JobFailed(Exception):
+    """A job can never be done. The text says why, in one line for operators and without secrets."""

@@ -10,6 +10,7 @@ from adapters.security.common_passwords import MostCommonPasswords
 from adapters.security.password_hasher import ThreadedPasswordHasher
 from adapters.security.system_secrets import SystemSecrets
 from application.expired_records import ExpiredRecords
+from application.jobs.queue import JobQueue
 from application.own_sessions import OwnSessionService
 from application.password_changes import PasswordChangeService
 from application.passwords import Passwords
@@ -36,6 +37,7 @@ class Container(DeclarativeContainer):
     domain_names = Singleton(IdnaDomainNames)
     password_hasher = Singleton(ThreadedPasswordHasher)
     passwords = Singleton(Passwords, password_hasher, Singleton(MostCommonPasswords))
+    jobs = Singleton(JobQueue)
 
     secrets = Singleton(SystemSecrets)
     signer = Singleton(open_signer, settings)

@@ -152,6 +152,21 @@ SECRETS: Final = Table(
     **OPTIONS,
 )
 
+JOBS: Final = Table(
+    "jobs",
+    METADATA,
+    required("id", Id, primary_key=True),
+    required("kind", LongText),
+    required("payload", Json),
+    required("due_at", UtcTime),
+    required("attempts", BigInteger),
+    Column("last_error", LongText),
+    required("failed", Boolean),
+    required("version", BigInteger),
+    Index(None, "due_at", "id"),
+    **OPTIONS,
+)
+
 TABLES: Final[Mapping[str, Table]] = METADATA.tables
 
 IS_LIVE: Final = USERS.c.email_key.is_not(None)

@@ -134,7 +134,15 @@ async def test_a_record_that_says_less_than_is_known_is_already_there(user_impor
 
 @pytest.mark.parametrize(
     "difference",
-    [{"name": "Anna"}, {"bio": None}, {"username": "anna"}, {"role": "admin"}, {"active": False}, {"email_verified": True}, {"version": 2}],
+    [
+        {"name": "Anna"},
+        {"bio": None},
+        {"username": "anna"},
+        {"role": "admin"},
+        {"active": False},
+        {"email_verified": True},
+        {"version": 2},
+    ],
 )
 async def test_a_record_that_says_something_else_is_refused(
     user_import: UserImport, users: UserService, difference: RawRecord

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "8d0f6a2b91c4"
-down_revision: str | None = "c1c425db7439"
+down_revision: str | None = "5d0e7c41a9b2"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
