@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from application.all_records import Stored, record_type_of
+from application.transfer.all_records import Stored, record_type_of
 from domain.credential import Credential
 from domain.post import Post
 from domain.session import Session

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from typing import Final
 
-from application.user_import import Refused
-from application.user_records import (
+from application.transfer.user_import import Refused
+from application.transfer.user_records import (
     CLEAR_TEXT_FIELD,
     FIELDS,
     HASH_FIELD,

@@ -7,12 +7,12 @@ from typing import Annotated, Final, TypeAlias
 
 from fastapi import Depends, Path, Request
 
-from application.own_sessions import OwnSessionService
-from application.password_changes import PasswordChangeService
-from application.posts import PostService
-from application.sign_in import SignInService
-from application.sign_in_attempt import ClientInfo
-from application.users import UserService
+from application.posts.service import PostService
+from application.sessions.own_sessions import OwnSessionService
+from application.sign_in.attempt import ClientInfo
+from application.sign_in.service import SignInService
+from application.users.password_changes import PasswordChangeService
+from application.users.service import UserService
 from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFound
 from domain.values import PostId, SessionId, UserId
 from entrypoints.http.app_state import asks_for_tokens, container_of

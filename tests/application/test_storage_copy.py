@@ -17,10 +17,10 @@ from adapters.storage_contract.examples import (
     some_failures,
 )
 from adapters.storage_contract.steps import add, remove, save, stored
-from application.all_records import Stored, all_records
-from application.record_digest import RecordDigest
-from application.storage_copy import CopyFailed, StorageCopy
 from application.storage_secret import StorageSecret
+from application.transfer.all_records import Stored, all_records
+from application.transfer.record_digest import RecordDigest
+from application.transfer.storage_copy import CopyFailed, StorageCopy
 from domain.errors import StorageUnavailable, TooBusy
 from domain.post import POSTS
 from domain.session import SESSIONS, Session
@@ -227,7 +227,7 @@ async def test_a_rival_who_writes_to_the_target_is_told_of(source: MemoryStorage
 async def test_a_target_that_is_busy_for_a_while_is_waited_for(
     source: MemoryStorage, target: RivalledStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.storage_copy._SECONDS_BETWEEN_ATTEMPTS", 0)
+    monkeypatch.setattr("application.transfer.storage_copy._SECONDS_BETWEEN_ATTEMPTS", 0)
     await filled(source)
 
     async def be_busy() -> None:

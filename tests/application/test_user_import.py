@@ -8,10 +8,10 @@ from adapters.memory.storage import MemoryRecords
 from adapters.runtime.domain_names import IdnaDomainNames
 from adapters.runtime.ids import Uuid7Source
 from adapters.storage_contract.steps import save
-from application.user_export import UserExport
-from application.user_import import BATCH, Imported, Outcome, Refused, UserImport
-from application.user_records import PlainRecord, RawRecord, RecordParser, to_record, to_record_with_hash
-from application.users import NewUser, UserService
+from application.transfer.user_export import UserExport
+from application.transfer.user_import import BATCH, Imported, Outcome, Refused, UserImport
+from application.transfer.user_records import PlainRecord, RawRecord, RecordParser, to_record, to_record_with_hash
+from application.users.service import NewUser, UserService
 from domain.credential import Credential
 from domain.errors import FieldError, StorageUnavailable
 from domain.user import Role
