@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from application.mail.message import Mail
 from domain.jobs import Job
 from domain.storage import UnitOfWork
 from domain.user import Role
@@ -88,6 +89,23 @@ class TokenSigner(Protocol):
 
     def public_keys(self) -> Sequence[Mapping[str, str]]:
         """Return the public keys that verify tokens, as JSON Web Keys (RFC 7517, section 4)."""
+        ...
+
+
+class MailSender(Protocol):
+    """Sends mails. Several tasks may use it at once."""
+
+    async def send(self, mail: Mail) -> None:
+        """Render a mail and deliver it; when this returns, the next server has taken it over.
+
+        Raises:
+            MailDeferred: it may be accepted later, or was accepted and the answer got lost.
+            MailRefused: it will never be accepted.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End what is connected. A later `send` connects again."""
         ...
 
 

@@ -65,14 +65,15 @@ class Container(DeclarativeContainer):
     )
     sign_ins = Singleton(SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer)
     token_authenticator = Singleton(TokenAuthenticator, storage, clock, signer)
-    expired_records = Singleton(ExpiredRecords, storage, clock)
-    job_handlers = Dict()
-    """What does the jobs of each kind."""
-
-    job_runner = Singleton(JobRunner, storage, clock, job_handlers)
-    job_worker = Singleton(JobWorker, job_runner, jobs)
-    job_service = Singleton(JobService, storage, clock)
     own_sessions = Singleton(OwnSessionService, storage, clock)
     password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_throttle)
     user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)
     user_export = Singleton(UserExport, storage)
+
+    job_handlers = Dict()
+    """What does the jobs of each kind: `Dict(mail=Singleton(…))`."""
+
+    job_runner = Singleton(JobRunner, storage, clock, job_handlers)
+    job_worker = Singleton(JobWorker, job_runner, jobs)
+    job_service = Singleton(JobService, storage, clock)
+    expired_records = Singleton(ExpiredRecords, storage, clock)

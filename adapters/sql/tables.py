@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     exists,
+    false,
     select,
     text,
 )
@@ -67,6 +68,7 @@ USERS: Final = Table(
     required("version", BigInteger),
     required("created_at", UtcTime),
     required("updated_at", UtcTime),
+    required("email_verified", Boolean, server_default=false()),
     # Of the active admins alone, except in MariaDB, whose indexes hold every row.
     Index(
         None,
