@@ -2,7 +2,7 @@
 
 import asyncio
 
-from application.storage_copy import CopyFailed, StorageCopy
+from application.transfer.storage_copy import CopyFailed, StorageCopy
 from entrypoints.cli.errors import CommandFailed, told
 from entrypoints.cli.progress import users_bar
 from entrypoints.cli.session import opened

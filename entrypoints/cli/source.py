@@ -2,8 +2,8 @@
 
 from typing import BinaryIO, Final, NamedTuple
 
-from application.user_import import Refused
-from application.user_records import RawRecord
+from application.transfer.user_import import Refused
+from application.transfer.user_records import RawRecord
 from domain.errors import FieldError
 
 LONGEST: Final = 256 * 1024

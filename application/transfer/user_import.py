@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol, TypeAlias
 
-from application.many_credentials import credentials_of
 from application.ports import Clock, DomainNames, IdSource, PasswordHasher
-from application.user_records import HASH_FIELD, ParsedRecord, RawRecord, RecordParser
+from application.transfer.many_credentials import credentials_of
+from application.transfer.user_records import HASH_FIELD, ParsedRecord, RawRecord, RecordParser
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import DomainError, EmailTaken, FieldError, IdTaken, InvalidInput, UsernameTaken
 from domain.storage import Storage
