@@ -13,13 +13,13 @@ from domain.credential import CREDENTIALS, Credential
 from domain.errors import DomainError, EmailTaken, FieldError, IdTaken, InvalidInput, UsernameTaken
 from domain.storage import Storage
 from domain.user import User
-from domain.values import Email, cut_to_milliseconds
+from domain.values import Email, truncate_to_milliseconds
 
 BATCH: Final = 1_000
 """How many records one call takes: as many as `UserRepository.find_by_emails`."""
 
 _PARSED_AT_ONCE: Final = 100  # which takes a millisecond or two
-_MOST_REMEMBERED: Final = 1_000_000  # under 100 MB
+_MAX_REMEMBERED: Final = 1_000_000  # under 100 MB
 
 
 class Imported(Enum):
@@ -30,14 +30,14 @@ class Imported(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """Why a record was left out."""
 
     errors: tuple[FieldError, ...]
 
 
-Outcome: TypeAlias = Imported | Refused
-Parsed: TypeAlias = ParsedRecord | Refused
+Outcome: TypeAlias = Imported | Rejected
+Parsed: TypeAlias = ParsedRecord | Rejected
 
 _CONFLICTS: Final = (EmailTaken, UsernameTaken, IdTaken)
 _FIELD_IN_CONFLICT: Final[dict[str, str]] = {
@@ -45,7 +45,7 @@ _FIELD_IN_CONFLICT: Final[dict[str, str]] = {
     UsernameTaken.code: "username",
     IdTaken.code: "id",
 }
-_HASH_DIFFERS: Final = Refused(
+_HASH_DIFFERS: Final = Rejected(
     (
         FieldError(
             HASH_FIELD,
@@ -84,11 +84,11 @@ class UserImport:
     ) -> None:
         self._clock = clock
         self._parser = RecordParser(ids, domain_names, hasher)
-        self._target: _Target = _Rehearsal(storage, hasher) if dry_run else _Store(storage, hasher)
+        self._target: _Target = _DryRun(storage, hasher) if dry_run else _Store(storage, hasher)
         self._may_expect_new = not dry_run  # a rehearsal adds nothing that could be in the way
         self._expects_new = self._may_expect_new
 
-    async def parse(self, records: Sequence[RawRecord | Refused]) -> Sequence[Parsed]:
+    async def parse(self, records: Sequence[RawRecord | Rejected]) -> Sequence[Parsed]:
         """Check at most `BATCH` records, of which some may be refused already.
 
         Other tasks run now and then, such as one that stores the records before.
@@ -96,17 +96,17 @@ class UserImport:
         if len(records) > BATCH:
             raise ValueError(f"an import takes at most {BATCH} records at a time")
         parsed: list[Parsed] = []
-        now = cut_to_milliseconds(self._clock.now())
+        now = truncate_to_milliseconds(self._clock.now())
         for raw in records:
             if len(parsed) % _PARSED_AT_ONCE == 0:
                 await sleep(0)
-            if isinstance(raw, Refused):
+            if isinstance(raw, Rejected):
                 parsed.append(raw)
                 continue
             try:
                 parsed.append(self._parser.parse(raw, now))
             except InvalidInput as error:
-                parsed.append(Refused(error.errors))
+                parsed.append(Rejected(error.errors))
         return parsed
 
     async def store(self, records: Sequence[Parsed]) -> Sequence[Outcome]:
@@ -117,18 +117,18 @@ class UserImport:
         """
         outcomes: dict[int, Outcome] = {}
         parsed: dict[int, ParsedRecord] = {}
-        for place, record in enumerate(records):
-            if isinstance(record, Refused):
-                outcomes[place] = record
+        for position, record in enumerate(records):
+            if isinstance(record, Rejected):
+                outcomes[position] = record
             else:
-                parsed[place] = record
+                parsed[position] = record
         while parsed:
             first = _without_repetitions(parsed)
             settled = (await self._all_added(first) if self._expects_new else None) or await self._settle(first)
             self._expects_new = self._may_expect_new and set(settled.values()) == {Imported.ADDED}
             outcomes |= settled
-            parsed = {place: record for place, record in parsed.items() if place not in outcomes}
-        return [outcomes[place] for place in range(len(records))]
+            parsed = {position: record for position, record in parsed.items() if position not in outcomes}
+        return [outcomes[position] for position in range(len(records))]
 
     async def _all_added(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome] | None:
         """Add all without asking who is known; None if some are. In most files it is all or nobody."""
@@ -140,7 +140,7 @@ class UserImport:
 
     async def _settle(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome]:
         outcomes = await self._known(parsed)
-        fresh = {place: record for place, record in parsed.items() if place not in outcomes}
+        fresh = {position: record for position, record in parsed.items() if position not in outcomes}
         if not fresh:
             return outcomes
         try:
@@ -148,7 +148,7 @@ class UserImport:
         except _CONFLICTS as error:
             # One of them was in the way of all; halves find it in few steps, and each is looked up anew.
             if len(fresh) == 1:
-                return outcomes | ((await self._known(fresh)) or {place: _refused(error) for place in fresh})
+                return outcomes | ((await self._known(fresh)) or {position: _refused(error) for position in fresh})
             for half in _halves(fresh):
                 outcomes |= await self._settle(half)
             return outcomes
@@ -156,7 +156,7 @@ class UserImport:
 
     async def _known(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome]:
         known = await self._target.known(list(parsed.values()))
-        return {place: outcome for place, outcome in zip(parsed, known, strict=True) if outcome}
+        return {position: outcome for position, outcome in zip(parsed, known, strict=True) if outcome}
 
 
 class _Target(Protocol):
@@ -184,14 +184,14 @@ class _Store:
         outcomes = list(map(_compared, records, stored))
         # A read for each hash, so it is made only where everything else is as the record says.
         hashes = {
-            place: (user, record.password_hash)
-            for place, (record, user) in enumerate(zip(records, stored, strict=True))
-            if user and record.password_hash and outcomes[place] is Imported.ALREADY_THERE
+            position: (user, record.password_hash)
+            for position, (record, user) in enumerate(zip(records, stored, strict=True))
+            if user and record.password_hash and outcomes[position] is Imported.ALREADY_THERE
         }
         credentials = await credentials_of([user for user, _ in hashes.values()], unit.records(CREDENTIALS))
-        for (place, (_, password_hash)), credential in zip(hashes.items(), credentials, strict=True):
+        for (position, (_, password_hash)), credential in zip(hashes.items(), credentials, strict=True):
             if not self._agree(password_hash, credential):
-                outcomes[place] = _HASH_DIFFERS
+                outcomes[position] = _HASH_DIFFERS
         return outcomes
 
     async def add(self, records: Sequence[ParsedRecord]) -> None:
@@ -211,7 +211,7 @@ class _Store:
         return self._hasher.is_outdated(password_hash) and not self._hasher.is_outdated(credential.password_hash)
 
 
-class _Rehearsal(_Store):
+class _DryRun(_Store):
     """Users are only looked up, in the store and among those that would have been added before.
 
     Of the latter it keeps hashes, which take little room and of which two are as good as never the same.
@@ -257,7 +257,7 @@ class _Rehearsal(_Store):
         return hash((kind, value)) in self._seen
 
     def _remember(self, record: ParsedRecord) -> None:
-        if len(self._seen) >= _MOST_REMEMBERED:
+        if len(self._seen) >= _MAX_REMEMBERED:
             self._seen.clear()
         keys: list[tuple[str, Hashable]] = [("email", record.user.email.canonical), ("record", _said(record))]
         if "id" in record.given:
@@ -277,12 +277,12 @@ def _without_repetitions(parsed: dict[int, ParsedRecord]) -> dict[int, ParsedRec
     emails: set[str] = set()
     usernames: set[str] = set()
     first: dict[int, ParsedRecord] = {}
-    for place, record in parsed.items():
+    for position, record in parsed.items():
         user = record.user
         username = user.username.canonical if user.username else None
         if user.id in ids or user.email.canonical in emails or username in usernames:
             continue
-        first[place] = record
+        first[position] = record
         ids.add(user.id)
         emails.add(user.email.canonical)
         if username:
@@ -303,8 +303,8 @@ def _compared(record: ParsedRecord, stored: User | None) -> Outcome | None:
     return Imported.ALREADY_THERE if record.describes(stored) else _refused(EmailTaken())
 
 
-def _refused(error: DomainError) -> Refused:
-    return Refused((FieldError(_FIELD_IN_CONFLICT[error.code], error.code, str(error)),))
+def _refused(error: DomainError) -> Rejected:
+    return Rejected((FieldError(_FIELD_IN_CONFLICT[error.code], error.code, str(error)),))
 
 
 def _said(record: ParsedRecord) -> Hashable:

@@ -89,7 +89,7 @@ async def test_whoever_waits_too_long_for_others_is_told_so(tmp_path: Path, monk
     file = database.Database(tmp_path / "users.db")
     long_one = asyncio.create_task(file.read(lambda _: go_on.wait()))
     await asyncio.sleep(0)  # it is first in the queue now
-    monkeypatch.setattr(database, "_MOST_SECONDS", 0.1)
+    monkeypatch.setattr(database, "_MAX_SECONDS", 0.1)
     with pytest.raises(TooBusy):
         await file.read(lambda _: None)
     go_on.set()
