@@ -14,7 +14,7 @@ from entrypoints.cli.session import StorageOption, ensure_prepared, open_contain
 from entrypoints.settings import Settings, load_settings
 
 _MAX_BYTES: Final = 20 * Password.MAX_LENGTH
-"""Of a character in any form, and of the line's end."""
+"""Up to four bytes per character in each Unicode form, plus the line end."""
 
 
 def add_user(
@@ -26,8 +26,8 @@ def add_user(
 ) -> None:
     """Add a user, such as the first admin.
 
-    The password is asked for, or is the first line of what is piped in; it cannot be an argument, which other users
-    of this machine could see.
+    The command asks for the password, or reads it from the first line of standard input. A password is never an
+    argument, because other users of this machine could see it.
     """
     settings = load_settings(storage=storage)
     role = Role.ADMIN if admin else Role.MEMBER
@@ -49,7 +49,7 @@ def _password() -> str:
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return given
-    content = sys.stdin.buffer.readline(_MAX_BYTES + 1)  # what is piped in may have no end
+    content = sys.stdin.buffer.readline(_MAX_BYTES + 1)  # standard input may be endless
     if len(content) > _MAX_BYTES:
         raise CommandFailed(f"the password must be at most {Password.MAX_LENGTH} characters")
     try:

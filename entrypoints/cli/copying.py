@@ -1,4 +1,4 @@
-"""Copying everything from one storage to another."""
+"""Copy all records from one storage to another."""
 
 import asyncio
 
@@ -11,10 +11,10 @@ from entrypoints.storage_by_url import storage_plugin
 
 
 async def copy(source: Settings, target: Settings) -> StorageCopy:
-    """Copy, then verify; raises `CommandFailed`, whose line tells how far it got and what to do."""
+    """Copy, then verify. Raise `CommandFailed` with the progress so far and the next step."""
     for flag, settings in (("--from", source), ("--to", target)):
         if not storage_plugin(settings.storage).shared:
-            raise SettingsError(f"{flag} names a storage that only the process which opened it can see")
+            raise SettingsError(f"{flag} names a storage that exists within one process only")
     if source.storage == target.storage:
         raise SettingsError("--from and --to name the same storage")
     async with open_container(source) as source_container, open_container(target) as target_container:

@@ -1,4 +1,4 @@
-"""Reading users from a file or a pipe into the storage."""
+"""Import users from a file or from standard input."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ _BATCHES_BETWEEN_COLLECTIONS: Final = 20
 
 
 class _Batch(NamedTuple):
-    """Some records, and how far into the file they reach."""
+    """Some records, and the position in the file behind them."""
 
     records: Sequence[SourceRecord]
     last_line: int
@@ -37,7 +37,7 @@ class _Batch(NamedTuple):
 
 @dataclass(slots=True)
 class ImportSummary:
-    """How far an import has got."""
+    """The counts of an import so far."""
 
     added: int = 0
     already_there: int = 0
@@ -60,9 +60,10 @@ class ImportSummary:
 async def import_from(
     name: str, given_format: Format | None, settings: Settings, *, rejects_file: Path | None, dry_run: bool
 ) -> ImportSummary:
-    """Import a file, or standard input for "-", in a bounded amount of memory.
+    """Import a file, or standard input for "-", in bounded memory.
 
-    Raises `CommandFailed` when it ends before the file does; its line tells how far it got.
+    Raises:
+        CommandFailed: The import ends before the file does. The text says how far it got.
     """
     with ExitStack() as stack:
         stream = stack.enter_context(_open_source(name))
@@ -96,7 +97,7 @@ async def _each(
     *,
     read_ahead: bool,
 ) -> None:
-    """Store batch after batch. With `read_ahead` the next one is read and parsed meanwhile, which a pipe would halt."""
+    """Store the batches in order. With `read_ahead`, parse the next batch during the write (a pipe would block it)."""
     storing: asyncio.Task[None] | None = None
     try:
         for number, batch in enumerate(batches, start=1):
@@ -104,12 +105,12 @@ async def _each(
             if storing is not None:
                 await asyncio.shield(storing)
             storing = asyncio.create_task(store(batch, parsed))
-            await (asyncio.sleep(0) if read_ahead else asyncio.shield(storing))  # it begins before the next is read
+            await (asyncio.sleep(0) if read_ahead else asyncio.shield(storing))  # the write starts first
             if number % _BATCHES_BETWEEN_COLLECTIONS == 0:
                 collect_young()
     finally:
         if storing is not None:
-            await storing  # what has gone to the storage counts, whatever has ended the reading
+            await storing  # count what was written, even if reading failed
 
 
 @contextmanager
@@ -131,14 +132,14 @@ def _report_progress(tally: ImportSummary) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:
-        # A task is cancelled for one reason alone: somebody pressed ctrl-C.
+        # The task is cancelled for one reason only: Ctrl-C.
         reason, exit_code = format_error(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
         far = f"stopped after line {tally.line} with {tally}; run the same command again to complete it"
         raise CommandFailed(f"{reason.removesuffix('.')} - {far}", exit_code) from error
 
 
 def _interruptible(batches: Iterator[_Batch]) -> Iterator[_Batch]:
-    """Let ctrl-C end the reading at once: the event loop's own handler would have it wait for the next line."""
+    """Let Ctrl-C interrupt a blocking read: the event loop's own handler would wait for the next line."""
     while True:
         handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
@@ -151,7 +152,7 @@ def _interruptible(batches: Iterator[_Batch]) -> Iterator[_Batch]:
 
 
 def _batches(records: Iterator[SourceRecord], lines: LineReader) -> Iterator[_Batch]:
-    """Gather records, few enough that even huge ones take little room."""
+    """Group records into batches that stay small even when the records are large."""
     batch: list[SourceRecord] = []
     begun_at = lines.bytes_read
     for record in records:

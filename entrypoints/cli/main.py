@@ -28,16 +28,15 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def userport(
     context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Tell on failure which code it came from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log the source of a failure.")] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """A user service whose storage is one URL.
 
-    --storage, --host, --port and --workers can be set in the environment too: USERPORT_STORAGE, and so on. A
-    command ends with 0 when all went well, 1 when it failed, 2 when it was called or set up wrongly, and 3 when an
-    import refused some records.
+    --storage, --host, --port and --workers can also be set in the environment: USERPORT_STORAGE, and so on. Exit codes:
+    0 success, 1 failure, 2 wrong usage or setting, 3 some records of an import rejected, 130 interrupted.
     """
     log = logging.getLogger("userport")
     log.addHandler(logging.StreamHandler())
@@ -45,17 +44,17 @@ def userport(
         log.setLevel(logging.DEBUG)
     if context.invoked_subcommand != "serve":
         resume_gc()
-        # Drivers log what they are about to raise; these commands tell it once, in their own line.
+        # Drivers log what they are about to raise; the commands print errors themselves, in one line.
         logging.getLogger().addHandler(logging.NullHandler())
 
 
 def run() -> None:
-    """Run the command that the arguments name, and exit."""
+    """Run the command that the arguments name, then exit."""
     silence_thread_tracebacks()
     try:
         result = app(sys.argv[1:] or ["--help"], prog_name="userport", standalone_mode=False)
     except SystemExit:
-        raise  # whoever read the output has gone, as in `userport users export | head`
+        raise  # the reader of the output is gone, as in `userport users export | head`
     except BaseException as error:  # noqa: BLE001 - told in one line, whatever it is
         sys.exit(end(error))
     sys.exit(result if isinstance(result, int) else 0)

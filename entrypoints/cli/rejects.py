@@ -1,4 +1,4 @@
-"""Telling which records of an import were refused, and why."""
+"""Report the rejected records of an import."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from entrypoints.cli.private_files import open_private
 from entrypoints.cli.source import SourceRecord
 
 Reject: TypeAlias = Callable[[SourceRecord, Rejected], None]
-"""Takes a record and what is wrong with it."""
+"""Takes a record and the reasons for its rejection."""
 
 _SHOWN: Final = 5
 _HIDDEN: Final = "(hidden)"
@@ -22,11 +22,14 @@ _HIDDEN: Final = "(hidden)"
 
 @contextmanager
 def rejects_to(file: Path | None, *, source: str) -> Iterator[Reject]:
-    """Note refused records in a file, as NDJSON, or show the first few of them.
+    """Write rejected records to a file, as NDJSON, or print the first few.
 
-    Of a record it repeats only the fields that a user has: a field of another name may hold a password. In the place
-    of a password's hash stands what no import takes for one, or a user might be imported from here without theirs.
-    Raises OSError when it cannot be written, and `CommandFailed` when it is the very file that is being read.
+    Only the known fields of a record are repeated: an unknown one may hold a password. A placeholder that no import
+    accepts replaces each password hash, so the rejects cannot be imported without one.
+
+    Raises:
+        OSError: The file cannot be written.
+        CommandFailed: It is the file that is being read.
     """
     if file is None:
         yield _show_first()
@@ -43,7 +46,7 @@ def _written_to(output: BinaryIO) -> Reject:
             {"field": error.field or None, "code": error.code, "detail": error.detail} for error in refused.errors
         ]
         entry = {"line": record.line, "errors": errors, "record": _known_fields(record.content)}
-        # Not orjson, since a refused text may be one that UTF-8 cannot hold.
+        # Not orjson: a rejected text may contain lone surrogates, which UTF-8 cannot encode.
         output.write(f"{json.dumps(entry, ensure_ascii=False)}\n".encode(errors="replace"))
 
     return write

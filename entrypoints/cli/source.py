@@ -1,4 +1,4 @@
-"""Reading text that somebody else wrote, line by line, without ever holding more than a little of it."""
+"""Read untrusted text files line by line in bounded memory."""
 
 from typing import BinaryIO, Final, NamedTuple
 
@@ -7,20 +7,20 @@ from application.user_records import RawRecord
 from domain.errors import FieldError
 
 MAX_LINE_BYTES: Final = 256 * 1024
-"""The bytes that a line may have."""
+"""The maximum size of a line."""
 
 _WHOLE_RECORD: Final = ""
 
 
 class SourceRecord(NamedTuple):
-    """One record of a file: where it begins, and what it says or why it cannot be read."""
+    """One record of a file: its first line, and its content or the reasons why it cannot be read."""
 
     line: int
     content: RawRecord | Rejected
 
 
 class UnreadableLine(Exception):
-    """A line or a record that cannot be read; the next one can."""
+    """A line or record that cannot be read. Reading can continue with the next one."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -28,9 +28,9 @@ class UnreadableLine(Exception):
 
 
 class LineReader:
-    """The lines of a UTF-8 file with their ends; a byte order mark is dropped.
+    """Iterates over the lines of a UTF-8 file, including their ends; drops a byte order mark.
 
-    An iterator that goes on after an error: `next` raises `UnreadableLine` for a line that is too long or no UTF-8.
+    The iterator survives errors: `next` raises `UnreadableLine` for a line that is too long or not UTF-8.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -48,7 +48,7 @@ class LineReader:
         return self.text(line)
 
     def read(self) -> bytes:
-        """Read the next line as it stands in the file, nothing at its end; raises `UnreadableLine` for one too long."""
+        """Return the raw next line, empty at the end of the file. Raise `UnreadableLine` if it is too long."""
         line = self._read()
         if not line:
             return line
@@ -60,7 +60,7 @@ class LineReader:
         return line
 
     def text(self, line: bytes) -> str:
-        """Decode the line that was read last; raises `UnreadableLine` when it is no UTF-8."""
+        """Decode the line that was read last. Raise `UnreadableLine` if it is not UTF-8."""
         try:
             text = line.decode()
         except UnicodeDecodeError:
