@@ -106,7 +106,7 @@ async def create_user(
     responses=page_of(USER) | error_responses(INVALID_CURSOR, InvalidInput, token_mode=[NOT_FOUND]),
 )
 async def list_users(_: CurrentAdmin, query: Annotated[UserListQuery, Query()], users: Users) -> Response:
-    """List users in the order of their creation, one page at a time; follow `Link` until it is absent."""
+    """List users in creation order, one page at a time. Follow `Link` until it is absent."""
     query.check_combination()
     if query.search is not None:
         items = await users.search(query.search, limit=query.limit, descending=query.descending)
@@ -203,7 +203,7 @@ def _check_permitted(caller: Principal, body: NewUser | UserReplacement | UserPa
 
 
 async def _find(query: UserListQuery, users: Users) -> Response:
-    """Respond with the one user that matches the filters, or none. There is no second page to have a cursor."""
+    """Respond with the one user that matches the filters, or none. No cursor leads to a second page."""
     if query.cursor is not None:
         read_cursor(query.list_name("one user"), query.cursor)
     user = await users.find(email=query.email, username=query.username)
