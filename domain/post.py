@@ -11,7 +11,7 @@ from domain.values import Body, PostId, Title, UserId, truncate_to_milliseconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """One state of a post, versioned and timed like a `User`. It knows its author by id alone."""
+    """One state of a post, versioned and timed like a `User`. It refers to its author by id."""
 
     id: PostId
     author_id: UserId
@@ -23,12 +23,12 @@ class Post:
 
     @classmethod
     def publish(cls, *, id: PostId, author_id: UserId, now: datetime, title: Title, body: Body) -> Self:  # noqa: A002
-        """Make the first state of a post that did not exist before."""
+        """Return the first state of a new post."""
         now = truncate_to_milliseconds(now)
         return cls(id=id, author_id=author_id, title=title, body=body, version=1, created_at=now, updated_at=now)
 
     def change(self, *, now: datetime, title: Title | Unset = UNSET, body: Body | Unset = UNSET) -> Self:
-        """Make the next state, or return this very object when nothing would differ."""
+        """Return the next state, or this very object when nothing differs."""
         changed = replace(
             self,
             title=self.title if title is UNSET else title,

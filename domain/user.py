@@ -14,7 +14,7 @@ class Role(StrEnum):
 
 
 class Unset(Enum):
-    """The type of `UNSET`, which says of a field: leave it as it is."""
+    """The type of `UNSET`, which means: leave this field unchanged."""
 
     UNSET = auto()
 
@@ -24,10 +24,10 @@ UNSET: Final = Unset.UNSET
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """One state of a user; what changes it returns another.
+    """One immutable state of a user.
 
-    The constructor is for storage, which restores what was once registered. `version` counts the states from
-    1, so it tells whether a record is still the one that was read. Times are UTC, in whole milliseconds.
+    The constructor is for stores, which restore registered users. `version` counts the states from 1, so it shows
+    whether a record has changed since it was read. Times are UTC, in whole milliseconds.
     """
 
     id: UserId
@@ -43,7 +43,7 @@ class User:
 
     @property
     def search_keys(self) -> tuple[str, ...]:
-        """The folded texts by whose beginning this user can be found; see `SearchPrefix`."""
+        """The folded texts whose prefixes find this user; see `SearchPrefix`."""
         keys = (fold(self.name), self.email.canonical)
         return keys if self.username is None else (*keys, self.username.canonical)
 
@@ -64,7 +64,7 @@ class User:
         role: Role = Role.MEMBER,
         active: bool = True,
     ) -> Self:
-        """Make the first state of a user who did not exist before."""
+        """Return the first state of a new user."""
         now = truncate_to_milliseconds(now)
         return cls(
             id=id,
@@ -90,9 +90,9 @@ class User:
         role: Role | Unset = UNSET,
         active: bool | Unset = UNSET,
     ) -> Self:
-        """Make the next state, or return this very object when nothing would differ.
+        """Return the next state, or this very object when nothing differs.
 
-        `updated_at` never goes back, even when the clock does.
+        `updated_at` never decreases, even when the clock is set back.
         """
         changed = replace(
             self,
