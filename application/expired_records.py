@@ -1,4 +1,4 @@
-"""Removing records that have expired."""
+"""Purge expired records."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ _MAX_BATCHES: Final = 100
 
 
 class ExpiredRecords:
-    """Removes sessions and counts of failures once they have expired, which changes nothing that a user can see."""
+    """Purges expired sessions and sign-in failures, which no longer have any effect."""
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
@@ -22,7 +22,9 @@ class ExpiredRecords:
     async def purge(self) -> None:
         """Remove up to 10,000 records of each type, the earliest first.
 
-        Raises `StaleVersion` when another process is at it or refreshes one of them, and what the storage port raises.
+        Raises:
+            StaleVersion: Another process is purging, or has refreshed a session.
+            DomainError: Any error of the storage port.
         """
         for record_type in (SIGN_IN_FAILURES, SESSIONS):
             for _ in range(_MAX_BATCHES):

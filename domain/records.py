@@ -172,8 +172,8 @@ class RecordType(Generic[R]):
         """Return all fields as plain data.
 
         Raises:
-            InvalidRecord: The record exceeds 256 KiB, a key or unique value does not have 1 to 512 bytes, or a value is not
-                of its field's type.
+            InvalidRecord: The record exceeds 256 KiB, a key or unique value does not have 1 to 512 bytes, or a value
+                is not of its field's type.
         """
         plain = {name: field.to_plain(getattr(record, name)) for name, field in self.fields.items()}
         for name in (self.key, *self.unique):
