@@ -89,10 +89,10 @@ class StorageCopy:
         if held.digest != self.read.digest:
             raise CopyFailed(
                 f"the target holds {held}, the source {self.read}, and their digests differ: "
-                "let nobody write to them, and copy again into an empty storage"
+                "stop all writers, and copy again into an empty storage"
             )
         if await self._source.unit_of_work().users.count() != self.read.users:
-            raise CopyFailed("the source was written to meanwhile: let nobody do so, and run the copy again")
+            raise CopyFailed("the source was written to during the copy: stop all writers, and run the copy again")
 
     async def _commit(self, records: Sequence[Stored]) -> None:
         attempts = 1
@@ -107,7 +107,7 @@ class StorageCopy:
                 raise
             except DomainError as error:
                 raise CopyFailed(
-                    f"somebody else writes to the target ({error}): stop them, and copy into an empty storage"
+                    f"another process writes to the target ({error}): stop it, and copy into an empty storage"
                 ) from error
             attempts += 1
             await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)

@@ -143,7 +143,7 @@ class UserService:
         Raises:
             InvalidInput: Some fields break the rules.
             UserNotFound: There is no such user.
-            VersionMismatch: The user is at none of the expected versions.
+            VersionMismatch: The user is not at an expected version.
             EmailTaken, UsernameTaken: Another user has it.
             LastAdmin: The change would leave no active admin.
         """

@@ -89,7 +89,7 @@ class StaleVersion(DomainError):
 
 
 class VersionMismatch(DomainError):
-    """The record is at none of the versions that the caller accepts."""
+    """The record is not at a version that the caller accepts."""
 
     code = "version_mismatch"
     sentence = "The record is not at the version that the request names; read it again and repeat the change."

@@ -32,7 +32,7 @@ def storage_plugin(url: str) -> StoragePlugin:
     except Exception as error:
         raise _not_loaded(offer, error) from error
     if not isinstance(plugin, StoragePlugin):
-        raise SettingsError(f"the package that offers {offer.name}:// is broken: {offer.value} is no StoragePlugin")
+        raise SettingsError(f"the package that offers {offer.name}:// is broken: {offer.value} is not a StoragePlugin")
     return plugin
 
 
@@ -57,7 +57,7 @@ def _offer(url: str) -> EntryPoint:
         raise SettingsError(f"the storage URL must start with one of: {known}")
     if len(offers) > 1:
         packages = " and ".join(sorted(offer.dist.name for offer in offers if offer.dist))
-        raise SettingsError(f"several packages offer {scheme}://, so uninstall all but one: {packages}")
+        raise SettingsError(f"several packages offer {scheme}://; uninstall all but one: {packages}")
     return offers[0]
 
 

@@ -47,7 +47,7 @@ class RedisUnitOfWork:
 
 
 class RedisStorage:
-    """Users and records in Redis; a commit is durable as far as the server's own settings make it so."""
+    """Users and records in Redis. The server's own settings decide how durable a commit is."""
 
     def __init__(self, server: Server, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> None:
         self._server = server
@@ -62,7 +62,7 @@ class RedisStorage:
 
     @classmethod
     def open(cls, url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> "RedisStorage":
-        """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
+        """Open a storage without connecting. Raise `ValueError`, which never contains the URL."""
         config = RedisConfig.parse(url)
         if config.ssl_ca is not None:
             check_authorities("the file of its option ssl_ca", config.ssl_ca)
@@ -70,17 +70,17 @@ class RedisStorage:
 
     @property
     def connections_in_use(self) -> int:
-        """How many connections are taken at this moment."""
+        """The number of connections in use."""
         return self._server.connections_in_use
 
     def unit_of_work(self) -> RedisUnitOfWork:
         if not self._is_used:
             self._is_used = True
-            self._purge.wake()  # another process may have ended before it had deleted everything
+            self._purge.wake()  # another process may have stopped before it had deleted everything
         return RedisUnitOfWork(self._server, self._conflict_errors, self._purge)
 
     async def prepare(self) -> None:
-        await self._server.read(scripts.PREPARE)  # it writes, but may well run twice
+        await self._server.read(scripts.PREPARE)  # it writes, but may run twice
         await self._warn_once()
 
     async def ping(self) -> None:
@@ -92,7 +92,7 @@ class RedisStorage:
         await self._server.close()
 
     async def _purge_batch(self) -> bool:
-        return bool(await self._server.read(scripts.PURGE))  # it writes, too, and may run any number of times
+        return bool(await self._server.read(scripts.PURGE))  # it writes, but may run any number of times
 
     async def _warn_once(self) -> None:
         if not self._has_warned:

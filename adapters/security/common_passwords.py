@@ -7,14 +7,14 @@ _HOW_MANY: Final = 10_000
 
 
 class MostCommonPasswords:
-    """The most frequent passwords of leaked collections, as the zxcvbn package ranks them."""
+    """The most frequent leaked passwords, as ranked by the zxcvbn package."""
 
     def __contains__(self, password: Password, /) -> bool:
         return password.secret.lower() in self._passwords
 
     @cached_property
     def _passwords(self) -> frozenset[str]:
-        # Imported when the first password is checked: the lists take a moment and some memory.
+        # Imported with the first check: the lists cost time and memory.
         from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
         return frozenset(FREQUENCY_LISTS["passwords"][:_HOW_MANY])

@@ -131,13 +131,13 @@ def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backe
     module, name = _BACKENDS[parsed.drivername].split(":")
     backend: type[Backend] = getattr(import_module(f"adapters.sql.{module}"), name)
     if "?" in url and not parsed.query:
-        raise ValueError("it has a '?' that begins no option=value; in a name or a password, write %3F for it")
+        raise ValueError("it has a '?' that does not start an option=value; in a name or a password, write %3F")
     unknown = parsed.query.keys() - backend.options
     if unknown:
         known = ", ".join(sorted(backend.options)) or "none"
-        raise ValueError(f"it has options that are not known behind the '?'; known: {known}")
+        raise ValueError(f"it has an unknown option; known: {known}")
     if not all(isinstance(value, str) for value in parsed.query.values()):
-        raise ValueError("it has an option twice")
+        raise ValueError("it repeats an option")
     return backend(parsed, conflicts)
 
 

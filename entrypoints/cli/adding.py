@@ -55,7 +55,7 @@ def _password() -> str:
     try:
         line = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise CommandFailed("the password must be a text in UTF-8") from None
+        raise CommandFailed("the password must be UTF-8 text") from None
     if not line:
-        raise CommandFailed("there is no password: pipe it in as the first line, or run this in a terminal")
+        raise CommandFailed("there is no password: pipe it in as the first line, or run this command in a terminal")
     return line

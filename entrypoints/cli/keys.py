@@ -40,7 +40,7 @@ def _write(path: Path, text: str) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise CommandFailed(f"{path} exists already, and a key is never overwritten: choose another --out") from None
+        raise CommandFailed(f"{path} already exists, and keys are never overwritten: choose another --out") from None
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(text)

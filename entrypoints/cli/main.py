@@ -55,6 +55,6 @@ def run() -> None:
         result = app(sys.argv[1:] or ["--help"], prog_name="userport", standalone_mode=False)
     except SystemExit:
         raise  # the reader of the output is gone, as in `userport users export | head`
-    except BaseException as error:  # noqa: BLE001 - told in one line, whatever it is
+    except BaseException as error:  # noqa: BLE001 - every error becomes one line
         sys.exit(end(error))
     sys.exit(result if isinstance(result, int) else 0)

@@ -35,7 +35,7 @@ def rejects_to(file: Path | None, *, source: str) -> Iterator[Reject]:
         yield _show_first()
         return
     if source != "-" and file.exists() and file.samefile(source):
-        raise CommandFailed("the rejects cannot go into the file that is imported", ExitCode.WRONG_USAGE)
+        raise CommandFailed("the rejects file must not be the imported file", ExitCode.WRONG_USAGE)
     with open_private(file) as output:
         yield _written_to(output)
 

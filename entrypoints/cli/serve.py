@@ -50,10 +50,10 @@ def serve(
     settings = load_settings(**flags)
     if settings.workers > 1 and not storage_plugin(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
-        raise SettingsError(f"{scheme}:// lives in one process: use --workers 1, or another --storage")
+        raise SettingsError(f"{scheme}:// is limited to one process: use --workers 1, or another --storage")
     if "*" in settings.cors_origins and not settings.asks_for_tokens:
         raise SettingsError(
-            f"{PREFIX}CORS_ORIGINS=* would let every web page do anything in open mode: "
+            f"{PREFIX}CORS_ORIGINS=* would give every web page full access in open mode: "
             "name the origins, or use --auth token"
         )
     family, address = _address(settings)
@@ -61,7 +61,7 @@ def serve(
     with _listening(family, address) as listener:
         bound, bound_port, *_ = listener.getsockname()
         shown = f"[{bound}]" if family is socket.AF_INET6 else bound
-        mode = "in token mode" if settings.asks_for_tokens else "in open mode, to this machine only"
+        mode = "in token mode" if settings.asks_for_tokens else "in open mode, for this machine only"
         typer.echo(f"userport serves {mode}: http://{shown}:{bound_port}/docs", err=True)
         _pass_on(flags)
         _run(settings, listener)
@@ -72,11 +72,11 @@ def _address(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        raise SettingsError(f"--host ({PREFIX}HOST) is no address of this machine; use 127.0.0.1") from None
+        raise SettingsError(f"--host ({PREFIX}HOST) is not an address of this machine; use 127.0.0.1") from None
     is_local = all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
     if not is_local and not settings.asks_for_tokens:
         raise SettingsError(
-            f"--host ({PREFIX}HOST) would let other machines in, and in open mode anybody may do anything: "
+            f"--host ({PREFIX}HOST) would accept other machines, and open mode requires no sign-in: "
             "use 127.0.0.1, or --auth token"
         )
     family, *_, address = found[0]

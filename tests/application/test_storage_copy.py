@@ -217,7 +217,7 @@ async def test_users_are_followed_by_the_records_of_each_type_whatever_their_num
 async def test_a_rival_who_writes_to_the_target_is_told_of(source: MemoryStorage, target: ConflictingStorage) -> None:
     users = await filled(source)
     target.before_commit = [lambda: add(target, a_user(email=users[0].email))]
-    with pytest.raises(CopyFailed, match="somebody else writes to the target"):
+    with pytest.raises(CopyFailed, match="another process writes to the target"):
         await copied(source, target)
 
 
@@ -256,5 +256,5 @@ async def test_a_source_that_was_written_to_meanwhile_is_told_of(
     copy = StorageCopy(source, target)
     await copy.run(lambda _: None)
     await add(source, a_user())
-    with pytest.raises(CopyFailed, match="the source was written to meanwhile"):
+    with pytest.raises(CopyFailed, match="the source was written to during the copy"):
         await copy.verify(lambda _: None)

@@ -92,14 +92,12 @@ def test_no_extra_is_named_that_the_package_does_not_have(install: Install, extr
 def test_two_packages_that_offer_one_scheme_are_both_named(install: Install) -> None:
     install()
     install(module="other_toy", value="other_toy:KIND")
-    assert open_error() == (
-        "several packages offer toy://, so uninstall all but one: userport-other_toy and userport-toy"
-    )
+    assert open_error() == ("several packages offer toy://; uninstall all but one: userport-other_toy and userport-toy")
 
 
 def test_what_is_no_storage_kind_is_told(install: Install) -> None:
     install(content="KIND = object()")
-    assert open_error() == "the package that offers toy:// is broken: toy:KIND is no StoragePlugin"
+    assert open_error() == "the package that offers toy:// is broken: toy:KIND is not a StoragePlugin"
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,9 @@ async def test_a_file_that_is_no_database_is_unavailable(databases: Databases) -
         letter = Path(url.removeprefix("sqlite:///"))
         letter.write_text("This is a letter, not a database. " * 100)  # noqa: ASYNC240 - nobody else is waiting
         async with connected(url) as storage:
-            with pytest.raises(StorageUnavailable, match="no SQLite database"):
+            with pytest.raises(StorageUnavailable, match="not a SQLite database"):
                 await storage.ping()
-            with pytest.raises(StorageUnavailable, match="no SQLite database"):
+            with pytest.raises(StorageUnavailable, match="not a SQLite database"):
                 await storage.prepare()
 
 

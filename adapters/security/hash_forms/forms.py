@@ -9,15 +9,15 @@ _MAX_LENGTH: Final = 512
 
 
 class PasswordHash(Protocol):
-    """A hash whose form is known and whose cost is bearable: some seconds and 256 MiB at the very most."""
+    """A hash of a known format with an affordable cost: at most some seconds and 256 MiB."""
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Take an ASCII text apart; None when it is of another form, malformed, or would cost too much."""
+        """Parse an ASCII text; return None if its format is another one, malformed, or too expensive."""
         ...
 
     def is_of(self, password: bytes) -> bool:
-        """Tell whether this is the hash of a password; takes its time, and never raises."""
+        """Return whether this is the hash of a password. Slow; never raises."""
         ...
 
 

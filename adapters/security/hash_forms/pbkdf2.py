@@ -11,7 +11,7 @@ _SIZES: Final = {"sha1": 20, "sha256": 32}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pbkdf2Hash:
-    """PBKDF2 (RFC 8018, section 5.2) as Django writes it."""
+    """PBKDF2 (RFC 8018, section 5.2) in Django's format."""
 
     _FORM: ClassVar = re.compile(r"pbkdf2_(sha1|sha256)\$([1-9][0-9]{0,6})\$([!-#%-~]{1,128})\$([A-Za-z0-9+/]{27,43}=)")
     _MAX_ITERATIONS: ClassVar = 5_000_000

@@ -9,7 +9,7 @@ from adapters.security.hash_forms import base64_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScryptHash:
-    """scrypt (RFC 7914), as Django writes it, or as a PHC string like passlib's."""
+    """scrypt (RFC 7914) in Django's format, or as a PHC string as in passlib."""
 
     _DJANGO: ClassVar = re.compile(
         r"scrypt\$([1-9][0-9]{0,5})\$([!-#%-~]{1,128})\$([1-9][0-9]?)\$([1-9][0-9]?)\$([A-Za-z0-9+/]{22,172}={0,2})"

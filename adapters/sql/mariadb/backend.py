@@ -129,11 +129,13 @@ class MariaDB(ServerBackend):
             case 1020 | 1040 | 1203 | 1205 | 1213:  # lost to others, too many connections, lock wait
                 return TooBusy()
             case 1044 | 1045 | 1698:
-                return StorageUnavailable("MariaDB refuses the user or the password in the storage URL")
+                return StorageUnavailable("MariaDB rejects the user or the password in the storage URL")
             case 1142 | 1143 | 1227 | 1290:
-                return StorageUnavailable("MariaDB denies the user in the storage URL a privilege, or is read-only")
+                return StorageUnavailable(
+                    "MariaDB denies a required privilege to the user in the storage URL, or is read-only"
+                )
             case 1049:
-                return StorageUnavailable("MariaDB has no database of the name in the storage URL")
+                return StorageUnavailable("MariaDB does not have the database in the storage URL")
         is_lost = isinstance(error, InterfaceError | InternalError | OperationalError)
         return StorageUnavailable() if is_lost else None
 

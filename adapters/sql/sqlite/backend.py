@@ -26,7 +26,7 @@ _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
 _CHUNKS: Final = (1_000, 500, 100)  # rows a statement, of which the driver keeps few texts; and what is left
 _MAX_ARGUMENTS: Final = 32_766
 _UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}  # perhaps when all was written but the end
-_CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; see to its folder and to their permissions"
+_CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; check its folder and the permissions of both"
 
 
 class SQLite(Backend):
@@ -41,7 +41,7 @@ class SQLite(Backend):
         if url.host or url.username:
             raise ValueError("write sqlite:///file.db, or sqlite:////absolute/path/file.db")
         if not url.database or url.database == ":memory:" or "\0" in url.database:
-            raise ValueError("it names no file; for a storage in memory use memory://")
+            raise ValueError("it does not name a file; for a storage in memory use memory://")
         super().__init__(url, conflicts)
         self._file: Final = DatabaseFile(url.database)
         self.engine = create_engine(
@@ -190,7 +190,7 @@ class SQLite(Backend):
         if "unable to open" in message:
             return StorageUnavailable(_CANNOT_BE_OPENED)
         if "not a database" in message or "malformed" in message:
-            return StorageUnavailable("the SQLite file is damaged, or is no SQLite database")
+            return StorageUnavailable("the SQLite file is damaged, or not a SQLite database")
         return StorageUnavailable() if isinstance(error, sqlite3.OperationalError) else None
 
 

@@ -99,5 +99,5 @@ def _failure(message: str) -> DomainError:
     if "locked" in message:
         return TooBusy()
     if "unable to open" in message:
-        return StorageUnavailable("the SQLite file cannot be opened; see to its folder and to their permissions")
+        return StorageUnavailable("the SQLite file cannot be opened; check its folder and the permissions of both")
     return StorageUnavailable()
