@@ -194,7 +194,7 @@ def test_truth_is_read_as_spreadsheets_write_it(sqlite: str, tmp_path: Path) -> 
         (b"email;name\nann@example.com;Ann\n", "email;name"),
         (b"email,name,password\nann@example.com,Ann,hunter22\n", "give a hash of it instead, as password_hash"),
         (b"name\nAnn\n", "no column email"),
-        (b"email,email,name\na,b,c\n", "twice"),
+        (b"email,email,name\na,b,c\n", "duplicate"),
         ("email,name\nann@example.com,Ann\n".encode("utf-16"), "UTF-8"),
         (b'"email,name\n', "header"),
         (b"ann@example.com,Ann\n", "unknown column"),

@@ -103,7 +103,7 @@ def test_a_storage_out_of_reach_is_told_in_one_line_without_its_url(
         ended = userport(*command, "--storage", url)
     assert ended.exit_code == 1
     assert len(ended.errors.splitlines()) == 1
-    what_to_do = "see to its folder" if kind == "sqlite" else "userport storage prepare"
+    what_to_do = "check its folder" if kind == "sqlite" else "userport storage prepare"
     assert what_to_do in ended.errors
     assert "secret" not in ended.errors
 
