@@ -29,7 +29,7 @@ class Passwords:
         Raises `InvalidValue` when it is one of them or a common one (NIST SP 800-63B-4, section 3.1.1.2).
         """
         password = Password.parse(text)
-        if fold(password.secret) in {fold(other.strip()[: 4 * Password.LONGEST]) for other in own}:
+        if fold(password.secret) in {fold(other.strip()[: 4 * Password.MAX_LENGTH]) for other in own}:
             raise InvalidValue("own_data", "must not be the user's own email, name or username")
         if password in self._common:
             raise InvalidValue("common_password", "must not be one of the most common passwords")

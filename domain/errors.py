@@ -190,11 +190,11 @@ class FieldChecks:
     check = FieldChecks()
     email = check("email", Email.parse, text)
     bio = check("bio", Bio.parse, text_or_none)
-    check.done()  # raises InvalidInput that lists every refused field
+    check.raise_if_invalid()  # raises InvalidInput that lists every refused field
     ```
 
-    What is no text, as None, passes as it is. What a refused field returns must not be used: `done` raises before
-    it could be.
+    A non-text, such as None, passes unchanged. Do not use the result of a rejected field: `raise_if_invalid` raises
+    before it could be used.
     """
 
     def __init__(self) -> None:
@@ -206,14 +206,14 @@ class FieldChecks:
         try:
             return parse(text)
         except InvalidValue as error:
-            self.refuse(field, error.code, error.detail)
+            self.reject(field, error.code, error.detail)
             return cast("T", None)
 
-    def refuse(self, field: str, code: str, detail: str) -> None:
+    def reject(self, field: str, code: str, detail: str) -> None:
         """Note what is wrong with a field beyond what its own `parse` can tell."""
         self._errors.append(FieldError(field, code, detail))
 
-    def done(self) -> None:
+    def raise_if_invalid(self) -> None:
         """Raise `InvalidInput` when any field was refused."""
         if self._errors:
             raise InvalidInput(tuple(self._errors))

@@ -70,7 +70,7 @@ class Field:
         """Return a value as plain data; raises `InvalidRecord` for one that some store could not keep."""
         if value is None:
             if not self.optional:
-                raise self.refusal("must not be None")
+                raise self.invalid("must not be None")
             return None
         return _TO_PLAIN[self.kind](self, value)
 
@@ -92,7 +92,7 @@ class Field:
             return plain
         return _FROM_JSON[self.kind](self, json)
 
-    def refusal(self, reason: str) -> InvalidRecord:
+    def invalid(self, reason: str) -> InvalidRecord:
         return InvalidRecord(f"The field {self.name} cannot be stored: it {reason}.")
 
     @property
@@ -172,7 +172,7 @@ class RecordType(Generic[R]):
         for name in (self.key, *self.unique):
             text = plain[name]
             if isinstance(text, str) and not 0 < len(text.encode()) <= MAX_KEY_BYTES:
-                raise self.fields[name].refusal(f"must have 1 to {MAX_KEY_BYTES} bytes")
+                raise self.fields[name].invalid(f"must have 1 to {MAX_KEY_BYTES} bytes")
         if _size(plain, _max_text_bytes) > MAX_RECORD_BYTES and _size(plain, _text_bytes) > MAX_RECORD_BYTES:
             raise InvalidRecord(f"The record is too large to be stored: it must have at most {MAX_RECORD_BYTES} bytes.")
         return plain
@@ -258,56 +258,56 @@ _KINDS: Final = {
 
 def _plain_text(field: Field, value: object) -> Plain:
     if not isinstance(value, str) or isinstance(value, Enum):
-        raise field.refusal("must be a text")
+        raise field.invalid("must be a text")
     if "\0" in value:
-        raise field.refusal("must not contain NUL")
+        raise field.invalid("must not contain NUL")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise field.refusal("must not contain lone surrogates") from None
+            raise field.invalid("must not contain lone surrogates") from None
     return str(value)
 
 
 def _plain_integer(field: Field, value: object) -> Plain:
     if type(value) is not int or not -(2**63) <= value < 2**63:
-        raise field.refusal("must be an integer of 64 bits")
+        raise field.invalid("must be an integer of 64 bits")
     return value
 
 
 def _plain_boolean(field: Field, value: object) -> Plain:
     if not isinstance(value, bool):
-        raise field.refusal("must be true or false")
+        raise field.invalid("must be true or false")
     return value
 
 
 def _plain_time(field: Field, value: object) -> Plain:
     if not isinstance(value, datetime) or value.tzinfo is not UTC or value < MIN_TIME or value.microsecond % 1000:
-        raise field.refusal("must be a time in UTC since the year 1000, in whole milliseconds")
+        raise field.invalid("must be a time in UTC since the year 1000, in whole milliseconds")
     return value
 
 
 def _plain_bytes(field: Field, value: object) -> Plain:
     if not isinstance(value, bytes):
-        raise field.refusal("must be bytes")
+        raise field.invalid("must be bytes")
     return value
 
 
 def _plain_enum(field: Field, value: object) -> Plain:
     if not isinstance(value, field.type) or not isinstance(value, Enum):
-        raise field.refusal(f"must be a {field.type.__name__}")
+        raise field.invalid(f"must be a {field.type.__name__}")
     return str(value.value)
 
 
 def _plain_tuple(field: Field, value: object) -> Plain:
     if not isinstance(value, tuple):
-        raise field.refusal("must be a tuple")
+        raise field.invalid("must be a tuple")
     return [field.item_field.to_plain(item) for item in value]
 
 
 def _plain_mapping(field: Field, value: object) -> Plain:
     if not isinstance(value, Mapping):
-        raise field.refusal("must be a mapping")
+        raise field.invalid("must be a mapping")
     return {str(_plain_text(field, key)): field.item_field.to_plain(item) for key, item in value.items()}
 
 

@@ -9,7 +9,7 @@ from unicodedata import category
 from domain.errors import InvalidRefreshToken, RefreshTokenReused
 from domain.records import RecordType
 from domain.refresh_token import RefreshToken
-from domain.values import SessionId, UserId, cut_to_milliseconds
+from domain.values import SessionId, UserId, truncate_to_milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Session:
         now: datetime,
     ) -> Self:
         """Make the first state of a session, which `token` will refresh."""
-        now = cut_to_milliseconds(now)
+        now = truncate_to_milliseconds(now)
         return cls(
             id=token.session_id,
             user_id=user_id,
@@ -85,7 +85,7 @@ class Session:
         """
         if not self.owns(token) or self.has_expired(now):
             raise InvalidRefreshToken
-        now = max(cut_to_milliseconds(now), self.last_used_at)
+        now = max(truncate_to_milliseconds(now), self.last_used_at)
         if self._is_current(token):
             return self._refreshed(token.successor(self.salt), now)
         for refreshed_at in reversed(self.refreshed_at):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final, Self
 
 from domain.records import RecordType
-from domain.values import cut_to_milliseconds
+from domain.values import truncate_to_milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class SignInFailures:
     @classmethod
     def first(cls, key: str, now: datetime) -> Self:
         """Make the first state, with one failure."""
-        now = cut_to_milliseconds(now)
+        now = truncate_to_milliseconds(now)
         return cls(key=key, moments=(now,), version=1, expires_at=now + cls.WINDOW)
 
     def blocked_until(self, most: int, now: datetime) -> datetime | None:
@@ -38,13 +38,13 @@ class SignInFailures:
 
     def one_more(self, now: datetime, most: int) -> Self:
         """Make the next state, with another failure; no more than the latest `most` are kept."""
-        now = cut_to_milliseconds(now)
+        now = truncate_to_milliseconds(now)
         moments = (*self._recent(now), now)[-most:]
         return replace(self, moments=moments, version=self.version + 1, expires_at=now + self.WINDOW)
 
     def forgotten(self, now: datetime) -> Self:
         """Make the next state, without failures, as after a sign-in that went well."""
-        now = cut_to_milliseconds(now)
+        now = truncate_to_milliseconds(now)
         return replace(self, moments=(), version=self.version + 1, expires_at=now + self.WINDOW)
 
     def _recent(self, now: datetime) -> tuple[datetime, ...]:

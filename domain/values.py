@@ -25,7 +25,7 @@ _CONTROLS_AND_SURROGATES = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # What the few characters stand for that are no combining marks themselves, but are composed of nothing else.
 _MARKS_IN_DISGUISE = {0x0F73: "\u0f71\u0f72", 0x0F75: "\u0f71\u0f74", 0x0F81: "\u0f71\u0f80"}
-_MOST_CODE_POINTS_OF_ONE = 4
+_MAX_CODE_POINTS_PER_CHARACTER = 4
 """No character of NFC is written with more code points in any other form."""
 
 
@@ -60,7 +60,7 @@ def fold(text: str) -> str:
     return normalize("NFC", normalize("NFD", text).casefold())
 
 
-def cut_to_milliseconds(moment: datetime) -> datetime:
+def truncate_to_milliseconds(moment: datetime) -> datetime:
     """Drop what some stores would not keep; `moment` must know its zone and comes back in UTC."""
     if moment.tzinfo is None:
         raise InvalidValue("no_time_zone", "must have a time zone")
@@ -80,7 +80,7 @@ def _check_characters(text: str, allowed_controls: str = "") -> None:
 
 def _check_length(text: str, longest: int) -> None:
     """Refuse what is too long in any form, before anything is done with it."""
-    if len(text) > _MOST_CODE_POINTS_OF_ONE * longest:
+    if len(text) > _MAX_CODE_POINTS_PER_CHARACTER * longest:
         raise InvalidValue("too_long", f"must be at most {longest} characters")
 
 
@@ -123,43 +123,43 @@ class JobId(Id):
 
 
 class _Text(str):
-    """A text after NFC and trimming, between `SHORTEST` and `LONGEST` code points."""
+    """A text after NFC and trimming, between `MIN_LENGTH` and `MAX_LENGTH` code points."""
 
     __slots__ = ()
-    SHORTEST: ClassVar[int] = 1
-    LONGEST: ClassVar[int]
+    MIN_LENGTH: ClassVar[int] = 1
+    MAX_LENGTH: ClassVar[int]
     CONTROLS: ClassVar[str] = ""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        text = _cleaned(text, cls.LONGEST, cls.CONTROLS).strip(_WHITE_SPACE)
-        if len(text) < cls.SHORTEST:
+        text = _cleaned(text, cls.MAX_LENGTH, cls.CONTROLS).strip(_WHITE_SPACE)
+        if len(text) < cls.MIN_LENGTH:
             raise InvalidValue("blank", "must not be blank")
-        if len(text) > cls.LONGEST:
-            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        if len(text) > cls.MAX_LENGTH:
+            raise InvalidValue("too_long", f"must be at most {cls.MAX_LENGTH} characters")
         return cls(text)
 
 
 class Name(_Text):
     __slots__ = ()
-    LONGEST = 100
+    MAX_LENGTH = 100
 
 
 class Bio(_Text):
     __slots__ = ()
-    SHORTEST = 0
-    LONGEST = 1_000
+    MIN_LENGTH = 0
+    MAX_LENGTH = 1_000
     CONTROLS = _LINE_BREAKS_AND_TABS
 
 
 class Title(_Text):
     __slots__ = ()
-    LONGEST = 200
+    MAX_LENGTH = 200
 
 
 class Body(_Text):
     __slots__ = ()
-    LONGEST = 10_000
+    MAX_LENGTH = 10_000
     CONTROLS = _LINE_BREAKS_AND_TABS
 
 
@@ -167,12 +167,12 @@ class SearchPrefix(str):
     """The folded beginning of a name, an email or a username."""
 
     __slots__ = ()
-    LONGEST: ClassVar = 100
+    MAX_LENGTH: ClassVar = 100
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        if not 1 <= len(text) <= cls.LONGEST:
-            raise InvalidValue("wrong_length", f"must have 1 to {cls.LONGEST} characters")
+        if not 1 <= len(text) <= cls.MAX_LENGTH:
+            raise InvalidValue("wrong_length", f"must have 1 to {cls.MAX_LENGTH} characters")
         _check_characters(text)
         return cls(fold(text))
 
@@ -188,8 +188,8 @@ def ascii_domain_only(domain: str) -> str:
 class Email:
     """An address as its owner writes it, and the form by which it is unique."""
 
-    LONGEST: ClassVar = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
-    LONGEST_LOCAL_PART: ClassVar = 64  # RFC 5321, section 4.5.3.1.1
+    MAX_LENGTH: ClassVar = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
+    MAX_LOCAL_PART_LENGTH: ClassVar = 64  # RFC 5321, section 4.5.3.1.1
     # RFC 5322's dot-atom (section 3.2.3), widened to non-ASCII by RFC 6531, section 3.3.
     _ATOM: ClassVar = r"[\w!#$%&'*+/=?^`{|}~\x80-\U0010ffff-]+"
     _LOCAL_PART: ClassVar = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.ASCII)
@@ -206,18 +206,18 @@ class Email:
         Quoted local parts, address literals and domains of a single label are refused: no mailbox that a
         person can be asked for has one.
         """
-        local, at, domain = _cleaned(text, cls.LONGEST).rpartition("@")
+        local, at, domain = _cleaned(text, cls.MAX_LENGTH).rpartition("@")
         if not at:
             raise InvalidValue("invalid_email", "must be an email address: it has no @")
-        if len(local) > cls.LONGEST_LOCAL_PART:
-            raise InvalidValue("too_long", f"must have at most {cls.LONGEST_LOCAL_PART} characters before the @")
+        if len(local) > cls.MAX_LOCAL_PART_LENGTH:
+            raise InvalidValue("too_long", f"must have at most {cls.MAX_LOCAL_PART_LENGTH} characters before the @")
         cls._check_local_part(local)
-        if len(domain) > cls.LONGEST:
-            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        if len(domain) > cls.MAX_LENGTH:
+            raise InvalidValue("too_long", f"must be at most {cls.MAX_LENGTH} characters")
         domain = cls._domain(domain, to_ascii)
         address = f"{local}@{domain}"
-        if len(address) > cls.LONGEST:
-            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        if len(address) > cls.MAX_LENGTH:
+            raise InvalidValue("too_long", f"must be at most {cls.MAX_LENGTH} characters")
         return cls(address, f"{fold(local)}@{domain}")
 
     @classmethod
@@ -260,21 +260,21 @@ class Username:
 class Password:
     """A password as its owner typed it, in NFC (NIST SP 800-63B-4, section 3.1.1.2). Its repr tells nothing."""
 
-    SHORTEST: ClassVar = 8
-    LONGEST: ClassVar = 256
+    MIN_LENGTH: ClassVar = 8
+    MAX_LENGTH: ClassVar = 256
 
     secret: str = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        _check_length(text, cls.LONGEST)
+        _check_length(text, cls.MAX_LENGTH)
         if any(category(character) == "Cs" for character in text):
             raise InvalidValue("invalid_character", "must not contain lone surrogates")
         text = nfc(text)
-        if len(text) < cls.SHORTEST:
-            raise InvalidValue("too_short", f"must be at least {cls.SHORTEST} characters")
-        if len(text) > cls.LONGEST:
-            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        if len(text) < cls.MIN_LENGTH:
+            raise InvalidValue("too_short", f"must be at least {cls.MIN_LENGTH} characters")
+        if len(text) > cls.MAX_LENGTH:
+            raise InvalidValue("too_long", f"must be at most {cls.MAX_LENGTH} characters")
         return cls(text)
 
     @classmethod
@@ -283,5 +283,5 @@ class Password:
 
         Of a text that is longer than any password only as much is kept as no password has.
         """
-        longest = _MOST_CODE_POINTS_OF_ONE * cls.LONGEST
-        return cls(nfc(text[:longest].encode(errors="replace").decode())[: cls.LONGEST + 1])
+        longest = _MAX_CODE_POINTS_PER_CHARACTER * cls.MAX_LENGTH
+        return cls(nfc(text[:longest].encode(errors="replace").decode())[: cls.MAX_LENGTH + 1])

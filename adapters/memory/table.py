@@ -55,7 +55,7 @@ class Table(Generic[K, V]):
         """Iterate over the rows behind `after`, or over all of them."""
         if descending:
             end = len(self._keys) if after is None else bisect_left(self._keys, after)
-            return (self._rows[self._keys[place]] for place in range(end - 1, -1, -1))
+            return (self._rows[self._keys[position]] for position in range(end - 1, -1, -1))
         start = 0 if after is None else bisect_right(self._keys, after)
         return (self._rows[key] for key in islice(self._keys, start, None))
 

@@ -61,11 +61,11 @@ class Connections:
     @asynccontextmanager
     async def one(self, address: Address) -> AsyncIterator[Connection]:
         """Lend a connection that was alive a moment ago; raises `TooBusy` when none becomes free in time."""
-        async with self._limiter, self._given_back_or_closed(address) as connection:
+        async with self._limiter, self._release_or_close(address) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _given_back_or_closed(self, address: Address) -> AsyncIterator[Connection]:
+    async def _release_or_close(self, address: Address) -> AsyncIterator[Connection]:
         connection = await self._idle_one(address) or self._new_one(address)
         try:
             await connection.connect()

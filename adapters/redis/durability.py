@@ -14,7 +14,7 @@ _SETTINGS: Final = ("appendonly", "appendfsync", "maxmemory-policy")
 _REMEDY: Final = "for none, CONFIG SET appendonly yes and appendfsync always"
 
 _log = logging.getLogger("userport")
-_told: set[tuple[object, str]] = set()
+_logged: set[tuple[object, str]] = set()
 
 
 async def warn_about_durability(server: Server) -> None:
@@ -22,8 +22,8 @@ async def warn_about_durability(server: Server) -> None:
     if parent_process() is not None:  # which has told it, before it started this worker
         return
     warning = "; ".join(await _losses(server))
-    if warning and (server.config, warning) not in _told:
-        _told.add((server.config, warning))
+    if warning and (server.config, warning) not in _logged:
+        _logged.add((server.config, warning))
         _log.warning(warning)
 
 

@@ -14,7 +14,7 @@ from redis.exceptions import (
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 
-def meaning(error: RedisError | OSError) -> DomainError:
+def translate_error(error: RedisError | OSError) -> DomainError:
     """Tell what a failure of Redis, or of the way to it, means to the domain."""
     match error:
         case OutOfMemoryError():
@@ -34,13 +34,13 @@ def meaning(error: RedisError | OSError) -> DomainError:
         case MovedError():
             return StorageUnavailable("this Redis is part of a cluster: write redis+cluster:// or rediss+cluster://")
         case ResponseError():
-            return _meaning_of_code(str(error).partition(" ")[0])
+            return _translate_code(str(error).partition(" ")[0])
     return (
         TooBusy("Redis has as many clients as it takes") if "number of clients" in str(error) else StorageUnavailable()
     )
 
 
-def _meaning_of_code(code: str) -> DomainError:
+def _translate_code(code: str) -> DomainError:
     match code:
         case "NOTPREPARED":  # our scripts' own
             return StorageNotPrepared()

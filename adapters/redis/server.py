@@ -9,7 +9,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapters.redis.config import Address, RedisConfig
 from adapters.redis.connections import Connection, Connections
-from adapters.redis.errors import meaning
+from adapters.redis.errors import translate_error
 from adapters.redis.nodes import Nodes
 from adapters.redis.scripts import KEYS, VERSION, Script
 from adapters.resilience import is_raised_by
@@ -22,7 +22,7 @@ Ask: TypeAlias = Callable[..., Awaitable[Any]]
 Exchange: TypeAlias = Callable[[Ask], Awaitable[Any]]
 
 _OPERATION_TIMEOUT_SECONDS: Final = 8
-_MOST_ATTEMPTS: Final = 4
+_MAX_ATTEMPTS: Final = 4
 _SECONDS_BETWEEN: Final = 0.05
 
 _NO_MASTER: Final = (ClusterDownError, ReadOnlyError)
@@ -72,7 +72,7 @@ class Server:
             async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
                 return await self._repeated(exchange, repeatable)
         except (RedisError, OSError) as error:  # also a TimeoutError
-            raise meaning(error) from error
+            raise translate_error(error) from error
         except Exception as error:
             if is_raised_by(error, "redis"):
                 raise StorageUnavailable from error
@@ -81,7 +81,7 @@ class Server:
     async def _repeated(self, exchange: Exchange, repeatable: bool) -> Any:
         """Attempt at most so many times, again only where nothing can have been applied, or it does not matter."""
         detour: Address | None = None
-        for attempts_left in reversed(range(_MOST_ATTEMPTS)):
+        for attempts_left in reversed(range(_MAX_ATTEMPTS)):
             address, for_this_once, detour = detour or await self._nodes.master(), detour is not None, None
             sent = False
             try:

@@ -14,7 +14,7 @@ from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, TooBus
 from domain.record_types import RECORD_TYPES
 from domain.records import R, RecordType
 
-_REFUSALS: Final[dict[str, type[DomainError]]] = {
+_CONFLICT_ERRORS: Final[dict[str, type[DomainError]]] = {
     **{error.code: error for error in (IdTaken, StaleVersion, UserNotFound, TooBusy)},
     f"{USERS}:email": EmailTaken,
     f"{USERS}:username": UsernameTaken,
@@ -22,9 +22,11 @@ _REFUSALS: Final[dict[str, type[DomainError]]] = {
 
 
 class RedisUnitOfWork:
-    def __init__(self, server: Server, refusals: Mapping[str, type[DomainError]], purge: BackgroundPurge) -> None:
+    def __init__(
+        self, server: Server, conflict_errors: Mapping[str, type[DomainError]], purge: BackgroundPurge
+    ) -> None:
         self._server = server
-        self._refusals = refusals
+        self._conflict_errors = conflict_errors
         self._purge = purge
         self._staged: list[Part] = []
         self.users = RedisUserRepository(server, self._staged)
@@ -39,7 +41,7 @@ class RedisUnitOfWork:
             return
         answer = await self._server.write(scripts.COMMIT, *writes)
         if isinstance(answer, bytes):
-            raise self._refusals[answer.decode()]
+            raise self._conflict_errors[answer.decode()]
         if answer:
             self._purge.wake()
 
@@ -49,7 +51,7 @@ class RedisStorage:
 
     def __init__(self, server: Server, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> None:
         self._server = server
-        self._refusals = _REFUSALS | {
+        self._conflict_errors = _CONFLICT_ERRORS | {
             f"{record_type.name}:{field}": error
             for record_type in record_types
             for field, error in record_type.unique.items()
@@ -75,7 +77,7 @@ class RedisStorage:
         if not self._is_used:
             self._is_used = True
             self._purge.wake()  # another process may have ended before it had deleted everything
-        return RedisUnitOfWork(self._server, self._refusals, self._purge)
+        return RedisUnitOfWork(self._server, self._conflict_errors, self._purge)
 
     async def prepare(self) -> None:
         await self._server.read(scripts.PREPARE)  # it writes, but may well run twice

@@ -13,7 +13,7 @@ from domain.errors import InvalidAccessToken
 from domain.user import Role
 from domain.values import SessionId, UserId
 
-_LONGEST: Final = 4 * 1024
+_MAX_TOKEN_LENGTH: Final = 4 * 1024
 _FORM: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 _TYPE: Final = "at+jwt"
 _TYPES: Final = {_TYPE, f"application/{_TYPE}"}
@@ -56,7 +56,7 @@ class JwtSigner:
         return jwt.encode(payload, self._keys.private, key.algorithm, {"typ": _TYPE, "kid": key.id})
 
     def verify(self, token: str, now: datetime) -> AccessTokenClaims:
-        if len(token) > _LONGEST or _FORM.fullmatch(token) is None:
+        if len(token) > _MAX_TOKEN_LENGTH or _FORM.fullmatch(token) is None:
             raise InvalidAccessToken
         try:
             return self._validated(self._claims(token), now)

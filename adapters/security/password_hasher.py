@@ -44,7 +44,7 @@ class ThreadedPasswordHasher:
             digest=token_bytes(self._argon2.hash_len),
         )
         self._at_once = max(1, _processors() // 2)
-        self._threads = ThreadPoolExecutor(self._at_once, "password-hash", initializer=_give_way)
+        self._threads = ThreadPoolExecutor(self._at_once, "password-hash", initializer=_lower_priority)
         self._pending = 0
 
     async def hash(self, password: Password) -> str:
@@ -56,7 +56,11 @@ class ThreadedPasswordHasher:
 
     def is_outdated(self, password_hash: str, password: Password | None = None) -> bool:
         known = parse_hash(password_hash)
-        if isinstance(known, BcryptHash) and password is not None and not known.tells_apart(password.secret.encode()):
+        if (
+            isinstance(known, BcryptHash)
+            and password is not None
+            and not known.uses_every_byte(password.secret.encode())
+        ):
             return False  # what was typed behind its end may be wrong, and would be right from now on
         return not (isinstance(known, Argon2Hash) and known.is_as_strong_as(self._decoy))
 
@@ -78,7 +82,7 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _give_way() -> None:
+def _lower_priority() -> None:
     """Let other threads go first. Elsewhere than on Linux only whole processes have a priority."""
     if sys.platform == "linux":
         with suppress(OSError):

@@ -19,7 +19,7 @@ log = logging.getLogger("userport")
 
 _BEGIN: Final = "-----BEGIN "
 _BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
-_LONGEST: Final = 64 * 1024
+_MAX_LENGTH: Final = 64 * 1024
 _MAKE_ONE: Final = "make one by: userport keys new --out FILE"
 
 
@@ -43,11 +43,11 @@ def _file(path: str) -> tuple[bytes, int]:
     """Read a file, and the mode that it has."""
     try:
         with Path(path).open("rb") as file:
-            content, mode = file.read(_LONGEST + 1), os.fstat(file.fileno()).st_mode
+            content, mode = file.read(_MAX_LENGTH + 1), os.fstat(file.fileno()).st_mode
     except (OSError, ValueError) as error:  # the latter when no file can be named like this
         reason = (error.strerror if isinstance(error, OSError) else None) or "no such name"
         raise ValueError(f"it names no file that can be read ({reason}), and is no key in PEM itself") from None
-    if len(content) > _LONGEST:
+    if len(content) > _MAX_LENGTH:
         raise ValueError(f"the file is too large to hold keys only: name another one, or {_MAKE_ONE}")
     return content, mode
 

@@ -8,7 +8,7 @@ from application.ports import Clock, IdSource
 from domain.errors import FieldChecks, PostNotFound, UserNotFound
 from domain.post import POSTS, Post
 from domain.storage import Storage, UnitOfWork
-from domain.user import KEEP, Keep
+from domain.user import UNSET, Unset
 from domain.values import Body, PostId, Title, UserId
 
 
@@ -24,8 +24,8 @@ class NewPost:
 class PostChanges:
     """What is asked for when a post is changed, unchecked."""
 
-    title: str | Keep = KEEP
-    body: str | Keep = KEEP
+    title: str | Unset = UNSET
+    body: str | Unset = UNSET
 
 
 class PostService:
@@ -51,7 +51,7 @@ class PostService:
             title=check("title", Title.parse, new.title),
             body=check("body", Body.parse, new.body),
         )
-        check.done()
+        check.raise_if_invalid()
         unit = self._storage.unit_of_work()
         unit.records(POSTS).add(post)
         await unit.commit()
@@ -90,7 +90,7 @@ class PostService:
         check = FieldChecks()
         title = check("title", Title.parse, changes.title)
         body = check("body", Body.parse, changes.body)
-        check.done()
+        check.raise_if_invalid()
 
         async def change(_: UnitOfWork, post: Post | None) -> Post:
             return _expected(post, expected, of).change(now=self._clock.now(), title=title, body=body)

@@ -15,7 +15,7 @@ Advance: TypeAlias = Callable[[int], None]
 """Takes the number of users dealt with so far."""
 
 _RECORDS_IN_A_COMMIT: Final = 500
-_MOST_ATTEMPTS: Final = 60
+_MAX_ATTEMPTS: Final = 60
 _SECONDS_BETWEEN_ATTEMPTS: Final = 1.0
 
 
@@ -102,7 +102,7 @@ class StorageCopy:
                 return await self._commit_once(records)
             except TooBusy:
                 # A store may still be tidying up behind a run that was killed.
-                if attempts == _MOST_ATTEMPTS:
+                if attempts == _MAX_ATTEMPTS:
                     raise
             except (StorageUnavailable, StorageNotPrepared):
                 raise

@@ -13,13 +13,13 @@ from domain.credential import CREDENTIALS, Credential
 from domain.errors import DomainError, EmailTaken, FieldError, IdTaken, InvalidInput, UsernameTaken
 from domain.storage import Storage
 from domain.user import User
-from domain.values import Email, cut_to_milliseconds
+from domain.values import Email, truncate_to_milliseconds
 
 BATCH: Final = 1_000
 """How many records one call takes: as many as `UserRepository.find_by_emails`."""
 
 _PARSED_AT_ONCE: Final = 100  # which takes a millisecond or two
-_MOST_REMEMBERED: Final = 1_000_000  # under 100 MB
+_MAX_REMEMBERED: Final = 1_000_000  # under 100 MB
 
 
 class Imported(Enum):
@@ -30,14 +30,14 @@ class Imported(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """Why a record was left out."""
 
     errors: tuple[FieldError, ...]
 
 
-Outcome: TypeAlias = Imported | Refused
-Parsed: TypeAlias = ParsedRecord | Refused
+Outcome: TypeAlias = Imported | Rejected
+Parsed: TypeAlias = ParsedRecord | Rejected
 
 _CONFLICTS: Final = (EmailTaken, UsernameTaken, IdTaken)
 _FIELD_IN_CONFLICT: Final[dict[str, str]] = {
@@ -45,7 +45,7 @@ _FIELD_IN_CONFLICT: Final[dict[str, str]] = {
     UsernameTaken.code: "username",
     IdTaken.code: "id",
 }
-_HASH_DIFFERS: Final = Refused(
+_HASH_DIFFERS: Final = Rejected(
     (
         FieldError(
             HASH_FIELD,
@@ -84,11 +84,11 @@ class UserImport:
     ) -> None:
         self._clock = clock
         self._parser = RecordParser(ids, domain_names, hasher)
-        self._target: _Target = _Rehearsal(storage, hasher) if dry_run else _Store(storage, hasher)
+        self._target: _Target = _DryRun(storage, hasher) if dry_run else _Store(storage, hasher)
         self._may_expect_new = not dry_run  # a rehearsal adds nothing that could be in the way
         self._expects_new = self._may_expect_new
 
-    async def parse(self, records: Sequence[RawRecord | Refused]) -> Sequence[Parsed]:
+    async def parse(self, records: Sequence[RawRecord | Rejected]) -> Sequence[Parsed]:
         """Check at most `BATCH` records, of which some may be refused already.
 
         Other tasks run now and then, such as one that stores the records before.
@@ -96,17 +96,17 @@ class UserImport:
         if len(records) > BATCH:
             raise ValueError(f"an import takes at most {BATCH} records at a time")
         parsed: list[Parsed] = []
-        now = cut_to_milliseconds(self._clock.now())
+        now = truncate_to_milliseconds(self._clock.now())
         for raw in records:
             if len(parsed) % _PARSED_AT_ONCE == 0:
                 await sleep(0)
-            if isinstance(raw, Refused):
+            if isinstance(raw, Rejected):
                 parsed.append(raw)
                 continue
             try:
                 parsed.append(self._parser.parse(raw, now))
             except InvalidInput as error:
-                parsed.append(Refused(error.errors))
+                parsed.append(Rejected(error.errors))
         return parsed
 
     async def store(self, records: Sequence[Parsed]) -> Sequence[Outcome]:
@@ -118,7 +118,7 @@ class UserImport:
         outcomes: dict[int, Outcome] = {}
         parsed: dict[int, ParsedRecord] = {}
         for place, record in enumerate(records):
-            if isinstance(record, Refused):
+            if isinstance(record, Rejected):
                 outcomes[place] = record
             else:
                 parsed[place] = record
@@ -211,7 +211,7 @@ class _Store:
         return self._hasher.is_outdated(password_hash) and not self._hasher.is_outdated(credential.password_hash)
 
 
-class _Rehearsal(_Store):
+class _DryRun(_Store):
     """Users are only looked up, in the store and among those that would have been added before.
 
     Of the latter it keeps hashes, which take little room and of which two are as good as never the same.
@@ -257,7 +257,7 @@ class _Rehearsal(_Store):
         return hash((kind, value)) in self._seen
 
     def _remember(self, record: ParsedRecord) -> None:
-        if len(self._seen) >= _MOST_REMEMBERED:
+        if len(self._seen) >= _MAX_REMEMBERED:
             self._seen.clear()
         keys: list[tuple[str, Hashable]] = [("email", record.user.email.canonical), ("record", _said(record))]
         if "id" in record.given:
@@ -303,8 +303,8 @@ def _compared(record: ParsedRecord, stored: User | None) -> Outcome | None:
     return Imported.ALREADY_THERE if record.describes(stored) else _refused(EmailTaken())
 
 
-def _refused(error: DomainError) -> Refused:
-    return Refused((FieldError(_FIELD_IN_CONFLICT[error.code], error.code, str(error)),))
+def _refused(error: DomainError) -> Rejected:
+    return Rejected((FieldError(_FIELD_IN_CONFLICT[error.code], error.code, str(error)),))
 
 
 def _said(record: ParsedRecord) -> Hashable:

@@ -37,7 +37,7 @@ _UNLESS_GIVEN: Final = {
 _WRONG_TYPE: Final = {str: "must be a text", bool: "must be true or false", int: "must be a whole number"}
 _BY_CODE: Final = {"unknown_field": 0, "password_not_supported": 0, "required": 1, "out_of_range": 3}
 _ROLES: Final = {role.value: role for role in Role}
-_HIGHEST_VERSION: Final = 1_000_000_000  # leaves room to count on in the 32 bits that a store may have
+_MAX_VERSION: Final = 1_000_000_000  # leaves room to count on in the 32 bits that a store may have
 # RFC 3339 in UTC; from 1970, since that is where some stores begin to count, and no finer than a store keeps it.
 _TIME: Final = re.compile(
     r"(?:19[7-9]\d|[2-9]\d{3})-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:[Zz]|[+-]00:00)", re.ASCII
@@ -108,19 +108,19 @@ class RecordParser:
         version: int = values.get("version", 1)
         created_at: datetime | None = values.get("created_at")
         updated_at: datetime | None = values.get("updated_at")
-        if not 1 <= version <= _HIGHEST_VERSION:
-            errors.append(FieldError("version", "out_of_range", f"must be from 1 to {_HIGHEST_VERSION}"))
+        if not 1 <= version <= _MAX_VERSION:
+            errors.append(FieldError("version", "out_of_range", f"must be from 1 to {_MAX_VERSION}"))
         if created_at and updated_at and updated_at < created_at:
             errors.append(FieldError("updated_at", "out_of_range", "must not be before created_at"))
         if errors or not all(map(values.__contains__, REQUIRED_FIELDS)):
             errors += [FieldError(name, "required", "is required") for name in REQUIRED_FIELDS if raw.get(name) is None]
-            raise InvalidInput(tuple(sorted(errors, key=self._told_at)))
+            raise InvalidInput(tuple(sorted(errors, key=self._error_order)))
         password_hash = values.pop(HASH_FIELD, None)
         times = {"created_at": created_at or updated_at or now, "updated_at": updated_at or created_at or now}
         user = User(**{**_UNLESS_GIVEN, "id": values.get("id") or self._ids.new(UserId), **times, **values})
         return ParsedRecord(user, values, password_hash)
 
-    def _told_at(self, error: FieldError) -> tuple[int, int]:
+    def _error_order(self, error: FieldError) -> tuple[int, int]:
         """Sort first what should not be there, then what should, then what is wrong by itself, then beside others."""
         order = [*self._fields]
         return _BY_CODE.get(error.code, 2), order.index(error.field) if error.field in order else -1

@@ -76,7 +76,7 @@ class PasswordChangeService:
         own = [user.email.address, user.name, *([user.username.text] if user.username else [])]
         check = FieldChecks()
         password = check("new_password", partial(self._passwords.parse, own=own), text)
-        check.done()
+        check.raise_if_invalid()
         return password
 
 

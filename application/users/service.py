@@ -11,7 +11,7 @@ from application.sessions.revocation import revoke_sessions, stage_session_revoc
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import FieldChecks, InvalidValue, LastAdmin, UserNotFound
 from domain.storage import Storage, UnitOfWork
-from domain.user import KEEP, Keep, Role, User
+from domain.user import UNSET, Role, Unset, User
 from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username
 
 
@@ -32,12 +32,12 @@ class NewUser:
 class UserChanges:
     """What is asked for when a user is changed, unchecked; None clears what can be cleared."""
 
-    email: str | Keep = KEEP
-    name: str | Keep = KEEP
-    username: str | Keep | None = KEEP
-    bio: str | Keep | None = KEEP
-    role: Role | Keep = KEEP
-    active: bool | Keep = KEEP
+    email: str | Unset = UNSET
+    name: str | Unset = UNSET
+    username: str | Unset | None = UNSET
+    bio: str | Unset | None = UNSET
+    role: Role | Unset = UNSET
+    active: bool | Unset = UNSET
 
 
 class UserService:
@@ -84,7 +84,7 @@ class UserService:
         if isinstance(email, Email):  # it is none when it was refused
             own.append(email.address)
         password = check("password", partial(self._passwords.parse, own=own), new.password)
-        check.done()
+        check.raise_if_invalid()
         unit = self._storage.unit_of_work()
         unit.users.add(user)
         if password is not None:
@@ -140,7 +140,7 @@ class UserService:
         name = check("name", Name.parse, changes.name)
         username = check("username", Username.parse, changes.username)
         bio = check("bio", Bio.parse, changes.bio)
-        check.done()
+        check.raise_if_invalid()
 
         async def change(unit: UnitOfWork, stored: User | None) -> User:
             user = _expected(stored, expected)
@@ -192,7 +192,7 @@ class UserService:
     def _prefix(self, text: str) -> SearchPrefix:
         check = FieldChecks()
         prefix = check("search", SearchPrefix.parse, text)
-        check.done()
+        check.raise_if_invalid()
         return prefix
 
 

@@ -10,10 +10,10 @@ from domain.errors import InvalidInput
 from domain.user import Role, User
 from domain.values import Password
 from entrypoints.cli.errors import CommandFailed
-from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
+from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.settings import Settings, load_settings
 
-_MOST_BYTES: Final = 20 * Password.LONGEST
+_MAX_BYTES: Final = 20 * Password.MAX_LENGTH
 """Of a character in any form, and of the line's end."""
 
 
@@ -37,8 +37,8 @@ def add_user(
 
 
 async def _register(settings: Settings, new: NewUser) -> User:
-    async with opened(settings) as container:
-        await make_ready(container)
+    async with open_container(settings) as container:
+        await ensure_prepared(container)
         try:
             return await container.users().register(new)
         except InvalidInput as error:
@@ -49,9 +49,9 @@ def _password() -> str:
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return given
-    content = sys.stdin.buffer.readline(_MOST_BYTES + 1)  # what is piped in may have no end
-    if len(content) > _MOST_BYTES:
-        raise CommandFailed(f"the password must be at most {Password.LONGEST} characters")
+    content = sys.stdin.buffer.readline(_MAX_BYTES + 1)  # what is piped in may have no end
+    if len(content) > _MAX_BYTES:
+        raise CommandFailed(f"the password must be at most {Password.MAX_LENGTH} characters")
     try:
         line = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:

@@ -32,7 +32,7 @@ class CommandFailed(Exception):
         self.exit_code = exit_code
 
 
-def told(error: BaseException) -> tuple[str, ExitCode]:
+def format_error(error: BaseException) -> tuple[str, ExitCode]:
     """Put an error into one line, with the exit code to it. What a driver says is left out: it may hold a secret."""
     match error:
         case CommandFailed():
@@ -61,11 +61,11 @@ def told(error: BaseException) -> tuple[str, ExitCode]:
 def end(error: BaseException) -> ExitCode:
     """Show the line of an error and return its exit code."""
     log.debug("%s raised at\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
-    line, exit_code = told(error)
+    line, exit_code = format_error(error)
     print(f"userport: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
     return exit_code
 
 
-def hush_threads() -> None:
+def silence_thread_tracebacks() -> None:
     """Let no thread of a driver print its traceback, as one does that outlives the event loop it reports to."""
     threading.excepthook = lambda died: log.debug("%s ended a thread", died.exc_type.__name__)

@@ -14,7 +14,7 @@ from entrypoints.cli.errors import CommandFailed, ExitCode
 from entrypoints.cli.formats import Format
 from entrypoints.cli.ndjson import write_ndjson
 from entrypoints.cli.private_files import open_private
-from entrypoints.cli.session import opened
+from entrypoints.cli.session import open_container
 from entrypoints.settings import Settings
 
 
@@ -31,7 +31,7 @@ async def export_to(
     if with_records and file_format is Format.CSV:
         raise CommandFailed("--with-records is for NDJSON: add --format ndjson", ExitCode.WRONG_USAGE)
     write = _writer(file_format, spreadsheet_safe=spreadsheet_safe)
-    async with opened(settings) as container:
+    async with open_container(settings) as container:
         await container.storage().ping()
         with _written(file) as output:
             if file_format is Format.CSV:

@@ -7,7 +7,7 @@ from typing import Final
 
 from entrypoints.cli.csv_records import read_csv
 from entrypoints.cli.ndjson import read_ndjson
-from entrypoints.cli.source import Lines, SourceRecord
+from entrypoints.cli.source import LineReader, SourceRecord
 
 
 class Format(StrEnum):
@@ -34,6 +34,6 @@ def format_by_beginning(stream: BufferedReader) -> Format:
     return Format.NDJSON if beginning.startswith(b"{") else Format.CSV
 
 
-def read_records(lines: Lines, file_format: Format) -> Iterator[SourceRecord]:
+def read_records(lines: LineReader, file_format: Format) -> Iterator[SourceRecord]:
     """Read a file of users; raises `CommandFailed` when it cannot be one."""
     return _READERS[file_format](lines)

@@ -12,15 +12,15 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from application.transfer.user_import import BATCH, Imported, Outcome, Parsed, Refused
+from application.transfer.user_import import BATCH, Imported, Outcome, Parsed, Rejected
 from application.transfer.user_records import RawRecord
-from entrypoints.cli.errors import CommandFailed, told
+from entrypoints.cli.errors import CommandFailed, format_error
 from entrypoints.cli.formats import Format, format_by_beginning, format_by_name, read_records
 from entrypoints.cli.interpreter import collect_young, gc_paused, short_thread_turns
 from entrypoints.cli.progress import bytes_bar
 from entrypoints.cli.rejects import rejects_to
-from entrypoints.cli.session import make_ready, opened
-from entrypoints.cli.source import Lines, SourceRecord
+from entrypoints.cli.session import ensure_prepared, open_container
+from entrypoints.cli.source import LineReader, SourceRecord
 from entrypoints.settings import Settings
 
 _BATCH_BYTES: Final = 1024 * 1024
@@ -36,7 +36,7 @@ class _Batch(NamedTuple):
 
 
 @dataclass(slots=True)
-class Tally:
+class ImportSummary:
     """How far an import has got."""
 
     added: int = 0
@@ -50,7 +50,7 @@ class Tally:
                 self.added += 1
             case Imported.ALREADY_THERE:
                 self.already_there += 1
-            case Refused():
+            case Rejected():
                 self.refused += 1
 
     def __str__(self) -> str:
@@ -59,39 +59,39 @@ class Tally:
 
 async def import_from(
     name: str, given_format: Format | None, settings: Settings, *, rejects_file: Path | None, dry_run: bool
-) -> Tally:
+) -> ImportSummary:
     """Import a file, or standard input for "-", in a bounded amount of memory.
 
     Raises `CommandFailed` when it ends before the file does; its line tells how far it got.
     """
     with ExitStack() as stack:
-        stream = stack.enter_context(_opened(name))
+        stream = stack.enter_context(_open_source(name))
         reject = stack.enter_context(rejects_to(rejects_file, source=name))
         advance = stack.enter_context(bytes_bar(_size(stream)))
-        lines = Lines(stream)
+        lines = LineReader(stream)
         records = read_records(lines, given_format or format_by_name(name) or format_by_beginning(stream))
-        tally = Tally()
-        async with opened(settings) as container:
-            await make_ready(container)
+        tally = ImportSummary()
+        async with open_container(settings) as container:
+            await ensure_prepared(container)
             user_import = container.user_import(dry_run=dry_run)
 
             async def store(batch: _Batch, parsed: Sequence[Parsed]) -> None:
                 for record, outcome in zip(batch.records, await user_import.store(parsed), strict=True):
                     tally.count(outcome)
-                    if isinstance(outcome, Refused):
+                    if isinstance(outcome, Rejected):
                         reject(record, outcome)
                 tally.line = batch.last_line
                 advance(batch.bytes_read)
 
             batches = _interruptible(_batches(records, lines))
-            with _telling_how_far(tally), gc_paused(), short_thread_turns():
+            with _report_progress(tally), gc_paused(), short_thread_turns():
                 await _each(batches, user_import.parse, store, read_ahead=_size(stream) is not None)
     return tally
 
 
 async def _each(
     batches: Iterator[_Batch],
-    parse: Callable[[Sequence[RawRecord | Refused]], Awaitable[Sequence[Parsed]]],
+    parse: Callable[[Sequence[RawRecord | Rejected]], Awaitable[Sequence[Parsed]]],
     store: Callable[[_Batch, Sequence[Parsed]], Coroutine[Any, Any, None]],
     *,
     read_ahead: bool,
@@ -113,7 +113,7 @@ async def _each(
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[BufferedReader]:
+def _open_source(name: str) -> Iterator[BufferedReader]:
     if name == "-":
         yield cast("BufferedReader", sys.stdin.buffer)
     else:
@@ -127,12 +127,12 @@ def _size(stream: BufferedReader) -> int | None:
 
 
 @contextmanager
-def _telling_how_far(tally: Tally) -> Iterator[None]:
+def _report_progress(tally: ImportSummary) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:
         # A task is cancelled for one reason alone: somebody pressed ctrl-C.
-        reason, exit_code = told(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
+        reason, exit_code = format_error(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
         far = f"stopped after line {tally.line} with {tally}; run the same command again to complete it"
         raise CommandFailed(f"{reason.removesuffix('.')} - {far}", exit_code) from error
 
@@ -150,7 +150,7 @@ def _interruptible(batches: Iterator[_Batch]) -> Iterator[_Batch]:
         yield batch
 
 
-def _batches(records: Iterator[SourceRecord], lines: Lines) -> Iterator[_Batch]:
+def _batches(records: Iterator[SourceRecord], lines: LineReader) -> Iterator[_Batch]:
     """Gather records, few enough that even huge ones take little room."""
     batch: list[SourceRecord] = []
     begun_at = lines.bytes_read

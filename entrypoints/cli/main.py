@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from entrypoints.cli import jobs, keys, openapi, serve, storage, users, work
-from entrypoints.cli.errors import end, hush_threads
+from entrypoints.cli.errors import end, silence_thread_tracebacks
 from entrypoints.cli.interpreter import resume_gc
 from entrypoints.version import version
 
@@ -53,7 +53,7 @@ def userport(
 
 def run() -> None:
     """Run the command that the arguments name, and exit."""
-    hush_threads()
+    silence_thread_tracebacks()
     try:
         result = app(sys.argv[1:] or ["--help"], prog_name="userport", standalone_mode=False)
     except SystemExit:

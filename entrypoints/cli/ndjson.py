@@ -7,10 +7,10 @@ from typing import Final
 import orjson
 
 from application.transfer.user_records import RawRecord
-from entrypoints.cli.source import Lines, SourceRecord, Unreadable
+from entrypoints.cli.source import LineReader, SourceRecord, UnreadableLine
 
 
-def read_ndjson(lines: Lines) -> Iterator[SourceRecord]:
+def read_ndjson(lines: LineReader) -> Iterator[SourceRecord]:
     """Read one record a line; a line that is no JSON object is a refused one, a blank line none."""
     while True:
         try:
@@ -24,7 +24,7 @@ def read_ndjson(lines: Lines) -> Iterator[SourceRecord]:
                     continue
                 record = _object(text)
             yield SourceRecord(lines.number, record)
-        except Unreadable as error:
+        except UnreadableLine as error:
             yield SourceRecord(lines.number, error.refused)
 
 
@@ -58,16 +58,16 @@ def _object(text: str) -> RawRecord:
     try:
         record = _DECODE(text)
     except (ValueError, RecursionError):  # a number of thousands of digits is a ValueError too
-        raise Unreadable("malformed_json", "must be JSON") from None
+        raise UnreadableLine("malformed_json", "must be JSON") from None
     if not isinstance(record, dict):
-        raise Unreadable("wrong_type", "must be a JSON object")
+        raise UnreadableLine("wrong_type", "must be a JSON object")
     return record
 
 
 def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise Unreadable("repeated_field", "must not name a field twice")
+        raise UnreadableLine("repeated_field", "must not name a field twice")
     return members
 
 

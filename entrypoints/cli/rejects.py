@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
-from application.transfer.user_import import Refused
+from application.transfer.user_import import Rejected
 from application.transfer.user_records import FIELDS, HASH_FIELD, RawRecord
 from entrypoints.cli.errors import CommandFailed, ExitCode
 from entrypoints.cli.private_files import open_private
 from entrypoints.cli.source import SourceRecord
 
-Reject: TypeAlias = Callable[[SourceRecord, Refused], None]
+Reject: TypeAlias = Callable[[SourceRecord, Rejected], None]
 """Takes a record and what is wrong with it."""
 
 _SHOWN: Final = 5
@@ -38,19 +38,19 @@ def rejects_to(file: Path | None, *, source: str) -> Iterator[Reject]:
 
 
 def _written_to(output: BinaryIO) -> Reject:
-    def write(record: SourceRecord, refused: Refused) -> None:
+    def write(record: SourceRecord, refused: Rejected) -> None:
         errors = [
             {"field": error.field or None, "code": error.code, "detail": error.detail} for error in refused.errors
         ]
-        told = {"line": record.line, "errors": errors, "record": _known_fields(record.content)}
+        entry = {"line": record.line, "errors": errors, "record": _known_fields(record.content)}
         # Not orjson, since a refused text may be one that UTF-8 cannot hold.
-        output.write(f"{json.dumps(told, ensure_ascii=False)}\n".encode(errors="replace"))
+        output.write(f"{json.dumps(entry, ensure_ascii=False)}\n".encode(errors="replace"))
 
     return write
 
 
-def _known_fields(content: RawRecord | Refused) -> RawRecord | None:
-    if isinstance(content, Refused):
+def _known_fields(content: RawRecord | Rejected) -> RawRecord | None:
+    if isinstance(content, Rejected):
         return None
     known = {field: content[field] for field in FIELDS if field in content}
     return known if content.get(HASH_FIELD) is None else {**known, HASH_FIELD: _HIDDEN}
@@ -59,7 +59,7 @@ def _known_fields(content: RawRecord | Refused) -> RawRecord | None:
 def _show_first() -> Reject:
     shown = 0
 
-    def show(record: SourceRecord, refused: Refused) -> None:
+    def show(record: SourceRecord, refused: Rejected) -> None:
         nonlocal shown
         shown += 1
         if shown <= _SHOWN:

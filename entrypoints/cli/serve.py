@@ -15,7 +15,7 @@ from uvicorn.supervisors import Multiprocess
 
 from entrypoints.cli.errors import CommandFailed
 from entrypoints.cli.interpreter import resume_gc
-from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
+from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.http.protocol import ConnectionLimits, ServerConfig
 from entrypoints.settings import PREFIX, Auth, Settings, SettingsError, load_settings
 from entrypoints.storage_by_url import storage_plugin
@@ -85,10 +85,10 @@ def _address(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]
 
 async def _check(settings: Settings) -> None:
     """Find out now whether the storage and the signing key are there, rather than in each worker."""
-    async with opened(settings) as container:
+    async with open_container(settings) as container:
         if settings.asks_for_tokens:
             container.signer()
-        await make_ready(container)
+        await ensure_prepared(container)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Container]:
+async def open_container(settings: Settings) -> AsyncIterator[Container]:
     """Put the objects together, and give the storage's connections back at the end."""
     container = Container(settings=settings)
     storage = container.storage()
@@ -45,7 +45,7 @@ async def opened(settings: Settings) -> AsyncIterator[Container]:
         await storage.close()
 
 
-async def make_ready(container: Container) -> None:
+async def ensure_prepared(container: Container) -> None:
     """Prepare a storage that nobody else looks after; make sure of any other. Raises what `Storage.ping` raises."""
     storage = container.storage()
     if storage_plugin(container.settings().storage).embedded:

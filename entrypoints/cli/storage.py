@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from entrypoints.cli.copying import copy
-from entrypoints.cli.session import StorageOption, opened, run_async
+from entrypoints.cli.session import StorageOption, open_container, run_async
 from entrypoints.settings import COPY_TARGET, SettingsError, load_settings
 
 app = typer.Typer(help="Prepare a storage, see whether it is, or move to another one.")
@@ -17,7 +17,7 @@ def prepare(storage: StorageOption = None) -> None:
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with opened(settings) as container:
+        async with open_container(settings) as container:
             await container.storage().prepare()
 
     run_async(main())
@@ -30,7 +30,7 @@ def ping(storage: StorageOption = None) -> None:
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with opened(settings) as container:
+        async with open_container(settings) as container:
             await container.storage().ping()
 
     run_async(main())

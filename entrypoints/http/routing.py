@@ -172,14 +172,14 @@ class _Compiler:
         guard_count = len(self._steps)
         arguments = self._arguments(endpoint, models)
         keys = [Request, *self._texts, *self._steps, *models]
-        places = {key: place for place, key in enumerate(keys)}
-        steps = [_Step(call, _picker([places[key] for key in taken])) for call, taken in self._steps.items()]
+        positions = {key: position for position, key in enumerate(keys)}
+        steps = [_Step(call, _picker([positions[key] for key in taken])) for call, taken in self._steps.items()]
         return Plan(
             texts=list(self._texts.values()),
             guards=steps[:guard_count],
             dependencies=steps[guard_count:],
             models=models,
-            endpoint=_Step(function, _picker([places[key] for key in arguments])),
+            endpoint=_Step(function, _picker([positions[key] for key in arguments])),
             calls=frozenset(self._steps),
             overrides_provider=route.dependency_overrides_provider,
         )
@@ -230,11 +230,11 @@ class _Compiler:
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def _picker(places: Sequence[int]) -> Callable[[list[Any]], Iterable[Any]]:
+def _picker(positions: Sequence[int]) -> Callable[[list[Any]], Iterable[Any]]:
     """Return a function that picks the values at these places out of a list."""
-    if len(places) == 1:
-        return itemgetter(slice(places[0], places[0] + 1))
-    return itemgetter(*places) if places else itemgetter(slice(0))
+    if len(positions) == 1:
+        return itemgetter(slice(positions[0], positions[0] + 1))
+    return itemgetter(*positions) if positions else itemgetter(slice(0))
 
 
 def _path_text(name: str) -> ArgumentResolver:

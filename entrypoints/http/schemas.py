@@ -30,7 +30,7 @@ EmailText: TypeAlias = Annotated[
     _text(
         "Trimmed and normalised to NFC; the domain is stored as lower-case A-labels. Unique, ignoring case.",
         format="idn-email",  # RFC 6531; `email` would allow ASCII alone
-        maxLength=Email.LONGEST,
+        maxLength=Email.MAX_LENGTH,
         examples=["ann@example.com"],
     ),
 ]
@@ -39,7 +39,7 @@ NameText: TypeAlias = Annotated[
     _text(
         "In any script; trimmed and normalised to NFC.",
         minLength=1,
-        maxLength=Name.LONGEST,
+        maxLength=Name.MAX_LENGTH,
         pattern=_LINE,
         examples=["Ann"],
     ),
@@ -49,7 +49,7 @@ UsernameText: TypeAlias = Annotated[
     _text("Unique, ignoring case.", pattern=f"^{Username.PATTERN}$", minLength=3, maxLength=32, examples=["ann"]),
 ]
 BioText: TypeAlias = Annotated[
-    str, _text("May contain line breaks and tabs.", maxLength=Bio.LONGEST, examples=["Likes ports."])
+    str, _text("May contain line breaks and tabs.", maxLength=Bio.MAX_LENGTH, examples=["Likes ports."])
 ]
 PasswordText: TypeAlias = Annotated[
     str,
@@ -57,21 +57,23 @@ PasswordText: TypeAlias = Annotated[
         "Never returned. Must not be among the most common passwords, nor the user's own email, name or username.",
         format="password",
         writeOnly=True,
-        minLength=Password.SHORTEST,
-        maxLength=Password.LONGEST,
+        minLength=Password.MIN_LENGTH,
+        maxLength=Password.MAX_LENGTH,
         examples=["correct horse battery"],
     ),
 ]
 TitleText: TypeAlias = Annotated[
     str,
-    _text("Trimmed and normalised to NFC.", minLength=1, maxLength=Title.LONGEST, pattern=_LINE, examples=["On ports"]),
+    _text(
+        "Trimmed and normalised to NFC.", minLength=1, maxLength=Title.MAX_LENGTH, pattern=_LINE, examples=["On ports"]
+    ),
 ]
 BodyText: TypeAlias = Annotated[
     str,
     _text(
         "Trimmed and normalised to NFC; may contain line breaks and tabs.",
         minLength=1,
-        maxLength=domain.values.Body.LONGEST,
+        maxLength=domain.values.Body.MAX_LENGTH,
         examples=["A port is\na promise."],
     ),
 ]

@@ -162,7 +162,7 @@ WRONG: Final = {
 }
 
 
-def refusal_of(text: str) -> str:
+def error_of(text: str) -> str:
     with pytest.raises(ValueError, match=r"\w") as refused:
         SigningKeys.read(text)
     return str(refused.value)
@@ -170,20 +170,20 @@ def refusal_of(text: str) -> str:
 
 @pytest.mark.parametrize(("text", "reason"), WRONG.items(), ids=WRONG.values())
 def test_what_is_wrong_is_told_in_one_line_without_the_content(text: str, reason: str) -> None:
-    told = refusal_of(text)
-    assert reason in told
-    assert "\n" not in told
-    assert not any(line in told for line in text.split() if len(line) > 12 and "-----" not in line)
+    message = error_of(text)
+    assert reason in message
+    assert "\n" not in message
+    assert not any(line in message for line in text.split() if len(line) > 12 and "-----" not in line)
 
 
 @pytest.mark.parametrize("content", ["", "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v", b"\x30\x2e\x02\x01\x00\xff", "{}"])
 def test_a_file_with_no_key_in_it_is_refused(key_file: Callable[..., str], content: str | bytes) -> None:
-    assert "no key in PEM" in refusal_of(key_file(content))
+    assert "no key in PEM" in error_of(key_file(content))
 
 
 def test_a_file_that_is_no_file_of_keys_is_not_read_to_its_end(key_file: Callable[..., str]) -> None:
-    assert "too large" in refusal_of(key_file(b"\n" * 10_000_000))
-    assert "too large" in refusal_of("/dev/zero")
+    assert "too large" in error_of(key_file(b"\n" * 10_000_000))
+    assert "too large" in error_of("/dev/zero")
 
 
 @given(

@@ -30,7 +30,7 @@ class BcryptHash:
             return None
         return cls(of_sha256=parts[1] is not None, salt=parts[2].encode("ascii"), digest=parts[3].encode("ascii"))
 
-    def tells_apart(self, password: bytes) -> bool:
+    def uses_every_byte(self, password: bytes) -> bool:
         """Tell whether every byte of a password counts."""
         return self.of_sha256 or len(password) <= self._USED
 

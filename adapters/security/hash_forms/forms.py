@@ -5,7 +5,7 @@ from adapters.security.hash_forms.bcrypt import BcryptHash
 from adapters.security.hash_forms.pbkdf2 import Pbkdf2Hash
 from adapters.security.hash_forms.scrypt import ScryptHash
 
-_LONGEST: Final = 512
+_MAX_LENGTH: Final = 512
 
 
 class PasswordHash(Protocol):
@@ -25,7 +25,7 @@ _FORMS: Final[tuple[type[PasswordHash], ...]] = (Argon2Hash, BcryptHash, ScryptH
 
 
 def parse_hash(text: str) -> PasswordHash | None:
-    if len(text) > _LONGEST or not text.isascii():
+    if len(text) > _MAX_LENGTH or not text.isascii():
         return None
     parsed = (form.parse(text) for form in _FORMS)
     return next((known for known in parsed if known is not None), None)

@@ -109,7 +109,7 @@ class PostgreSQL(ServerBackend):
     def _is_rolled_back(self, error: BaseException) -> bool:
         return _code(error) in {"40001", "40P01"}
 
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
             case "23503" | "23505":
                 return str(getattr(error, "constraint_name", ""))

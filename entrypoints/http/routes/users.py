@@ -69,7 +69,7 @@ class UserListQuery(PageQuery):
         default=None,
         description="Only users whose name, email or username starts with this text of 1 to 100 characters, ignoring "
         "case; by id, on one page. Can be combined with `limit`, `order` and `count` only.",
-        json_schema_extra={"minLength": 1, "maxLength": SearchPrefix.LONGEST},
+        json_schema_extra={"minLength": 1, "maxLength": SearchPrefix.MAX_LENGTH},
     )
 
     def check_combination(self) -> None:

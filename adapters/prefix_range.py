@@ -1,4 +1,4 @@
-def successor(prefix: str) -> str | None:
+def prefix_upper_bound(prefix: str) -> str | None:
     """Make the first text, by code points, behind all that start with `prefix`; None when there is none."""
     head = prefix.rstrip("\U0010ffff")
     if not head:
