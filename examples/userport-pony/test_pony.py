@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from adapters.storage_contract.contract import PersistentStorageContract
 from adapters.storage_contract.examples import a_user
-from adapters.storage_contract.steps import add, everything
+from adapters.storage_contract.steps import add, read_all
 from domain.errors import TooBusy
 
 from userport_pony import database
@@ -80,7 +80,7 @@ async def test_a_file_that_somebody_keeps_locked_is_busy_until_it_is_free(
             rival.execute("BEGIN IMMEDIATE")
             with pytest.raises(TooBusy):
                 await add(storage, user)
-            assert (await everything(storage)).users == []
+            assert (await read_all(storage)).users == []
         await add(storage, user)
 
 
