@@ -37,6 +37,8 @@ class User:
     bio: Bio | None
     role: Role
     active: bool
+    email_verified: bool
+    """Whether a link that was mailed to the address has been used."""
     version: int
     created_at: datetime
     updated_at: datetime
@@ -63,6 +65,7 @@ class User:
         bio: Bio | None = None,
         role: Role = Role.MEMBER,
         active: bool = True,
+        email_verified: bool = False,
     ) -> Self:
         """Return the first state of a new user."""
         now = truncate_to_milliseconds(now)
@@ -74,6 +77,7 @@ class User:
             bio=bio,
             role=role,
             active=active,
+            email_verified=email_verified,
             version=1,
             created_at=now,
             updated_at=now,
@@ -89,11 +93,14 @@ class User:
         bio: Bio | Unset | None = UNSET,
         role: Role | Unset = UNSET,
         active: bool | Unset = UNSET,
+        email_verified: bool | Unset = UNSET,
     ) -> Self:
         """Return the next state, or this very object when nothing differs.
 
-        `updated_at` never decreases, even when the clock is set back.
+        Changing the email makes it unverified, unless `email_verified` is given. `updated_at` never decreases, even
+        when the clock is set back.
         """
+        is_other_email = email is not UNSET and email != self.email
         changed = replace(
             self,
             email=self.email if email is UNSET else email,
@@ -102,6 +109,7 @@ class User:
             bio=self.bio if bio is UNSET else bio,
             role=self.role if role is UNSET else role,
             active=self.active if active is UNSET else active,
+            email_verified=(self.email_verified and not is_other_email if email_verified is UNSET else email_verified),
         )
         if changed == self:
             return self

@@ -118,6 +118,10 @@ class SessionId(Id):
     __slots__ = ()
 
 
+class JobId(Id):
+    __slots__ = ()
+
+
 class _Text(str):
     """A text after NFC and trimming, between `MIN_LENGTH` and `MAX_LENGTH` code points."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from application.users import NewUser
+from application.users.service import NewUser
 from domain.errors import InvalidInput
 from domain.user import Role, User
 from domain.values import Password

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from application.storage_copy import CopyFailed, StorageCopy
+from application.transfer.storage_copy import CopyFailed, StorageCopy
 from entrypoints.cli.errors import CommandFailed, format_error
 from entrypoints.cli.progress import users_bar
 from entrypoints.cli.session import open_container

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from typing import Final
 
-from application.user_import import Rejected
-from application.user_records import (
+from application.transfer.user_import import Rejected
+from application.transfer.user_records import (
     CLEAR_TEXT_FIELD,
     FIELDS,
     HASH_FIELD,
@@ -119,8 +119,9 @@ def _record(header: Sequence[str], row: Sequence[str] | Rejected) -> RawRecord |
         return UnreadableLine("wrong_cell_count", f"has {len(row)} cells where the header has {len(header)}").refused
     record: dict[str, object] = {name: cell for name, cell in zip(header, row, strict=True) if cell}
     # A cell is always text. One that is neither a boolean nor a number stays text, which the parser rejects.
-    if active := record.get("active"):
-        record["active"] = _TRUTH.get(str(active).lower(), active)
+    for name in ("active", "email_verified"):
+        if truth := record.get(name):
+            record[name] = _TRUTH.get(str(truth).lower(), truth)
     if version := record.get("version"):
         record["version"] = _number(str(version))
     return record

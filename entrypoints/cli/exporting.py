@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from application.user_export import UserExport
-from application.user_records import PlainRecord, to_record, to_record_with_hash
+from application.transfer.user_export import UserExport
+from application.transfer.user_records import PlainRecord, to_record, to_record_with_hash
 from entrypoints.cli.csv_records import write_csv, write_csv_header
 from entrypoints.cli.errors import CommandFailed, ExitCode
 from entrypoints.cli.formats import Format

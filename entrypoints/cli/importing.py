@@ -12,8 +12,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from application.user_import import BATCH, Imported, Outcome, Parsed, Rejected
-from application.user_records import RawRecord
+from application.transfer.user_import import BATCH, Imported, Outcome, Parsed, Rejected
+from application.transfer.user_records import RawRecord
 from entrypoints.cli.errors import CommandFailed, format_error
 from entrypoints.cli.formats import Format, format_by_beginning, format_by_name, read_records
 from entrypoints.cli.interpreter import collect_young, gc_paused, short_thread_turns

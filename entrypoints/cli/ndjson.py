@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from application.user_records import RawRecord
+from application.transfer.user_records import RawRecord
 from entrypoints.cli.source import LineReader, SourceRecord, UnreadableLine
 
 

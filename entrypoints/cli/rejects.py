@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
-from application.user_import import Rejected
-from application.user_records import FIELDS, HASH_FIELD, RawRecord
+from application.transfer.user_import import Rejected
+from application.transfer.user_records import FIELDS, HASH_FIELD, RawRecord
 from entrypoints.cli.errors import CommandFailed, ExitCode
 from entrypoints.cli.private_files import open_private
 from entrypoints.cli.source import SourceRecord

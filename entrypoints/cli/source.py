@@ -2,8 +2,8 @@
 
 from typing import BinaryIO, Final, NamedTuple
 
-from application.user_import import Rejected
-from application.user_records import RawRecord
+from application.transfer.user_import import Rejected
+from application.transfer.user_records import RawRecord
 from domain.errors import FieldError
 
 MAX_LINE_BYTES: Final = 256 * 1024

@@ -7,15 +7,15 @@ from typing import Annotated, Final, TypeAlias
 
 from fastapi import Depends, Path, Request
 
-from application.own_sessions import OwnSessionService
-from application.password_changes import PasswordChangeService
-from application.posts import PostService
-from application.sign_in import SignInService
-from application.sign_in_attempt import ClientInfo
-from application.users import UserService
+from application.posts.service import PostService
+from application.sessions.own_sessions import OwnSessionService
+from application.sign_in.attempt import ClientInfo
+from application.sign_in.service import SignInService
+from application.users.password_changes import PasswordChangeService
+from application.users.service import UserService
 from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFound
 from domain.values import PostId, SessionId, UserId
-from entrypoints.http.app_state import container_of
+from entrypoints.http.app_state import asks_for_tokens, container_of
 from entrypoints.http.authentication import CurrentPrincipal
 
 _ME: Final = "me"
@@ -39,6 +39,10 @@ _UserIdText: TypeAlias = Annotated[
         examples=[_EXAMPLE, _ME],
     ),
 ]
+
+
+async def token_mode(request: Request) -> bool:
+    return asks_for_tokens(request)
 
 
 async def user_service(request: Request) -> UserService:
@@ -102,6 +106,7 @@ async def session_id_in_path(text: _IdText) -> SessionId:
         raise SessionNotFound from None
 
 
+TokenMode: TypeAlias = Annotated[bool, Depends(token_mode)]
 Users: TypeAlias = Annotated[UserService, Depends(user_service)]
 Posts: TypeAlias = Annotated[PostService, Depends(post_service)]
 SignIns: TypeAlias = Annotated[SignInService, Depends(sign_in_service)]

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final, TypeAlias
 from fastapi import Body
 from pydantic import ConfigDict, Field
 
+import application.posts.service as posts
+import application.users.service as users
 import domain.values
-from application import posts, users
 from domain.user import Role
 from domain.values import Bio, Email, Name, Password, Title, Username
 from entrypoints.http import examples

@@ -4,9 +4,9 @@ from adapters.runtime.domain_names import IdnaDomainNames
 from adapters.runtime.ids import Uuid7Source
 from adapters.security.system_secrets import SystemSecrets
 from application.passwords import Passwords
-from application.posts import PostService
+from application.posts.service import PostService
 from application.storage_secret import StorageSecret
-from application.users import UserService
+from application.users.service import UserService
 from tests.application.fakes import ConflictingStorage, ManualClock, OneCommonPassword, ReadableHasher
 
 

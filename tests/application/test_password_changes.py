@@ -5,12 +5,12 @@ from typing import TypeAlias
 import pytest
 
 from adapters.storage_contract.examples import a_session
-from application.password_changes import PasswordChangeService
 from application.passwords import Passwords
 from application.principal import OPERATOR, Principal
-from application.sign_in_throttle import SignInThrottle
+from application.sign_in.throttle import SignInThrottle
 from application.storage_secret import StorageSecret
-from application.users import NewUser, UserChanges, UserService
+from application.users.password_changes import PasswordChangeService
+from application.users.service import NewUser, UserChanges, UserService
 from domain.errors import TooBusy, UserNotFound
 from domain.session import SESSIONS
 from domain.user import User
@@ -79,7 +79,7 @@ async def test_other_sessions_end_in_the_very_commit_of_the_change(
 
     own = await begin_session(storage, user)
     await begin_session(storage, user)
-    monkeypatch.setattr("application.password_changes.revoke_sessions", dies)
+    monkeypatch.setattr("application.users.password_changes.revoke_sessions", dies)
     with pytest.raises(TooBusy):
         await changes.change(user.id, current=PASSWORD, new=NEW, caller=own)
     assert await sessions_of(storage, user) == [own.session_id]

@@ -1,7 +1,7 @@
 import pytest
 
-from application.posts import NewPost, PostChanges, PostService
-from application.users import NewUser, UserService
+from application.posts.service import NewPost, PostChanges, PostService
+from application.users.service import NewUser, UserService
 from domain.errors import InvalidInput, PostNotFound, UserNotFound, VersionMismatch
 from domain.post import Post
 from domain.user import User

@@ -13,11 +13,11 @@ from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
 from adapters.security.system_secrets import SystemSecrets
 from application.passwords import Passwords
-from application.sign_in import SignInService
-from application.sign_in_attempt import ClientInfo
-from application.sign_in_throttle import SignInThrottle
+from application.sign_in.attempt import ClientInfo
+from application.sign_in.service import SignInService
+from application.sign_in.throttle import SignInThrottle
 from application.storage_secret import StorageSecret
-from application.users import NewUser, UserService
+from application.users.service import NewUser, UserService
 from domain.errors import InvalidCredentials, TooManyFailures
 from domain.storage import Storage
 from tests.application.fakes import ConflictingStorage, ManualClock, OneCommonPassword, ReadableHasher
@@ -70,7 +70,7 @@ class Counted:
 
 @pytest.fixture(autouse=True)
 def no_refusal_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("application.sign_in._SECONDS_TO_REFUSE", 0.0)
+    monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
 from adapters.security.system_secrets import SystemSecrets
 from application.passwords import Passwords
-from application.sign_in import SignInService
-from application.sign_in_attempt import ClientInfo
-from application.sign_in_throttle import SignInThrottle
+from application.sessions.token_issuer import TokenPair
+from application.sign_in.attempt import ClientInfo
+from application.sign_in.service import SignInService
+from application.sign_in.throttle import SignInThrottle
 from application.storage_secret import StorageSecret
-from application.token_issuer import TokenPair
-from application.users import NewUser, UserChanges, UserService
+from application.users.service import NewUser, UserChanges, UserService
 from domain.credential import CREDENTIALS
 from domain.errors import InvalidCredentials, InvalidRefreshToken, RefreshTokenReused, TooBusy
 from domain.session import SESSIONS, Session
@@ -50,7 +50,7 @@ class BusyHasher(ReadableHasher):
 @pytest.fixture(autouse=True)
 def no_refusal_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a refusal take no longer than it has to."""
-    monkeypatch.setattr("application.sign_in._SECONDS_TO_REFUSE", 0.0)
+    monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
 
 
 @pytest.fixture

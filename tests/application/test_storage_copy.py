@@ -17,10 +17,10 @@ from adapters.storage_contract.examples import (
     some_failures,
 )
 from adapters.storage_contract.steps import add, remove, save, stored
-from application.all_records import Stored, all_records
-from application.record_digest import RecordDigest
-from application.storage_copy import CopyFailed, StorageCopy
 from application.storage_secret import StorageSecret
+from application.transfer.all_records import Stored, all_records
+from application.transfer.record_digest import RecordDigest
+from application.transfer.storage_copy import CopyFailed, StorageCopy
 from domain.errors import StorageUnavailable, TooBusy
 from domain.post import POSTS
 from domain.session import SESSIONS, Session
@@ -68,7 +68,10 @@ async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, tar
     users = await filled(source)
     copy = await copied(source, target)
     assert await held(target) == await held(source)
-    assert str(copy.read) == "250 users, 84 credentials, 176 sessions, 1025 posts, 0 sign in failures and 1 secrets"
+    assert (
+        str(copy.read)
+        == "250 users, 84 credentials, 176 sessions, 1025 posts, 0 sign in failures, 1 secrets and 0 jobs"
+    )
     assert copy.read.records == 250 + 1_025 + 84 + 176 + 1
     assert copy.found == 0
     assert list(await target.unit_of_work().records(POSTS).page(owner=users[7].id, limit=2_000)) == list(
@@ -224,7 +227,7 @@ async def test_a_rival_who_writes_to_the_target_is_told_of(source: MemoryStorage
 async def test_a_target_that_is_busy_for_a_while_is_waited_for(
     source: MemoryStorage, target: ConflictingStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.storage_copy._SECONDS_BETWEEN_ATTEMPTS", 0)
+    monkeypatch.setattr("application.transfer.storage_copy._SECONDS_BETWEEN_ATTEMPTS", 0)
     await filled(source)
 
     async def be_busy() -> None:

@@ -10,8 +10,8 @@ from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
 from application.ports import AccessTokenClaims
 from application.principal import Principal
-from application.token_authenticator import TokenAuthenticator
-from application.token_issuer import ACCESS_LIFETIME
+from application.sessions.token_authenticator import TokenAuthenticator
+from application.sessions.token_issuer import ACCESS_LIFETIME
 from domain.errors import InvalidAccessToken, StorageUnavailable
 from domain.refresh_token import RefreshToken
 from domain.session import SESSIONS, Session

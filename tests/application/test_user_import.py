@@ -8,10 +8,10 @@ from adapters.memory.storage import MemoryRecords
 from adapters.runtime.domain_names import IdnaDomainNames
 from adapters.runtime.ids import Uuid7Source
 from adapters.storage_contract.steps import save
-from application.user_export import UserExport
-from application.user_import import BATCH, Imported, Outcome, Rejected, UserImport
-from application.user_records import PlainRecord, RawRecord, RecordParser, to_record, to_record_with_hash
-from application.users import NewUser, UserService
+from application.transfer.user_export import UserExport
+from application.transfer.user_import import BATCH, Imported, Outcome, Rejected, UserImport
+from application.transfer.user_records import PlainRecord, RawRecord, RecordParser, to_record, to_record_with_hash
+from application.users.service import NewUser, UserService
 from domain.credential import Credential
 from domain.errors import FieldError, StorageUnavailable
 from domain.user import Role
@@ -33,6 +33,7 @@ EXPORTED: RawRecord = {
     "bio": "",
     "role": "admin",
     "active": False,
+    "email_verified": True,
     "version": 7,
     "created_at": "2020-02-29T00:00:00.000Z",
     "updated_at": "2026-11-20T20:36:00.123Z",
@@ -81,6 +82,19 @@ async def test_records_become_users_in_their_order(user_import: UserImport, user
     assert (bob.username, bob.bio, bob.role, bob.active, bob.version) == (None, None, Role.MEMBER, True, 1)
 
 
+async def test_an_imported_address_is_unverified_unless_the_record_says_otherwise(
+    user_import: UserImport, users: UserService
+) -> None:
+    records: list[RawRecord] = [
+        BOB,
+        {"email": "c@example.com", "name": "C", "email_verified": None},
+        {"email": "d@example.com", "name": "D", "email_verified": False},
+        {"email": "e@example.com", "name": "E", "email_verified": True},
+    ]
+    assert await run_import(user_import, records) == [ADDED] * 4
+    assert [user.email_verified for user in await users.list(limit=10)] == [False, False, False, True]
+
+
 async def test_a_new_user_is_made_now(user_import: UserImport, storage: ConflictingStorage) -> None:
     await run_import(user_import, [BOB])
     (record,) = await exported(storage)
@@ -124,7 +138,15 @@ async def test_a_record_that_says_less_than_is_known_is_already_there(user_impor
 
 @pytest.mark.parametrize(
     "difference",
-    [{"name": "Anna"}, {"bio": None}, {"username": "anna"}, {"role": "admin"}, {"active": False}, {"version": 2}],
+    [
+        {"name": "Anna"},
+        {"bio": None},
+        {"username": "anna"},
+        {"role": "admin"},
+        {"active": False},
+        {"email_verified": True},
+        {"version": 2},
+    ],
 )
 async def test_a_record_that_says_something_else_is_refused(
     user_import: UserImport, users: UserService, difference: RawRecord
@@ -211,6 +233,7 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
         "bio": "\0",
         "role": "emperor",
         "active": "yes",
+        "email_verified": 1,
         "id": "1",
         "version": 0,
         "created_at": "yesterday",
@@ -225,6 +248,7 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
             ("bio", "invalid_character"),
             ("role", "not_allowed"),
             ("active", "wrong_type"),
+            ("email_verified", "wrong_type"),
             ("id", "invalid_id"),
             ("created_at", "invalid_time"),
             ("updated_at", "wrong_type"),

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from application.posts import NewPost, PostService
-from application.users import NewUser, UserChanges, UserService
+from application.posts.service import NewPost, PostService
+from application.users.service import NewUser, UserChanges, UserService
 from domain.credential import CREDENTIALS
 from domain.errors import (
     EmailTaken,

@@ -18,8 +18,8 @@ from typing import Final
 import orjson
 import pytest
 
-from application.user_import import Outcome, Parsed, UserImport
-from application.user_records import PlainRecord
+from application.transfer.user_import import Outcome, Parsed, UserImport
+from application.transfer.user_records import PlainRecord
 from benchmarks.fill_storage import fill
 from benchmarks.make_users import FIELDS, lines
 from domain.errors import StorageUnavailable

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.user_import import Rejected
+from application.transfer.user_import import Rejected
 from entrypoints.cli.ndjson import read_ndjson
 from entrypoints.cli.source import LineReader
 

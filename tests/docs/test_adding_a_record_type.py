@@ -64,6 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path, kind, text in steps():
         if kind == "python":
             assert not (copy / path).exists()
+            (copy / path).parent.mkdir(exist_ok=True)
             (copy / path).write_text(text)
         else:
             change(copy / path, text)

@@ -99,8 +99,8 @@ async def memory_token_client(memory_token_service: Service) -> AsyncIterator[ht
 @pytest.fixture
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sign-ins be refused at once, and tokens be looked at anew every now and then, so that tests need not wait."""
-    monkeypatch.setattr("application.sign_in._SECONDS_TO_REFUSE", 0.0)
-    monkeypatch.setattr("application.token_authenticator._CACHE_SECONDS", 0.1)
+    monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
+    monkeypatch.setattr("application.sessions.token_authenticator._CACHE_SECONDS", 0.1)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 
 from adapters.security.signing_keys import SigningKeys
-from application.users import NewUser
+from application.users.service import NewUser
 from domain.user import Role
 from tests.http.records import Record, new_user
 from tests.http.service import Service

@@ -123,7 +123,7 @@ async def test_a_refusal_takes_its_time_and_a_success_does_not(
     async def wait(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("application.sign_in.asyncio.sleep", wait)
+    monkeypatch.setattr("application.sign_in.service.asyncio.sleep", wait)
     assert (await sign_in(memory_token_client, user["email"])).status_code == 200
     assert waited == []
     for name in (user["email"], "nobody"):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol, TypeAlias
 
-from application.many_credentials import credentials_of
 from application.ports import Clock, DomainNames, IdSource, PasswordHasher
-from application.user_records import HASH_FIELD, ParsedRecord, RawRecord, RecordParser
+from application.transfer.many_credentials import credentials_of
+from application.transfer.user_records import HASH_FIELD, ParsedRecord, RawRecord, RecordParser
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import DomainError, EmailTaken, FieldError, IdTaken, InvalidInput, UsernameTaken
 from domain.storage import Storage
@@ -116,18 +116,18 @@ class UserImport:
         """
         outcomes: dict[int, Outcome] = {}
         parsed: dict[int, ParsedRecord] = {}
-        for position, record in enumerate(records):
+        for place, record in enumerate(records):
             if isinstance(record, Rejected):
-                outcomes[position] = record
+                outcomes[place] = record
             else:
-                parsed[position] = record
+                parsed[place] = record
         while parsed:
             first = _without_repetitions(parsed)
             settled = (await self._all_added(first) if self._expects_new else None) or await self._settle(first)
             self._expects_new = self._may_expect_new and set(settled.values()) == {Imported.ADDED}
             outcomes |= settled
-            parsed = {position: record for position, record in parsed.items() if position not in outcomes}
-        return [outcomes[position] for position in range(len(records))]
+            parsed = {place: record for place, record in parsed.items() if place not in outcomes}
+        return [outcomes[place] for place in range(len(records))]
 
     async def _all_added(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome] | None:
         """Add all records without looking them up; return None if some exist. In most files, all or none do."""
@@ -139,7 +139,7 @@ class UserImport:
 
     async def _settle(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome]:
         outcomes = await self._known(parsed)
-        fresh = {position: record for position, record in parsed.items() if position not in outcomes}
+        fresh = {place: record for place, record in parsed.items() if place not in outcomes}
         if not fresh:
             return outcomes
         try:
@@ -147,7 +147,7 @@ class UserImport:
         except _CONFLICTS as error:
             # One record conflicts. Halving finds it in few steps, and each half is looked up again.
             if len(fresh) == 1:
-                return outcomes | ((await self._known(fresh)) or {position: _refused(error) for position in fresh})
+                return outcomes | ((await self._known(fresh)) or {place: _refused(error) for place in fresh})
             for half in _halves(fresh):
                 outcomes |= await self._settle(half)
             return outcomes
@@ -155,7 +155,7 @@ class UserImport:
 
     async def _known(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome]:
         known = await self._target.known(list(parsed.values()))
-        return {position: outcome for position, outcome in zip(parsed, known, strict=True) if outcome}
+        return {place: outcome for place, outcome in zip(parsed, known, strict=True) if outcome}
 
 
 class _Target(Protocol):
@@ -183,14 +183,14 @@ class _Store:
         outcomes = list(map(_compared, records, stored))
         # Reads one credential per record, so it is done only where everything else matches.
         hashes = {
-            position: (user, record.password_hash)
-            for position, (record, user) in enumerate(zip(records, stored, strict=True))
-            if user and record.password_hash and outcomes[position] is Imported.ALREADY_THERE
+            place: (user, record.password_hash)
+            for place, (record, user) in enumerate(zip(records, stored, strict=True))
+            if user and record.password_hash and outcomes[place] is Imported.ALREADY_THERE
         }
         credentials = await credentials_of([user for user, _ in hashes.values()], unit.records(CREDENTIALS))
-        for (position, (_, password_hash)), credential in zip(hashes.items(), credentials, strict=True):
+        for (place, (_, password_hash)), credential in zip(hashes.items(), credentials, strict=True):
             if not self._agree(password_hash, credential):
-                outcomes[position] = _HASH_DIFFERS
+                outcomes[place] = _HASH_DIFFERS
         return outcomes
 
     async def add(self, records: Sequence[ParsedRecord]) -> None:
@@ -276,12 +276,12 @@ def _without_repetitions(parsed: dict[int, ParsedRecord]) -> dict[int, ParsedRec
     emails: set[str] = set()
     usernames: set[str] = set()
     first: dict[int, ParsedRecord] = {}
-    for position, record in parsed.items():
+    for place, record in parsed.items():
         user = record.user
         username = user.username.canonical if user.username else None
         if user.id in ids or user.email.canonical in emails or username in usernames:
             continue
-        first[position] = record
+        first[place] = record
         ids.add(user.id)
         emails.add(user.email.canonical)
         if username:

@@ -9,9 +9,9 @@ from application.concurrency import OptimisticRetry
 from application.networks import network_of
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource, SecretSource, TokenSigner
-from application.sign_in_attempt import ClientInfo, SignInAttempt
-from application.sign_in_throttle import SignInThrottle
-from application.token_issuer import TokenIssuer, TokenPair
+from application.sessions.token_issuer import TokenIssuer, TokenPair
+from application.sign_in.attempt import ClientInfo, SignInAttempt
+from application.sign_in.throttle import SignInThrottle
 from domain.errors import (
     InvalidAccessToken,
     InvalidCredentials,

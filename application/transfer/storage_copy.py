@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final, TypeAlias
 
-from application.all_records import Stored, all_records, position_of, record_type_of
-from application.record_digest import RecordDigest
+from application.transfer.all_records import Stored, all_records, position_of, record_type_of
+from application.transfer.record_digest import RecordDigest
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 from domain.storage import Storage
 from domain.user import User

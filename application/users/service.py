@@ -7,7 +7,7 @@ from functools import partial
 from application.concurrency import Expected, OptimisticRetry, RecordUpdates, check_version
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource
-from application.session_revocation import revoke_sessions, stage_session_revocation
+from application.sessions.revocation import revoke_sessions, stage_session_revocation
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import FieldChecks, InvalidValue, LastAdmin, UserNotFound
 from domain.storage import Storage, UnitOfWork

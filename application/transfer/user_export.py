@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from application.many_credentials import credentials_of
 from application.timestamps import timestamp
+from application.transfer.many_credentials import credentials_of
 from domain.credential import CREDENTIALS, Credential
 from domain.record_types import RECORD_TYPES
 from domain.records import RecordType

@@ -5,8 +5,8 @@ from functools import partial
 from application.concurrency import OptimisticRetry
 from application.passwords import Passwords
 from application.principal import Principal
-from application.session_revocation import revoke_sessions, stage_session_revocation
-from application.sign_in_throttle import SignInThrottle
+from application.sessions.revocation import revoke_sessions, stage_session_revocation
+from application.sign_in.throttle import SignInThrottle
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import FieldChecks, IdTaken, StaleVersion, UserNotFound, WrongPassword
 from domain.storage import Storage

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from application.concurrency import OptimisticRetry
 from application.ports import Clock
-from application.session_revocation import sessions_of
+from application.sessions.revocation import sessions_of
 from domain.errors import SessionNotFound
 from domain.session import SESSIONS, Session
 from domain.storage import Storage

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 
-from application.all_records import Stored, record_type_of
 from application.timestamps import timestamp
+from application.transfer.all_records import Stored, record_type_of
 from domain.record_types import RECORD_TYPES
 from domain.user import User
 
@@ -60,6 +60,7 @@ def _user_fields(user: User) -> Sequence[object]:
         user.bio,
         user.role.value,
         user.active,
+        user.email_verified,
         user.version,
         timestamp(user.created_at),
         timestamp(user.updated_at),

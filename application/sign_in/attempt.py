@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from application.concurrency import OptimisticRetry
 from application.passwords import Passwords
 from application.ports import Clock
-from application.session_revocation import sessions_of
-from application.sign_in_throttle import ThrottledAttempt
-from application.token_issuer import TokenIssuer, TokenPair
+from application.sessions.revocation import sessions_of
+from application.sessions.token_issuer import TokenIssuer, TokenPair
+from application.sign_in.throttle import ThrottledAttempt
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import InvalidCredentials, TooBusy
 from domain.session import Session
