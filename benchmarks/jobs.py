@@ -28,9 +28,9 @@ from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
 from application.jobs.worker import JobWorker
 from application.ports import JobHandler
-from benchmarks.bench.asking import ask
 from benchmarks.bench.calls import ONE_USER
-from benchmarks.bench.cores import leave_the_workers_core, on_the_workers_core
+from benchmarks.bench.cores import leave_worker_core, pin_to_worker_core
+from benchmarks.bench.http_client import ask
 from benchmarks.bench.wrk import check_wrk, load
 from domain.jobs import JOBS, Job
 from domain.storage import Storage
@@ -139,7 +139,7 @@ async def _working(storage: Storage, queue: JobQueue, handler: JobHandler) -> As
 def requests(url: str, rounds: int, seconds: int) -> Mapping[str, object]:
     """Tell how many GETs a second one process serves without a worker, with an idle one, and while jobs are done."""
     check_wrk()
-    leave_the_workers_core()
+    leave_worker_core()
     rates: dict[str, list[float]] = {"without_worker": [], "idle_worker": [], "working": []}
     with tempfile.TemporaryDirectory(prefix="userport-bench-") as name:
         directory = Path(name)
@@ -179,7 +179,7 @@ def _rate(url: str, port: int, directory: Path, seconds: int, *, feed: bool) -> 
 @contextmanager
 def _serving(url: str, directory: Path, *, jobs: bool) -> Iterator[int]:
     port = 8_917
-    command = on_the_workers_core([sys.executable, "-c", _SERVE, str(directory / "sink"), str(port)])
+    command = pin_to_worker_core([sys.executable, "-c", _SERVE, str(directory / "sink"), str(port)])
     environment = {**os.environ, "USERPORT_STORAGE": url, "USERPORT_JOBS": str(jobs).lower()}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:

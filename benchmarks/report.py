@@ -68,8 +68,8 @@ def plot(results: Results, file: Path) -> None:
         for place, app in enumerate(apps):
             heights = [found.get((call, most, app), {}).get("requests_per_second", 0) for call in calls]
             offset = (place - (len(apps) - 1) / 2) / (len(apps) + 1)
-            places = [number + offset for number in range(len(calls))]
-            axis.bar(places, heights, 1 / (len(apps) + 1), label=_RIVALS.get(app, app), color=_COLOURS[app])
+            provider = [number + offset for number in range(len(calls))]
+            axis.bar(provider, heights, 1 / (len(apps) + 1), label=_RIVALS.get(app, app), color=_COLOURS[app])
         axis.set_xticks(
             range(len(calls)),
             [call.replace(" with", "\nwith").replace(" near", "\nnear") for call in calls],

@@ -1,4 +1,4 @@
-"""The object graph. Tests put another storage in by `container.storage.override(...)`."""
+"""The object graph. Tests replace the storage with `container.storage.override(...)`."""
 
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import Dependency, Dict, Factory, Singleton

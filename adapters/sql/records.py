@@ -16,7 +16,7 @@ from domain.records import R
 from domain.values import UserId
 
 
-class RecordReads(Generic[R]):
+class RecordQueries(Generic[R]):
     """How the records of a type are read; shared by all units of work, so that concurrent reads are batched."""
 
     def __init__(self, database: Database, mapping: RecordTable[R]) -> None:
@@ -45,7 +45,7 @@ class RecordReads(Generic[R]):
 
 
 class SqlRecords(Generic[R]):
-    def __init__(self, reads: RecordReads[R], staged: StagedWrites) -> None:
+    def __init__(self, reads: RecordQueries[R], staged: StagedWrites) -> None:
         self._reads = reads
         self._mapping = reads.mapping
         self._type = reads.mapping.record_type

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, func, literal, or_, select, union
 
+from adapters.prefix_range import prefix_upper_bound
 from adapters.sql.engine.database import Database
 from adapters.sql.engine.statements import Row
 from adapters.sql.tables import USERS
 from adapters.sql.user_rows import USER_COLUMNS
-from adapters.text_range import successor
 from domain.values import SearchPrefix
 
 _SEARCHED: Final = (USERS.c.name_key, USERS.c.email_key, USERS.c.username_key)
@@ -38,7 +38,7 @@ class PrefixSearch:
 
 
 def _parameters(prefix: SearchPrefix) -> Mapping[str, str]:
-    end = successor(prefix)
+    end = prefix_upper_bound(prefix)
     return {"prefix": prefix} if end is None else {"prefix": prefix, "end": end}
 
 

@@ -12,10 +12,10 @@ from adapters.sql.engine.database import Database
 from adapters.sql.engine.writes import PendingInsert, StagedWrites
 from adapters.sql.migrations import is_behind
 from adapters.sql.record_tables import RecordTable, conflict_errors
-from adapters.sql.records import RecordReads, SqlRecords
+from adapters.sql.records import RecordQueries, SqlRecords
 from adapters.sql.removals import UserRemovals
 from adapters.sql.tables import TABLES, USERS
-from adapters.sql.users import SqlUserRepository, UserReads
+from adapters.sql.users import SqlUserRepository, UserQueries
 from adapters.storage_plugin import StoragePlugin
 from domain.errors import DomainError, IdTaken, StorageNotPrepared, TooBusy
 from domain.record_types import RECORD_TYPES
@@ -33,7 +33,7 @@ _PAUSE_FACTOR: Final = 2  # other processes find SQLite's lock free by polling, 
 
 
 class SqlUnitOfWork:
-    def __init__(self, shared: "Shared") -> None:
+    def __init__(self, shared: "SharedState") -> None:
         self._shared = shared
         self._staged = StagedWrites()
         self.users = SqlUserRepository(shared.users, self._staged, shared.removals)
@@ -56,12 +56,12 @@ class SqlUnitOfWork:
             self._shared.purge.wake()
 
 
-class Shared:
+class SharedState:
     """What all units of work share."""
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
-        self.users: Final = UserReads(database)
-        self.records: Final = {each.record_type: RecordReads(database, each) for each in record_tables}
+        self.users: Final = UserQueries(database)
+        self.records: Final = {each.record_type: RecordQueries(database, each) for each in record_tables}
         self.removals: Final = UserRemovals(database, record_tables)
         self.committer: Final = GroupCommitter(database, [USERS, *(each.table for each in record_tables)])
         self.purge: Final = BackgroundPurge(self.removals.purge_batch, pause_factor=_PAUSE_FACTOR)
@@ -72,7 +72,7 @@ class SqlStorage:
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
         self.database: Final = database
-        self._shared: Final = Shared(database, record_tables)
+        self._shared: Final = SharedState(database, record_tables)
         self._is_used = False
 
     @classmethod
@@ -131,13 +131,13 @@ def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backe
     module, name = _BACKENDS[parsed.drivername].split(":")
     backend: type[Backend] = getattr(import_module(f"adapters.sql.{module}"), name)
     if "?" in url and not parsed.query:
-        raise ValueError("it has a '?' that begins no option=value; in a name or a password, write %3F for it")
+        raise ValueError("it has a '?' that does not start an option=value; in a name or a password, write %3F")
     unknown = parsed.query.keys() - backend.options
     if unknown:
         known = ", ".join(sorted(backend.options)) or "none"
-        raise ValueError(f"it has options that are not known behind the '?'; known: {known}")
+        raise ValueError(f"it has an unknown option; known: {known}")
     if not all(isinstance(value, str) for value in parsed.query.values()):
-        raise ValueError("it has an option twice")
+        raise ValueError("it repeats an option")
     return backend(parsed, conflicts)
 
 

@@ -26,7 +26,7 @@ _COUNT: Final = select(
 )
 
 
-class UserReads:
+class UserQueries:
     """How users are read; shared by all units of work, so that concurrent reads are batched."""
 
     def __init__(self, database: Database) -> None:
@@ -42,7 +42,7 @@ class UserReads:
 
 
 class SqlUserRepository:
-    def __init__(self, reads: UserReads, staged: StagedWrites, removals: UserRemovals) -> None:
+    def __init__(self, reads: UserQueries, staged: StagedWrites, removals: UserRemovals) -> None:
         self._reads = reads
         self._staged = staged
         self._removals = removals

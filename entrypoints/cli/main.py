@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from entrypoints.cli import jobs, keys, openapi, serve, storage, users, work
-from entrypoints.cli.errors import EXIT_CODES, end, hush_threads
+from entrypoints.cli.errors import EXIT_CODES, end, silence_thread_tracebacks
 from entrypoints.cli.interpreter import resume_gc
 from entrypoints.version import version
 
@@ -34,7 +34,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def userport(
     context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Tell on failure which code it came from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log the source of a failure.")] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -49,7 +49,7 @@ def userport(
         log.setLevel(logging.DEBUG)
     if context.invoked_subcommand != "serve":
         resume_gc()
-        # Drivers log what they are about to raise; these commands tell it once, in their own line.
+        # Drivers log what they are about to raise; the commands print errors themselves, in one line.
         logging.getLogger().addHandler(logging.NullHandler())
 
 
@@ -66,13 +66,13 @@ def _command() -> Callable[..., object]:
 
 
 def run() -> None:
-    """Run the command that the arguments name, and exit."""
-    hush_threads()
+    """Run the command that the arguments name, then exit."""
+    silence_thread_tracebacks()
     colour = False if os.environ.get("NO_COLOR") else None
     try:
         result = _command()(sys.argv[1:] or ["--help"], prog_name="userport", standalone_mode=False, color=colour)
     except SystemExit:
         raise  # the reader of the output is gone, as in `userport users export | head`
-    except BaseException as error:  # noqa: BLE001 - told in one line, whatever it is
+    except BaseException as error:  # noqa: BLE001 - every error becomes one line
         sys.exit(end(error))
     sys.exit(result if isinstance(result, int) else 0)

@@ -20,7 +20,7 @@ from application.storage_secret import StorageSecret
 from application.users.service import NewUser, UserService
 from domain.errors import InvalidCredentials, TooManyFailures
 from domain.storage import Storage
-from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
+from tests.application.fakes import ConflictingStorage, ManualClock, OneCommonPassword, ReadableHasher
 
 PASSWORD = "correct horse"
 CLIENT = ClientInfo(address="2001:db8::1")
@@ -69,7 +69,7 @@ class Counted:
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_refusal_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
 
 
@@ -79,7 +79,9 @@ def trips() -> RoundTrips:
 
 
 @pytest.fixture
-async def sign_ins(storage: RivalledStorage, clock: WoundClock, users: UserService, trips: RoundTrips) -> SignInService:
+async def sign_ins(
+    storage: ConflictingStorage, clock: ManualClock, users: UserService, trips: RoundTrips
+) -> SignInService:
     """The service of a process that knows the secret, in whose storage Ann is."""
     await users.register(NewUser(email="ann@example.com", name="Ann", username="ann", password=PASSWORD))
     counted = cast("Storage", Counted(storage, trips))

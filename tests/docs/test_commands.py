@@ -6,7 +6,7 @@ import pytest
 
 from tests.docs.console import Step, assert_alike, run, shown_in
 from tests.servers.choice import SERVED, Kind
-from tests.servers.databases import Databases, served_kind
+from tests.servers.databases import Databases, server_kind
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def test_commands_that_move_to_another_storage_answer_as_shown(
     shown = shown_in(TUTORIAL, "Move to another storage")
     # A server with its own settings, since userport warns of one that could lose commits.
     with databases.own_server(kind, durable=True) as server:
-        url = served_kind(kind).create(server.url)
+        url = server_kind(kind).create(server.url)
         request.getfixturevalue("answers")  # not asked for above, since a skipped test needs no tour before
         given = run(shown, directory, {"postgresql://userport:secret@localhost/userport": f"'{url}'"})
     assert_alike(shown, given)

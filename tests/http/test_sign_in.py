@@ -5,9 +5,9 @@ import pytest
 
 from tests.http.records import new_user, register
 from tests.http.service import Service
-from tests.http.signing_in import PASSWORD, a_member, an_admin, bearer, sign_in, tokens_of
+from tests.http.sign_in_helpers import PASSWORD, a_member, an_admin, bearer, sign_in, tokens_of
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("short_delays")
 
 WRONG = {"error": "invalid_grant", "error_description": "The name or the password is wrong."}
 

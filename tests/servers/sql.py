@@ -11,7 +11,7 @@ from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.servers.kind import ServedKind
+from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess, Unreachable
 
 _DRIVERS: Final = {
@@ -27,7 +27,7 @@ class SqlProcess(ServerProcess):
         execute(self.url, "SELECT 1")
 
 
-class ServedSql(ServedKind):
+class SqlKind(ServerKind):
     """A place is a database."""
 
     scheme: ClassVar[str]

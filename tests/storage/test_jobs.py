@@ -31,11 +31,11 @@ async def clients(request: pytest.FixtureRequest, databases: Databases) -> Async
     async with AsyncExitStack() as ends:
         is_in_memory = request.param == "memory"
         url = ends.enter_context(nullcontext("memory://") if is_in_memory else databases.fresh(kind))
-        opened = [open_storage(url) for _ in range(1 if is_in_memory else WORKERS)]
-        for storage in opened:
+        connected = [open_storage(url) for _ in range(1 if is_in_memory else WORKERS)]
+        for storage in connected:
             ends.push_async_callback(storage.close)
-        await opened[0].prepare()
-        yield opened * (WORKERS // len(opened))
+        await connected[0].prepare()
+        yield connected * (WORKERS // len(connected))
 
 
 async def test_of_workers_that_race_each_job_is_done_by_one(clients: list[Storage]) -> None:

@@ -103,11 +103,11 @@ class Backend(ABC):
         """Return the domain error for any error of a driver or of SQLAlchemy; an error that is a bug as it is."""
         if isinstance(error, DomainError):
             return error
-        meaning = self._meaning_of(self._driver_error(error))
-        if isinstance(meaning, str):
-            return self._conflicts[meaning]() if meaning in self._conflicts else error
-        if meaning is not None:
-            return meaning
+        classified = self._classify_error(self._driver_error(error))
+        if isinstance(classified, str):
+            return self._conflicts[classified]() if classified in self._conflicts else error
+        if classified is not None:
+            return classified
         is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
         return StorageUnavailable() if is_lost or isinstance(error, ConnectionLost | OSError) else error
 
@@ -135,7 +135,7 @@ class Backend(ABC):
         """Return whether a driver's error is transient and nothing was committed."""
 
     @abstractmethod
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
         """Return what a driver's error means, or the violated constraint; None for any other error."""
 
 

@@ -34,7 +34,7 @@ class ServerBackend(Backend):
     def __init__(self, driver_url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
         """Raise `ValueError`, which repeats no value of the URL, unless it names a database."""
         if not driver_url.database:  # a server would choose one, and not say which
-            raise ValueError("it names no database; write scheme://user:password@host:port/database")
+            raise ValueError("it does not name a database; write scheme://user:password@host:port/database")
         super().__init__(driver_url, conflicts)
         connect_args = self._connect_args(lock_waits=True)
         self._engine: Final = create_async_engine(

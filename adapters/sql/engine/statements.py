@@ -27,7 +27,7 @@ class CompiledStatement:
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - narrows the type of what is neither DDL nor text
         self._compiled: Final = compiled
         self._list: Final = next((bind.key for bind in compiled.bind_names if bind.expanding), None)
-        self._forms: Final[dict[int, _Form]] = {}
+        self._expanded: Final[dict[int, _ExpandedStatement]] = {}
 
     def bind(self, parameters: Mapping[str, Any]) -> BoundStatement:
         length = 0
@@ -37,13 +37,13 @@ class CompiledStatement:
             length = 1 << (len(values) - 1).bit_length()
             values += values[-1:] * (length - len(values))
             parameters = {**parameters, self._list: values}
-        form = self._forms.get(length)
-        if form is None:
-            form = self._forms[length] = _Form(self._compiled, parameters)
-        return form.bind(parameters)
+        expanded = self._expanded.get(length)
+        if expanded is None:
+            expanded = self._expanded[length] = _ExpandedStatement(self._compiled, parameters)
+        return expanded.bind(parameters)
 
 
-class _Form:
+class _ExpandedStatement:
     """The text of a statement for a list of some length."""
 
     def __init__(self, compiled: SQLCompiler, parameters: Mapping[str, Any]) -> None:

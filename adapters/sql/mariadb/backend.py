@@ -13,7 +13,7 @@ from adapters.sql.engine.backend import TransactionCallback
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, MultiRowInsert, Rows
-from adapters.sql.mariadb.pool import AsyncmyPool, is_answer
+from adapters.sql.mariadb.pool import AsyncmyPool, is_server_error
 from adapters.sql.tables import IS_LIVE, USERS, owner_of
 from adapters.tls import check_authorities, check_identity
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy, UserNotFound
@@ -107,7 +107,7 @@ class MariaDB(ServerBackend):
         return _Insert(len(owners), self._live_owners.bind({"owners": owners}), statements)
 
     def _is_garbled(self, error: BaseException) -> bool:
-        return isinstance(error, MySQLError) and not is_answer(error)
+        return isinstance(error, MySQLError) and not is_server_error(error)
 
     def _is_transient(self, error: BaseException) -> bool:
         return _code(error) in {1020, 1213}  # changed since the snapshot, deadlock
@@ -115,7 +115,7 @@ class MariaDB(ServerBackend):
     def _is_rolled_back(self, error: BaseException) -> bool:
         return self._is_transient(error)  # also how Galera refuses a commit that lost to one on another node
 
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
             case 1062:
                 # The end of the message: what stands before it is the value, which a client chose.
@@ -129,11 +129,13 @@ class MariaDB(ServerBackend):
             case 1020 | 1040 | 1203 | 1205 | 1213:  # lost to others, too many connections, lock wait
                 return TooBusy()
             case 1044 | 1045 | 1698:
-                return StorageUnavailable("MariaDB refuses the user or the password in the storage URL")
+                return StorageUnavailable("MariaDB rejects the user or the password in the storage URL")
             case 1142 | 1143 | 1227 | 1290:
-                return StorageUnavailable("MariaDB denies the user in the storage URL a privilege, or is read-only")
+                return StorageUnavailable(
+                    "MariaDB denies a required privilege to the user in the storage URL, or is read-only"
+                )
             case 1049:
-                return StorageUnavailable("MariaDB has no database of the name in the storage URL")
+                return StorageUnavailable("MariaDB does not have the database in the storage URL")
         is_lost = isinstance(error, InterfaceError | InternalError | OperationalError)
         return StorageUnavailable() if is_lost else None
 

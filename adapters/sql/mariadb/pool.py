@@ -63,10 +63,10 @@ class AsyncmyPool(DriverPool[Connection]):
         connection.close()
 
     def _is_intact(self, connection: Connection, error: BaseException) -> bool:
-        return isinstance(error, MySQLError) and is_answer(error)
+        return isinstance(error, MySQLError) and is_server_error(error)
 
 
-def is_answer(error: MySQLError) -> bool:
+def is_server_error(error: MySQLError) -> bool:
     """Return whether an error is the server's, and not the driver's."""
     code = error.args[0] if error.args else None
     return isinstance(code, int) and code not in _DRIVER_ERRORS

@@ -109,7 +109,7 @@ class PostgreSQL(ServerBackend):
     def _is_rolled_back(self, error: BaseException) -> bool:
         return _code(error) in {"40001", "40P01"}
 
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
             case "23503" | "23505":
                 return str(getattr(error, "constraint_name", ""))
@@ -120,13 +120,13 @@ class PostgreSQL(ServerBackend):
             case "40001" | "40P01" | "53300" | "55P03":  # lost to others, too many connections, lock not available
                 return TooBusy()
             case "28000" | "28P01":
-                return StorageUnavailable("PostgreSQL refuses the user or the password in the storage URL")
+                return StorageUnavailable("PostgreSQL rejects the user or the password in the storage URL")
             case "42501":
-                return StorageUnavailable("PostgreSQL denies the user in the storage URL a privilege that it needs")
+                return StorageUnavailable("PostgreSQL denies a required privilege to the user in the storage URL")
             case "25006":
                 return StorageUnavailable("PostgreSQL is read-only: a standby, or default_transaction_read_only")
             case "3D000":
-                return StorageUnavailable("PostgreSQL has no database of the name in the storage URL")
+                return StorageUnavailable("PostgreSQL does not have the database in the storage URL")
             case str(code) if code[:2] in {"08", "53", "57", "58", "XX"}:  # connection, resources, operator, system
                 return StorageUnavailable()
         is_closed = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 
 from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, run_statements
 from adapters.sql.engine.statements import BoundStatement, MultiRowInsert, Rows
-from adapters.sql.sqlite.connection import DatabaseFile, FileConnection, FileMissing
+from adapters.sql.sqlite.connection import DatabaseFile, DatabaseFileNotFound, FileConnection
 from adapters.sql.sqlite.erasure import Erasure
 from adapters.sql.sqlite.threads import WorkerThreads
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
@@ -26,7 +26,7 @@ _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
 _CHUNKS: Final = (1_000, 500, 100)  # rows a statement, of which the driver keeps few texts; and what is left
 _MAX_ARGUMENTS: Final = 32_766
 _UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}  # perhaps when all was written but the end
-_CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; see to its folder and to their permissions"
+_CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; check its folder and the permissions of both"
 
 
 class SQLite(Backend):
@@ -41,7 +41,7 @@ class SQLite(Backend):
         if url.host or url.username:
             raise ValueError("write sqlite:///file.db, or sqlite:////absolute/path/file.db")
         if not url.database or url.database == ":memory:" or "\0" in url.database:
-            raise ValueError("it names no file; for a storage in memory use memory://")
+            raise ValueError("it does not name a file; for a storage in memory use memory://")
         super().__init__(url, conflicts)
         self._file: Final = DatabaseFile(url.database)
         self.engine = create_engine(
@@ -51,10 +51,10 @@ class SQLite(Backend):
             **ENGINE_OPTIONS,
         )
         event.listen(self.engine, "checkout", _discard_unless_current)
-        event.listen(self.engine, "begin", _begin_immediately)
+        event.listen(self.engine, "begin", _begin_immediate)
         event.listen(self.engine, "connect", _configure_writer)
-        self._writer: Final = WorkerThreads(1, before_each=self._file.look_again)
-        self._readers: Final = WorkerThreads(_READ_THREADS, before_each=self._file.look)
+        self._writer: Final = WorkerThreads(1, before_each=self._file.refresh_if_stale)
+        self._readers: Final = WorkerThreads(_READ_THREADS, before_each=self._file.refresh)
         self._erasure: Final = Erasure(self._file, self.engine, self._writer.run)
         self._idle: Final[deque[FileConnection]] = deque()
         self._loop_connection: FileConnection | None = None
@@ -72,7 +72,7 @@ class SQLite(Backend):
         if self._closed:
             raise StorageUnavailable
         try:
-            self._file.look_again()
+            self._file.refresh_if_stale()
             if self._loop_connection is None or not self._loop_connection.is_current:
                 self._close_loop_connection()
                 self._loop_connection = FileConnection(self._file, busy_milliseconds=0)
@@ -179,18 +179,18 @@ class SQLite(Backend):
     def _is_rolled_back(self, error: BaseException) -> bool:
         return self._is_transient(error)
 
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
         message = str(error)
         if isinstance(error, sqlite3.IntegrityError):
             return _violated_constraint(message)
-        if "no such table" in message or isinstance(error, FileMissing):
+        if "no such table" in message or isinstance(error, DatabaseFileNotFound):
             return StorageNotPrepared()
         if "locked" in message:
             return TooBusy()
         if "unable to open" in message:
             return StorageUnavailable(_CANNOT_BE_OPENED)
         if "not a database" in message or "malformed" in message:
-            return StorageUnavailable("the SQLite file is damaged, or is no SQLite database")
+            return StorageUnavailable("the SQLite file is damaged, or not a SQLite database")
         return StorageUnavailable() if isinstance(error, sqlite3.OperationalError) else None
 
 
@@ -199,7 +199,7 @@ def _discard_unless_current(connection: DBAPIConnection, _: object, __: object) 
         raise DisconnectionError
 
 
-def _begin_immediately(connection: Connection) -> None:
+def _begin_immediate(connection: Connection) -> None:
     """Take the write lock at once: a transaction that begins by reading could not be promoted later."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 

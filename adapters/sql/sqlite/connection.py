@@ -5,11 +5,11 @@ from time import monotonic
 from typing import Final
 from urllib.parse import quote
 
-_LOOK_SECONDS: Final = 0.01
+_REFRESH_INTERVAL_SECONDS: Final = 0.01
 _BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
 
 
-class FileMissing(sqlite3.OperationalError):
+class DatabaseFileNotFound(sqlite3.OperationalError):
     """The file to be opened does not exist."""
 
     sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
@@ -22,10 +22,10 @@ class DatabaseFile:
         self.path: Final = path
         self.identity: tuple[int, int] | None = None
         """The file that was found at the last look."""
-        self._looked_at = 0.0
+        self._refreshed_at = 0.0
 
-    def look(self) -> None:
-        self._looked_at = monotonic()
+    def refresh(self) -> None:
+        self._refreshed_at = monotonic()
         try:
             found = os.stat(self.path)  # noqa: PTH116 - twice as fast as by a Path
         except OSError:
@@ -33,17 +33,17 @@ class DatabaseFile:
         else:
             self.identity = found.st_dev, found.st_ino
 
-    def look_again(self) -> None:
+    def refresh_if_stale(self) -> None:
         """Look, unless that was done a moment ago: it takes a tenth of the time of a brief read."""
-        if monotonic() - self._looked_at > _LOOK_SECONDS:
-            self.look()
+        if monotonic() - self._refreshed_at > _REFRESH_INTERVAL_SECONDS:
+            self.refresh()
 
 
 class FileConnection(sqlite3.Connection):
-    """A connection to a file that exists; else raises `FileMissing`."""
+    """A connection to a file that exists; else raises `DatabaseFileNotFound`."""
 
     def __init__(self, file: DatabaseFile, *, busy_milliseconds: int = _BUSY_TIMEOUT_MILLISECONDS) -> None:
-        file.look()
+        file.refresh()
         self._file: Final = file
         self._identity: Final = file.identity  # before it is opened: of two files, that is the older one
         try:
@@ -56,7 +56,7 @@ class FileConnection(sqlite3.Connection):
             )
         except sqlite3.OperationalError as error:
             if Path(file.path).parent.is_dir() and not Path(file.path).exists():
-                raise FileMissing from error
+                raise DatabaseFileNotFound from error
             raise
         try:
             for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):

@@ -10,7 +10,7 @@ _NAMES: Final = ("Ann Lee", "Zoë Ünsal", "Łukasz Żak", "Σοφία Ψ", "И�
 _BEGINNING: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class MadeUser(NamedTuple):
+class SampleUser(NamedTuple):
     id: str
     email: str
     name: str
@@ -21,12 +21,12 @@ class MadeUser(NamedTuple):
     made: datetime
 
 
-def made_users(count: int) -> Iterator[MadeUser]:
+def sample_users(count: int) -> Iterator[SampleUser]:
     """Make users in the order of their ids."""
     chance = random.Random(1)
     for number in range(count):
         made = _BEGINNING + timedelta(seconds=number)
-        yield MadeUser(
+        yield SampleUser(
             id=_id(made, chance),
             email=f"user.{number}@example.org",
             name=f"{chance.choice(_NAMES)} {number}",

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     status: int
     content: bytes
 
@@ -16,7 +16,9 @@ class Answer:
         return json.loads(self.content)
 
 
-def ask(port: int, method: str, path: str, content: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+def request(
+    port: int, method: str, path: str, content: object = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """Ask an app of this machine; an object is sent as JSON, bytes as they are."""
     given = {"Content-Type": "application/json", **(headers or {})}
     body = content if content is None or isinstance(content, bytes) else json.dumps(content).encode()
@@ -24,6 +26,6 @@ def ask(port: int, method: str, path: str, content: object = None, headers: Mapp
     try:
         connection.request(method, path, body, given)
         response = connection.getresponse()
-        return Answer(response.status, response.read())
+        return Response(response.status, response.read())
     finally:
         connection.close()

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PATIENCE: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 _LISTENS: Final = "0A"  # in Linux's table of connections
 _ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningServer:
     port: int
     process: subprocess.Popen[bytes]
     _log: Path
@@ -41,19 +41,19 @@ class Served:
         return sum(row[9] in inodes and row[3] != _LISTENS and _port_of(row[1]) == self.port for row in rows)
 
     def wait_for_connections(self, count: int) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self.connections != count:
             assert time.monotonic() < deadline, f"{self.connections} connections instead of {count}"
             time.sleep(0.05)
 
     @property
-    def told(self) -> str:
+    def output(self) -> str:
         """All that the process has written."""
         return self._log.read_text(errors="replace")
 
     @contextmanager
     def connection(self) -> Iterator[socket.socket]:
-        with socket.create_connection(("127.0.0.1", self.port), PATIENCE, (self.client, 0)) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS, (self.client, 0)) as connection:
             yield connection
 
     def exchange(self, *parts: bytes) -> bytes:
@@ -107,7 +107,7 @@ def statuses(received: bytes) -> list[int]:
 
 
 @contextmanager
-def serving(directory: Path, *, files: int | None = None, **settings: object) -> Iterator[Served]:
+def serving(directory: Path, *, files: int | None = None, **settings: object) -> Iterator[RunningServer]:
     """Serve a store in memory on any free port, with a limit of open files and settings such as `head_timeout`."""
     log = directory / "log"
     command = [sys.executable, "-m", "entrypoints.cli", "serve", "--port", "0", "--storage", "memory://"]
@@ -119,13 +119,13 @@ def serving(directory: Path, *, files: int | None = None, **settings: object) ->
         subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process,  # noqa: S603
     ):
         try:
-            yield Served(_port(process, log), process, log)
+            yield RunningServer(_port(process, log), process, log)
         finally:
             process.terminate()
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if announced := _ADDRESS.search(log.read_text()):
             port = int(announced[1])
@@ -137,6 +137,6 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
 
 def _answers(port: int) -> bool:
     request = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
         connection.sendall(request)
         return 200 in statuses(receive(connection))

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from adapters.memory.storage import MemoryStorage, MemoryUnitOfWork
 from domain.values import Password
 
-Deed = Callable[[], Awaitable[object]]
+Callback = Callable[[], Awaitable[object]]
 
 
-class WoundClock:
+class ManualClock:
     """A clock that moves only when it is told to, even backwards."""
 
     def __init__(self) -> None:
@@ -43,21 +43,21 @@ class OneCommonPassword:
         return password.secret.lower() == "iloveyou123"
 
 
-class RivalledStorage(MemoryStorage):
+class ConflictingStorage(MemoryStorage):
     """Storage in which somebody else does something just before a commit: each deed once, in turn."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.deeds: list[Deed] = []
+        self.before_commit: list[Callback] = []
 
     def unit_of_work(self) -> MemoryUnitOfWork:
         unit = super().unit_of_work()
         commit = unit.commit
 
-        async def commit_after_a_deed() -> None:
-            if self.deeds:
-                await self.deeds.pop(0)()
+        async def commit_after_callback() -> None:
+            if self.before_commit:
+                await self.before_commit.pop(0)()
             await commit()
 
-        unit.commit = commit_after_a_deed  # type: ignore[method-assign] # the one place where a rival can step in
+        unit.commit = commit_after_callback  # type: ignore[method-assign] # the one place where a rival can step in
         return unit

@@ -16,7 +16,7 @@ SIGNING_KEY: Final = SigningKeys.new().to_pem()
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SignedInUser:
     """A user, and what they call the service with."""
 
     user: Record
@@ -48,16 +48,16 @@ async def tokens_of(client: httpx.AsyncClient, name: str, password: str = PASSWO
     return tokens
 
 
-async def a_member(client: httpx.AsyncClient, **fields: Any) -> Person:
+async def a_member(client: httpx.AsyncClient, **fields: Any) -> SignedInUser:
     """Sign somebody up, and in."""
     response = await client.post("/users", json=new_user(password=PASSWORD, **fields))
     assert response.status_code == 201, response.text
-    return Person(response.json(), await tokens_of(client, response.json()["email"]))
+    return SignedInUser(response.json(), await tokens_of(client, response.json()["email"]))
 
 
-async def an_admin(service: Service, client: httpx.AsyncClient) -> Person:
+async def an_admin(service: Service, client: httpx.AsyncClient) -> SignedInUser:
     """Make an admin as `userport users add --admin` does, and sign them in."""
     new = NewUser(**new_user(password=PASSWORD, role=Role.ADMIN))
     made = await service.container.users().register(new)
     tokens = await tokens_of(client, new.email)
-    return Person((await client.get(f"/users/{made.id}", headers=bearer(tokens["access_token"]))).json(), tokens)
+    return SignedInUser((await client.get(f"/users/{made.id}", headers=bearer(tokens["access_token"]))).json(), tokens)

@@ -30,7 +30,7 @@ RETRY_SECONDS: Final = 8
 MAX_PAUSE_SECONDS: Final = 0.5
 
 
-class Calls:
+class RetryingClient:
     """Calls to DynamoDB: bounded in number and time, and repeated where that helps.
 
     Every failure of the driver comes out as a domain error.
@@ -55,14 +55,14 @@ class Calls:
                     async with self.limiter:
                         failure = lost
                         try:
-                            return await call(await self._opened())
+                            return await call(await self._open_client())
                         except (ClientError, BotoCoreError) as error:
                             failure = failure_of(error)
                         except Exception as error:
                             if not is_raised_by(error, "aiobotocore", "botocore", "aiohttp"):
                                 raise
                             failure = failure_of(error)
-                    times_lost += isinstance(failure.meaning, StorageUnavailable)
+                    times_lost += isinstance(failure.error, StorageUnavailable)
                     if not failure.passing or times_lost == _MAX_TIMES_LOST:
                         break
                     await backoff.pause()
@@ -70,11 +70,11 @@ class Calls:
             times_lost += failure is lost
         except TooBusy as error:
             failure = Failure(error, False)
-        if times_lost and isinstance(failure.meaning, TooBusy):
+        if times_lost and isinstance(failure.error, TooBusy):
             failure = lost  # what was lost may have been applied
-        raise failure.meaning from failure.cause
+        raise failure.error from failure.cause
 
-    async def _opened(self) -> "DynamoDBClient":
+    async def _open_client(self) -> "DynamoDBClient":
         async with self._opening:
             if self._client is None:
                 self._client = await self._ends.enter_async_context(

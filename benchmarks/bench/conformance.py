@@ -3,45 +3,45 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.bench.asking import ask
-from benchmarks.bench.made_users import MadeUser
+from benchmarks.bench.http_client import request
+from benchmarks.bench.sample_users import SampleUser
 
 _PAGE = 50
 
 
-def check_answers(name: str, port: int, users: Sequence[MadeUser], last_page: str, skipped: int) -> None:
+def check_responses(name: str, port: int, users: Sequence[SampleUser], last_page: str, skipped: int) -> None:
     """Raise `SystemExit` unless the calls that will be measured answer as they should."""
     one = users[len(users) // 2]
-    _compare(name, "a user", _of_user(one), _of_answer(ask(port, "GET", f"/users/{one.id}").json()))
+    _compare(name, "a user", _of_user(one), _of_response(request(port, "GET", f"/users/{one.id}").json()))
     for path, first in (("/users?limit=50", 0), (last_page, skipped)):
-        shown = [user["id"] for user in ask(port, "GET", path).json()]
+        shown = [user["id"] for user in request(port, "GET", path).json()]
         _compare(name, path, [user.id for user in users[first : first + _PAGE]], shown)
-    patched = ask(port, "PATCH", f"/users/{one.id}", {"bio": one.bio.upper()})
+    patched = request(port, "PATCH", f"/users/{one.id}", {"bio": one.bio.upper()})
     _compare(name, "a patch", one.bio.upper(), patched.json()["bio"])
-    _compare(name, "the patched user", patched.json(), ask(port, "GET", f"/users/{one.id}").json())
+    _compare(name, "the patched user", patched.json(), request(port, "GET", f"/users/{one.id}").json())
     new = {"email": "checked@example.org", "name": "Checked"}
-    created = ask(port, "POST", "/users", new)
+    created = request(port, "POST", "/users", new)
     _compare(name, "the status of a new user", 201, created.status)
-    _compare(name, "a new user", created.json(), ask(port, "GET", f"/users/{created.json()['id']}").json())
-    _compare(name, "the status of a second user with an email", 409, ask(port, "POST", "/users", new).status)
+    _compare(name, "a new user", created.json(), request(port, "GET", f"/users/{created.json()['id']}").json())
+    _compare(name, "the status of a second user with an email", 409, request(port, "POST", "/users", new).status)
 
 
 def check_statuses(name: str, port: int, path: str, has_all_calls: bool) -> None:
     """Raise `SystemExit` unless an app whose answers are its own has the right statuses."""
-    answers = [ask(port, "GET", path), ask(port, "PATCH", path, {"bio": "Checked."})]
+    answers = [request(port, "GET", path), request(port, "PATCH", path, {"bio": "Checked."})]
     expected = [200, 200]
     if has_all_calls:
-        answers.append(ask(port, "GET", "/users?limit=50"))
-        answers.append(ask(port, "POST", "/users", {"email": "checked@example.org", "name": "Checked"}))
+        answers.append(request(port, "GET", "/users?limit=50"))
+        answers.append(request(port, "POST", "/users", {"email": "checked@example.org", "name": "Checked"}))
         expected += [200, 201]
     _compare(name, "the statuses", expected, [answer.status for answer in answers])
 
 
-def _of_user(user: MadeUser) -> dict[str, Any]:
+def _of_user(user: SampleUser) -> dict[str, Any]:
     return {field: value for field, value in user._asdict().items() if field != "made"}
 
 
-def _of_answer(content: dict[str, Any]) -> dict[str, Any]:
+def _of_response(content: dict[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in content.items() if field not in {"created_at", "updated_at"}}
 
 

@@ -13,7 +13,7 @@ from tests.servers.postgresql import KIND as POSTGRESQL
 from tests.servers.sql import execute
 
 
-class Places(Protocol):
+class StorageProvider(Protocol):
     @property
     def version(self) -> str:
         """What serves the places, as "PostgreSQL 15.20"."""
@@ -25,7 +25,7 @@ class Places(Protocol):
         """Do what the database itself would do some time after it was filled."""
 
 
-class Files:
+class SqliteFiles:
     """SQLite files in one directory."""
 
     version = f"SQLite {sqlite3.sqlite_version}"
@@ -42,7 +42,7 @@ class Files:
         file.close()
 
 
-class Databases:
+class PostgresqlDatabases:
     """Databases on a PostgreSQL server."""
 
     def __init__(self, server_url: str) -> None:
@@ -63,16 +63,16 @@ class Databases:
 
 
 @contextmanager
-def files(directory: Path | None) -> Iterator[Places]:
+def files(directory: Path | None) -> Iterator[StorageProvider]:
     made = Path(tempfile.mkdtemp(prefix="userport-bench-", dir=directory))
     try:
-        yield Files(made)
+        yield SqliteFiles(made)
     finally:
         shutil.rmtree(made)
 
 
 @contextmanager
-def databases(server_url: str | None) -> Iterator[Places]:
+def databases(server_url: str | None) -> Iterator[StorageProvider]:
     """Use a server that is there, or start one with its own settings, as people run it."""
     server_url = server_url or os.environ.get(POSTGRESQL.variable)
     if server_url is None:
@@ -80,11 +80,11 @@ def databases(server_url: str | None) -> Iterator[Places]:
         if programs is None:
             raise SystemExit(f"There is no PostgreSQL to measure on: {POSTGRESQL.how_to_get_it}")
         with POSTGRESQL.durable(programs) as server:
-            yield Databases(server.url)
+            yield PostgresqlDatabases(server.url)
         return
-    places = Databases(server_url)
+    provider = PostgresqlDatabases(server_url)
     try:
-        yield places
+        yield provider
     finally:
-        for url in places.made:
+        for url in provider.made:
             POSTGRESQL.drop(url)
