@@ -8,8 +8,7 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, fu
 
 from adapters.sql.engine.database import Database
 from adapters.sql.engine.statements import Row
-from adapters.sql.tables import USERS
-from adapters.sql.user_rows import USER_COLUMNS
+from adapters.sql.tables import USER_COLUMNS, USERS
 from adapters.text_range import successor
 from domain.values import SearchPrefix
 

@@ -278,12 +278,6 @@ BUGS: Final[Sequence[Bug]] = (
         new="image['name']",
     ),
     _user_items(
-        what="an empty bio is taken for none",
-        where="user_image.values",
-        node="IfExp",
-        new="str(user.bio) if user.bio else None",
-    ),
-    _user_items(
         what="an admin who is not active is taken for one who is",
         where="is_active_admin",
         node="BoolOp",

@@ -20,7 +20,7 @@ _search = partial(Bug, file="adapters/sql/search.py")
 _sqlite_backend = partial(Bug, file="adapters/sql/sqlite/backend.py")
 _sqlite_threads = partial(Bug, file="adapters/sql/sqlite/threads.py")
 _types = partial(Bug, file="adapters/sql/types.py")
-_user_rows = partial(Bug, file="adapters/sql/user_rows.py")
+_user_values = partial(Bug, file="adapters/user_values.py")
 _users = partial(Bug, file="adapters/sql/users.py")
 _text_range = partial(Bug, file="adapters/text_range.py")
 
@@ -64,7 +64,7 @@ BUGS: Final[Sequence[Bug]] = (
         what="what a unit once read is taken for what is there",
         where="SqlUserRepository.save.known",
         node="IfExp",
-        new="user_values(before) if before is not None else None",
+        new="row_of(before) if before is not None else None",
         store="sqlite",
     ),
     _mariadb_backend(
@@ -207,31 +207,38 @@ BUGS: Final[Sequence[Bug]] = (
         new="limit, descending=True",
         store="sqlite",
     ),
-    _user_rows(
+    _user_values(
         what="the email comes back folded",
-        where="user_from_row",
-        node="Name 19",
+        where="user_from_plain",
+        node="Name 20",
         new="email_key",
         store="sqlite",
     ),
-    _user_rows(
+    _user_values(
         what="an empty bio comes back as none",
-        where="user_from_row",
+        where="user_from_plain",
         node="IfExp 2",
         new="Bio(bio) if bio else None",
         store="sqlite",
     ),
-    _user_rows(
+    _user_values(
+        what="an empty bio is taken for none",
+        where="user_to_plain",
+        node="IfExp",
+        new="str(user.bio) if user.bio else None",
+        store="sqlite",
+    ),
+    _user_values(
         what="the role comes back as mere text",
-        where="user_from_row",
-        node="Subscript",
+        where="user_from_plain",
+        node="Subscript 2",
         new="role",
         store="sqlite",
     ),
-    _user_rows(
+    _users(
         what="names are searched unfolded",
-        where="user_values",
-        node="Name 7",
+        where="row_of",
+        node="Name 4",
         new="str",
         store="sqlite",
     ),
