@@ -105,9 +105,7 @@ class DynamoDBRecords(Generic[R]):
         self._stage(record_rules.require_record, record, version=record.version)
 
     def _stage(self, rule: Callable[..., None], record: R, **arguments: Any) -> None:
-        ref = self._items.ref(record)
-        reads = None if rule is record_rules.add_record else ref.item_key
-        self._staged.append(Write(partial(rule, ref=ref, **arguments), reads))
+        self._staged.append(partial(rule, ref=self._items.ref(record), **arguments))
 
     async def _followed(self, index_key: Key, fits: Callable[[Image], bool]) -> R | None:
         """Return the record that an index item leads to; look again if that item changes meanwhile."""

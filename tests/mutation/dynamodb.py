@@ -56,7 +56,7 @@ BUGS: Final[Sequence[Bug]] = (
     _commits(
         what="what is staged is planned once and not again after a refusal",
         where="Committer.commit",
-        node="Assign 6",
+        node="Assign 5",
         new="raise error",
     ),
     _commits(
