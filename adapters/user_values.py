@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from domain.records import Json, Plain, from_milliseconds, to_milliseconds
+from domain.records import from_milliseconds, to_milliseconds
 from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username
 
@@ -26,7 +26,7 @@ USER_FIELDS: Final = (
 _ROLES: Final[Mapping[str, Role]] = {role.value: role for role in Role}  # found sooner than by calling the enum
 
 
-def user_to_plain(user: User) -> dict[str, Plain]:
+def user_to_plain(user: User) -> dict[str, Any]:
     """Return the value of each of `USER_FIELDS`."""
     return {
         "id": str(user.id),
@@ -61,13 +61,10 @@ def user_from_plain(values: Iterable[Any]) -> User:
     )
 
 
-def user_to_json(user: User) -> dict[str, Json]:
+def user_to_json(user: User) -> dict[str, Any]:
     """Return the values as JSON, with times in milliseconds since 1970."""
-    times: dict[str, Any] = {
-        "created_at": to_milliseconds(user.created_at),
-        "updated_at": to_milliseconds(user.updated_at),
-    }
-    return user_to_plain(user) | times
+    values = user_to_plain(user)
+    return values | {name: to_milliseconds(values[name]) for name in ("created_at", "updated_at")}
 
 
 def user_from_json(values: Iterable[Any]) -> User:
