@@ -30,7 +30,7 @@ from application.jobs.worker import JobWorker
 from application.ports import JobHandler
 from benchmarks.bench.calls import ONE_USER
 from benchmarks.bench.cores import leave_worker_core, pin_to_worker_core
-from benchmarks.bench.http_client import ask
+from benchmarks.bench.http_client import request
 from benchmarks.bench.wrk import check_wrk, load
 from domain.jobs import JOBS, Job
 from domain.storage import Storage
@@ -160,7 +160,7 @@ def requests(url: str, rounds: int, seconds: int) -> Mapping[str, object]:
 
 
 def _rate(url: str, port: int, directory: Path, seconds: int, *, feed: bool) -> float:
-    created = ask(port, "POST", "/users", {"email": f"{_IDS.new(JobId)}@example.org", "name": "Ann"})
+    created = request(port, "POST", "/users", {"email": f"{_IDS.new(JobId)}@example.org", "name": "Ann"})
     paths = directory / "paths"
     paths.write_text(f"/users/{created.json()['id']}\n")
     script = ONE_USER.script(paths)
@@ -186,7 +186,7 @@ def _serving(url: str, directory: Path, *, jobs: bool) -> Iterator[int]:
             deadline = time.monotonic() + 30
             while True:
                 try:
-                    if ask(port, "GET", "/health/ready").status == 200:
+                    if request(port, "GET", "/health/ready").status == 200:
                         break
                 except OSError:
                     if time.monotonic() > deadline:
