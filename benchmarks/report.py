@@ -1,6 +1,7 @@
-"""Writes what `make bench` has recorded of calls as the tables and the plot of docs/performance.md.
+r"""Writes what `make bench` has recorded of calls as the tables and the plot of docs/explanation/performance.md.
 
-benchmarks/.venv/bin/python -m benchmarks.report benchmarks/results/comparison.json --plot docs/performance.svg
+benchmarks/.venv/bin/python -m benchmarks.report benchmarks/results/comparison.json \
+    --plot docs/explanation/performance.svg
 """
 
 import argparse

@@ -5,6 +5,7 @@ import sys
 import threading
 from enum import IntEnum
 from traceback import format_tb
+from typing import Final
 
 import typer
 from typer.exceptions import TyperException
@@ -22,6 +23,12 @@ class ExitCode(IntEnum):
     WRONG_USAGE = 2
     SOME_REFUSED = 3
     INTERRUPTED = 130
+
+
+EXIT_CODES: Final = (
+    f"Exit codes: 0 success; {ExitCode.FAILED} failure; {ExitCode.WRONG_USAGE} wrong usage or setting; "
+    f"{ExitCode.SOME_REFUSED} an import refused some records; {ExitCode.INTERRUPTED} interrupted."
+)
 
 
 class CommandFailed(Exception):

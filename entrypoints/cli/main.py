@@ -1,17 +1,21 @@
 """The program `userport`."""
 
 import logging
+import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from entrypoints.cli import jobs, keys, openapi, serve, storage, users, work
-from entrypoints.cli.errors import end, silence_thread_tracebacks
+from entrypoints.cli.errors import EXIT_CODES, end, silence_thread_tracebacks
 from entrypoints.cli.interpreter import resume_gc
 from entrypoints.version import version
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("serve")(serve.serve)
 app.command("work")(work.work)
 app.command("openapi")(openapi.openapi)
@@ -37,8 +41,7 @@ def userport(
 ) -> None:
     """A user service whose storage is one URL.
 
-    --storage, --host, --port and --workers can also be set in the environment: USERPORT_STORAGE, and so on. Exit codes:
-    0 success, 1 failure, 2 wrong usage or setting, 3 some records of an import rejected, 130 interrupted.
+    Every setting is an environment variable: USERPORT_STORAGE, USERPORT_PORT, and so on. A flag takes precedence.
     """
     log = logging.getLogger("userport")
     log.addHandler(logging.StreamHandler())
@@ -50,11 +53,24 @@ def userport(
         logging.getLogger().addHandler(logging.NullHandler())
 
 
+def _command() -> Callable[..., object]:
+    """Return the program with its exit codes at the end of every page of help."""
+    program = get_command(app)
+    pages: list[object] = [program]
+    for page in pages:
+        if isinstance(page, TyperGroup):
+            pages.extend(page.commands.values())
+        if isinstance(page, TyperCommand | TyperGroup):
+            page.epilog = EXIT_CODES
+    return program
+
+
 def run() -> None:
     """Run the command that the arguments name, then exit."""
     silence_thread_tracebacks()
+    colour = False if os.environ.get("NO_COLOR") else None
     try:
-        result = app(sys.argv[1:] or ["--help"], prog_name="userport", standalone_mode=False)
+        result = _command()(sys.argv[1:] or ["--help"], prog_name="userport", standalone_mode=False, color=colour)
     except SystemExit:
         raise  # the reader of the output is gone, as in `userport users export | head`
     except BaseException as error:  # noqa: BLE001 - every error becomes one line

@@ -167,6 +167,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         workers=settings.workers,
         log_level="warning",
         access_log=False,
+        use_colors=False if os.environ.get("NO_COLOR") else None,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=_trusted(settings.trusted_proxies),
         server_header=False,
