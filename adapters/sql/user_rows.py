@@ -1,4 +1,4 @@
-"""Rows to users and back."""
+"""Map users to rows and back."""
 
 from adapters.sql.engine.statements import Row
 from adapters.sql.tables import USERS
@@ -11,7 +11,7 @@ _ROLES = {role.value: role for role in Role}
 
 
 def user_from_row(row: Row) -> User:
-    """Restore a user from `USER_COLUMNS`."""
+    """Return the user for a row of `USER_COLUMNS`."""
     (
         id_,
         email,
