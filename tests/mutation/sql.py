@@ -562,14 +562,14 @@ BUGS: Final[Sequence[Bug]] = (
         what="a count of one owner's records counts all",
         where="SqlRecords.count.statement",
         node="IfExp",
-        new="self._reads.count",
+        new="self._queries.count",
         store="sqlite",
     ),
     _records(
         what="a unique field is looked up by another one",
         where="SqlRecords.find",
         node="Subscript",
-        new="[*self._reads.by_unique_field.values()][-1]",
+        new="[*self._queries.by_unique_field.values()][-1]",
         store="sqlite",
     ),
     _removals(
