@@ -17,6 +17,7 @@ USER_FIELDS: Final = (
     "bio",
     "role",
     "active",
+    "email_verified",
     "version",
     "created_at",
     "updated_at",
@@ -38,6 +39,7 @@ def user_to_plain(user: User) -> dict[str, Any]:
         "bio": None if user.bio is None else str(user.bio),
         "role": user.role.value,
         "active": user.active,
+        "email_verified": user.email_verified,
         "version": user.version,
         "created_at": user.created_at,
         "updated_at": user.updated_at,
@@ -46,7 +48,7 @@ def user_to_plain(user: User) -> dict[str, Any]:
 
 def user_from_plain(values: Iterable[Any]) -> User:
     """Restore a user from the values of `USER_FIELDS`."""
-    id_, email, email_key, name, username, username_key, bio, role, active, version, created_at, updated_at = values
+    id_, email, email_key, name, username, username_key, bio, role, active, verified, version, created, updated = values
     return User(
         id=UserId(id_),
         email=Email(email, email_key),
@@ -55,9 +57,10 @@ def user_from_plain(values: Iterable[Any]) -> User:
         bio=None if bio is None else Bio(bio),
         role=_ROLES[role],
         active=active,
+        email_verified=bool(verified),  # None in what an older userport has written
         version=version,
-        created_at=created_at,
-        updated_at=updated_at,
+        created_at=created,
+        updated_at=updated,
     )
 
 

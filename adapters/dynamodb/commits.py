@@ -4,13 +4,13 @@ from typing import TypeAlias
 from uuid import uuid4
 
 from adapters.dynamodb.actions import Action, fits_in_one
-from adapters.dynamodb.calls import MAX_PAUSE_SECONDS, RETRY_SECONDS
-from adapters.dynamodb.failures import Refused
+from adapters.dynamodb.client import MAX_PAUSE_SECONDS, RETRY_SECONDS
+from adapters.dynamodb.failures import ConditionCheckFailed
 from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.items import Image, Key, is_listed
-from adapters.dynamodb.removals import Removals
+from adapters.dynamodb.removals import UserRemovals
 from adapters.dynamodb.table import Table
-from adapters.dynamodb.transaction_plan import TransactionPlan, Unpurged, Unread
+from adapters.dynamodb.transaction_plan import TransactionPlan, UnpurgedUser, UnreadItems
 from adapters.resilience import Backoff
 from domain.errors import DomainError
 
@@ -19,7 +19,7 @@ Write: TypeAlias = Callable[[TransactionPlan], None]
 
 
 class Committer:
-    def __init__(self, table: Table, intents: WriteIntents, removals: Removals) -> None:
+    def __init__(self, table: Table, intents: WriteIntents, removals: UserRemovals) -> None:
         self._table = table
         self._intents = intents
         self._removals = removals
@@ -37,13 +37,13 @@ class Committer:
                     await backoff.pause()
                 await self._send(plan.actions())
                 break
-            except Unread as unread:
+            except UnreadItems as unread:
                 await self._learn(facts, unread.keys, backoff)
-            except Unpurged as unpurged:
+            except UnpurgedUser as unpurged:
                 await self._removals.purge(unpurged.user_id)
                 facts.clear()
                 await backoff.pause()
-            except Refused as error:
+            except ConditionCheckFailed as error:
                 refused = True
                 await self._note(facts, error.found)
         for user_id in plan.removed_users:
@@ -73,12 +73,12 @@ class Committer:
 
 
 def _planned(writes: Sequence[Write], plan: TransactionPlan) -> TransactionPlan:
-    """Apply the writes; raises `Unread`, `Unpurged`, and the error of the first write that is refused."""
+    """Apply the writes; raises `UnreadItems`, `UnpurgedUser`, and the error of the first write that is refused."""
     unread: set[Key] = set()
     for write in writes:
         try:
             write(plan)
-        except Unread as error:
+        except UnreadItems as error:
             unread |= error.keys  # and go on, so that all such items are read by one call
         except DomainError:
             unread |= plan.unread  # of what an earlier write presumes
@@ -86,7 +86,7 @@ def _planned(writes: Sequence[Write], plan: TransactionPlan) -> TransactionPlan:
                 raise
             break
     if unread:
-        raise Unread(unread)
+        raise UnreadItems(unread)
     return plan
 
 

@@ -1,4 +1,4 @@
-"""Users and records as they are stored: a header, which the scripts read, and a body; see `lua/prelude.lua`."""
+"""The stored form of users and records: a header, which the scripts read, and a body; see `lua/prelude.lua`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,14 +11,14 @@ from domain.records import R, RecordType, to_milliseconds
 from domain.user import User
 
 USERS: Final = "User"
-"""The type of users, which is no name that a record type may have."""
+"""The type name of users, which no record type may have."""
 
 ID_ENTRY: Final = ":"
 SEARCH_ENTRY: Final = "/"
 ADMIN_ENTRY: Final = "!"
 DUE_ENTRY: Final = "@"
 
-_DUE_OFFSET: Final = 10**14  # which makes positive numbers of the times before 1970 as well
+_DUE_OFFSET: Final = 10**14  # makes times before 1970 positive, too
 
 
 def encode_user(user: User) -> bytes:
@@ -36,7 +36,7 @@ def decode_user(stored: bytes) -> User:
 
 
 def encode_record(record_type: RecordType[R], record: R) -> bytes:
-    """Return a record as it is stored; raises `InvalidRecord`."""
+    """Return the stored form of a record. Raise `InvalidRecord`."""
     body = record_type.to_json(record)
     unique = [f"{field}:{value}" for field, value in record_type.unique_values_of(record).items()]
     due = record_type.due_of(record)
@@ -49,7 +49,7 @@ def decode_record(record_type: RecordType[R], stored: bytes) -> R:
 
 
 def encode_due(moment: datetime) -> str:
-    """Return a text of 15 digits that sorts as the time does."""
+    """Return a text of 15 digits that sorts like the time."""
     return f"{to_milliseconds(moment) + _DUE_OFFSET:015}"
 
 
@@ -62,7 +62,7 @@ def _body(stored: bytes) -> Any:
 
 
 def _search_entries(user: User) -> list[str]:
-    """Return an entry for each search key, with the number of bytes that it shares with an earlier one."""
+    """Return an entry for each search key, with the number of leading bytes that it shares with an earlier key."""
     keys = [key.encode() for key in user.search_keys]
     entries = []
     for nth, key in enumerate(user.search_keys):

@@ -29,6 +29,7 @@ def define_entities(database: Any) -> None:
         bio = orm.Optional(str, autostrip=False, nullable=True)
         role = orm.Required(str, index=True)
         active = orm.Required(bool)
+        email_verified = orm.Required(bool)
         version = orm.Required(int, size=64)
         created_at = orm.Required(int, size=64)
         updated_at = orm.Required(int, size=64)
