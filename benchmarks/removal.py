@@ -28,14 +28,14 @@ from adapters.resilience import gather_bounded
 from adapters.storage_contract.examples import a_post, a_user
 from adapters.storage_contract.steps import add, remove, save
 from benchmarks.bench.results import write_down
-from benchmarks.bench.surroundings import machine
+from benchmarks.bench.environment import machine
 from domain.errors import TooBusy
 from domain.post import POSTS
 from domain.storage import Storage
 from domain.user import User
 from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import ALL, Kind
-from tests.servers.databases import Databases, served_kind
+from tests.servers.databases import Databases, server_kind
 
 _WRITERS: Final = 2  # in each process
 _PAUSE_SECONDS: Final = 0.01
@@ -194,7 +194,7 @@ def _place(kind: Kind, directory: Path) -> Iterator[tuple[str, str]]:
             yield url, databases.version(kind, url)
         else:
             with databases.own_server(kind, durable=True) as server:
-                url = served_kind(kind).create(server.url)
+                url = server_kind(kind).create(server.url)
                 yield url, databases.version(kind, url)
 
 
