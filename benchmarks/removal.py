@@ -27,8 +27,8 @@ from adapters.purging import TASK_NAME
 from adapters.resilience import gather_bounded
 from adapters.storage_contract.examples import a_post, a_user
 from adapters.storage_contract.steps import add, remove, save
-from benchmarks.bench.results import write_down
 from benchmarks.bench.environment import machine
+from benchmarks.bench.results import write_down
 from domain.errors import TooBusy
 from domain.post import POSTS
 from domain.storage import Storage
