@@ -22,6 +22,7 @@ from application.user_export import UserExport
 from application.user_import import UserImport
 from application.users import UserService
 from domain.storage import Storage
+from entrypoints.mail_sender import open_mail_sender
 from entrypoints.settings import Settings
 from entrypoints.signing_keys import open_signer
 from entrypoints.storage_by_url import open_storage
@@ -39,6 +40,7 @@ class Container(DeclarativeContainer):
 
     secrets = Singleton(SystemSecrets)
     signer = Singleton(open_signer, settings)
+    mail_sender = Singleton(open_mail_sender, settings)
 
     users = Singleton(
         UserService,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli import keys, openapi, serve, storage, users
+from entrypoints.cli import keys, mail, openapi, serve, storage, users
 from entrypoints.cli.errors import end, hush_threads
 from entrypoints.cli.interpreter import resume_gc
 from entrypoints.version import version
@@ -17,6 +17,7 @@ app.command("openapi")(openapi.openapi)
 app.add_typer(storage.app, name="storage")
 app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
+app.add_typer(mail.app, name="mail")
 
 
 def _show_version(wanted: bool) -> None:

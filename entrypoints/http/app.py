@@ -107,7 +107,9 @@ def container_from_environment() -> Container:
         container = Container(settings=load_settings())
         container.storage()
         if container.settings().asks_for_tokens:
-            container.signer()  # now, because the first request that needs it may find another file
+            # Now, because the first request or mail that needs them may find other files.
+            container.signer()
+            container.mail_sender()
     except SettingsError as error:
         print(f"userport: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
