@@ -1,4 +1,4 @@
-"""What an operator can set: `USERPORT_*` variables, or flags that stand in for them."""
+"""The settings: environment variables `USERPORT_*`, or flags of the same name."""
 
 import os
 import re
@@ -18,17 +18,17 @@ PREFIX: Final = "USERPORT_"
 FILE_SUFFIX: Final = "_FILE"
 """The end of the variable that names a file with a secret setting."""
 COPY_TARGET: Final = f"{PREFIX}COPY_TO"
-"""The one variable that is not a setting: only `userport storage copy` reads it."""
+"""Not a setting: only `userport storage copy` reads this variable."""
 
 _MAX_SECRET_BYTES: Final = 64 * 1024
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the text is one line that names it and says what to do. It holds no secret."""
+    """A setting is wrong. The text is one line that names the setting and the remedy, without any secret."""
 
 
 class Auth(StrEnum):
-    """Who may call the service."""
+    """Whether the service requires access tokens."""
 
     OPEN = "open"
     TOKEN = "token"  # noqa: S105 - the mode's name
@@ -39,7 +39,7 @@ def _listed(value: object) -> object:
 
 
 def _origin(text: str) -> str:
-    """Check what a browser sends as `Origin` (RFC 6454, section 6.1)."""
+    """Validate an origin as browsers send it (RFC 6454, section 6.1)."""
     if text != "*" and re.fullmatch(r"https?://[a-z0-9.\-\[\]:]+", text) is None:
         raise PydanticCustomError("origin", "write origins as https://app.example.com, separated by commas")
     return text
@@ -76,52 +76,50 @@ class Settings(BaseSettings):
     storage: str = Field(
         default="sqlite:///userport.db",
         repr=False,  # it may hold a password
-        description="URL of the storage, whose scheme says what kind it is: sqlite:///file.db, postgresql://…",
+        description="URL of the storage; its scheme selects the kind: sqlite:///file.db, postgresql://…",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
-    workers: int = Field(default=1, ge=1, le=128, description="Number of processes that serve.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    workers: int = Field(default=1, ge=1, le=128, description="Number of worker processes.")
     auth: Auth | None = Field(
-        default=None, description="open or token; by default token if there is a signing key, and else open."
+        default=None, description="open or token; by default token if there is a signing key, else open."
     )
     signing_key: SecretStr | None = Field(
-        default=None, description="What access tokens are signed with: a file of `userport keys new`, or its content."
+        default=None, description="The key that signs access tokens: a file of `userport keys new`, or its content."
     )
-    issuer: str = Field(default="userport", min_length=1, description="Who the tokens say that they are from (`iss`).")
-    audience: str = Field(default="userport", min_length=1, description="Whom the tokens are for (`aud`).")
-    sign_up: bool = Field(default=True, description="Whether anybody may register themselves.")
+    issuer: str = Field(default="userport", min_length=1, description="The issuer of access tokens (`iss`).")
+    audience: str = Field(default="userport", min_length=1, description="The audience of access tokens (`aud`).")
+    sign_up: bool = Field(default=True, description="Whether anonymous callers may sign up.")
     sign_in_failures_per_account: int = Field(
-        default=5, ge=0, le=1_000, description="How many a minute; 0 for no limit."
+        default=5, ge=0, le=1_000, description="Failed sign-ins per minute; 0 for no limit."
     )
     sign_in_failures_per_address: int = Field(
-        default=20, ge=0, le=1_000, description="How many a minute; 0 for no limit."
+        default=20, ge=0, le=1_000, description="Failed sign-ins per minute; 0 for no limit."
     )
+    jobs: bool = Field(default=True, description="Whether `serve` runs background jobs beside requests.")
     max_connections: int = Field(
-        default=1_000, ge=1, le=100_000, description="How many connections each process keeps."
+        default=1_000, ge=1, le=100_000, description="Maximum number of connections per process."
     )
     head_timeout: float = Field(
-        default=10, gt=0, le=3_600, description="Seconds until a request's line and headers have to be there."
+        default=10, gt=0, le=3_600, description="Seconds to receive the request line and headers."
     )
-    body_timeout: float = Field(
-        default=30, gt=0, le=3_600, description="Seconds that may pass without a byte of a request's body."
-    )
+    body_timeout: float = Field(default=30, gt=0, le=3_600, description="Seconds without a byte of a request body.")
     write_timeout: float = Field(
-        default=30, gt=0, le=3_600, description="Seconds that may pass without a client reading of its response."
+        default=30, gt=0, le=3_600, description="Seconds in which a client reads nothing of its response."
     )
-    keep_alive_timeout: float = Field(
-        default=75, gt=0, le=3_600, description="Seconds that a connection without a request is kept."
-    )
+    keep_alive_timeout: float = Field(default=75, gt=0, le=3_600, description="Seconds to keep an idle connection.")
     trusted_proxies: _Proxies = Field(
-        default=(), description="Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or networks."
+        default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are trusted."
     )
     mail: str = Field(
         default="file:mail",
         repr=False,  # it may hold a password
         description="Where mail goes: smtp://, smtp+starttls:// or smtps://[user:password@]host[:port], or "
-        "file:DIRECTORY for one file a mail.",
+        "file:DIRECTORY for one file per mail.",
     )
     mail_from: str = Field(
-        default="userport <no-reply@localhost>", description="The sender of mail; its name is that of the service."
+        default="userport <no-reply@localhost>",
+        description="The sender of mail. Its display name is the name of the service in mails and on pages.",
     )
     mail_templates: Path | None = Field(
         default=None, description="Directory whose files replace the built-in templates of the same name."
@@ -129,9 +127,7 @@ class Settings(BaseSettings):
     public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
         default=None, max_length=200, description="What links in mails begin with; by default http://HOST:PORT."
     )
-    cors_origins: _Origins = Field(
-        default=(), description="Which web pages from elsewhere may call: their origins, or * for all."
-    )
+    cors_origins: _Origins = Field(default=(), description="Origins of web pages that may call the API, or * for all.")
 
     @property
     def asks_for_tokens(self) -> bool:
@@ -162,9 +158,9 @@ _SECRETS: Final = tuple(name for name in Settings.model_fields if _is_secret(nam
 
 
 def load_settings(**flags: object) -> Settings:
-    """Read the environment and the files that it names; a flag that is not None takes precedence.
+    """Read the environment and the files that it names; flags that are not None take precedence.
 
-    Raises `SettingsError`.
+    Raise `SettingsError`.
     """
     _check_environment()
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
@@ -180,7 +176,7 @@ def load_settings(**flags: object) -> Settings:
 
 
 def _check_environment() -> None:
-    """Raise `SettingsError` for an unknown variable and an empty signing key: either may be a mode gone wrong."""
+    """Raise `SettingsError` for an unknown variable or an empty signing key: either could select the wrong mode."""
     names = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
     fields = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
     known = fields | {f"{PREFIX}{field.upper()}{FILE_SUFFIX}" for field in _SECRETS} | {COPY_TARGET}

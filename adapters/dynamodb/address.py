@@ -24,7 +24,7 @@ def parse_address(url: str) -> Address:
     except ValueError:
         raise ValueError("write dynamodb://region/table") from None
     if "@" in parts.netloc:
-        raise ValueError("credentials have no place in it: AWS's own settings, such as AWS_PROFILE, name them")
+        raise ValueError("it must not contain credentials: AWS's own settings, such as AWS_PROFILE, provide them")
     table = parts.path.removeprefix("/")
     if (
         parts.scheme != "dynamodb"
@@ -35,7 +35,7 @@ def parse_address(url: str) -> Address:
         raise ValueError("write dynamodb://region/table, the table of 3 to 255 letters, digits, '_', '.' and '-'")
     endpoints = options.pop("endpoint", [])
     if options:
-        raise ValueError("it has options that are not known behind the '?'; known: endpoint")
+        raise ValueError("it has an unknown option; known: endpoint")
     return Address(parts.netloc, table, _checked(endpoints))
 
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from adapters.dynamodb.actions import Action, fits_in_one
-from adapters.dynamodb.calls import MAX_PAUSE_SECONDS, RETRY_SECONDS
-from adapters.dynamodb.failures import Refused
+from adapters.dynamodb.client import MAX_PAUSE_SECONDS, RETRY_SECONDS
+from adapters.dynamodb.failures import ConditionCheckFailed
 from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.items import Image, Key, is_listed
-from adapters.dynamodb.removals import Removals
+from adapters.dynamodb.removals import UserRemovals
 from adapters.dynamodb.table import Table
-from adapters.dynamodb.transaction_plan import TransactionPlan, Unpurged, Unread
+from adapters.dynamodb.transaction_plan import TransactionPlan, UnpurgedUser, UnreadItems
 from adapters.resilience import Backoff
 from domain.errors import DomainError
 
@@ -24,7 +24,7 @@ class Write:
 
 
 class Committer:
-    def __init__(self, table: Table, intents: WriteIntents, removals: Removals) -> None:
+    def __init__(self, table: Table, intents: WriteIntents, removals: UserRemovals) -> None:
         self._table = table
         self._intents = intents
         self._removals = removals
@@ -44,13 +44,13 @@ class Committer:
                     await backoff.pause()
                 await self._send(plan.actions())
                 break
-            except Unread as unread:
+            except UnreadItems as unread:
                 wanted |= unread.keys
-            except Unpurged as unpurged:
+            except UnpurgedUser as unpurged:
                 await self._removals.purge(unpurged.user_id)
                 facts.clear()
                 await backoff.pause()
-            except Refused as error:
+            except ConditionCheckFailed as error:
                 refused = True
                 await self._note(facts, error.found)
         for user_id in plan.removed_users:
@@ -81,13 +81,13 @@ class Committer:
 
 
 def _planned(writes: Sequence[Write], plan: TransactionPlan) -> TransactionPlan:
-    """Apply the writes; raises `Unread`, `Unpurged`, and the error of the first write that is refused."""
+    """Apply the writes; raises `UnreadItems`, `UnpurgedUser`, and the error of the first write that is refused."""
     try:
         for write in writes:
             write.apply(plan)
     except DomainError:
         if plan.unread:
-            raise Unread(plan.unread) from None  # of what an earlier write presumes
+            raise UnreadItems(plan.unread) from None  # of what an earlier write presumes
         raise
     return plan
 

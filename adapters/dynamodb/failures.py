@@ -41,7 +41,7 @@ _NOT_ALLOWED: Final = {
 }
 
 
-class Refused(Exception):
+class ConditionCheckFailed(Exception):
     """A transaction met items that were not as it expected them; nothing of it was applied."""
 
     def __init__(self, found: Mapping[Key, Image | None]) -> None:
@@ -54,7 +54,7 @@ class Refused(Exception):
 class Failure:
     """Why a call failed: the error to raise when it is not repeated, or in vain, and whether it may pass."""
 
-    meaning: DomainError
+    error: DomainError
     passing: bool
     cause: Exception | None = None
 

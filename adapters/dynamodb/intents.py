@@ -24,7 +24,7 @@ from typing import Final
 from uuid import uuid4
 
 from adapters.dynamodb.actions import ABSENT, Action, Expression, split
-from adapters.dynamodb.failures import Refused
+from adapters.dynamodb.failures import ConditionCheckFailed
 from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.table import Range, Table
 from adapters.resilience import gather_bounded
@@ -43,14 +43,14 @@ class WriteIntents:
         self._table = table
 
     async def commit(self, actions: Sequence[Action]) -> None:
-        """Apply all or nothing, however many there are; raises `Refused` as a transaction does."""
+        """Apply all or nothing, however many there are; raises `ConditionCheckFailed` as a transaction does."""
         tx = uuid4().hex
         parts = list(split((_with_intent(tx, action) for action in actions), spare=1))
         await self._open(tx, parts)
         try:
             await gather_bounded(partial(self._set_intents, tx, number, part) for number, part in enumerate(parts))
             await self._decide(tx, "committed")
-        except (Refused, TooBusy):
+        except (ConditionCheckFailed, TooBusy):
             await self.finish(tx)
             raise
         with suppress(DomainError):  # it is committed, and others can finish as well
@@ -83,7 +83,7 @@ class WriteIntents:
         try:
             await self._decide(tx, "aborted")
             committed = False
-        except Refused as refused:
+        except ConditionCheckFailed as refused:
             state = refused.found[_state_key(tx)]
             if state is None:
                 return
@@ -111,8 +111,10 @@ class WriteIntents:
     async def _set_intents(self, tx: str, number: int, part: Sequence[Action]) -> None:
         try:
             await self._table.transact([Action("ConditionCheck", _part_key(tx, number), _IS_OPEN), *part])
-        except Refused as refused:
-            raise Refused({key: image for key, image in refused.found.items() if key.pk != _parts(tx)}) from None
+        except ConditionCheckFailed as refused:
+            raise ConditionCheckFailed(
+                {key: image for key, image in refused.found.items() if key.pk != _parts(tx)}
+            ) from None
 
     async def _decide(self, tx: str, decision: str) -> None:
         change = Expression("SET #state = :decision", {"decision": decision})
@@ -125,7 +127,7 @@ class WriteIntents:
                 await self._table.transact(
                     [Action("Update", part_key, Expression("attribute_exists(#pk)"), change=closing)]
                 )
-            except Refused:
+            except ConditionCheckFailed:
                 return  # somebody else has finished it
         items = await self._table.read([Key(*key) for key in part["keys"]])
         held = {key: image for key, image in items.items() if image.get("tx") == tx}
@@ -143,7 +145,7 @@ class WriteIntents:
                 actions = [*parts[-1], *record]
                 if actions:
                     await self._table.transact(actions)
-            except Refused as refused:
+            except ConditionCheckFailed as refused:
                 for key in refused.found:
                     del left[key]  # somebody else has settled it
             else:

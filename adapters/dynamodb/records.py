@@ -20,7 +20,7 @@ from domain.values import UserId
 
 T = TypeVar("T")
 
-_MAX_LOOKS: Final = 10
+_MAX_READ_ATTEMPTS: Final = 10
 _MAX_ITEMS_AT_ONCE: Final = 1_000
 
 
@@ -73,7 +73,7 @@ class DynamoDBRecords(Generic[R]):
     async def count(self, *, owner: UserId | None = None) -> int:
         if owner is not None:
             return await self._of_owner(owner, partial(self._count_owned, owner)) or 0
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_MAX_READ_ATTEMPTS):
             removed = await self._removed_owners()
             if removed:
                 pointers = await self._reader.all(self._items.all, ["owner"])
@@ -113,7 +113,7 @@ class DynamoDBRecords(Generic[R]):
     async def _followed(self, index_key: Key, fits: Callable[[Image], bool]) -> R | None:
         """Return the record that an index item leads to; look again if that item changes meanwhile."""
         before: Image | None = None
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_MAX_READ_ATTEMPTS):
             index = await self._reader.one(index_key)
             if index is None or index == before:
                 return None
@@ -156,7 +156,7 @@ class DynamoDBRecords(Generic[R]):
         `look` gets the commit that alone has written what belongs to the user, or None if everything does.
         """
         purging: str | None = None
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_MAX_READ_ATTEMPTS):
             found = await look(purging)
             user = await self._reader.one(user_key(owner))
             if user is None or not is_user(user):

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from adapters.dynamodb.actions import NO_INTENT, Action, Expression, fits_in_one, still
-from adapters.dynamodb.failures import Refused
+from adapters.dynamodb.failures import ConditionCheckFailed
 from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.record_items import INDEX_ATTRIBUTES, RecordItems, RecordRef
@@ -32,7 +32,7 @@ _RESUME_DELAY_SECONDS: Final = 1
 _Found: TypeAlias = tuple[RecordRef, Image]
 
 
-class Removals:
+class UserRemovals:
     def __init__(self, table: Table, intents: WriteIntents, record_items: Sequence[RecordItems[Any]]) -> None:
         self._table = table
         self._intents = intents
@@ -110,7 +110,7 @@ class Removals:
                 try:
                     await self._table.transact(list(chain(*records.values())))
                     break
-                except Refused as refused:
+                except ConditionCheckFailed as refused:
                     for key, image in refused.found.items():
                         del records[key]  # with what leads to it, which may lead to another record by now
                         if image and "tx" in image:
@@ -127,7 +127,7 @@ class Removals:
             closing = Action("Delete", key, same)
         try:
             await self._table.transact([closing, Action("Delete", removal_key(user_id))])
-        except Refused:
+        except ConditionCheckFailed:
             return False
         return True
 

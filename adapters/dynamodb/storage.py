@@ -7,7 +7,7 @@ from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.reader import Reader
 from adapters.dynamodb.record_items import RecordItems
 from adapters.dynamodb.records import DynamoDBRecords
-from adapters.dynamodb.removals import Removals
+from adapters.dynamodb.removals import UserRemovals
 from adapters.dynamodb.schema import SchemaVersion
 from adapters.dynamodb.table import Table
 from adapters.dynamodb.users import DynamoDBUserRepository
@@ -40,7 +40,7 @@ class DynamoDBStorage:
         self._table = table
         self._record_items = [RecordItems(record_type) for record_type in record_types]
         self._intents = WriteIntents(table)
-        self._removals = Removals(table, self._intents, self._record_items)
+        self._removals = UserRemovals(table, self._intents, self._record_items)
         self._reader = Reader(table, self._intents)
         self._committer = Committer(table, self._intents, self._removals)
         self._schema = SchemaVersion(table)

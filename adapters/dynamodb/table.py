@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from adapters.dynamodb.actions import Action, Expression, placeholders
 from adapters.dynamodb.address import Address
-from adapters.dynamodb.calls import MAX_PAUSE_SECONDS, Calls
-from adapters.dynamodb.failures import Refused, code_of, unexpected
+from adapters.dynamodb.client import MAX_PAUSE_SECONDS, RetryingClient
+from adapters.dynamodb.failures import ConditionCheckFailed, code_of, unexpected
 from adapters.dynamodb.items import Image, Key, decoded_item, encoded_key
 from adapters.resilience import Backoff, gather_bounded
 from domain.errors import StorageUnavailable
@@ -54,7 +54,7 @@ class Table:
 
     def __init__(self, address: Address) -> None:
         self._name = address.table
-        self._call = Calls(address.region, address.endpoint)
+        self._call = RetryingClient(address.region, address.endpoint)
 
     @property
     def calls_under_way(self) -> int:
@@ -107,7 +107,7 @@ class Table:
                 return total
 
     async def transact(self, actions: Sequence[Action]) -> None:
-        """Do all or nothing; raises `Refused` when an item is not as its condition expects it."""
+        """Do all or nothing; raises `ConditionCheckFailed` when an item is not as its condition expects it."""
         requests: list[Any] = [action.request(self._name) for action in actions]
         token = str(uuid4())  # by which a repetition is known as such, should only the answer have been lost
 
@@ -117,7 +117,7 @@ class Table:
             except ClientError as error:
                 found = unexpected(error, [action.key for action in actions])
                 if found:
-                    raise Refused(found) from None
+                    raise ConditionCheckFailed(found) from None
                 raise
 
         await self._call(call)

@@ -5,7 +5,7 @@ from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.user_items import REMOVALS, is_user
 
 
-class Unread(Exception):
+class UnreadItems(Exception):
     """Some items have to be read before a plan can go on."""
 
     def __init__(self, keys: Set[Key]) -> None:
@@ -13,7 +13,7 @@ class Unread(Exception):
         self.keys = keys
 
 
-class Unpurged(Exception):
+class UnpurgedUser(Exception):
     """The records of an earlier user with this id have to be purged first."""
 
     def __init__(self, user_id: str) -> None:
@@ -35,28 +35,28 @@ class TransactionPlan:
         self._alive: set[Key] = set()
 
     def known(self, key: Key) -> Image | None:
-        """Return an item as it is by now; raises `Unread`."""
+        """Return an item as it is by now; raises `UnreadItems`."""
         if key not in self._images and key not in self._facts:
-            raise Unread({key})
+            raise UnreadItems({key})
         return self.presumed(key, None)
 
     def presumed(self, key: Key, presumption: Image | None) -> Image | None:
-        """Return an item as it is by now, or the presumption if nothing is known of it; raises `Unread`."""
+        """Return an item as it is by now, or the presumption if nothing is known of it; raises `UnreadItems`."""
         if key in self._images:
             return self._images[key]
         if key in self._alive and key not in self._facts:
-            raise Unread({key})  # it was presumed to be otherwise
+            raise UnreadItems({key})  # it was presumed to be otherwise
         return self._expected.setdefault(key, self._facts.get(key, presumption))
 
     def has_user(self, key: Key) -> bool:
-        """Return whether a user exists, which is presumed if nothing is known of them; raises `Unpurged`."""
+        """Return whether a user exists, which is presumed if nothing is known of them; raises `UnpurgedUser`."""
         if key in self._images:
             return is_user(self._images[key])
         fact = self._facts.get(key)
         if key in self._facts and not is_user(fact):
             return False
         if fact and "purging" in fact:
-            raise Unpurged(key.sk)
+            raise UnpurgedUser(key.sk)
         self._alive.add(key)
         return True
 

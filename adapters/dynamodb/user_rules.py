@@ -6,7 +6,7 @@ from typing import Any, Final
 from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.record_items import RecordItems, RecordRef
 from adapters.dynamodb.record_rules import drop_record
-from adapters.dynamodb.transaction_plan import TransactionPlan, Unpurged
+from adapters.dynamodb.transaction_plan import TransactionPlan, UnpurgedUser
 from adapters.dynamodb.user_items import is_user, removal_key, user_image, user_index_keys, user_key
 from domain.errors import EmailTaken, IdTaken, StaleVersion, UsernameTaken
 from domain.user import User
@@ -23,7 +23,7 @@ def add_user(plan: TransactionPlan, user: User) -> None:
     _claim(plan, user.id, user_index_keys(user.id, image))
     if stored is not None:
         if stored["purging"] != plan.rev:
-            raise Unpurged(user.id)
+            raise UnpurgedUser(user.id)
         image = {**image, "purging": plan.rev}  # everything that the earlier user owned has another `rev`
     plan.put(key, image)
 
@@ -62,7 +62,7 @@ def require_user(plan: TransactionPlan, user: User) -> None:
 def _user_at(plan: TransactionPlan, user_id: str, version: int) -> Image:
     stored = plan.known(user_key(user_id))
     if stored is not None and is_user(stored) and stored.get("purging", plan.rev) != plan.rev:
-        raise Unpurged(user_id)
+        raise UnpurgedUser(user_id)
     if stored is None or stored.get("version") != version:
         raise StaleVersion
     return stored

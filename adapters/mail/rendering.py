@@ -54,7 +54,7 @@ class Paragraph:
 
 
 class MailRenderer:
-    """Renders mails. Its creation reads and tries all templates."""
+    """Renders mails. Its creation tries all templates if an operator's are among them."""
 
     def __init__(self, service: str, directory: Path | None = None) -> None:
         """Create a renderer for mails of the service with this name.
@@ -79,7 +79,8 @@ class MailRenderer:
             cache_size=-1,
         )
         self._environment.globals[_SERVICE] = service
-        self._try_all()
+        if directory is not None:
+            self._try_all()
 
     def render(self, template: str, language: str, context: Mapping[str, str]) -> Rendering:
         text = self._environment.get_template(_name(template, language)).render(context)

@@ -26,7 +26,7 @@ from application.mail.errors import MailDeferred, MailRefused
 from application.mail.message import Mail
 
 _STEP_TIMEOUT_SECONDS: Final = 20.0
-_SEND_TIMEOUT_SECONDS: Final = 60.0
+_SEND_TIMEOUT_SECONDS: Final = 40.0  # less than a job has
 _QUIT_TIMEOUT_SECONDS: Final = 2.0
 _IDLE_TIMEOUT_SECONDS: Final = 5.0
 
@@ -214,7 +214,7 @@ def _format_failure(error: SMTPException | OSError) -> str:
     """Say in a few words why there was no answer."""
     if type(error) is SMTPException:  # which has a text of the library's own, such as that STARTTLS is not offered
         return error.message
-    match error.__cause__ or error:
+    match (error.__cause__ or error) if isinstance(error, SMTPException) else error:
         case ssl.SSLCertVerificationError() as cause:
             return f"its certificate is not valid: {cause.verify_message}"
         case ssl.SSLError() as cause:

@@ -71,11 +71,11 @@ def _check_options(query: str, *, tls: str) -> None:
     pairs = parse_qsl(query, keep_blank_values=True)
     options = {name.lower(): value for name, value in pairs}
     if len(options) < len(pairs):
-        raise ValueError("it has an option twice")
+        raise ValueError("it repeats an option")
     if options.keys() - {option.lower() for option in _OPTIONS}:
-        raise ValueError(f"unknown options behind the '?'; known: {', '.join(_OPTIONS)}")
+        raise ValueError(f"it has an unknown option; known: {', '.join(_OPTIONS)}")
     if options.get("w", "majority") != "majority":
-        raise ValueError("its option w can only be majority, as every commit is durable")
+        raise ValueError("its option w must be majority, because every commit is durable")
     files = {name: options[name.lower()] for name in _TLS_FILES if name.lower() in options}
     if files and options.get("tls", tls) != "true":
         raise ValueError(f"its option {next(iter(files))} needs tls=true")

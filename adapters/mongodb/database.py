@@ -161,7 +161,7 @@ class Database:
             with pymongo.timeout(seconds):
                 return await query()
         except ServerSelectionTimeoutError:
-            raise self._why_there_is_no_server() from None
+            raise self._selection_error() from None
         except WaitQueueTimeoutError:  # for a connection that is in use, or for one that cannot be made
             raise (TooBusy() if self._connections.all_in_use else StorageUnavailable()) from None
         except PyMongoError as error:
@@ -197,7 +197,7 @@ class Database:
                 await work(Transaction(self._database, session))
                 await session.commit_transaction()  # repeated by the driver when its answer is lost
 
-    def _why_there_is_no_server(self) -> DomainError:
+    def _selection_error(self) -> DomainError:
         for server in self._client.topology_description.server_descriptions().values():
             if server.server_type_name == "RSGhost":  # it waits for rs.initiate()
                 return StorageUnavailable(NO_REPLICA_SET)

@@ -29,7 +29,7 @@ def translate_error(error: PyMongoError) -> DomainError | None:
         case ConnectionFailure() | ExecutionTimeout() | WTimeoutError():
             return StorageUnavailable()
         case ConfigurationError():
-            return StorageUnavailable("MongoDB cannot be reached in the way that the storage URL says")
+            return StorageUnavailable("MongoDB cannot be reached with the options of the storage URL")
         case OperationFailure():
             return _translate_code(error)
     return None
@@ -61,9 +61,9 @@ def may_have_left_open(error: PyMongoError) -> bool:
 def _translate_code(error: OperationFailure) -> DomainError | None:
     match error.code:
         case 18 | 8000:
-            return StorageUnavailable("MongoDB refuses the user or the password in the storage URL")
+            return StorageUnavailable("MongoDB rejects the user or the password in the storage URL")
         case 13:
-            return StorageUnavailable("MongoDB denies the user in the storage URL a privilege that it needs")
+            return StorageUnavailable("MongoDB denies a required privilege to the user in the storage URL")
         case 20 | 123:
             return StorageUnavailable(NO_REPLICA_SET)
         case 112 | 239 | 246:  # write conflict, snapshot too old or unavailable

@@ -7,7 +7,7 @@ from adapters.mongodb.database import Database
 from adapters.mongodb.documents import Document, user_document, user_from_document
 from adapters.mongodb.schema import ACTIVE_ADMINS, PURGING, USERS, Filter
 from adapters.mongodb.staged_writes import Kind, StagedWrites, Write
-from adapters.text_range import successor
+from adapters.prefix_range import prefix_upper_bound
 from domain.user import User
 from domain.values import Email, SearchPrefix, UserId, Username
 
@@ -86,7 +86,7 @@ class MongoUserRepository:
 def _starting_with(prefix: SearchPrefix) -> Filter:
     """Return "starts with" as a range, which every index on a key can serve."""
     bounds: Document = {"$gte": str(prefix)}
-    end = successor(prefix)
+    end = prefix_upper_bound(prefix)
     if end is not None:
         bounds["$lt"] = end
     return {"$or": [{key: bounds} for key in _SEARCHED]}

@@ -8,7 +8,7 @@ from adapters.storage_contract.connections import ConnectionCases
 from adapters.storage_contract.emails import EmailLookupCases
 from adapters.storage_contract.faulty_proxy import Endpoint
 from adapters.storage_contract.lifecycle import LifecycleCases
-from adapters.storage_contract.network import OutageCases, StrangerCases
+from adapters.storage_contract.network import OutageCases, WrongServerCases
 from adapters.storage_contract.paging import UserPagingCases
 from adapters.storage_contract.persistence import PersistenceCases
 from adapters.storage_contract.records import RecordCases
@@ -98,7 +98,7 @@ class PersistentStorageContract(StorageContract, PersistenceCases):
         raise NotImplementedError
 
 
-class NetworkStorageContract(PersistentStorageContract, StrangerCases, OutageCases):
+class NetworkStorageContract(PersistentStorageContract, WrongServerCases, OutageCases):
     """What is promised besides by a store that is reached over a network. Two more fixtures."""
 
     @pytest.fixture

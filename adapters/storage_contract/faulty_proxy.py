@@ -109,7 +109,7 @@ class FaultyProxy:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._server
         server_reader, server_writer = await asyncio.open_connection(*self._server)
-        answering = asyncio.create_task(self._forward_answers(server_reader, writer))
+        answering = asyncio.create_task(self._forward_responses(server_reader, writer))
         try:
             while question := await reader.read(_CHUNK_BYTES):
                 if self.fault not in {None, Fault.CUT}:
@@ -120,7 +120,7 @@ class FaultyProxy:
             answering.cancel()
             server_writer.transport.abort()
 
-    async def _forward_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward_responses(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while answer := await reader.read(_CHUNK_BYTES):
                 if self.fault is Fault.CUT:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.storage_contract.examples import LATER, a_credential, a_full_user, a_session, a_user, renamed
-from adapters.storage_contract.steps import add, everything, outcomes, remove, save
+from adapters.storage_contract.steps import add, outcomes, read_all, remove, save
 from adapters.storage_contract.versions import DISTANCES
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import StaleVersion, TooBusy
@@ -27,7 +27,7 @@ class RequirementCases:
         user, other = a_full_user(), a_user()
         await add(storage, user, other)
         await save_requiring(storage, renamed(other, "Renamed"), user)
-        assert (await everything(storage)).users == [user, renamed(other, "Renamed")]
+        assert (await read_all(storage)).users == [user, renamed(other, "Renamed")]
 
     @DISTANCES
     async def test_a_commit_that_requires_a_user_at_another_version_is_stale(
@@ -37,7 +37,7 @@ class RequirementCases:
         await add(storage, user, other)
         with pytest.raises(StaleVersion):
             await save_requiring(storage, renamed(other, "Renamed"), replace(user, version=user.version + distance))
-        assert (await everything(storage)).users == [user, other]
+        assert (await read_all(storage)).users == [user, other]
 
     async def test_a_user_who_is_gone_cannot_be_required(self, storage: Storage) -> None:
         gone, other = a_user(), a_user()
@@ -45,18 +45,18 @@ class RequirementCases:
         await remove(storage, gone)
         with pytest.raises(StaleVersion):
             await save_requiring(storage, renamed(other, "Renamed"), gone)
-        assert (await everything(storage)).users == [other]
+        assert (await read_all(storage)).users == [other]
 
     async def test_a_commit_that_only_requires_changes_nothing(self, storage: Storage) -> None:
         user = a_full_user()
         credential = a_credential(user)
         await add(storage, user, credential)
-        before = await everything(storage)
+        before = await read_all(storage)
         unit = storage.unit_of_work()
         unit.users.require(user)
         unit.records(CREDENTIALS).require(credential)
         await unit.commit()
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
         await save(storage, renamed(user, "Renamed"))  # it is at the same version still
 
     async def test_a_required_user_can_be_given_a_session_in_the_same_commit(self, storage: Storage) -> None:
@@ -68,7 +68,7 @@ class RequirementCases:
         unit.records(CREDENTIALS).require(credential)
         unit.records(SESSIONS).add(session)
         await unit.commit()
-        assert (await everything(storage)).records["sessions"] == [session]
+        assert (await read_all(storage)).records["sessions"] == [session]
 
     async def test_of_two_users_who_require_each_other_one_at_most_is_saved(
         self, storage: Storage, another_client: Storage

@@ -191,6 +191,6 @@ class SearchCases:
     async def test_a_prefix_may_be_longer_than_any_key(self, storage: Storage) -> None:
         await add(storage, a_user())
         users = storage.unit_of_work().users
-        prefix = SearchPrefix.parse("\U0001d164" * SearchPrefix.LONGEST)  # a note that folds to three parts
+        prefix = SearchPrefix.parse("\U0001d164" * SearchPrefix.MAX_LENGTH)  # a note that folds to three parts
         assert list(await users.search(prefix, limit=10)) == []
         assert await users.count(prefix) == 0

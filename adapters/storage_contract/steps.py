@@ -80,13 +80,13 @@ async def owned(storage: Storage, record_type: RecordType[R], owner: User) -> Se
 
 
 @dataclass(frozen=True, slots=True)
-class Everything:
+class StorageContents:
     users: Sequence[User]
     records: Mapping[str, Sequence[Versioned]]
     """Of every type, by its name, in the order of their keys."""
 
     @classmethod
-    def of(cls, *records: Stored) -> "Everything":
+    def of(cls, *records: Stored) -> "StorageContents":
         """Return what a storage holds to which nothing but these was added."""
         users = sorted((record for record in records if isinstance(record, User)), key=lambda user: user.id)
         by_type: dict[str, Sequence[Versioned]] = {}
@@ -96,14 +96,14 @@ class Everything:
         return cls(users, by_type)
 
 
-async def everything(storage: Storage) -> Everything:
+async def read_all(storage: Storage) -> StorageContents:
     """Read up to a thousand users and records of each type, to tell whether something has changed."""
     unit = storage.unit_of_work()
     users = list(await unit.users.page(limit=1_000))
     records = {
         record_type.name: list(await unit.records(record_type).page(limit=1_000)) for record_type in CONTRACT_TYPES
     }
-    return Everything(users, records)
+    return StorageContents(users, records)
 
 
 async def outcomes(attempts: Sequence[Awaitable[None]]) -> Sequence[type[BaseException] | None]:

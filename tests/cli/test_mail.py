@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.commands import userport
 from tests.cli.serving import serving
-from tests.http.signing_in import SIGNING_KEY
+from tests.http.sign_in_helpers import SIGNING_KEY
 from tests.mail import smtp_server
 from tests.mail.mails import LOGIN
 from tests.mail.smtp_server import PASSWORD, SmtpServer

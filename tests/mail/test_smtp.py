@@ -137,8 +137,11 @@ async def test_mails_that_wait_for_a_slow_server_are_deferred_in_time(
     server.react("RCPT", Fault.STALL, Fault.STALL, Fault.STALL)
     with monkeypatch.context() as patch:
         patch.setattr("adapters.mail.smtp._SEND_TIMEOUT_SECONDS", 0.3)
+        patch.setattr(
+            "adapters.mail.smtp._STEP_TIMEOUT_SECONDS", 1.0
+        )  # Python 3.11's `wait_for` may lose the other one
         results = await asyncio.gather(*(sender.send(a_mail()) for _ in range(3)), return_exceptions=True)
-    assert [type(result) for result in results] == [MailDeferred] * 3
+    assert {str(result) for result in results} == {"127.0.0.1: it did not answer in time"}
     server.behave()
     await asyncio.gather(*(sender.send(a_mail()) for _ in range(3)))
 
