@@ -17,7 +17,7 @@ from domain.errors import DomainError
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A staged write, and the item that has to be read for it; everything else is presumed at first."""
+    """A staged write, and the item that must be read for it; all other items are presumed at first."""
 
     apply: Callable[[TransactionPlan], None]
     reads: Key | None = None
@@ -30,7 +30,7 @@ class Committer:
         self._removals = removals
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        """Plan the writes and send the plan, again for as long as items differ from what it presumed."""
+        """Plan the writes and send the plan; repeat as long as items differ from what the plan presumed."""
         rev = uuid4().hex
         facts: dict[Key, Image | None] = {}
         backoff = Backoff(MAX_PAUSE_SECONDS, RETRY_SECONDS)
@@ -71,7 +71,7 @@ class Committer:
                 await backoff.pause()
 
     async def _note(self, facts: dict[Key, Image | None], found: Mapping[Key, Image | None]) -> None:
-        """Take items for facts, except those with a write intent: help to settle it."""
+        """Record items as known. Help to settle those with a write intent instead."""
         for key, image in found.items():
             if image and "tx" in image:
                 facts.pop(key, None)
@@ -81,21 +81,21 @@ class Committer:
 
 
 def _planned(writes: Sequence[Write], plan: TransactionPlan) -> TransactionPlan:
-    """Apply the writes; raises `UnreadItems`, `UnpurgedUser`, and the error of the first write that is refused."""
+    """Return a plan with all writes. Raise `UnreadItems`, `UnpurgedUser`, or the error of the first rejected write."""
     try:
         for write in writes:
             write.apply(plan)
     except DomainError:
         if plan.unread:
-            raise UnreadItems(plan.unread) from None  # of what an earlier write presumes
+            raise UnreadItems(plan.unread) from None  # items that an earlier write presumes
         raise
     return plan
 
 
 def _is_seen_in_parts(actions: Sequence[Action]) -> bool:
-    """Return whether several items change that are listed together.
+    """Return whether several items of one listing change.
 
-    AWS promises that a query reads what is committed, not that all of it was so at one moment.
+    A DynamoDB query reads committed data, but not from one moment.
     """
     lists = Counter(action.key.pk for action in actions if action.verb != "ConditionCheck" and is_listed(action.key))
     return any(number > 1 for number in lists.values())

@@ -34,7 +34,7 @@ class DynamoDBUnitOfWork:
 
 
 class DynamoDBStorage:
-    """Users and records in one table of DynamoDB; a commit is durable on several machines when it returns."""
+    """Users and records in one table of DynamoDB. A commit is durable on several machines when it returns."""
 
     def __init__(self, table: Table, record_types: Sequence[RecordType[Any]]) -> None:
         self._table = table
@@ -68,7 +68,7 @@ class DynamoDBStorage:
 
 
 def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> DynamoDBStorage:
-    """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
+    """Open a storage without connecting. Raise `ValueError`, which never contains the URL."""
     return DynamoDBStorage(Table(parse_address(url)), record_types)
 
 

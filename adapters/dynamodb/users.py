@@ -92,7 +92,7 @@ class DynamoDBUserRepository:
         self._staged.append(Write(partial(user_rules.require_user, user=user), user_key(user.id)))
 
     async def _owners(self, keys: Collection[Key], key_of: Callable[[User], Key | None]) -> list[User]:
-        """Read the users who own emails or usernames: they, and what leads to them, are read one after the other."""
+        """Return the owners of emails or usernames: pointers and users are read one after the other."""
         found: list[User] = []
         left: Collection[Key] = keys
         for _ in range(_MAX_READ_ATTEMPTS):

@@ -101,7 +101,7 @@ class KeysetPaginator(Generic[Entity]):
     async def _outcome(self, page: _Page) -> Outcome[Sequence[Entity]]:
         try:
             return await self._read(page)
-        except Exception as error:  # noqa: BLE001 - raised to whoever asked for this page
+        except Exception as error:  # noqa: BLE001 - raised to the caller of this page
             return error
 
     async def _read(self, page: _Page) -> Sequence[Entity]:
