@@ -49,7 +49,7 @@ class _Insert(NamedTuple):
     statements: Sequence[BoundStatement]
 
 
-class MariaDB(ServerBackend):
+class MariaDB(ServerBackend[AsyncmyPool]):
     """Error numbers: MariaDB's reference, "Error codes"."""
 
     options: ClassVar = frozenset({"ssl_ca", "ssl_cert", "ssl_key"})
@@ -90,12 +90,12 @@ class MariaDB(ServerBackend):
         finally:
             connection.execute(select(func.release_lock(name)))
 
-    def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
-        settings = _SETTINGS if lock_waits else _SETTINGS + _SHORT_LOCK_WAIT
-        return {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "init_command": settings}
+    def _engine_args(self) -> Mapping[str, Any]:
+        return _connect_args(_SETTINGS)
 
-    def _pool(self, size: int, connect_args: Mapping[str, Any]) -> AsyncmyPool:
-        return AsyncmyPool(size, connect_args)
+    def _pool(self, size: int, url_args: Mapping[str, Any], *, lock_waits: bool) -> AsyncmyPool:
+        settings = _SETTINGS if lock_waits else _SETTINGS + _SHORT_LOCK_WAIT
+        return AsyncmyPool(size, {**url_args, **_connect_args(settings)})
 
     def _bind_insert(self, table: Table, rows: Rows) -> _Insert:
         owner = owner_of(table)
@@ -136,6 +136,10 @@ class MariaDB(ServerBackend):
                 return StorageUnavailable("MariaDB has no database of the name in the storage URL")
         is_lost = isinstance(error, InterfaceError | InternalError | OperationalError)
         return StorageUnavailable() if is_lost else None
+
+
+def _connect_args(settings: str) -> Mapping[str, Any]:
+    return {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "init_command": settings}
 
 
 def _bind_all(insert: MultiRowInsert, rows: Rows) -> Sequence[BoundStatement]:

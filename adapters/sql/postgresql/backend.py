@@ -1,4 +1,3 @@
-import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import (
     URL,
     Column,
@@ -30,13 +28,18 @@ from adapters.sql.engine.backend import TransactionCallback, run_statements
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, Rows
-from adapters.sql.postgresql.pool import AsyncpgPool, is_open
+from adapters.sql.postgresql.pool import AsyncpgPool
+from adapters.sql.postgresql.sessions import NEEDS_POOLER_OPTION, Sessions, SharedSessions
 from adapters.sql.tables import live_owner, owner_of
 from adapters.tls import check_authorities
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
-_CONNECT_TIMEOUT_SECONDS: Final = 5
-_SHORT_LOCK_WAIT: Final = "50ms"
+_NAMED: Final = {"application_name": "userport"}
+"""A startup parameter, which poolers know."""
+
+# The statements here are small; compiling them to machine code costs more than it saves.
+_SETTINGS: Final = {"jit": "off"}
+_SHORT_LOCK_WAIT: Final = {"lock_timeout": "50ms"}
 _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
 
 # Classes of PostgreSQL's manual, appendix A. By the first the server refuses a row (a value, a constraint); by the
@@ -44,25 +47,38 @@ _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
 _ROW_REFUSED: Final = ("22", "23")
 _UNCERTAIN: Final = ("08", "57", "58", "XX")
 
+_HINTS: Final = {
+    "25006": "PostgreSQL is read-only: a standby, or default_transaction_read_only",
+    "26000": NEEDS_POOLER_OPTION,  # there is no such prepared statement,
+    "42P05": NEEDS_POOLER_OPTION,  # or another connection's
+    "28000": "PostgreSQL refuses the user or the password in the storage URL",
+    "28P01": "PostgreSQL refuses the user or the password in the storage URL",
+    "3D000": "PostgreSQL has no database of the name in the storage URL",
+    "42501": "PostgreSQL denies the user in the storage URL a privilege that it needs",
+}
+"""What an operator can do something about."""
 
 _TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
-class PostgreSQL(ServerBackend):
+class PostgreSQL(ServerBackend[AsyncpgPool]):
     """Error codes: PostgreSQL's manual, appendix A."""
 
-    options: ClassVar = frozenset({"sslmode"})
+    options: ClassVar = frozenset({"pooler", "sslmode"})
 
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
         _check_tls(url.query.get("sslmode", "prefer"))
+        if url.query.get("pooler", "transaction") != "transaction":
+            raise ValueError("its option pooler must be transaction; a pooler in session mode needs no option")
+        self._sessions: Final = SharedSessions() if "pooler" in url.query else Sessions()
         # asyncpg takes libpq's values under another name.
-        query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
-        super().__init__(url.set(drivername="postgresql+asyncpg", query=query), conflicts)
+        tls = {"ssl": url.query["sslmode"]} if "sslmode" in url.query else {}
+        super().__init__(url.set(drivername="postgresql+asyncpg", query=tls), conflicts)
         self._insert_statement: Final = cache(lambda table: CompiledStatement(_insert_arrays(table), self.dialect))
 
     async def insert(self, table: Table, rows: Rows) -> None:
         try:
-            await self._inserts.run(partial(_execute, self._bind_insert(table, rows)))
+            await self._inserts.execute(self._bind_insert(table, rows))
         except ConnectionLost as error:
             raise StorageUnavailable from error
         except asyncpg.PostgresError as error:
@@ -83,15 +99,13 @@ class PostgreSQL(ServerBackend):
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         yield  # the end of the transaction frees it
 
-    def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
-        # The statements here are small; compiling them to machine code costs more than it saves.
-        settings = {"application_name": "userport", "jit": "off"}
-        if not lock_waits:
-            settings["lock_timeout"] = _SHORT_LOCK_WAIT
-        return {"timeout": _CONNECT_TIMEOUT_SECONDS, "server_settings": settings}
+    def _engine_args(self) -> Mapping[str, Any]:
+        open_session = partial(self._sessions.open, _SETTINGS)
+        return {"async_creator_fn": open_session, "server_settings": _NAMED, **self._sessions.adapter_options}
 
-    def _pool(self, size: int, connect_args: Mapping[str, Any]) -> AsyncpgPool:
-        return AsyncpgPool(size, connect_args)
+    def _pool(self, size: int, url_args: Mapping[str, Any], *, lock_waits: bool) -> AsyncpgPool:
+        settings = _SETTINGS if lock_waits else {**_SETTINGS, **_SHORT_LOCK_WAIT}
+        return AsyncpgPool(size, {**url_args, "server_settings": _NAMED}, self._sessions, settings)
 
     def _bind_insert(self, table: Table, rows: Rows) -> BoundStatement:
         """Bind an array for each column: the server takes one large statement much faster than many small ones."""
@@ -119,25 +133,12 @@ class PostgreSQL(ServerBackend):
                 return StorageNotPrepared()
             case "40001" | "40P01" | "53300" | "55P03":  # lost to others, too many connections, lock not available
                 return TooBusy()
-            case "28000" | "28P01":
-                return StorageUnavailable("PostgreSQL refuses the user or the password in the storage URL")
-            case "42501":
-                return StorageUnavailable("PostgreSQL denies the user in the storage URL a privilege that it needs")
-            case "25006":
-                return StorageUnavailable("PostgreSQL is read-only: a standby, or default_transaction_read_only")
-            case "3D000":
-                return StorageUnavailable("PostgreSQL has no database of the name in the storage URL")
+            case str(code) if code in _HINTS:
+                return StorageUnavailable(_HINTS[code])
             case str(code) if code[:2] in {"08", "53", "57", "58", "XX"}:  # connection, resources, operator, system
                 return StorageUnavailable()
         is_closed = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
         return StorageUnavailable() if is_closed else None
-
-
-async def _execute(statement: BoundStatement, connection: PoolConnectionProxy) -> None:
-    await asyncio.sleep(0)  # to learn that the server has quit meanwhile
-    if not is_open(connection):
-        raise TooBusy  # nothing was sent
-    await connection.execute(statement.text, *statement.arguments)
 
 
 def _insert_arrays(table: Table) -> Insert:

@@ -1,0 +1,138 @@
+"""PostgreSQL behind PgBouncer, in both of its modes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import ClassVar
+
+import pytest
+
+from adapters.storage_contract.examples import a_full_user, a_post, a_user, renamed
+from adapters.storage_contract.faulty_proxy import Endpoint
+from adapters.storage_contract.steps import add, everything, outcomes, save, stored_user
+from domain.errors import EmailTaken, StorageUnavailable
+from domain.storage import Storage
+from entrypoints.storage_by_url import open_storage
+from tests.servers.choice import Kind
+from tests.servers.databases import Databases
+from tests.servers.pgbouncer import MAX_SERVER_CONNECTIONS, PgbouncerProcess, PoolMode
+from tests.servers.postgresql import KIND
+from tests.servers.sql import query
+from tests.storage.served_contract import ServedStorageContract, opened
+
+
+class PooledContract(ServedStorageContract):
+    """The database is made and emptied without the pooler, and used by it."""
+
+    kind: ClassVar[Kind] = "postgresql"
+    pool_mode: ClassVar[PoolMode]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def database_url(cls, databases: Databases) -> Iterator[str]:
+        with databases.fresh("postgresql") as url:
+            yield url
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def pooler(cls, database_url: str) -> Iterator[PgbouncerProcess]:
+        with PgbouncerProcess(database_url, cls.pool_mode) as pooler:
+            yield pooler
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    async def prepared_url(cls, database_url: str, pooler: PgbouncerProcess) -> str:  # type: ignore[override] # no more is to be done afterwards
+        url = pooler.url_before(database_url)
+        async with opened(url) as storage:
+            await storage.prepare()
+        return url
+
+    @pytest.fixture
+    def empty_url(self, prepared_url: str, database_url: str) -> Iterator[str]:
+        yield prepared_url
+        KIND.empty(database_url)
+
+    @pytest.fixture
+    async def unprepared_clients(
+        self, databases: Databases, pooler: PgbouncerProcess
+    ) -> AsyncIterator[tuple[Storage, Storage]]:
+        with databases.fresh("postgresql") as url:
+            async with opened(pooler.url_before(url)) as first, opened(pooler.url_before(url)) as second:
+                yield first, second
+
+    @pytest.fixture
+    def server(self, pooler: PgbouncerProcess) -> Endpoint:
+        return "127.0.0.1", pooler.port
+
+    @pytest.fixture
+    def open_at(self, prepared_url: str) -> Callable[[int], Storage]:
+        return lambda port: open_storage(KIND.moved(prepared_url, port))
+
+
+class TestPostgreSQLByTransactionPooler(PooledContract):
+    pool_mode = "transaction"
+
+
+@pytest.mark.cluster
+class TestPostgreSQLBySessionPooler(PooledContract):
+    pool_mode = "session"
+
+
+@pytest.fixture(params=["session", "transaction"])
+def pooler(request: pytest.FixtureRequest, databases: Databases) -> Iterator[PgbouncerProcess]:
+    with databases.fresh("postgresql") as url, PgbouncerProcess(url, request.param) as pooler:
+        yield pooler
+
+
+@pytest.fixture
+async def storage(pooler: PgbouncerProcess) -> AsyncIterator[Storage]:
+    async with opened(pooler.url) as storage:
+        await storage.prepare()
+        yield storage
+
+
+async def test_many_calls_at_once_are_answered_as_without_a_pooler(storage: Storage, pooler: PgbouncerProcess) -> None:
+    users = [a_user() for _ in range(60)]
+    async with opened(pooler.url) as another:
+        clients = (storage, another)
+        taken = await outcomes([add(clients[n % 2], users[n // 2]) for n in range(120)])
+        assert taken.count(None) == 60
+        assert set(taken) <= {None, EmailTaken}
+        await asyncio.gather(*(save(clients[n % 2], renamed(user, f"User {n}")) for n, user in enumerate(users)))
+        posts = [a_post(user) for user in users]
+        looked = [stored_user(clients[n % 2], user) for n, user in enumerate(users)]
+        found, _ = await asyncio.gather(asyncio.gather(*looked), asyncio.gather(*(add(storage, post) for post in posts)))
+        assert [user and user.name for user in found] == [f"User {n}" for n in range(60)]
+        assert len((await everything(another)).records["posts"]) == 60
+
+
+@pytest.mark.parametrize("pooler", ["transaction"], indirect=True)
+async def test_no_setting_is_left_in_a_session_that_others_get(storage: Storage, pooler: PgbouncerProcess) -> None:
+    kept = a_full_user()
+    await add(storage, kept, a_post(kept))
+    await asyncio.gather(*(add(storage, a_user()) for _ in range(20)), *(everything(storage) for _ in range(20)))
+    left = (
+        "SELECT name FROM pg_settings WHERE name IN ('jit', 'lock_timeout') AND setting <> reset_val "
+        "UNION ALL SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%users%'"
+    )
+    for _ in range(2 * MAX_SERVER_CONNECTIONS["transaction"]):  # one session after the other
+        assert query(pooler.url_without_option, left) == []
+
+
+async def test_a_pooler_in_transaction_mode_needs_the_option(databases: Databases) -> None:
+    with databases.fresh("postgresql") as url, PgbouncerProcess(url, "transaction") as pooler:
+        async with opened(KIND.moved(url, pooler.port)) as storage:
+            for attempt in (storage.prepare, storage.ping):
+                with pytest.raises(StorageUnavailable, match=r"add \?pooler=transaction to the storage URL"):
+                    await attempt()
+
+
+async def test_a_pooler_that_is_in_use_needs_the_option_as_well(databases: Databases) -> None:
+    with databases.fresh("postgresql") as url, PgbouncerProcess(url, "transaction") as pooler:
+        async with opened(pooler.url) as others, opened(KIND.moved(url, pooler.port)) as storage:
+            await others.prepare()
+            busy = asyncio.gather(*(everything(others) for _ in range(200)))
+            with pytest.raises(StorageUnavailable, match=r"add \?pooler=transaction to the storage URL"):
+                while True:
+                    await storage.ping()
+                    await add(storage, a_user())
+            await busy
