@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from tests.servers.choice import give_up
 from tests.servers.mariadb import KIND, MariadbProcess
-from tests.servers.process import Unreachable, as_another_user, free_port
+from tests.servers.process import Unreachable, as_another_user, free_port, hand_over
 from tests.servers.sql import query
 
 _PROVIDER: Final = Path("/usr/lib/galera/libgalera_smm.so")
@@ -111,7 +111,8 @@ class GaleraCluster:
             first, *others = self.nodes
             for node in self.nodes:
                 ends.callback(node.__exit__)
-            first.lay_out()
+                hand_over(node.directory)
+            first.initialize()
             first.begin_cluster()
             first.stop()
             for node in others:

@@ -1,5 +1,6 @@
 """Running PgBouncer before a PostgreSQL."""
 
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, Literal, TypeAlias
@@ -7,15 +8,14 @@ from urllib.parse import unquote, urlsplit
 
 from tests.servers.choice import find_program
 from tests.servers.postgresql import KIND
-from tests.servers.process import hand_over
-from tests.servers.sql import SqlProcess, execute
+from tests.servers.process import ServerProcess, Unreachable, hand_over
 
 PoolMode: TypeAlias = Literal["session", "transaction"]
 
 MAX_SERVER_CONNECTIONS: Final[Mapping[PoolMode, int]] = {"session": 50, "transaction": 4}
 
 
-class PgbouncerProcess(SqlProcess):
+class PgbouncerProcess(ServerProcess):
     """A PgBouncer as it is installed, for all databases of a server.
 
     Each server connection is used in turn, so that none happens to be the one that a client had before.
@@ -68,4 +68,7 @@ class PgbouncerProcess(SqlProcess):
         return [self.programs / "pgbouncer", self.directory / "pgbouncer.ini"]
 
     def check(self) -> None:
-        execute(self.url_without_option, "SELECT 1")
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError as error:
+            raise Unreachable(str(error)) from error

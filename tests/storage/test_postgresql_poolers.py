@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import ClassVar
 
+import asyncpg
 import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_post, a_user, renamed
@@ -16,7 +17,6 @@ from tests.servers.choice import Kind
 from tests.servers.databases import Databases
 from tests.servers.pgbouncer import MAX_SERVER_CONNECTIONS, PgbouncerProcess, PoolMode
 from tests.servers.postgresql import KIND
-from tests.servers.sql import query
 from tests.storage.served_contract import ServedStorageContract, opened
 
 
@@ -40,7 +40,7 @@ class PooledContract(ServedStorageContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    async def prepared_url(cls, database_url: str, pooler: PgbouncerProcess) -> str:  # type: ignore[override] # no more is to be done afterwards
+    async def prepared_url(cls, database_url: str, pooler: PgbouncerProcess) -> str:
         url = pooler.url_before(database_url)
         async with opened(url) as storage:
             await storage.prepare()
@@ -100,7 +100,9 @@ async def test_many_calls_at_once_are_answered_as_without_a_pooler(storage: Stor
         await asyncio.gather(*(save(clients[n % 2], renamed(user, f"User {n}")) for n, user in enumerate(users)))
         posts = [a_post(user) for user in users]
         looked = [stored_user(clients[n % 2], user) for n, user in enumerate(users)]
-        found, _ = await asyncio.gather(asyncio.gather(*looked), asyncio.gather(*(add(storage, post) for post in posts)))
+        found, _ = await asyncio.gather(
+            asyncio.gather(*looked), asyncio.gather(*(add(storage, post) for post in posts))
+        )
         assert [user and user.name for user in found] == [f"User {n}" for n in range(60)]
         assert len((await everything(another)).records["posts"]) == 60
 
@@ -114,8 +116,13 @@ async def test_no_setting_is_left_in_a_session_that_others_get(storage: Storage,
         "SELECT name FROM pg_settings WHERE name IN ('jit', 'lock_timeout') AND setting <> reset_val "
         "UNION ALL SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%users%'"
     )
-    for _ in range(2 * MAX_SERVER_CONNECTIONS["transaction"]):  # one session after the other
-        assert query(pooler.url_without_option, left) == []
+    connection = await asyncpg.connect(pooler.url_without_option, statement_cache_size=0)
+    try:
+        for _ in range(2 * MAX_SERVER_CONNECTIONS["transaction"]):  # one session after the other
+            async with connection.transaction():
+                assert await connection.fetch(left) == []
+    finally:
+        await connection.close()
 
 
 async def test_a_pooler_in_transaction_mode_needs_the_option(databases: Databases) -> None:
@@ -132,7 +139,11 @@ async def test_a_pooler_that_is_in_use_needs_the_option_as_well(databases: Datab
             await others.prepare()
             busy = asyncio.gather(*(everything(others) for _ in range(200)))
             with pytest.raises(StorageUnavailable, match=r"add \?pooler=transaction to the storage URL"):
-                while True:
-                    await storage.ping()
-                    await add(storage, a_user())
+                await _use_for_ever(storage)
             await busy
+
+
+async def _use_for_ever(storage: Storage) -> None:
+    while True:
+        await storage.ping()
+        await add(storage, a_user())

@@ -20,6 +20,10 @@ TransactionCallback: TypeAlias = Callable[[Connection], T]
 ENGINE_OPTIONS: Final[Mapping[str, Any]] = {"max_overflow": 0, "hide_parameters": True}  # they hold password hashes
 
 
+CERTIFIES_WRITES: Final = "certifies_writes"
+"""In `Connection.info`: whether commits on several nodes are compared by what they write, and locks by none of them."""
+
+
 class Backend(ABC):
     """One database: its URL, its pools of connections, and the meaning of its errors.
 
@@ -126,9 +130,9 @@ class Backend(ABC):
         """Return what the driver raised, out of what SQLAlchemy made of it."""
         return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
+    @abstractmethod
     def _is_rolled_back(self, error: BaseException) -> bool:
-        """Return whether an error at the commit says that the transaction has not been committed."""
-        return False
+        """Return whether an error at the commit says for certain that nothing was committed."""
 
     @abstractmethod
     def _is_transient(self, error: BaseException) -> bool:

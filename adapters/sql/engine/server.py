@@ -66,6 +66,8 @@ class ServerBackend(Backend, Generic[P]):
                     connection = await stack.enter_async_context(self._engine.connect())
             except (DomainError, DBAPIError, OSError):
                 raise
+            except self._reads.driver_errors:
+                raise
             except Exception as error:  # the driver made nothing of the answer
                 raise StorageUnavailable from error
             return await connection.run_sync(self._run_transaction, callback)

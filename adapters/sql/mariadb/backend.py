@@ -3,16 +3,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from asyncmy.connection import Connection as AsyncmyConnection
 from asyncmy.errors import InterfaceError, InternalError, MySQLError, OperationalError
-from sqlalchemy import URL, Connection, Table, bindparam, func, select
+from sqlalchemy import URL, AdaptedConnection, Connection, Table, bindparam, event, func, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from adapters.sql.engine.backend import TransactionCallback
+from adapters.sql.engine.backend import CERTIFIES_WRITES, TransactionCallback
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, MultiRowInsert, Rows
+from adapters.sql.mariadb.galera import join_cluster
 from adapters.sql.mariadb.pool import AsyncmyPool, is_answer
 from adapters.sql.tables import IS_LIVE, USERS, owner_of
 from adapters.tls import check_authorities, check_identity
@@ -29,6 +32,24 @@ _SETTINGS: Final = (
     "SESSION /*M! tx_isolation *//*!80000 transaction_isolation */ = 'READ-COMMITTED'"
 )
 _SHORT_LOCK_WAIT: Final = ", SESSION innodb_lock_wait_timeout = 1"  # a second, the least that there is
+
+# A row that changed since the snapshot, and a deadlock, which is also how Galera refuses a commit that lost to one on
+# another node; MySQL's group replication has a number of its own for that.
+_LOST_TO_OTHERS: Final = {1020, 1213, 3101}
+
+# By these the server says of a commit that it was not made: also a hook that refused it, a server that has become
+# read-only, and a Galera node that is cut off. Any other error, such as 1180, leaves it open.
+_ROLLED_BACK: Final = {*_LOST_TO_OTHERS, 1047, 1290, 1792, 3100}
+
+_REFUSES_USER: Final = "MariaDB refuses the user or the password in the storage URL"
+_DENIES: Final = "MariaDB denies the user in the storage URL a privilege, or is read-only"
+_HINTS: Final = {
+    **dict.fromkeys((1044, 1045, 1698), _REFUSES_USER),
+    **dict.fromkeys((1142, 1143, 1227, 1290), _DENIES),
+    1047: "MariaDB's node is not part of its Galera cluster",
+    1049: "MariaDB has no database of the name in the storage URL",
+}
+"""What an operator can do something about."""
 
 _LIVE_OWNERS: Final = (
     select(USERS.c.id)
@@ -57,6 +78,7 @@ class MariaDB(ServerBackend[AsyncmyPool]):
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
         _check_tls({name: str(value) for name, value in url.query.items()})
         super().__init__(url.set(drivername="mysql+asyncmy").update_query_dict({"charset": "utf8mb4"}), conflicts)
+        event.listen(self.engine, "connect", _join_cluster)
         self._live_owners: Final = CompiledStatement(_LIVE_OWNERS, self.dialect)
         self._insert_statement: Final = cache(partial(MultiRowInsert, dialect=self.dialect))
 
@@ -110,10 +132,10 @@ class MariaDB(ServerBackend[AsyncmyPool]):
         return isinstance(error, MySQLError) and not is_answer(error)
 
     def _is_transient(self, error: BaseException) -> bool:
-        return _code(error) in {1020, 1213}  # changed since the snapshot, deadlock
+        return _code(error) in _LOST_TO_OTHERS
 
     def _is_rolled_back(self, error: BaseException) -> bool:
-        return self._is_transient(error)  # also how Galera refuses a commit that lost to one on another node
+        return _code(error) in _ROLLED_BACK
 
     def _meaning_of(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
@@ -126,16 +148,18 @@ class MariaDB(ServerBackend[AsyncmyPool]):
                 return "FOREIGN KEY"
             case 1146:
                 return StorageNotPrepared()
-            case 1020 | 1040 | 1203 | 1205 | 1213:  # lost to others, too many connections, lock wait
+            case 1040 | 1203 | 1205:  # too many connections, lock wait
                 return TooBusy()
-            case 1044 | 1045 | 1698:
-                return StorageUnavailable("MariaDB refuses the user or the password in the storage URL")
-            case 1142 | 1143 | 1227 | 1290:
-                return StorageUnavailable("MariaDB denies the user in the storage URL a privilege, or is read-only")
-            case 1049:
-                return StorageUnavailable("MariaDB has no database of the name in the storage URL")
+            case int(code) if code in _LOST_TO_OTHERS:
+                return TooBusy()
+            case int(code) if code in _HINTS:
+                return StorageUnavailable(_HINTS[code])
         is_lost = isinstance(error, InterfaceError | InternalError | OperationalError)
         return StorageUnavailable() if is_lost else None
+
+
+def _join_cluster(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    record.info[CERTIFIES_WRITES] = cast("AdaptedConnection", connection).run_async(join_cluster)
 
 
 def _connect_args(settings: str) -> Mapping[str, Any]:

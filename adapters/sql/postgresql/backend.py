@@ -42,10 +42,11 @@ _SETTINGS: Final = {"jit": "off"}
 _SHORT_LOCK_WAIT: Final = {"lock_timeout": "50ms"}
 _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
 
-# Classes of PostgreSQL's manual, appendix A. By the first the server refuses a row (a value, a constraint); by the
-# second it quits, perhaps after it has done what it was sent; by any other, such as for a lock, it has done nothing.
+# Classes of PostgreSQL's manual, appendix A. By the first the server refuses a row (a value, a constraint). By the
+# second it quits, perhaps after it has done what it was sent, or says that it does not know; by any other, such as for
+# a lock, it has done nothing.
 _ROW_REFUSED: Final = ("22", "23")
-_UNCERTAIN: Final = ("08", "57", "58", "XX")
+_UNCERTAIN: Final = ("08", "40003", "57", "58", "XX")
 
 _HINTS: Final = {
     "25006": "PostgreSQL is read-only: a standby, or default_transaction_read_only",
@@ -82,10 +83,9 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
         except ConnectionLost as error:
             raise StorageUnavailable from error
         except asyncpg.PostgresError as error:
-            code = str(error.sqlstate)
-            if code.startswith(_ROW_REFUSED):
+            if str(error.sqlstate).startswith(_ROW_REFUSED):
                 raise self.translate_error(error) from error
-            raise StorageUnavailable if code.startswith(_UNCERTAIN) else TooBusy from error
+            raise TooBusy if self._is_rolled_back(error) else StorageUnavailable from error
 
     def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
         # One statement, and so one plan, for any number of them.
@@ -121,7 +121,8 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
         return _code(error) in {"40001", "40P01", "0A000", "57P01", "57P02", "57P03"}
 
     def _is_rolled_back(self, error: BaseException) -> bool:
-        return _code(error) in {"40001", "40P01"}
+        code = _code(error)
+        return code is not None and not code.startswith(_UNCERTAIN)
 
     def _meaning_of(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
@@ -135,7 +136,7 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
                 return TooBusy()
             case str(code) if code in _HINTS:
                 return StorageUnavailable(_HINTS[code])
-            case str(code) if code[:2] in {"08", "53", "57", "58", "XX"}:  # connection, resources, operator, system
+            case str(code) if code.startswith((*_UNCERTAIN, "53")):  # or resources
                 return StorageUnavailable()
         is_closed = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
         return StorageUnavailable() if is_closed else None

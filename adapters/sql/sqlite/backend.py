@@ -25,7 +25,9 @@ _CACHE_KIBIBYTES: Final = 32_000
 _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
 _CHUNKS: Final = (1_000, 500, 100)  # rows a statement, of which the driver keeps few texts; and what is left
 _MAX_ARGUMENTS: Final = 32_766
-_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}  # perhaps when all was written but the end
+# Of a commit: by the first nothing was committed; by the second perhaps all was written but the end.
+_ROLLED_BACK: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT}
+_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 _CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; see to its folder and to their permissions"
 
 
@@ -177,7 +179,7 @@ class SQLite(Backend):
         return "locked" in str(error)
 
     def _is_rolled_back(self, error: BaseException) -> bool:
-        return self._is_transient(error)
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _ROLLED_BACK
 
     def _meaning_of(self, error: BaseException) -> DomainError | str | None:
         message = str(error)
