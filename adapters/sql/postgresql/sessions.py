@@ -42,7 +42,7 @@ class Sessions:
     def __init__(self) -> None:
         self._is_known_to_last = False
 
-    async def open(self, settings: Settings, **arguments: Any) -> asyncpg.Connection:
+    async def open(self, settings: Settings, _dsn: None = None, **arguments: Any) -> asyncpg.Connection:
         """Connect, with the arguments of asyncpg's `connect`."""
         connect = partial(asyncpg.connect, timeout=_CONNECT_TIMEOUT_SECONDS, **arguments, **self.driver_options)
         connection = await connect()
