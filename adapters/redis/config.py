@@ -1,4 +1,5 @@
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote
@@ -48,22 +49,11 @@ class RedisConfig:
     @classmethod
     def parse(cls, url: str) -> "RedisConfig":
         """Read a storage URL; raises `ValueError`, which repeats nothing of it."""
-        try:
-            parts = _split(url)
-            pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        except ValueError:
-            raise ValueError(f"write {_WRITTEN['']}; in a name or a password, write %40 for @ and %3F for ?") from None
-        options = dict(pairs)
-        if len(options) < len(pairs):
-            raise ValueError("it has an option twice")
-        if parts.fragment or ("?" in url and not options):
-            raise ValueError("it has a '#' or a '?' that begins no option=value; in a password, write %23 or %3F")
-        if not options.keys() <= set(_OPTIONS):
-            raise ValueError(f"it has options that are not known behind the '?'; known: {', '.join(_OPTIONS)}")
-        service = options.get("service", "userport")
+        parts = _split(url)
+        options = _options(parts, has_query="?" in url)
+        service, replicas = options.get("service", "userport"), options.get("replicas", "0")
         if re.fullmatch(_SERVICE, service) is None:
             raise ValueError("service must have 1 to 64 of the characters a-z A-Z 0-9 _ . -")
-        replicas = options.get("replicas", "0")
         if re.fullmatch("[0-9]", replicas) is None:
             raise ValueError("replicas must be a number from 0 to 9")
         scheme, _, topology = parts.scheme.partition("+")
@@ -87,7 +77,9 @@ class RedisConfig:
         if len(set(config.addresses)) < len(config.addresses):
             raise ValueError("it names a host twice")
         if not topology and len(config.addresses) > 1:
-            raise ValueError("several hosts make a cluster or are Sentinels: write redis+cluster:// or redis+sentinel://")
+            raise ValueError(
+                "several hosts make a cluster or are Sentinels: write redis+cluster:// or redis+sentinel://"
+            )
         if config.is_cluster and config.database:
             raise ValueError("a cluster has no other database than /0")
         return config
@@ -95,6 +87,21 @@ class RedisConfig:
     def key(self, name: str) -> str:
         """Name a key. The part in braces decides its slot in a cluster, so all keys of a service share one."""
         return f"{{{self.service}}}:{name}"
+
+
+def _options(parts: SplitResult, *, has_query: bool) -> Mapping[str, str]:
+    try:
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise ValueError(f"write {_WRITTEN['']}; in a name or a password, write %40 for @ and %3F for ?") from None
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        raise ValueError("it has an option twice")
+    if parts.fragment or (has_query and not options):
+        raise ValueError("it has a '#' or a '?' that begins no option=value; in a password, write %23 or %3F")
+    if not options.keys() <= set(_OPTIONS):
+        raise ValueError(f"it has options that are not known behind the '?'; known: {', '.join(_OPTIONS)}")
+    return options
 
 
 def _address(text: str, topology: str) -> Address:

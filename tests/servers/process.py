@@ -113,6 +113,11 @@ class ServerProcess(ABC):
                 time.sleep(0.01)
             self._process = None
 
+    @property
+    def is_running(self) -> bool:
+        """Return whether it was neither stopped nor killed; one that is paused runs, too."""
+        return self._process is not None
+
     def pause(self) -> None:
         """Make the server accept connections, by way of the kernel, and never answer."""
         family = self._signal(signal.SIGSTOP)
