@@ -7,8 +7,11 @@ from typing import ClassVar
 import asyncpg
 import pytest
 
+from adapters.storage_contract.concurrency import ConcurrencyCases
 from adapters.storage_contract.examples import a_full_user, a_post, a_user, renamed
 from adapters.storage_contract.faulty_proxy import Endpoint
+from adapters.storage_contract.lifecycle import LifecycleCases
+from adapters.storage_contract.network import OutageCases
 from adapters.storage_contract.steps import add, everything, outcomes, save, stored_user
 from domain.errors import EmailTaken, IdTaken, StorageUnavailable
 from domain.storage import Storage
@@ -70,11 +73,12 @@ class PooledContract(ServedStorageContract):
 
 class TestPostgreSQLByTransactionPooler(PooledContract):
     pool_mode = "transaction"
+    quick_groups = (ConcurrencyCases, LifecycleCases, OutageCases)
 
 
-@pytest.mark.cluster
 class TestPostgreSQLBySessionPooler(PooledContract):
     pool_mode = "session"
+    quick_groups = (LifecycleCases,)
 
 
 @pytest.fixture(params=["session", "transaction"])

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
+from adapters.storage_contract.lifecycle import LifecycleCases
 from adapters.storage_contract.network import StrangerCases
 from adapters.storage_contract.steps import add, everything, stored_user
 from domain.errors import StorageUnavailable
@@ -31,9 +32,9 @@ def servers() -> Iterator[RedisWithSentinels]:
         yield servers
 
 
-@pytest.mark.cluster
 class TestRedisSentinelStorage(DatabaseStorageContract, StrangerCases):
     kind: ClassVar[Kind] = "redis"
+    quick_groups = (LifecycleCases,)
 
     @pytest.fixture(scope="class")
     @classmethod
