@@ -23,11 +23,11 @@ from typing import Final, TypeAlias
 
 from benchmarks.bench.app import RIVALS_PYTHON
 from benchmarks.bench.apps import USERPORT
-from benchmarks.bench.cores import leave_the_workers_core
-from benchmarks.bench.made_users import made_users
-from benchmarks.bench.places import Places, databases, files
+from benchmarks.bench.cores import leave_worker_core
+from benchmarks.bench.environment import machine, versions
 from benchmarks.bench.results import write_down
-from benchmarks.bench.surroundings import machine, versions
+from benchmarks.bench.sample_users import sample_users
+from benchmarks.bench.storages import StorageProvider, databases, files
 from benchmarks.bench.worker import Worker
 from tests.servers.process import free_port
 
@@ -35,10 +35,10 @@ _PAGE: Final = 50
 _PAGE_OF_THE_WALK: Final = 100
 _PAGES_COMPARED: Final = 20
 _START_OF_THE_WALK: Final = f"/users?limit={_PAGE_OF_THE_WALK}"
-_SECONDS_AT_MOST: Final = 10.0
-_SECONDS_IDLE_AT_MOST: Final = 2.0
-_FEWEST_REQUESTS: Final = 3
-_FEWEST_USERS: Final = _PAGES_COMPARED * _PAGE_OF_THE_WALK
+_MAX_SECONDS: Final = 10.0
+_MAX_IDLE_SECONDS: Final = 2.0
+_MIN_REQUESTS: Final = 3
+_MIN_USERS: Final = _PAGES_COMPARED * _PAGE_OF_THE_WALK
 
 Ids: TypeAlias = Sequence[str]
 """Of all users, in their order."""
@@ -71,7 +71,7 @@ class Client:
 
     def get(self, path: str) -> tuple[bytes, str, float]:
         """Give the content, the `Link`, and how many milliseconds the answer took."""
-        if time.perf_counter() - self._answered > _SECONDS_IDLE_AT_MOST:
+        if time.perf_counter() - self._answered > _MAX_IDLE_SECONDS:
             self._connection.close()
             self._connection.connect()
         begun = time.perf_counter()
@@ -169,16 +169,16 @@ class Found:
         return f"## {self.version}\n\n{table}\n\n{json.dumps(self.walk.summary(), indent=2)}\n"
 
 
-def measure(places: Places, users: Sequence[int], rounds: int, requests: int, directory: Path) -> Found:
-    everybody = [user.id for user in made_users(max(users))]
+def measure(provider: StorageProvider, users: Sequence[int], rounds: int, requests: int, directory: Path) -> Found:
+    everybody = [user.id for user in sample_users(max(users))]
     with ExitStack() as ends:
         served = {
             number: Served(everybody[:number], Client(ends.enter_context(_worker(url, number, directory)).port))
-            for number, url in {number: _filled(places, number) for number in sorted(users)}.items()
+            for number, url in {number: _filled(provider, number) for number in sorted(users)}.items()
         }
         for each in served.values():
             each.check()
-        found = Found(places.version, {call: {number: [] for number in served} for call in PATHS}, Walk())
+        found = Found(provider.version, {call: {number: [] for number in served} for call in PATHS}, Walk())
         most = served[max(served)]
         end = _walk(most, found.walk)
         for number in range(rounds + 1):  # the first of them warms up
@@ -195,11 +195,11 @@ def measure(places: Places, users: Sequence[int], rounds: int, requests: int, di
         return found
 
 
-def _filled(places: Places, users: int) -> str:
+def _filled(provider: StorageProvider, users: int) -> str:
     print(f"filling in {users:,} users …", flush=True)
-    url = places.new(f"users-{users}")
+    url = provider.new(f"users-{users}")
     USERPORT.fill(url, users)
-    places.settle(url)
+    provider.settle(url)
     return url
 
 
@@ -229,7 +229,7 @@ def _call_in_turns(
     took: dict[int, list[float]] = {count: [] for count in served}
     begun = time.perf_counter()
     for number in range(requests):
-        if number >= _FEWEST_REQUESTS and time.perf_counter() - begun > _SECONDS_AT_MOST:
+        if number >= _MIN_REQUESTS and time.perf_counter() - begun > _MAX_SECONDS:
             break
         for count, each in served.items():
             took[count].append(each.client.get(path(each.ids, chance))[2])
@@ -249,22 +249,22 @@ def main() -> None:
     given = _arguments()
     if not RIVALS_PYTHON.exists():
         raise SystemExit("the rivals' environment is missing: make bench makes it")
-    leave_the_workers_core()
-    stores: dict[str, AbstractContextManager[Places]] = {
+    leave_worker_core()
+    stores: dict[str, AbstractContextManager[StorageProvider]] = {
         "sqlite": files(given.directory),
         "postgresql": databases(given.postgresql),
     }
     found: dict[str, Found] = {}
     with tempfile.TemporaryDirectory(prefix="userport-flat-", dir=given.directory) as directory:
         # No rival, and no wrk, has a part in this.
-        ours = {name: told for name, told in versions().items() if name not in {"wrk", "libraries_of_rivals"}}
-        surroundings = {"machine": machine(Path(directory)), "versions": ours}
+        ours = {name: printed for name, printed in versions().items() if name not in {"wrk", "libraries_of_rivals"}}
+        environment = {"machine": machine(Path(directory)), "versions": ours}
         for store in given.stores:
-            with stores[store] as places:
-                found[store] = measure(places, given.users, given.rounds, given.requests, Path(directory))
+            with stores[store] as provider:
+                found[store] = measure(provider, given.users, given.rounds, given.requests, Path(directory))
             print(f"\n{found[store].table()}", flush=True)
     settings = {name: getattr(given, name) for name in ("users", "rounds", "requests")}
-    results = {**surroundings, "settings": settings, "stores": {store: on.summary() for store, on in found.items()}}
+    results = {**environment, "settings": settings, "stores": {store: on.summary() for store, on in found.items()}}
     write_down(results, given.out)
 
 
@@ -278,8 +278,8 @@ def _arguments() -> argparse.Namespace:
     arguments.add_argument("--postgresql", metavar="URL", help="a server to use instead of starting one")
     arguments.add_argument("--directory", type=Path, help="where SQLite's files are put (default: the temporary one)")
     given = arguments.parse_args()
-    if min(given.users) < _FEWEST_USERS:
-        arguments.error(f"--users must be at least {_FEWEST_USERS}, so that the walk's first pages are not its last")
+    if min(given.users) < _MIN_USERS:
+        arguments.error(f"--users must be at least {_MIN_USERS}, so that the walk's first pages are not its last")
     return given
 
 

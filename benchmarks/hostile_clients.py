@@ -83,16 +83,18 @@ def serving(files: int | None = None) -> Iterator[tuple[subprocess.Popen[str], i
         log = Path(directory, "log")
         with log.open("w") as output, subprocess.Popen(command, stderr=output, text=True) as server:  # noqa: S603
             try:
-                while (told := re.search(r"127\.0\.0\.1:(\d+)", log.read_text())) is None or not answers(int(told[1])):
+                while (printed := re.search(r"127\.0\.0\.1:(\d+)", log.read_text())) is None or not answers(
+                    int(printed[1])
+                ):
                     time.sleep(0.1)
-                yield server, int(told[1]), log
+                yield server, int(printed[1]), log
             finally:
                 server.kill()
 
 
-def answers(port: int, patience: float = 2) -> bool:
+def answers(port: int, timeout: float = 2) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
             connection.sendall(b"GET /health/live HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
             return connection.recv(100).startswith(b"HTTP/1.1 200")
     except OSError:

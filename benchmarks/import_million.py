@@ -20,9 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks.bench.places import Places, databases, files
+from benchmarks.bench.environment import machine
 from benchmarks.bench.results import write_down
-from benchmarks.bench.surroundings import machine
+from benchmarks.bench.storages import StorageProvider, databases, files
 from benchmarks.make_users import FIELDS, lines
 
 _USERPORT: Final = (sys.executable, "-m", "entrypoints.cli")
@@ -63,13 +63,13 @@ def imported(file: Path, url: str, count: int) -> dict[str, object]:
     }
 
 
-def measured(places: Places, made: Sequence[Path], count: int, rounds: int) -> list[dict[str, object]]:
+def measured(provider: StorageProvider, made: Sequence[Path], count: int, rounds: int) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for number in range(rounds):
         for file in made:
             file_format = file.suffix.removeprefix(".")
-            took = imported(file, places.new(f"{file_format}{number}"), count)
-            found.append({"storage": places.version, "format": file_format, "users": count, **took})
+            took = imported(file, provider.new(f"{file_format}{number}"), count)
+            found.append({"storage": provider.version, "format": file_format, "users": count, **took})
             print(*(f"{name}: {value}" for name, value in found[-1].items()), sep="  ", file=sys.stderr)
     return found
 

@@ -159,8 +159,8 @@ def main() -> None:
         with subprocess.Popen(serve, env=environment, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603
             try:
                 assert server.stderr is not None  # noqa: S101 - it is a pipe
-                told = next(line for line in server.stderr if "http://" in line)
-                found = asyncio.run(measure(int(told.split(":")[-1].split("/")[0]), given.rounds, given.seconds))
+                printed = next(line for line in server.stderr if "http://" in line)
+                found = asyncio.run(measure(int(printed.split(":")[-1].split("/")[0]), given.rounds, given.seconds))
             finally:
                 server.terminate()
     found |= {

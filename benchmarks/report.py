@@ -1,6 +1,7 @@
-"""Writes what `make bench` has recorded of calls as the tables and the plot of docs/performance.md.
+r"""Writes what `make bench` has recorded of calls as the tables and the plot of docs/explanation/performance.md.
 
-benchmarks/.venv/bin/python -m benchmarks.report benchmarks/results/comparison.json --plot docs/performance.svg
+benchmarks/.venv/bin/python -m benchmarks.report benchmarks/results/comparison.json \
+    --plot docs/explanation/performance.svg
 """
 
 import argparse
@@ -67,8 +68,8 @@ def plot(results: Results, file: Path) -> None:
         for place, app in enumerate(apps):
             heights = [found.get((call, most, app), {}).get("requests_per_second", 0) for call in calls]
             offset = (place - (len(apps) - 1) / 2) / (len(apps) + 1)
-            places = [number + offset for number in range(len(calls))]
-            axis.bar(places, heights, 1 / (len(apps) + 1), label=_RIVALS.get(app, app), color=_COLOURS[app])
+            provider = [number + offset for number in range(len(calls))]
+            axis.bar(provider, heights, 1 / (len(apps) + 1), label=_RIVALS.get(app, app), color=_COLOURS[app])
         axis.set_xticks(
             range(len(calls)),
             [call.replace(" with", "\nwith").replace(" near", "\nnear") for call in calls],

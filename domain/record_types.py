@@ -1,13 +1,21 @@
-"""Every record type there is. What walks all of them, such as a copy, takes a type along once it is listed here."""
+"""All record types. Code that walks every type, such as a copy, includes a type once it is listed here."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from domain.credential import CREDENTIALS
+from domain.jobs import JOBS
 from domain.post import POSTS
 from domain.records import RecordType
 from domain.secret import SECRETS
 from domain.session import SESSIONS
 from domain.sign_in_failures import SIGN_IN_FAILURES
 
-RECORD_TYPES: Final[Sequence[RecordType[Any]]] = (CREDENTIALS, SESSIONS, POSTS, SIGN_IN_FAILURES, SECRETS)
+RECORD_TYPES: Final[Sequence[RecordType[Any]]] = (
+    CREDENTIALS,
+    SESSIONS,
+    POSTS,
+    SIGN_IN_FAILURES,
+    SECRETS,
+    JOBS,
+)

@@ -1,7 +1,7 @@
-"""The object graph. Tests put another storage in by `container.storage.override(...)`."""
+"""The object graph. Tests replace the storage with `container.storage.override(...)`."""
 
 from dependency_injector.containers import DeclarativeContainer
-from dependency_injector.providers import Dependency, Factory, Singleton
+from dependency_injector.providers import Dependency, Dict, Factory, Singleton
 
 from adapters.runtime.clock import SystemClock
 from adapters.runtime.domain_names import IdnaDomainNames
@@ -10,18 +10,23 @@ from adapters.security.common_passwords import MostCommonPasswords
 from adapters.security.password_hasher import ThreadedPasswordHasher
 from adapters.security.system_secrets import SystemSecrets
 from application.expired_records import ExpiredRecords
-from application.own_sessions import OwnSessionService
-from application.password_changes import PasswordChangeService
+from application.jobs.queue import JobQueue
+from application.jobs.runner import JobRunner
+from application.jobs.service import JobService
+from application.jobs.worker import JobWorker
 from application.passwords import Passwords
-from application.posts import PostService
-from application.sign_in import SignInService
-from application.sign_in_throttle import SignInThrottle
+from application.posts.service import PostService
+from application.sessions.own_sessions import OwnSessionService
+from application.sessions.token_authenticator import TokenAuthenticator
+from application.sign_in.service import SignInService
+from application.sign_in.throttle import SignInThrottle
 from application.storage_secret import StorageSecret
-from application.token_authenticator import TokenAuthenticator
-from application.user_export import UserExport
-from application.user_import import UserImport
-from application.users import UserService
+from application.transfer.user_export import UserExport
+from application.transfer.user_import import UserImport
+from application.users.password_changes import PasswordChangeService
+from application.users.service import UserService
 from domain.storage import Storage
+from entrypoints.mail_sender import open_mail_sender
 from entrypoints.settings import Settings
 from entrypoints.signing_keys import open_signer
 from entrypoints.storage_by_url import open_storage
@@ -36,9 +41,11 @@ class Container(DeclarativeContainer):
     domain_names = Singleton(IdnaDomainNames)
     password_hasher = Singleton(ThreadedPasswordHasher)
     passwords = Singleton(Passwords, password_hasher, Singleton(MostCommonPasswords))
+    jobs = Singleton(JobQueue)
 
     secrets = Singleton(SystemSecrets)
     signer = Singleton(open_signer, settings)
+    mail_sender = Singleton(open_mail_sender, settings)
 
     users = Singleton(
         UserService,
@@ -60,8 +67,15 @@ class Container(DeclarativeContainer):
     )
     sign_ins = Singleton(SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer)
     token_authenticator = Singleton(TokenAuthenticator, storage, clock, signer)
-    expired_records = Singleton(ExpiredRecords, storage, clock)
     own_sessions = Singleton(OwnSessionService, storage, clock)
     password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_throttle)
     user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)
     user_export = Singleton(UserExport, storage)
+
+    job_handlers = Dict()
+    """What does the jobs of each kind: `Dict(mail=Singleton(…))`."""
+
+    job_runner = Singleton(JobRunner, storage, clock, job_handlers)
+    job_worker = Singleton(JobWorker, job_runner, jobs)
+    job_service = Singleton(JobService, storage, clock)
+    expired_records = Singleton(ExpiredRecords, storage, clock)

@@ -9,19 +9,19 @@ _VERSION: Final = 1
 
 
 class SchemaVersion:
-    """The version of the items that a table is prepared for."""
+    """The schema version that a table is prepared for."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     async def check(self) -> None:
-        """Raise `StorageNotPrepared` for a table that is missing or of an earlier version."""
+        """Raise `StorageNotPrepared` for a table that is missing or has an earlier version."""
         stored = (await self._table.read([SCHEMA_KEY])).get(SCHEMA_KEY)
         if stored is None or stored["number"] < _VERSION:
             raise StorageNotPrepared
 
     async def migrate(self) -> None:
-        """Bring the table to this version; safe to repeat."""
+        """Migrate the table to this version. Safe to repeat."""
         try:
             await self.check()
         except StorageNotPrepared:

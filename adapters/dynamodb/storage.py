@@ -7,7 +7,7 @@ from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.reader import Reader
 from adapters.dynamodb.record_items import RecordItems
 from adapters.dynamodb.records import DynamoDBRecords
-from adapters.dynamodb.removals import Removals
+from adapters.dynamodb.removals import UserRemovals
 from adapters.dynamodb.schema import SchemaVersion
 from adapters.dynamodb.table import Table
 from adapters.dynamodb.users import DynamoDBUserRepository
@@ -34,13 +34,13 @@ class DynamoDBUnitOfWork:
 
 
 class DynamoDBStorage:
-    """Users and records in one table of DynamoDB; a commit is durable on several machines when it returns."""
+    """Users and records in one table of DynamoDB. A commit is durable on several machines when it returns."""
 
     def __init__(self, table: Table, record_types: Sequence[RecordType[Any]]) -> None:
         self._table = table
         self._record_items = [RecordItems(record_type) for record_type in record_types]
         self._intents = WriteIntents(table)
-        self._removals = Removals(table, self._intents, self._record_items)
+        self._removals = UserRemovals(table, self._intents, self._record_items)
         self._reader = Reader(table, self._intents)
         self._committer = Committer(table, self._intents, self._removals)
         self._schema = SchemaVersion(table)
@@ -68,7 +68,7 @@ class DynamoDBStorage:
 
 
 def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> DynamoDBStorage:
-    """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
+    """Open a storage without connecting. Raise `ValueError`, which never contains the URL."""
     return DynamoDBStorage(Table(parse_address(url)), record_types)
 
 

@@ -10,7 +10,7 @@ from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username, fold
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_MAX_SORT_KEY_BYTES: Final = 1_024  # no email and no folded name is longer; a prefix to search for may be
+_MAX_SORT_KEY_BYTES: Final = 1_024  # a search prefix may be longer, unlike an email or a folded name
 
 ADMINS: Final = "admins"
 REMOVALS: Final = "removals"
@@ -41,7 +41,7 @@ def removal_key(user_id: str) -> Key:
 
 
 def user_index_keys(user_id: str, image: Image) -> Set[Key]:
-    """Return the keys of all items by which a user is found or listed."""
+    """Return the keys of all index items of a user."""
     keys = [email_key(image["email_key"]), name_key(image, user_id)]
     if "username_key" in image:
         keys.append(username_key(image["username_key"]))
@@ -51,18 +51,18 @@ def user_index_keys(user_id: str, image: Image) -> Set[Key]:
 
 
 def search_ranges(prefix: SearchPrefix) -> Sequence[Key]:
-    """Return the partitions and beginnings of the ranges that hold the owners of a prefix."""
+    """Return the partitions and sort-key prefixes in which a search prefix is looked up."""
     fits = len(prefix.encode()) <= _MAX_SORT_KEY_BYTES
     return [Key(partition, prefix) for partition in ("names", "emails", "usernames")] if fits else []
 
 
 def is_user(image: Image | None) -> bool:
-    """Return whether this is a user, rather than nothing or the tombstone of one."""
+    """Return whether an image is a user, rather than missing or a tombstone."""
     return image is not None and "version" in image
 
 
 def owns(user: Image | None, record: Image) -> bool:
-    """Return whether a record belongs to this user, rather than to a removed one who had the same id."""
+    """Return whether a record belongs to this user, rather than to a removed one with the same id."""
     return user is not None and is_user(user) and user.get("purging") in {None, record["rev"]}
 
 
@@ -81,6 +81,7 @@ def user_image(user: User, rev: str) -> Image:
         "bio": None if user.bio is None else str(user.bio),
         "role": user.role.value,
         "active": user.active,
+        "email_verified": user.email_verified,
         "version": user.version,
         "created_at": (user.created_at - _EPOCH) // _MILLISECOND,
         "updated_at": (user.updated_at - _EPOCH) // _MILLISECOND,
@@ -97,6 +98,7 @@ def user_from(user_id: str, image: Image) -> User:
         bio=Bio(image["bio"]) if "bio" in image else None,
         role=Role(image["role"]),
         active=image["active"],
+        email_verified=image.get("email_verified", False),
         version=image["version"],
         created_at=_EPOCH + image["created_at"] * _MILLISECOND,
         updated_at=_EPOCH + image["updated_at"] * _MILLISECOND,

@@ -1,4 +1,4 @@
-"""Documents to entities and back. What a record does not have is left out, as a sparse index wants it."""
+"""Convert entities to documents and back. Fields that are None are omitted, as sparse indexes require."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -21,7 +21,8 @@ def user_from_document(document: Mapping[str, Any]) -> User:
         bio=Bio(document["bio"]) if "bio" in document else None,
         role=Role(document["role"]),
         active=document["active"],
-        version=int(document["version"]),  # instead of the driver's own Int64
+        email_verified=document.get("email_verified", False),
+        version=int(document["version"]),  # not the driver's Int64
         created_at=document["created_at"],
         updated_at=document["updated_at"],
     )
@@ -36,6 +37,7 @@ def user_document(user: User) -> Document:
         "name_key": fold(user.name),
         "role": user.role.value,
         "active": user.active,
+        "email_verified": user.email_verified,
         "version": user.version,
         "created_at": user.created_at,
         "updated_at": user.updated_at,
@@ -55,7 +57,7 @@ def record_from_document(record_type: RecordType[R], document: Document) -> R:
 
 
 def record_document(record_type: RecordType[R], record: R) -> Document:
-    """Return the document of a record; raises `InvalidRecord`."""
+    """Return the document of a record. Raise `InvalidRecord`."""
     plain = record_type.to_plain(record)
     document: Document = {"_id": plain.pop(record_type.key)}
     document |= {name: value for name, value in plain.items() if value is not None}
@@ -75,7 +77,7 @@ def _fields_with_names(record_type: RecordType[Any]) -> AbstractSet[str]:
 
 
 def _escape(value: Any) -> Any:
-    """Double the `$` that a name in a mapping begins with: the driver takes `$ref` for its own."""
+    """Double a leading `$` in the names of a mapping: the driver interprets `$ref`."""
     if isinstance(value, dict):
         return {f"${name}" if name.startswith("$") else name: _escape(item) for name, item in value.items()}
     return [_escape(item) for item in value] if isinstance(value, list) else value

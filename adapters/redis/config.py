@@ -23,7 +23,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class RedisConfig:
-    """What a storage URL names: where the server is or who knows it, who we are there, and whose keys are meant."""
+    """The content of a storage URL: the server or the nodes that know it, the credentials, and the service."""
 
     addresses: tuple[Address, ...]
     """The server, some nodes of its cluster, or its Sentinels."""
@@ -48,7 +48,7 @@ class RedisConfig:
 
     @classmethod
     def parse(cls, url: str) -> "RedisConfig":
-        """Read a storage URL; raises `ValueError`, which repeats nothing of it."""
+        """Parse a storage URL. Raise `ValueError`, which repeats nothing of it."""
         parts = _split(url)
         options = _options(parts, has_query="?" in url)
         service, replicas = options.get("service", "userport"), options.get("replicas", "0")
@@ -75,17 +75,17 @@ class RedisConfig:
             replicas=int(replicas),
         )
         if len(set(config.addresses)) < len(config.addresses):
-            raise ValueError("it names a host twice")
+            raise ValueError("it repeats a host")
         if not topology and len(config.addresses) > 1:
             raise ValueError(
                 "several hosts make a cluster or are Sentinels: write redis+cluster:// or redis+sentinel://"
             )
         if config.is_cluster and config.database:
-            raise ValueError("a cluster has no other database than /0")
+            raise ValueError("a cluster only has the database /0")
         return config
 
     def key(self, name: str) -> str:
-        """Name a key. The part in braces decides its slot in a cluster, so all keys of a service share one."""
+        """Return the name of a key. All keys share the part in braces, and so one slot of a cluster."""
         return f"{{{self.service}}}:{name}"
 
 
@@ -96,11 +96,11 @@ def _options(parts: SplitResult, *, has_query: bool) -> Mapping[str, str]:
         raise ValueError(f"write {_WRITTEN['']}; in a name or a password, write %40 for @ and %3F for ?") from None
     options = dict(pairs)
     if len(options) < len(pairs):
-        raise ValueError("it has an option twice")
+        raise ValueError("it repeats an option")
     if parts.fragment or (has_query and not options):
-        raise ValueError("it has a '#' or a '?' that begins no option=value; in a password, write %23 or %3F")
+        raise ValueError("it has a '#' or a '?' that does not start an option=value; in a password, write %23 or %3F")
     if not options.keys() <= set(_OPTIONS):
-        raise ValueError(f"it has options that are not known behind the '?'; known: {', '.join(_OPTIONS)}")
+        raise ValueError(f"it has an unknown option; known: {', '.join(_OPTIONS)}")
     return options
 
 
@@ -108,7 +108,7 @@ def _address(text: str, topology: str) -> Address:
     default = _SENTINEL_PORT if topology == "sentinel" else _PORT
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/@\s]+))(?::([0-9]{1,5}))?", text)
     if match is None or not 0 < int(match[3] or default) < 65_536:
-        raise ValueError(f"it names no host and port: write {_WRITTEN[topology]}")
+        raise ValueError(f"it does not name a host and port: write {_WRITTEN[topology]}")
     return Address(match[1] or match[2], int(match[3] or default))
 
 
@@ -117,18 +117,18 @@ def _master_name(path: str) -> tuple[str, str]:
     _, _, path = path.partition("/")
     name, slash, rest = path.partition("/")
     if re.fullmatch(r"[^\s%]+", name) is None:
-        raise ValueError(f"it names no master, as the Sentinels know it: write {_WRITTEN['sentinel']}")
+        raise ValueError(f"it does not name a master that the Sentinels know: write {_WRITTEN['sentinel']}")
     return name, slash + rest
 
 
 def _database(path: str) -> int:
     if re.fullmatch(r"(?:/[0-9]{0,5})?", path) is None:
-        raise ValueError("what stands last must be / and the number of a database")
+        raise ValueError("at the end, write / and the number of a database")
     return int(path[1:] or 0)
 
 
 def _split(url: str) -> SplitResult:
-    """Take a URL apart without a look at its hosts: there may be several, which urlsplit does not know."""
+    """Split a URL without parsing its hosts: there may be several, which `urlsplit` does not support."""
     scheme, _, rest = url.partition("://")
     rest, _, fragment = rest.partition("#")
     rest, _, query = rest.partition("?")

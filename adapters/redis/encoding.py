@@ -1,4 +1,4 @@
-"""Users and records as they are stored: a header, which the scripts read, and a body; see `lua/prelude.lua`."""
+"""The stored form of users and records: a header, which the scripts read, and a body; see `lua/prelude.lua`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username
 
 USERS: Final = "User"
-"""The type of users, which is no name that a record type may have."""
+"""The type name of users, which no record type may have."""
 
 ID_ENTRY: Final = ":"
 SEARCH_ENTRY: Final = "/"
@@ -20,7 +20,7 @@ DUE_ENTRY: Final = "@"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_DUE_OFFSET: Final = 10**14  # which makes positive numbers of the times before 1970 as well
+_DUE_OFFSET: Final = 10**14  # makes times before 1970 positive, too
 
 
 def encode_user(user: User) -> bytes:
@@ -43,6 +43,7 @@ def encode_user(user: User) -> bytes:
         user.active,
         _milliseconds(user.created_at),
         _milliseconds(user.updated_at),
+        user.email_verified,
     ]
     return _encode(user.version, None, unique, entries, body)
 
@@ -61,6 +62,7 @@ def decode_user(stored: bytes) -> User:
         active,
         created_at,
         updated_at,
+        *verified,
     ) = _body(stored)
     return User(
         id=UserId(id_),
@@ -70,6 +72,7 @@ def decode_user(stored: bytes) -> User:
         bio=None if bio is None else Bio(bio),
         role=Role(role),
         active=active,
+        email_verified=any(verified),  # which an older userport has not written
         version=version,
         created_at=_EPOCH + created_at * _MILLISECOND,
         updated_at=_EPOCH + updated_at * _MILLISECOND,
@@ -77,7 +80,7 @@ def decode_user(stored: bytes) -> User:
 
 
 def encode_record(record_type: RecordType[R], record: R) -> bytes:
-    """Return a record as it is stored; raises `InvalidRecord`."""
+    """Return the stored form of a record. Raise `InvalidRecord`."""
     body = record_type.to_json(record)
     unique = [f"{field}:{value}" for field, value in record_type.unique_values_of(record).items()]
     due = record_type.due_of(record)
@@ -90,7 +93,7 @@ def decode_record(record_type: RecordType[R], stored: bytes) -> R:
 
 
 def encode_due(moment: datetime) -> str:
-    """Return a text of 15 digits that sorts as the time does."""
+    """Return a text of 15 digits that sorts like the time."""
     return f"{_milliseconds(moment) + _DUE_OFFSET:015}"
 
 
@@ -103,7 +106,7 @@ def _body(stored: bytes) -> Any:
 
 
 def _search_entries(user: User) -> list[str]:
-    """Return an entry for each search key, with the number of bytes that it shares with an earlier one."""
+    """Return an entry for each search key, with the number of leading bytes that it shares with an earlier key."""
     keys = [key.encode() for key in user.search_keys]
     entries = []
     for nth, key in enumerate(user.search_keys):

@@ -11,11 +11,11 @@ from adapters.redis.errors import MasterUnknown
 _ANSWER_SECONDS: Final = 2
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
-"""Sends a command to an address, on a connection of its own, and returns the answer."""
+"""Sends a command to an address on a separate connection and returns the response."""
 
 
 class Nodes:
-    """Knows the one server that may write a service's keys.
+    """Finds the server that may write the service's keys.
 
     It is the only one, the master of their slot in a cluster, or the master that Sentinels name.
     """
@@ -35,7 +35,7 @@ class Nodes:
             return self._master
 
     def follow(self, redirection: AskError, asked: Address) -> Address | None:
-        """Take it from a node that another one has the keys now, or that it has them for this once: then return it."""
+        """Process a redirection. Return the other node if only the next command goes there (ASK); None after MOVED."""
         if not self._config.is_cluster:
             raise redirection
         other = Address(redirection.host or asked.host, redirection.port)
@@ -45,7 +45,7 @@ class Nodes:
         return None
 
     def lost(self, address: Address) -> None:
-        """Take it from a failure that a node may not be the master any more."""
+        """Process a failure of a node, which may no longer be the master."""
         if self._config.may_move and self._master == address:
             self._master = None
 
@@ -59,7 +59,7 @@ class Nodes:
             except (RedisError, OSError) as error:
                 failure = error
                 self._known.remove(node)
-                self._known.append(node)  # to be asked last, next time
+                self._known.append(node)  # ask it last next time
                 continue
             self._known = list(dict.fromkeys([node, *found.others, *self._known]))
             if found.master is not None:
@@ -69,7 +69,7 @@ class Nodes:
     async def _look_in_cluster(self, node: Address) -> "_Found":
         slot = key_slot(self._config.key("").encode())
         ranges = await self._ask(node, "CLUSTER", "SLOTS")
-        # Each has its first slot, its last one, its master and its replicas.
+        # Each range has its first slot, its last slot, its master and its replicas.
         nodes = [[_address(end, node) for end in ends] for _, _, *ends in ranges]
         masters = (
             master for (first, last, *_), (master, *_) in zip(ranges, nodes, strict=True) if first <= slot <= last
@@ -91,7 +91,7 @@ class Nodes:
 class _Found(NamedTuple):
     master: Address | None
     others: Sequence[Address]
-    """Whom to ask, too, the next time."""
+    """Further nodes to ask next time."""
 
 
 def _address(node: Any, asked: Address) -> Address:

@@ -28,7 +28,7 @@ _LAST: Final = b"\xff"
 
 
 class _Collection(Generic[E]):
-    """Everything of one type: the users, or the records of a record type."""
+    """All entities of one type: the users, or the records of a record type."""
 
     def __init__(self, type_name: str, decode: Callable[[bytes], E], server: Server, staged: list[Part]) -> None:
         self._type_prefix = f"{type_name}:"
@@ -40,7 +40,7 @@ class _Collection(Generic[E]):
         return _first(await self._read(scripts.GET, self._type_prefix + key))
 
     async def _find(self, field: str, *values: str) -> Sequence[E]:
-        """Return those that have one of these values in a unique field."""
+        """Return the entities with any of these values in a unique field."""
         return await self._read(scripts.FIND, *(f"{self._type_prefix}{field}:{value}" for value in values))
 
     async def _page(
@@ -54,7 +54,7 @@ class _Collection(Generic[E]):
         descending: bool = False,
         skip: int = 0,
     ) -> Sequence[E]:
-        """Return what has an entry of a kind, in the order of these; for those that are due, `until` a time."""
+        """Return the entities with an entry of a kind, in its order. For due records, `until` is the latest time."""
         first, last = self._bounds(kind, after=after, until=until, descending=descending)
         offset = len(kind) + len(self._type_prefix) + len(until)
         owners = () if owner is None else (owner,)
@@ -76,7 +76,7 @@ class _Collection(Generic[E]):
         return (first, bound) if descending else (bound, last)
 
     def _stage(self, write: str, key: str, version: int, stored: bytes = b"") -> None:
-        """Stage a write to what is at this version before; it becomes `stored`."""
+        """Stage a write to the entity at this version, which becomes `stored`."""
         self._staged += (write, self._type_prefix + key, version, stored)
 
     async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[E]:
@@ -126,9 +126,10 @@ class RedisUserRepository(_Collection[User]):
         self._stage("require", user.id, user.version)
 
     async def _walk(self, prefix: SearchPrefix, limit: int, descending: bool) -> Sequence[User]:
-        """Find users by a prefix that so many have that sorting them would block the server.
+        """Search for a prefix with so many matches that sorting them would block the server.
 
-        They are not far apart. Each user is looked at once, so one who has a fitting key all the while is found.
+        Matches are frequent, so a walk over the users finds them soon. Each user is visited once; one whose key matches
+        throughout is found.
         """
         users: list[User] = []
         last: str | None = None

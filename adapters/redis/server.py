@@ -19,7 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapters.redis.config import Address, RedisConfig
 from adapters.redis.connections import Connection, Connections, ask_once
-from adapters.redis.errors import meaning
+from adapters.redis.errors import translate_error
 from adapters.redis.nodes import Nodes
 from adapters.redis.scripts import KEYS, VERSION, Script
 from adapters.resilience import is_raised_by
@@ -27,22 +27,22 @@ from domain.errors import StorageUnavailable
 
 Part: TypeAlias = str | bytes | int
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
-"""Sends the parts of a command to the right node and returns the answer."""
+"""Sends the parts of a command to the right node and returns the response."""
 
 Exchange: TypeAlias = Callable[[Ask], Awaitable[Any]]
 
 _OPERATION_TIMEOUT_SECONDS: Final = 8
 _REPLICAS_TIMEOUT_SECONDS: Final = 5
-_MASTER_CHECK_INTERVAL_SECONDS: Final = 1  # an answer that takes longer may never come, since the master is frozen
-_MOST_ATTEMPTS: Final = 4
+_MASTER_CHECK_INTERVAL_SECONDS: Final = 1  # a master that takes longer to respond may be frozen
+_MAX_ATTEMPTS: Final = 4
 _SECONDS_BETWEEN: Final = 0.05
 
 _NO_MASTER: Final = (ClusterDownError, ReadOnlyError)
-"""How a node answers that cannot have applied anything."""
+"""Errors of a node that cannot have applied anything."""
 
 
 class Server:
-    """Redis, wherever the keys of the service are at the moment. Every failure comes out as a domain error."""
+    """Redis, on whichever node has the keys. Every failure becomes a domain error."""
 
     def __init__(self, config: RedisConfig) -> None:
         self.config = config
@@ -59,9 +59,9 @@ class Server:
         return await self._exchange(self._running(script, arguments), repeatable=True)
 
     async def write(self, script: Script, *arguments: Part) -> Any:
-        """Run a script that must not run twice: when its answer is lost, so is the knowledge whether it ran.
+        """Run a script that must not run twice. If its response is lost, its outcome is unknown.
 
-        Raises `StorageUnavailable`, too, unless as many replicas as the URL says have what it wrote.
+        Raise `StorageUnavailable` if fewer replicas receive its writes in time than the URL demands.
         """
         run = self._running(script, arguments)
 
@@ -98,17 +98,17 @@ class Server:
         try:
             async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
                 return await self._repeated(exchange, repeatable)
-        except (RedisError, OSError) as error:  # also a TimeoutError
-            raise meaning(error) from error
+        except (RedisError, OSError) as error:  # includes TimeoutError
+            raise translate_error(error) from error
         except Exception as error:
             if is_raised_by(error, "redis"):
                 raise StorageUnavailable from error
             raise
 
     async def _repeated(self, exchange: Exchange, repeatable: bool) -> Any:
-        """Attempt at most so many times, again only where nothing can have been applied, or it does not matter."""
+        """Retry a bounded number of times, if nothing was applied or the exchange is repeatable."""
         detour: Address | None = None
-        for attempts_left in reversed(range(_MOST_ATTEMPTS)):
+        for attempts_left in reversed(range(_MAX_ATTEMPTS)):
             address, for_this_once, detour = detour or await self._nodes.master(), detour is not None, None
             sent = False
             try:
@@ -134,7 +134,7 @@ class Server:
 
     @contextmanager
     def _watched(self, address: Address) -> Iterator[None]:
-        """Look for another master while an answer does not come, and break off if there is one."""
+        """Look for another master while the response is overdue; close the connection if there is one."""
         if not self.config.may_move:
             yield
             return
@@ -152,13 +152,13 @@ class Server:
     async def _leave_if_replaced(self, address: Address) -> None:
         while self._connections.are_used(address):
             self._nodes.lost(address)
-            with suppress(Exception):  # nodes that cannot be asked, or are not understood, are asked again
+            with suppress(Exception):  # try again after the next interval
                 if await self._nodes.master() != address:
                     await self._connections.abort(address)
             await asyncio.sleep(_MASTER_CHECK_INTERVAL_SECONDS)
 
     async def _ask_sentinel(self, address: Address, *command: str) -> Any:
-        """Ask a Sentinel, which may want the login of the servers that it watches, or none."""
+        """Send a command to a Sentinel: without a login, or with that of Redis if the Sentinel requires one."""
         login = replace(self.config, database=0)
         try:
             return await ask_once(replace(login, username=None, password=None), address, *command)
@@ -167,7 +167,7 @@ class Server:
 
 
 async def _answer(connection: Connection, for_this_once: bool, *parts: Part) -> Any:
-    if for_this_once:  # a node that is about to get the slot answers nobody else
+    if for_this_once:  # ASKING: the node is about to receive the slot
         await connection.send_command("ASKING")
         await connection.read_response()
     await connection.send_command(*parts)

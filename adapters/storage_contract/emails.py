@@ -5,7 +5,7 @@ from domain.values import Email
 
 
 class EmailLookupCases:
-    """Many users are found by their emails in one go."""
+    """Many users are found by their emails in one round trip."""
 
     async def test_only_those_who_were_asked_for_are_found(self, storage: Storage) -> None:
         users = [a_full_user() for _ in range(5)]

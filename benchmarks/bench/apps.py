@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from benchmarks.bench.app import RIVALS_PYTHON, ROOT, App
-from benchmarks.bench.made_users import MadeUser, made_users
 from benchmarks.bench.pocketbase import PocketBase
+from benchmarks.bench.sample_users import SampleUser, sample_users
 from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username
 from entrypoints.http.paging import make_cursor
@@ -102,7 +102,7 @@ async def _fill(url: str, users: int) -> None:
     storage = open_storage(url)
     await storage.prepare()
     unit = storage.unit_of_work()
-    for number, made in enumerate(made_users(users), start=1):
+    for number, made in enumerate(sample_users(users), start=1):
         unit.users.add(_user(made))
         if number % _IN_A_COMMIT == 0:
             await unit.commit()
@@ -110,7 +110,7 @@ async def _fill(url: str, users: int) -> None:
     await storage.close()
 
 
-def _user(made: MadeUser) -> User:
+def _user(made: SampleUser) -> User:
     return User(
         id=UserId(made.id),
         email=Email(made.email, made.email),
@@ -119,6 +119,7 @@ def _user(made: MadeUser) -> User:
         bio=Bio(made.bio),
         role=Role(made.role),
         active=made.active,
+        email_verified=False,
         version=1,
         created_at=made.made,
         updated_at=made.made,

@@ -9,7 +9,7 @@ OTHERS: Final = 1
 """The load generator, this program, and a database server that it starts."""
 
 
-def leave_the_workers_core() -> None:
+def leave_worker_core() -> None:
     """Move this process, and all that it will start, off the worker's core.
 
     Raises `SystemExit` if there is no other one.
@@ -19,5 +19,5 @@ def leave_the_workers_core() -> None:
     os.sched_setaffinity(0, {OTHERS})
 
 
-def on_the_workers_core(command: Sequence[str]) -> Sequence[str]:
+def pin_to_worker_core(command: Sequence[str]) -> Sequence[str]:
     return ["taskset", "--cpu-list", str(WORKER), *command]

@@ -10,7 +10,7 @@ from benchmarks.bench.wrk import Run
 
 
 @dataclass(frozen=True, slots=True)
-class AppAtRest:
+class IdleApp:
     """How one app starts and what it holds while nobody asks it anything, round by round."""
 
     seconds_to_first_answer: list[float] = field(default_factory=list)
@@ -24,7 +24,7 @@ class AppAtRest:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """The runs of one call on one app at a number of connections."""
 
     call: str
@@ -48,7 +48,7 @@ class Measured:
     def failed(self) -> int:
         return sum(run.failed for run in self.runs)
 
-    def summary(self, userport: "Measured | None") -> dict[str, object]:
+    def summary(self, userport: "Measurement | None") -> dict[str, object]:
         found: dict[str, object] = {
             "call": self.call,
             "connections": self.connections,
@@ -63,12 +63,12 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class OnStore:
+class StoreResults:
     version: str
-    at_rest: dict[str, AppAtRest]
-    measured: Sequence[Measured]
+    at_rest: dict[str, IdleApp]
+    measured: Sequence[Measurement]
 
-    def userport_beside(self, measured: Measured) -> Measured | None:
+    def userport_beside(self, measured: Measurement) -> Measurement | None:
         """Find userport's own at the same call and number of connections, unless this is it."""
         same = (measured.call, measured.connections, "userport")
         found = (other for other in self.measured if (other.call, other.connections, other.app) == same)
@@ -89,5 +89,5 @@ def write_down(results: Mapping[str, object], file: Path | None) -> None:
         file.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
 
 
-def ratio(userport: Measured, other: Measured) -> float:
+def ratio(userport: Measurement, other: Measurement) -> float:
     return round(userport.requests_per_second / other.requests_per_second, 2)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
-from benchmarks.bench.asking import ask
+from benchmarks.bench.http_client import request
 
 _ADMIN: Final = {
     "email": "admin@example.org",
@@ -27,7 +27,7 @@ def make_key(directory: Path) -> Path:
 
 def add_admin(port: int) -> None:
     """Add, by a server without sign-in, somebody who may look at everybody."""
-    answer = ask(port, "POST", "/users", _ADMIN)
+    answer = request(port, "POST", "/users", _ADMIN)
     if answer.status != HTTPStatus.CREATED:
         raise SystemExit(f"the admin was not added: {answer.content!r}")
 
@@ -36,7 +36,7 @@ def sign_in(port: int) -> Mapping[str, str]:
     """Make the headers of somebody who has just signed in; they are good for a quarter of an hour."""
     form = {"grant_type": "password", "username": _ADMIN["email"], "password": _ADMIN["password"]}
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = ask(port, "POST", "/auth/token", urlencode(form).encode(), headers)
+    answer = request(port, "POST", "/auth/token", urlencode(form).encode(), headers)
     if answer.status != HTTPStatus.OK:
         raise SystemExit(f"the admin cannot sign in: {answer.content!r}")
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}

@@ -24,8 +24,8 @@ def check_wrk() -> None:
 
 
 def wrk_version() -> str:
-    told = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)  # noqa: S607
-    return told.stdout.split("[")[0].removeprefix("wrk").strip()
+    printed = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)  # noqa: S607
+    return printed.stdout.split("[")[0].removeprefix("wrk").strip()
 
 
 def load(port: int, script: str, connections: int, seconds: int, directory: Path) -> Run:
@@ -39,10 +39,10 @@ def load(port: int, script: str, connections: int, seconds: int, directory: Path
         text=True,
         check=False,
     )
-    told = done.stdout.rpartition("\n")[2]
-    if done.returncode != 0 or not told.startswith("{"):
+    printed = done.stdout.rpartition("\n")[2]
+    if done.returncode != 0 or not printed.startswith("{"):
         raise SystemExit(f"wrk failed:\n{done.stdout}{done.stderr}")
-    found = json.loads(told)
+    found = json.loads(printed)
     if not found["answers"]:
         raise SystemExit(f"nothing was answered:\n{done.stdout}")
     return Run(

@@ -1,4 +1,4 @@
-"""What endpoints depend on: use cases from the app's container, and values from the request.
+"""Dependencies of endpoints: use cases from the app's container, and values from the request.
 
 They are coroutine functions because FastAPI runs plain functions in threads.
 """
@@ -7,15 +7,15 @@ from typing import Annotated, Final, TypeAlias
 
 from fastapi import Depends, Path, Request
 
-from application.own_sessions import OwnSessionService
-from application.password_changes import PasswordChangeService
-from application.posts import PostService
-from application.sign_in import SignInService
-from application.sign_in_attempt import ClientInfo
-from application.users import UserService
+from application.posts.service import PostService
+from application.sessions.own_sessions import OwnSessionService
+from application.sign_in.attempt import ClientInfo
+from application.sign_in.service import SignInService
+from application.users.password_changes import PasswordChangeService
+from application.users.service import UserService
 from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFound
 from domain.values import PostId, SessionId, UserId
-from entrypoints.http.app_state import container_of
+from entrypoints.http.app_state import asks_for_tokens, container_of
 from entrypoints.http.authentication import CurrentPrincipal
 
 _ME: Final = "me"
@@ -39,6 +39,10 @@ _UserIdText: TypeAlias = Annotated[
         examples=[_EXAMPLE, _ME],
     ),
 ]
+
+
+async def token_mode(request: Request) -> bool:
+    return asks_for_tokens(request)
 
 
 async def user_service(request: Request) -> UserService:
@@ -70,14 +74,14 @@ async def client_info(request: Request) -> ClientInfo:
 
 
 async def own_user_id(principal: CurrentPrincipal) -> UserId:
-    """Return the id of the caller's own user. Raises `UserNotFound` where callers are no users, as in open mode."""
+    """Return the id of the caller's own user. Raise `UserNotFound` when the caller is not a user, as in open mode."""
     if principal.user_id is None:
         raise UserNotFound
     return principal.user_id
 
 
 async def user_id_in_path(text: _UserIdText, principal: CurrentPrincipal) -> UserId:
-    """Return the id of a user whom the caller may access. Raises `UserNotFound`."""
+    """Return the user id from the path if the caller may access that user. Raise `UserNotFound`."""
     if text == _ME:
         return await own_user_id(principal)
     try:
@@ -102,6 +106,7 @@ async def session_id_in_path(text: _IdText) -> SessionId:
         raise SessionNotFound from None
 
 
+TokenMode: TypeAlias = Annotated[bool, Depends(token_mode)]
 Users: TypeAlias = Annotated[UserService, Depends(user_service)]
 Posts: TypeAlias = Annotated[PostService, Depends(post_service)]
 SignIns: TypeAlias = Annotated[SignInService, Depends(sign_in_service)]

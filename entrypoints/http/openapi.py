@@ -1,6 +1,6 @@
-"""The OpenAPI document: what FastAPI does not know about operations, added to what it generates."""
+"""Complete the OpenAPI document that FastAPI generates."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
@@ -37,7 +37,7 @@ _VARY: Final = {"Vary": header("The response depends on the caller.", const="Aut
 
 
 def openapi_of(app: FastAPI, *, asks_for_tokens: bool) -> Callable[[], Document]:
-    """Return a replacement for the app's `openapi` whose document is exact for the mode that the app is in."""
+    """Return a replacement for the app's `openapi` whose document is exact for the mode of the app."""
     generate = app.openapi
     completed: Document | None = None
 
@@ -63,6 +63,7 @@ def _complete(document: Document, mode: Mode) -> Document:
         schemas.pop(framework_schema, None)
     if mode == "open":
         document["components"].pop("securitySchemes", None)
+    other_fields = [name for schema in schemas.values() for name in _take_fields_of_other_modes(schema, mode)]
     tags = {tag for _, _, operation in _operations(document) for tag in operation.get("tags", ())}
     document["tags"] = [tag for tag in document.get("tags", ()) if tag["name"] in tags]
     for path, method, operation in _operations(document):
@@ -70,6 +71,7 @@ def _complete(document: Document, mode: Mode) -> Document:
         _describe_security(operation, mode)
         _describe_media_types(operation, method)
         _describe_errors(operation, path, mode)
+        _remove_fields(operation, other_fields)
     return document
 
 
@@ -80,7 +82,7 @@ def _operations(document: Document) -> Iterator[tuple[str, str, Operation]]:
 
 
 def _drop_nulls(parameters: Iterable[dict[str, Any]]) -> None:
-    """A parameter may be omitted, but unlike a field it cannot be null."""
+    """Remove null from the schemas of parameters: unlike a field, a parameter cannot be null."""
     null = {"type": "null"}
     for parameter in parameters:
         schema = parameter["schema"]
@@ -90,7 +92,7 @@ def _drop_nulls(parameters: Iterable[dict[str, Any]]) -> None:
 
 
 def _describe_security(operation: Operation, mode: Mode) -> None:
-    """Say of public operations, and of all in open mode, that they require no authentication."""
+    """Mark operations without authentication: the public ones, and all in open mode."""
     security = operation.setdefault("security", [])
     if mode == "open":
         security.clear()
@@ -101,7 +103,7 @@ def _describe_security(operation: Operation, mode: Mode) -> None:
 
 
 def _describe_media_types(operation: Operation, method: str) -> None:
-    """Name all media types of a body, and the header by which a 415 names them."""
+    """List all media types of a body, and the header by which a 415 names them."""
     if "415" in operation["responses"]:
         name, media_types = ACCEPTED[method]
         content = operation["requestBody"]["content"]
@@ -113,7 +115,7 @@ def _describe_media_types(operation: Operation, method: str) -> None:
 
 
 def _describe_errors(operation: Operation, path: str, mode: Mode) -> None:
-    """Keep the examples of errors that occur in a mode, and describe each error by them."""
+    """Keep the examples of errors that occur in this mode, and derive each error's description from them."""
     responses = operation["responses"]
     _replace_framework_422(responses)
     for status, response in list(responses.items()):
@@ -132,10 +134,35 @@ def _describe_errors(operation: Operation, path: str, mode: Mode) -> None:
                 example["value"]["errors"] = [dict(INVALID_PARAMETER)]
 
 
-def _replace_framework_422(responses: dict[str, Any]) -> None:
-    """Replace the 422 that FastAPI adds to an operation with parameters by ours.
+def _take_fields_of_other_modes(schema: dict[str, Any], mode: Mode) -> Sequence[str]:
+    """Remove the fields that do not occur in a mode from a schema; return their names."""
+    fields = schema.get("properties", {})
+    others = [name for name, field in fields.items() if field.pop(MODE, mode) != mode]
+    for name in others:
+        del fields[name]
+        schema["required"].remove(name)
+    return others
 
-    Operations of userport describe all their errors, and have a 422 of their own where one can occur.
+
+def _remove_fields(operation: Operation, names: Sequence[str]) -> None:
+    """Remove fields from the examples of an operation's responses."""
+    for response in operation["responses"].values():
+        for example in response.get("content", {}).get("application/json", {}).get("examples", {}).values():
+            value = example["value"]
+            if isinstance(value, list):
+                example["value"] = [_without(item, names) for item in value]
+            else:
+                example["value"] = _without(value, names)
+
+
+def _without(record: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+    return {name: value for name, value in record.items() if name not in names}
+
+
+def _replace_framework_422(responses: dict[str, Any]) -> None:
+    """Replace the 422 that FastAPI adds to every operation with parameters.
+
+    Operations of userport declare all their errors, including a 422 where one can occur.
     """
     if "application/json" in responses.get("422", {}).get("content", {}):
         if str(HTTPStatus.INTERNAL_SERVER_ERROR.value) in responses:

@@ -10,7 +10,7 @@ from domain.errors import EmailTaken, StaleVersion, StorageUnavailable, TooBusy,
 from domain.storage import UnitOfWork
 from domain.user import User
 from domain.values import Email, Name, UserId
-from tests.application.surroundings import RivalledStorage
+from tests.application.fakes import ConflictingStorage
 
 
 async def test_an_attempt_is_repeated_until_it_is_the_fastest() -> None:
@@ -94,7 +94,7 @@ def test_a_version_that_is_not_expected_is_a_mismatch(expected: list[int] | set[
         check_version(7, expected)
 
 
-class CountingStorage(RivalledStorage):
+class CountingStorage(ConflictingStorage):
     """Counts commits, each of which gives other tasks a turn, as a commit over a connection does."""
 
     def __init__(self) -> None:
@@ -185,7 +185,7 @@ async def test_a_storage_that_is_away_is_told_to_every_caller_by_an_error_of_its
     async def fail() -> None:
         raise StorageUnavailable
 
-    counting.deeds = [fail, fail]
+    counting.before_commit = [fail, fail]
     attempts = (updates.apply(user.id, appending("a")) for _ in range(5))
     results = await asyncio.gather(*attempts, return_exceptions=True)
     assert [type(result) for result in results] == [StorageUnavailable] * 5
@@ -199,11 +199,11 @@ async def test_other_processes_that_are_faster_are_met_by_repeating(
     async def rival() -> None:
         stored = await stored_user(counting, user)
         assert stored
-        deeds, counting.deeds = counting.deeds, []
+        before_commit, counting.before_commit = counting.before_commit, []
         await save(counting, stored.change(now=LATER, name=Name(stored.name + "!")))
-        counting.deeds = deeds
+        counting.before_commit = before_commit
 
-    counting.deeds = [rival] * 3
+    counting.before_commit = [rival] * 3
     await asyncio.gather(*(updates.apply(user.id, appending("a")) for _ in range(5)))
     stored = await stored_user(counting, user)
     assert stored

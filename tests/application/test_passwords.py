@@ -5,7 +5,7 @@ import pytest
 from application.passwords import Passwords
 from domain.errors import InvalidValue, TooBusy
 from domain.values import Password
-from tests.application.surroundings import OneCommonPassword, ReadableHasher
+from tests.application.fakes import OneCommonPassword, ReadableHasher
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
 from adapters.security.system_secrets import SystemSecrets
 from application.passwords import Passwords
-from application.sign_in import SignInService
-from application.sign_in_attempt import ClientInfo
-from application.sign_in_throttle import SignInThrottle
+from application.sign_in.attempt import ClientInfo
+from application.sign_in.service import SignInService
+from application.sign_in.throttle import SignInThrottle
 from application.storage_secret import StorageSecret
-from application.users import NewUser, UserService
+from application.users.service import NewUser, UserService
 from domain.errors import InvalidCredentials, TooManyFailures
 from domain.storage import Storage
-from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
+from tests.application.fakes import ConflictingStorage, ManualClock, OneCommonPassword, ReadableHasher
 
 PASSWORD = "correct horse"
 CLIENT = ClientInfo(address="2001:db8::1")
@@ -69,8 +69,8 @@ class Counted:
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("application.sign_in._SECONDS_TO_REFUSE", 0.0)
+def no_refusal_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
 
 
 @pytest.fixture
@@ -79,7 +79,9 @@ def trips() -> RoundTrips:
 
 
 @pytest.fixture
-async def sign_ins(storage: RivalledStorage, clock: WoundClock, users: UserService, trips: RoundTrips) -> SignInService:
+async def sign_ins(
+    storage: ConflictingStorage, clock: ManualClock, users: UserService, trips: RoundTrips
+) -> SignInService:
     """The service of a process that knows the secret, in whose storage Ann is."""
     await users.register(NewUser(email="ann@example.com", name="Ann", username="ann", password=PASSWORD))
     counted = cast("Storage", Counted(storage, trips))

@@ -4,7 +4,7 @@ from adapters.memory.storage import MemoryStorage
 from adapters.security.system_secrets import SystemSecrets
 from application.storage_secret import StorageSecret
 from domain.secret import SECRETS
-from tests.application.surroundings import RivalledStorage
+from tests.application.fakes import ConflictingStorage
 
 
 def secret_of(storage: MemoryStorage) -> StorageSecret:
@@ -13,13 +13,13 @@ def secret_of(storage: MemoryStorage) -> StorageSecret:
 
 
 async def test_all_processes_of_a_storage_make_the_same_digests() -> None:
-    storage = RivalledStorage()
+    storage = ConflictingStorage()
     digests = []
 
     async def rival() -> None:
         digests.append(await secret_of(storage).digest("ann", "192.0.2.1"))
 
-    storage.deeds.append(rival)
+    storage.before_commit.append(rival)
     await rival()
     digests += await asyncio.gather(*(secret_of(storage).digest("ann", "192.0.2.1") for _ in range(5)))
     assert len(digests) == 7

@@ -10,14 +10,14 @@ from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
 from application.ports import AccessTokenClaims
 from application.principal import Principal
-from application.token_authenticator import TokenAuthenticator
-from application.token_issuer import ACCESS_LIFETIME
+from application.sessions.token_authenticator import TokenAuthenticator
+from application.sessions.token_issuer import ACCESS_LIFETIME
 from domain.errors import InvalidAccessToken, StorageUnavailable
 from domain.refresh_token import RefreshToken
 from domain.session import SESSIONS, Session
 from domain.user import Role, User
 from domain.values import Email, Name, SessionId, UserId
-from tests.application.surroundings import WoundClock
+from tests.application.fakes import ManualClock
 
 SIGNING_KEYS: Final = SigningKeys.new()
 USER_ID: Final = UserId("0193a7c5-0000-7000-8000-000000000000")
@@ -34,7 +34,7 @@ class WatchedStorage(MemoryStorage):
         super().__init__()
         self.readings = 0
         self.failure: Exception | None = None
-        self.deed: Callable[[], None] = lambda: None
+        self.action: Callable[[], None] = lambda: None
         self.open = asyncio.Event()
         self.open.set()
 
@@ -46,7 +46,7 @@ class WatchedStorage(MemoryStorage):
         async def get_watched(session_id: str) -> Session | None:
             self.readings += 1
             await self.open.wait()
-            self.deed()
+            self.action()
             if self.failure is not None:
                 raise self.failure
             return await get(session_id)
@@ -75,8 +75,8 @@ class Stopwatch:
 
 
 @pytest.fixture
-def clock() -> WoundClock:
-    return WoundClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -96,13 +96,13 @@ def signer() -> CountingSigner:
 
 @pytest.fixture
 def authenticator(
-    storage: WatchedStorage, clock: WoundClock, signer: CountingSigner, stopwatch: Stopwatch
+    storage: WatchedStorage, clock: ManualClock, signer: CountingSigner, stopwatch: Stopwatch
 ) -> TokenAuthenticator:
     return TokenAuthenticator(storage, clock, signer, stopwatch)
 
 
 @pytest.fixture
-async def user(storage: WatchedStorage, clock: WoundClock) -> User:
+async def user(storage: WatchedStorage, clock: ManualClock) -> User:
     """A user with a session."""
     user = User.register(id=USER_ID, now=clock.now(), email=Email.parse("ann@example.com"), name=Name("Ann"))
     token = RefreshToken.first(SESSION_ID, bytes(RefreshToken.SECRET_BYTES), "salt")
@@ -116,7 +116,7 @@ async def user(storage: WatchedStorage, clock: WoundClock) -> User:
 
 
 @pytest.fixture
-def token(user: User, signer: CountingSigner, clock: WoundClock) -> str:
+def token(user: User, signer: CountingSigner, clock: ManualClock) -> str:
     """An access token of the user's session."""
     now = clock.now()
     claims = AccessTokenClaims(user_id=user.id, session_id=SESSION_ID, role=user.role, expires_at=now + ACCESS_LIFETIME)
@@ -184,7 +184,7 @@ async def test_calls_that_come_together_learn_it_from_one_reading(
 async def test_readings_that_take_long_serve_all_who_wait(
     authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, stopwatch: Stopwatch
 ) -> None:
-    storage.deed = stopwatch.move
+    storage.action = stopwatch.move
     storage.open.clear()
     begun = await waiting(*(authenticator.authenticate(token) for _ in range(50)))
     stopwatch.move()
@@ -226,7 +226,7 @@ async def test_a_role_that_was_given_or_taken_away_counts_rather_than_that_of_th
     user: User,
     storage: WatchedStorage,
     stopwatch: Stopwatch,
-    clock: WoundClock,
+    clock: ManualClock,
 ) -> None:
     admin = user.change(now=clock.now(), role=Role.ADMIN)
     for state in (admin, admin.change(now=clock.now(), role=Role.MEMBER)):
@@ -236,7 +236,7 @@ async def test_a_role_that_was_given_or_taken_away_counts_rather_than_that_of_th
 
 
 async def test_a_token_expires_at_once_and_is_forgotten(
-    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, clock: WoundClock, stopwatch: Stopwatch
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, clock: ManualClock, stopwatch: Stopwatch
 ) -> None:
     await authenticator.authenticate(token)
     clock.move(seconds=ACCESS_LIFETIME.total_seconds())
@@ -247,7 +247,7 @@ async def test_a_token_expires_at_once_and_is_forgotten(
 
 
 async def test_a_session_that_has_expired_lets_nobody_in(
-    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, storage: WatchedStorage, clock: WoundClock
+    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, storage: WatchedStorage, clock: ManualClock
 ) -> None:
     clock.move(days=7)
     claims = AccessTokenClaims(
@@ -259,7 +259,7 @@ async def test_a_session_that_has_expired_lets_nobody_in(
 
 
 async def test_a_token_for_the_session_of_somebody_else_lets_nobody_in(
-    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, clock: WoundClock
+    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, clock: ManualClock
 ) -> None:
     other = UserId("0193a7c5-0000-7000-8000-000000000002")
     expires_at = clock.now() + ACCESS_LIFETIME

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-FILE: Final = Path(__file__).parents[2] / "docs" / "contract-results.json"
+FILE: Final = Path(__file__).parents[2] / "docs" / "reference" / "contract-results.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CommandResult:
     """How a command ended, and what it said."""
 
     exit_code: int
@@ -40,7 +40,7 @@ def environment(**variables: str) -> Mapping[str, str]:
     return inherited | {"PYTHONPATH": str(ROOT)} | variables
 
 
-def userport(*arguments: object, cwd: Path | None = None, pipe: bytes = b"", **variables: str) -> Ended:
+def userport(*arguments: object, cwd: Path | None = None, pipe: bytes = b"", **variables: str) -> CommandResult:
     """Run a command in this process, for one of its own takes a second to start."""
     output, errors = BytesIO(), BytesIO()
     logger, handlers = logging.getLogger("userport"), logging.getLogger().handlers.copy()
@@ -69,4 +69,4 @@ def userport(*arguments: object, cwd: Path | None = None, pipe: bytes = b"", **v
             text.detach()  # or it would close what is read below
     said = errors.getvalue().decode()
     assert "Traceback" not in said
-    return Ended(int(ended.value.code or 0), output.getvalue(), said)
+    return CommandResult(int(ended.value.code or 0), output.getvalue(), said)

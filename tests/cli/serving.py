@@ -18,10 +18,10 @@ def serving(storage: str, *options: str, **variables: str) -> Iterator[tuple[sub
     with subprocess.Popen(command, env=environment(**variables), stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
             assert process.stderr is not None
-            told = next(line for line in process.stderr if not line.startswith("Redis may lose"))
-            assert ("token mode" if variables else "open mode") in told
-            assert storage not in told
-            yield process, told.split()[-1].removesuffix("/docs")
+            message = next(line for line in process.stderr if not line.startswith("Redis may lose"))
+            assert ("token mode" if variables else "open mode") in message
+            assert storage not in message
+            yield process, message.split()[-1].removesuffix("/docs")
         finally:
             process.terminate()
 

@@ -79,7 +79,7 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path, kind: str) -> None:
             out.symlink_to(elsewhere)
     ended = userport("keys", "new", "--out", out)
     assert ended.exit_code == 1
-    assert "exists already" in ended.errors
+    assert "already exists" in ended.errors
     assert ended.errors.count("\n") == 1
     assert kind not in {"file", "link"} or out.read_text() == "precious"
     assert kind != "dangling link" or not elsewhere.exists()

@@ -62,8 +62,8 @@ def test_a_copy_there_and_back_again_ends_as_it_began(source: str, unprepared: s
     asyncio.run(fill(source, users=250, posts=600))
     said = copied(source, unprepared)
     assert said.startswith(
-        "Copied and verified: 250 users, 49 credentials, 55 sessions, 600 posts, 0 sign in failures and 0 secrets. "
-        "SHA-256 of "
+        "Copied and verified: 250 users, 49 credentials, 55 sessions, 600 posts, 0 sign in failures, 0 secrets and "
+        "0 jobs. SHA-256 of "
     )
     assert copied(unprepared, back) == said
     assert exported(source) == exported(unprepared) == exported(back)
@@ -113,22 +113,22 @@ def test_a_source_that_nobody_has_prepared_is_told_with_the_command_that_does(so
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--from", "sqlite:///a.db"), "--to (USERPORT_COPY_TO) is missing"),
         (("--from", "sqlite:///a.db", "--to", "sqlite:///a.db"), "name the same storage"),
-        (("--from", "memory://", "--to", "sqlite:///a.db"), "--from names a storage that only"),
-        (("--from", "sqlite:///a.db", "--to", "memory://"), "--to names a storage that only"),
+        (("--from", "memory://", "--to", "sqlite:///a.db"), "--from names a storage that exists within"),
+        (("--from", "sqlite:///a.db", "--to", "memory://"), "--to names a storage that exists within"),
         (("--from", "sqlite:///a.db", "--to", "oracle://secret@host/a"), "must start with one of"),
-        (("--to", "postgresql://user:secret@host"), "it names no database"),
+        (("--to", "postgresql://user:secret@host"), "it does not name a database"),
     ],
 )
 def test_storages_that_cannot_be_copied_are_told_in_one_line(
-    tmp_path: Path, arguments: tuple[str, ...], told: str
+    tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     ended = userport("storage", "copy", *arguments, cwd=tmp_path)
     assert (ended.exit_code, ended.text, len(ended.errors.splitlines())) == (2, "", 1)
-    assert told in ended.errors
+    assert message in ended.errors
     assert "secret" not in ended.errors
     assert list(tmp_path.iterdir()) == []
 

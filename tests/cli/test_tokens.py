@@ -13,7 +13,7 @@ from tests.cli.serving import serving, wait_until_ready
 pytestmark = pytest.mark.slow
 
 PASSWORD = "correct horse battery"
-ENOUGH_TO_MEET_BOTH_WORKERS = 24
+REQUESTS_TO_REACH_BOTH_WORKERS = 24
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def headers_of(address: str, name: str) -> dict[str, str]:
 def statuses(address: str, headers: dict[str, str]) -> set[int]:
     """Call over many connections, so that every worker answers some."""
     found = set()
-    for _ in range(ENOUGH_TO_MEET_BOTH_WORKERS):
+    for _ in range(REQUESTS_TO_REACH_BOTH_WORKERS):
         found.add(httpx.get(f"{address}/users/me", headers=headers).status_code)
     return found
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.servers.process import free_port
 
-PATIENCE_SECONDS: Final = 60
+TIMEOUT_SECONDS: Final = 60
 
 _BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _COMMAND: Final = re.compile(r"^\$ ", re.MULTILINE)
@@ -50,7 +50,7 @@ def shown_in(document: Path, *headings: str) -> Sequence[Step]:
     parts = re.split(r"^## (.*)$", document.read_text(), flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     return [
-        Step(*_command_and_answer(step))
+        Step(*_command_and_output(step))
         for heading in headings
         for block in _BLOCK.findall(sections[heading])
         for step in _COMMAND.split(block)[1:]
@@ -81,7 +81,7 @@ def run(steps: Sequence[Step], directory: Path, replaced: Mapping[str, str]) -> 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     answers = done.stdout.replace(f":{port}", ":8000").split(_END_OF_ANSWER)
@@ -107,7 +107,7 @@ def assert_alike(shown: Sequence[Step], given: Sequence[Step]) -> None:
     assert len(set(ids.values())) == len(ids), "two ids in the document stand for one"
 
 
-def _command_and_answer(step: str) -> tuple[str, str]:
+def _command_and_output(step: str) -> tuple[str, str]:
     lines = step.splitlines(keepends=True)
     length = next(count for count, line in enumerate(lines, 1) if not line.endswith("\\\n"))
     return "".join(lines[:length]).removesuffix("\n"), "".join(lines[length:])

@@ -18,7 +18,7 @@ from tests.servers.databases import Databases
 pytestmark = pytest.mark.slow
 
 ROOT: Final = Path(__file__).parents[2]
-GUIDE: Final = (ROOT / "docs" / "adding-a-record-type.md").read_text()
+GUIDE: Final = (ROOT / "docs" / "how-to" / "add-a-record-type.md").read_text()
 COPIED: Final = ("adapters", "application", "domain", "entrypoints", "tests", "alembic.ini", "pyproject.toml")
 BLOCK: Final = re.compile(r"`([\w/.]+)`:|^```(python|diff)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -64,6 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path, kind, text in steps():
         if kind == "python":
             assert not (copy / path).exists()
+            (copy / path).parent.mkdir(exist_ok=True)
             (copy / path).write_text(text)
         else:
             change(copy / path, text)

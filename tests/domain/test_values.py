@@ -23,9 +23,9 @@ from domain.values import (
     UserId,
     Username,
     ascii_domain_only,
-    cut_to_milliseconds,
     fold,
     nfc,
+    truncate_to_milliseconds,
 )
 from tests.domain.texts import (
     PARSERS,
@@ -67,12 +67,12 @@ def test_any_text_is_either_accepted_or_refused(text: str) -> None:
 @given(secret=st.text("qx#7", min_size=6, max_size=30), around=any_text)
 def test_a_refusal_never_repeats_the_text(secret: str, around: str) -> None:
     for parse in PARSERS.values():
-        told = ""
+        message = ""
         try:
             parse(f"{around}{secret}")
         except InvalidValue as error:
-            told = f"{error.code} {error.detail} {error!r}"
-        assert secret not in told
+            message = f"{error.code} {error.detail} {error!r}"
+        assert secret not in message
 
 
 # Texts
@@ -102,10 +102,10 @@ def test_white_space_around_a_text_does_not_count(text: str, before: str, after:
 
 @pytest.mark.parametrize("kind", TEXTS)
 def test_length_is_counted_in_code_points_after_composition(kind: type[Name]) -> None:
-    assert len(kind.parse("e\u0301" * kind.LONGEST)) == kind.LONGEST
-    assert len(kind.parse(f"  {'🌍' * kind.LONGEST}  ")) == kind.LONGEST
-    for too_long in ("e\u0301" * (kind.LONGEST + 1), "\u0958" * kind.LONGEST):  # the latter grows under NFC
-        with pytest.raises(InvalidValue, match=str(kind.LONGEST)):
+    assert len(kind.parse("e\u0301" * kind.MAX_LENGTH)) == kind.MAX_LENGTH
+    assert len(kind.parse(f"  {'🌍' * kind.MAX_LENGTH}  ")) == kind.MAX_LENGTH
+    for too_long in ("e\u0301" * (kind.MAX_LENGTH + 1), "\u0958" * kind.MAX_LENGTH):  # the latter grows under NFC
+        with pytest.raises(InvalidValue, match=str(kind.MAX_LENGTH)):
             kind.parse(too_long)
 
 
@@ -267,13 +267,13 @@ def test_a_local_part_is_made_of_letters_some_signs_and_whatever_else_can_be_see
 def test_a_domain_is_two_labels_or_more_of_which_the_last_is_no_number(domain: str) -> None:
     labels = domain.split(".")
     sound = all(0 < len(label) <= 63 and "-" not in (label[0], label[-1]) for label in labels)
-    fits = len(labels) > 1 and sound and not labels[-1].isdigit() and len(domain) <= Email.LONGEST - len("a@")
+    fits = len(labels) > 1 and sound and not labels[-1].isdigit() and len(domain) <= Email.MAX_LENGTH - len("a@")
     assert (code_of("Email", f"a@{domain}") is None) == fits
 
 
 def test_an_email_has_254_characters_and_64_before_the_at_at_most() -> None:
     longest = f"{'l' * 64}@{'d' * 63}.{'d' * 63}.{'d' * 61}"
-    assert len(longest) == Email.LONGEST
+    assert len(longest) == Email.MAX_LENGTH
     assert parse_email(longest).address == longest
     assert code_of("Email", "e\u0301" * 64 + "@example.com") is None
     for too_long in (f"{'l' * 65}@example.com", f"{longest}d", "\u0958" * 64 + "@example.com"):
@@ -361,7 +361,7 @@ def test_a_folded_name_starts_with_the_prefix_it_was_cut_to(text: str, length: i
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=16, max_size=60))
 def test_a_password_is_kept_in_nfc_and_nothing_else_is_done_to_it(text: str) -> None:
-    assume(len(normalize("NFC", text)) >= Password.SHORTEST)
+    assume(len(normalize("NFC", text)) >= Password.MIN_LENGTH)
     password = Password.parse(text)
     assert password.secret == normalize("NFC", text)
     assert Password.parse(password.secret) == password
@@ -381,21 +381,21 @@ def test_a_password_has_8_to_256_code_points_after_composition() -> None:
 @given(moment=st.datetimes(timezones=st.timezones(), allow_imaginary=False, min_value=datetime(1970, 1, 3)))  # noqa: DTZ001
 def test_a_time_is_cut_down_to_milliseconds_in_utc(moment: datetime) -> None:
     assume(moment.year < 9999)
-    cut = cut_to_milliseconds(moment)
+    cut = truncate_to_milliseconds(moment)
     assert cut.utcoffset() == timedelta(0)
     assert cut.microsecond % 1_000 == 0
     assert timedelta(0) <= moment - cut < timedelta(milliseconds=1)
-    assert cut_to_milliseconds(cut) == cut
+    assert truncate_to_milliseconds(cut) == cut
 
 
 def test_times_of_another_zone_are_the_same_moment() -> None:
     moment = datetime(2026, 11, 20, 22, 36, 0, 123_999, tzinfo=timezone(timedelta(hours=2)))
-    assert cut_to_milliseconds(moment) == datetime(2026, 11, 20, 20, 36, 0, 123_000, tzinfo=UTC)
+    assert truncate_to_milliseconds(moment) == datetime(2026, 11, 20, 20, 36, 0, 123_000, tzinfo=UTC)
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(InvalidValue):
-        cut_to_milliseconds(datetime(2026, 11, 20))  # noqa: DTZ001
+        truncate_to_milliseconds(datetime(2026, 11, 20))  # noqa: DTZ001
 
 
 # Pitfalls of Unicode, each in each place

@@ -5,20 +5,20 @@ import httpx
 import pytest
 
 from tests.http.service import Service, running
-from tests.http.signing_in import SIGNING_KEY
+from tests.http.sign_in_helpers import SIGNING_KEY
 from tests.servers.choice import KINDS, Kind, is_chosen, skip_unless_chosen
 from tests.servers.databases import Databases
 
 Store: TypeAlias = Kind | Literal["memory"]
 
-_LONGEST_ID: Final = 40
+_MAX_ID_LENGTH: Final = 40
 
 STORES: Final[tuple[Store, ...]] = (*(("memory",) if is_chosen("memory") else ()), *KINDS)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Keep texts of thousands of characters out of the names of tests."""
-    if isinstance(val, str) and len(val) > _LONGEST_ID:
+    if isinstance(val, str) and len(val) > _MAX_ID_LENGTH:
         return f"{argname}-of-{len(val)}-characters"
     return None
 
@@ -97,10 +97,10 @@ async def memory_token_client(memory_token_service: Service) -> AsyncIterator[ht
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sign-ins be refused at once, and tokens be looked at anew every now and then, so that tests need not wait."""
-    monkeypatch.setattr("application.sign_in._SECONDS_TO_REFUSE", 0.0)
-    monkeypatch.setattr("application.token_authenticator._CACHE_SECONDS", 0.1)
+    monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
+    monkeypatch.setattr("application.sessions.token_authenticator._CACHE_SECONDS", 0.1)
 
 
 @pytest.fixture(scope="session")

@@ -26,19 +26,19 @@ def check_problem(response: httpx.Response) -> None:
         assert error["detail"]
 
 
-def is_oauth_refusal(response: httpx.Response) -> bool:
+def is_oauth_error(response: httpx.Response) -> bool:
     """Tell whether OAuth has a say in what an error looks like."""
     return response.status_code == 400 and response.request.url.path in ("/auth/token", "/auth/revoke")
 
 
-def check_oauth_refusal(response: httpx.Response) -> None:
+def check_oauth_error(response: httpx.Response) -> None:
     """Fail unless an error is as RFC 6749, section 5.2, has it."""
     assert response.headers["content-type"] == "application/json"
     assert response.headers["cache-control"] == "no-store"
-    refusal = response.json()
-    assert set(refusal) == {"error", "error_description"}
-    assert refusal["error"] in {"invalid_request", "invalid_grant", "unsupported_grant_type"}
-    assert re.fullmatch(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+", refusal["error_description"])
+    error = response.json()
+    assert set(error) == {"error", "error_description"}
+    assert error["error"] in {"invalid_request", "invalid_grant", "unsupported_grant_type"}
+    assert re.fullmatch(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+", error["error_description"])
 
 
 def code_of(response: httpx.Response) -> str:

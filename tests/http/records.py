@@ -7,7 +7,7 @@ import httpx
 
 Record: TypeAlias = dict[str, Any]
 
-NOBODY: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
+UNKNOWN_ID: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
 """An id that no record has."""
 
 _numbers = count()

@@ -15,9 +15,9 @@ from domain.storage import Storage
 from entrypoints.container import Container
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
-from tests.application.surroundings import ReadableHasher
+from tests.application.fakes import ReadableHasher
 from tests.http.document import Document
-from tests.http.problems import check_oauth_refusal, check_problem, is_oauth_refusal
+from tests.http.problems import check_oauth_error, check_problem, is_oauth_error
 
 THIS_MACHINE: Final = ("127.0.0.1", 50000)
 
@@ -68,8 +68,11 @@ class Service:
 async def running(
     url: str = "memory://", storage: Storage | None = None, *, hashes: bool = True, **settings: Any
 ) -> AsyncIterator[Service]:
-    """Run the application on a storage, given by URL or as it is; where nothing hashes, passwords cost no time."""
-    container = Container(settings=Settings(storage=url, **settings))
+    """Run the application on a storage, given by URL or as it is; where nothing hashes, passwords cost no time.
+
+    It runs no jobs unless `jobs` is true, for tests count what is asked of a storage.
+    """
+    container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:
         container.storage.override(Object(storage))
     if not hashes:
@@ -103,8 +106,8 @@ class _CheckingTransport(httpx.ASGITransport):
         response.request = request
         await response.aread()
         assert "x-request-id" in response.headers
-        if is_oauth_refusal(response):
-            check_oauth_refusal(response)
+        if is_oauth_error(response):
+            check_oauth_error(response)
         elif response.status_code >= 400 and request.method != "HEAD":
             check_problem(response)
         if self._document is not None:

@@ -11,14 +11,14 @@ import pytest
 
 from tests.http.records import register
 from tests.http.service import Service, running
-from tests.http.signing_in import PASSWORD, SIGNING_KEY, an_admin, sign_in
+from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY, an_admin, sign_in
 
 ROUNDS: Final = 40
 WRONG: Final = "wrong horse battery"
 
 # Of two samples of this size from one distribution, one has more of the wins than this once in ten million times. If it
 # alone had a hash to check, which takes longer than all else together, it would have nearly all of them.
-MOST_WINS: Final = 0.85
+MAX_WINS: Final = 0.85
 
 
 @pytest.fixture
@@ -71,12 +71,12 @@ def wins(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_delays")
 async def test_the_same_work_is_done_for_every_name(service: Service, client: httpx.AsyncClient) -> None:
     # Half a second of waiting would hide it. And of processor time, a hash takes the same whatever else runs.
     measured = await seconds_to_refuse(client, await names(service, client), rounds=ROUNDS, timer=time.process_time)
     shares = {kind: wins(measured["known"], seconds) for kind, seconds in measured.items()}
-    assert all(1 - MOST_WINS < share < MOST_WINS for share in shares.values()), shares
+    assert all(1 - MAX_WINS < share < MAX_WINS for share in shares.values()), shares
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ async def test_nobody_is_refused_sooner_than_after_half_a_second(service: Servic
     ],
 )
 @pytest.mark.parametrize("is_known", [True, False])
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_delays")
 async def test_however_a_name_is_written_its_failures_count_together(
     memory_token_service: Service, name: str, other_ways: Sequence[str], is_known: bool
 ) -> None:
@@ -113,7 +113,7 @@ async def test_however_a_name_is_written_its_failures_count_together(
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_delays")
 async def test_what_is_no_name_counts_for_none(memory_token_service: Service, is_known: bool) -> None:
     async with memory_token_service.connect() as client:
         if is_known:

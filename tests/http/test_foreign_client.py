@@ -12,11 +12,11 @@ from joserfc.jwk import KeySet
 
 from tests.cli.serving import serving, wait_until_ready
 from tests.http.records import Record, new_user
-from tests.http.signing_in import PASSWORD, SIGNING_KEY
+from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY
 
 pytestmark = pytest.mark.slow
 
-LONGER_THAN_A_REVOKED_TOKEN_IS_GOOD = 1.0
+REVOCATION_DELAY_SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_it_signs_out_by_revoking_a_token(client: OAuth2Session, address: str, u
     assert client.get(f"{address}/users/me").status_code == 200
     revoked = client.revoke_token(f"{address}/auth/revoke", client.token[kind], token_type_hint=kind)
     assert revoked.status_code == 200
-    time.sleep(LONGER_THAN_A_REVOKED_TOKEN_IS_GOOD)
+    time.sleep(REVOCATION_DELAY_SECONDS)
     refused = client.get(f"{address}/users/me")
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
     let_expire(client)

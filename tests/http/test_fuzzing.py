@@ -75,7 +75,7 @@ WITHOUT_INPUT: Final = [
 ]
 
 
-class FromThisMachine:
+class LoopbackPeerMiddleware:
     """Shows a request as one of this machine; Schemathesis has a peer and a host of its own."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -101,7 +101,7 @@ def schema(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Sch
 
 def _running(url: str) -> Iterator[Schema]:
     app = create_app(Container(settings=Settings(storage=url)))
-    yield schemathesis.openapi.from_asgi("/openapi.json", FromThisMachine(app))
+    yield schemathesis.openapi.from_asgi("/openapi.json", LoopbackPeerMiddleware(app))
     shutdown_lifespans()
 
 

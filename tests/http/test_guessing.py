@@ -18,14 +18,14 @@ from application.expired_records import ExpiredRecords
 from domain.errors import StaleVersion, StorageUnavailable
 from domain.session import SESSIONS
 from domain.sign_in_failures import SIGN_IN_FAILURES, SignInFailures
-from domain.values import cut_to_milliseconds
-from tests.application.surroundings import WoundClock
+from domain.values import truncate_to_milliseconds
+from tests.application.fakes import ManualClock
 from tests.http.problems import code_of
 from tests.http.records import register
 from tests.http.service import Service, running
-from tests.http.signing_in import PASSWORD, SIGNING_KEY, a_member, sign_in
+from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY, a_member, sign_in
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("short_delays")
 
 WRONG = "wrong horse battery"
 
@@ -40,8 +40,8 @@ def running_limited(limits: dict[str, Any]) -> AbstractAsyncContextManager[Servi
 
 
 @pytest.fixture
-async def clock(memory_token_service: Service) -> WoundClock:
-    clock = WoundClock()
+async def clock(memory_token_service: Service) -> ManualClock:
+    clock = ManualClock()
     clock.time = datetime.now(UTC)
     memory_token_service.container.clock.override(Object(clock))
     return clock
@@ -124,7 +124,7 @@ async def test_the_networks_of_one_site_have_a_limit_together(memory_token_servi
 
 
 async def test_a_minute_later_all_is_forgiven_however_many_tried_meanwhile(
-    memory_token_client: httpx.AsyncClient, clock: WoundClock
+    memory_token_client: httpx.AsyncClient, clock: ManualClock
 ) -> None:
     user = await register(memory_token_client, password=PASSWORD)
     await guess(memory_token_client, *[user["email"]] * 5)
@@ -172,7 +172,7 @@ async def test_whoever_is_signed_in_changes_a_password_that_others_guess_at(
 
 
 async def test_a_place_is_no_home_any_more_when_its_session_has_expired(
-    memory_token_client: httpx.AsyncClient, elsewhere: httpx.AsyncClient, clock: WoundClock
+    memory_token_client: httpx.AsyncClient, elsewhere: httpx.AsyncClient, clock: ManualClock
 ) -> None:
     victim = await a_member(memory_token_client)
     clock.move(days=8)
@@ -205,15 +205,15 @@ async def test_limits_are_settings_and_nought_is_none() -> None:
 
 
 async def test_what_has_expired_is_removed_though_no_request_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("entrypoints.http.app._PURGE_INTERVAL_SECONDS", 0.01)
-    now = cut_to_milliseconds(datetime.now(UTC))
+    monkeypatch.setattr("application.expired_records._INTERVAL_SECONDS", 0.01)
+    now = truncate_to_milliseconds(datetime.now(UTC))
     user = a_user()
     kept, expired = (replace(a_session(user), expires_at=now + timedelta(hours=hours)) for hours in (1, -1))
     storage = MemoryStorage()
     failures = [SignInFailures.first(f"{number}", now - timedelta(hours=1)) for number in range(150)]
     await add(storage, user, kept, expired, *failures)
     unit = storage.unit_of_work()
-    async with running(storage=storage, signing_key=SIGNING_KEY), asyncio.timeout(10):
+    async with running(storage=storage, signing_key=SIGNING_KEY, jobs=True), asyncio.timeout(10):
         while await unit.records(SESSIONS).count() > 1:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
     assert list(await unit.records(SESSIONS).page(limit=10)) == [kept]
@@ -221,7 +221,7 @@ async def test_what_has_expired_is_removed_though_no_request_comes(monkeypatch: 
 
 
 async def test_removing_what_has_expired_goes_on_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("entrypoints.http.app._PURGE_INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr("application.expired_records._INTERVAL_SECONDS", 0.01)
     outages = iter([StorageUnavailable("It is away."), StaleVersion()])
     purged = asyncio.Event()
 
@@ -231,5 +231,5 @@ async def test_removing_what_has_expired_goes_on_after_an_outage(monkeypatch: py
         purged.set()
 
     monkeypatch.setattr(ExpiredRecords, "purge", purge)
-    async with running(signing_key=SIGNING_KEY), asyncio.timeout(10):
+    async with running(signing_key=SIGNING_KEY, jobs=True), asyncio.timeout(10):
         await purged.wait()

@@ -9,12 +9,12 @@ import pytest
 from tests.http.problems import code_of
 from tests.http.records import new_user, path_of, register
 from tests.http.service import Service
-from tests.http.signing_in import Person, a_member, an_admin
+from tests.http.sign_in_helpers import SignedInUser, a_member, an_admin
 
 WAYS: list[tuple[str, Any]] = [("PATCH", {"role": "member"}), ("PATCH", {"active": False}), ("DELETE", None)]
 
 
-async def end(client: httpx.AsyncClient, by: Person, of: Person, way: tuple[str, Any]) -> httpx.Response:
+async def end(client: httpx.AsyncClient, by: SignedInUser, of: SignedInUser, way: tuple[str, Any]) -> httpx.Response:
     method, body = way
     return await client.request(method, path_of(of.user), json=body, headers=by.headers)
 

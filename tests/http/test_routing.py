@@ -73,14 +73,14 @@ class Greeting:
         return f"{x_greeting}!"
 
 
-async def told(
+async def received(
     greeting: Annotated[str, Depends(Greeting())],
     name: str,
     request: Request,
-    whole: Annotated[str, Depends(whole_path)],
+    complete: Annotated[str, Depends(whole_path)],
     numbers: Annotated[Numbers, Query()],
 ) -> Response:
-    return Response(" ".join(map(str, [request.method, name, whole, greeting, numbers.first, numbers.second])))
+    return Response(" ".join(map(str, [request.method, name, complete, greeting, numbers.first, numbers.second])))
 
 
 async def total(numbers: Numbers) -> PlainTextResponse:
@@ -90,16 +90,18 @@ async def total(numbers: Numbers) -> PlainTextResponse:
 @pytest.mark.parametrize("query", ["first=1", "first=1&second=5", "first=1&first=7&other=x"])
 async def test_an_endpoint_is_given_what_its_parameters_ask_for(query: str) -> None:
     path, headers = f"/things/lamp?{query}", {"X-Greeting": "Hello"}
-    app = an_app("GET", "/things/{name}", told)
+    app = an_app("GET", "/things/{name}", received)
     assert is_planned(app)
     response = await ask(app, "GET", path, headers=headers)
     assert response.text.startswith("GET lamp /things/lamp of lamp Hello! ")
-    by_fastapi = await ask(an_app("GET", "/things/{name}", told, APIRoute), "GET", path, headers=headers)
+    by_fastapi = await ask(an_app("GET", "/things/{name}", received, APIRoute), "GET", path, headers=headers)
     assert response.content == by_fastapi.content
 
 
 async def test_a_header_that_is_missing_is_none() -> None:
-    assert (await ask(an_app("GET", "/things/{name}", told), "GET", "/things/lamp?first=1")).text.endswith("None! 1 2")
+    assert (await ask(an_app("GET", "/things/{name}", received), "GET", "/things/lamp?first=1")).text.endswith(
+        "None! 1 2"
+    )
 
 
 async def test_a_body_is_given_as_its_model() -> None:
@@ -320,7 +322,7 @@ async def test_the_dependencies_and_the_prefix_of_an_inclusion_count() -> None:
         events.append(tenant)
 
     router = APIRouter(route_class=PrecompiledRoute)
-    router.add_api_route("/things/{name}", told, methods=["GET"])
+    router.add_api_route("/things/{name}", received, methods=["GET"])
     app = FastAPI()
     for prefix in ("/a/{tenant}", "/b/{tenant}"):
         app.include_router(router, prefix=prefix, dependencies=[Depends(guard)])

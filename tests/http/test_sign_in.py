@@ -5,9 +5,9 @@ import pytest
 
 from tests.http.records import new_user, register
 from tests.http.service import Service
-from tests.http.signing_in import PASSWORD, a_member, an_admin, bearer, sign_in, tokens_of
+from tests.http.sign_in_helpers import PASSWORD, a_member, an_admin, bearer, sign_in, tokens_of
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("short_delays")
 
 WRONG = {"error": "invalid_grant", "error_description": "The name or the password is wrong."}
 
@@ -123,7 +123,7 @@ async def test_a_refusal_takes_its_time_and_a_success_does_not(
     async def wait(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("application.sign_in.asyncio.sleep", wait)
+    monkeypatch.setattr("application.sign_in.service.asyncio.sleep", wait)
     assert (await sign_in(memory_token_client, user["email"])).status_code == 200
     assert waited == []
     for name in (user["email"], "nobody"):

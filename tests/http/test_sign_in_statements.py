@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Engine, event
 
 from tests.http.service import running
-from tests.http.signing_in import SIGNING_KEY, a_member, refresh, sign_in
+from tests.http.sign_in_helpers import SIGNING_KEY, a_member, refresh, sign_in
 from tests.servers.choice import skip_unless_chosen
 from tests.servers.databases import Databases
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("short_delays")
 
 
 @pytest.fixture(scope="module")

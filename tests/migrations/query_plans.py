@@ -127,8 +127,8 @@ def _is_live(node: Mapping[str, Any]) -> bool:
 
 
 def _shortened(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    told = ("Node Type", "Index Name", "Relation Name", "Index Cond", "Filter", "Sort Key")
-    shown = {name: node[name] for name in told if name in node}
+    kept = ("Node Type", "Index Name", "Relation Name", "Index Cond", "Filter", "Sort Key")
+    shown = {name: node[name] for name in kept if name in node}
     return {**shown, "Plans": [_shortened(child) for child in node["Plans"]]} if "Plans" in node else shown
 
 
@@ -153,5 +153,5 @@ def _in_mariadb(connection: Connection, statement: str, parameters: Any) -> Plan
 _PLANS: Final = {"sqlite": _in_sqlite, "postgresql": _in_postgresql, "mysql": _in_mariadb, "mariadb": _in_mariadb}
 
 
-def told(plans: Iterable[Plan]) -> str:
+def format_plans(plans: Iterable[Plan]) -> str:
     return "\n\n".join(f"{', '.join(sorted(plan.faults))}: {plan.statement}\n{plan.text}" for plan in plans)

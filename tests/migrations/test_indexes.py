@@ -32,9 +32,9 @@ from domain.records import RecordType
 from domain.storage import Records, Storage, UnitOfWork, UserRepository
 from domain.user import User
 from domain.values import Username
-from tests.migrations.query_plans import Fault, Plan, explained, told
+from tests.migrations.query_plans import Fault, Plan, explained, format_plans
 from tests.servers.sql import execute
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 from tests.storage.sql_tables import METADATA as SAMPLE_METADATA
 
 TABLES: Final = {**METADATA.tables, **SAMPLE_METADATA.tables}
@@ -195,7 +195,7 @@ def test_every_method_is_called_here() -> None:
 
 @pytest.fixture
 async def filled(url: str) -> AsyncIterator[tuple[Storage, Stored]]:
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         assert isinstance(storage, SqlStorage)
         await storage.prepare()
         others = [a_user() for _ in range(USERS - MEMBERS)]
@@ -226,8 +226,8 @@ async def test_no_statement_costs_more_for_there_being_more_rows(url: str, fille
                 assert plans, f"of {name} nothing was seen"
                 bad = [plan for plan in plans if plan.faults - case.unavoidable or case.index not in plan.text]
                 if bad:
-                    wrong.append(f"{name}, {way}:\n{told(dict.fromkeys(bad))}")
-    wrong += [f"{name}:\n{told([plan])}" for name, plan in cascades(url) if plan.faults]
+                    wrong.append(f"{name}, {way}:\n{format_plans(dict.fromkeys(bad))}")
+    wrong += [f"{name}:\n{format_plans([plan])}" for name, plan in cascades(url) if plan.faults]
     assert not wrong, "\n\n".join(wrong)
 
 

@@ -93,7 +93,7 @@ BUGS: Final[Sequence[Bug]] = (
         what="a write intent whose commit failed is not taken off",
         where="WriteIntents.commit",
         node="ExceptHandler",
-        new="except (Refused, TooBusy):\n            raise",
+        new="except (ConditionCheckFailed, TooBusy):\n            raise",
     ),
     _intents(
         what="a commit is undone by making it so",
@@ -109,7 +109,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _reader(
         what="what a commit under way writes is seen as if it were committed",
-        where="_View._image",
+        where="_Snapshot._image",
         node="IfExp",
         new="next_image(image)",
     ),
@@ -121,7 +121,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _reader(
         what="a large record is read without its parts",
-        where="Reader._whole",
+        where="Reader._resolve",
         node="If 1",
         new="return found",
     ),
@@ -242,13 +242,13 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _removals(
         what="nothing of a removed user is deleted, and the tombstone is",
-        where="Removals.purge.is_deleted",
+        where="UserRemovals.purge.is_deleted",
         node="Await",
         new="True",
     ),
     _removals(
         what="a purge deletes what the commit has written that added the user again",
-        where="Removals._some_owned",
+        where="UserRemovals._some_owned",
         node="GeneratorExp 1",
         new="((key, image) for key, image in images )",
     ),

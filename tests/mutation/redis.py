@@ -312,7 +312,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _connections(
         what="a connection whose answer was not read is used again",
-        where="Connections._given_back_or_closed",
+        where="Connections._release_or_close",
         node="Await 3",
         new="self._idle[address].append(connection)",
         allowed="the driver closes it as well",
@@ -322,7 +322,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _errors(
         what="a service that is not prepared is an outage",
-        where="_meaning_of_code",
+        where="_translate_code",
         node="Name 3",
         new="StorageUnavailable",
     ),

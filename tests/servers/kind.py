@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from tests.servers.process import ServerProcess
 
 
-class ServedKind(ABC):
+class ServerKind(ABC):
     """How the tests come by a server of one kind of store, and by places on it: what a storage URL names there."""
 
     variable: ClassVar[str]

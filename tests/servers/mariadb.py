@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from tests.servers.process import hand_over
-from tests.servers.sql import ServedSql, SqlProcess
+from tests.servers.sql import SqlKind, SqlProcess
 
 
 class MariadbProcess(SqlProcess):
@@ -52,7 +52,7 @@ class DurableMariadbProcess(MariadbProcess):
     options = ()
 
 
-class ServedMariadb(ServedSql):
+class MariadbKind(SqlKind):
     scheme = "mariadb"
     product = "MariaDB"
     variable = "TEST_MARIADB_URL"
@@ -70,4 +70,4 @@ class ServedMariadb(ServedSql):
         return Path(server).resolve().parent if server and shutil.which("mariadb-install-db") else None
 
 
-KIND: Final = ServedMariadb()
+KIND: Final = MariadbKind()

@@ -13,7 +13,7 @@ from uuid import uuid4
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from tests.servers.kind import ServedKind
+from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess, Unreachable, hand_over
 
 _ALREADY_INITIATED: Final = 23
@@ -82,7 +82,7 @@ class StandaloneMongodbProcess(MongodbProcess):
     replication = ()
 
 
-class ServedMongodb(ServedKind):
+class MongodbKind(ServerKind):
     """A place is a database."""
 
     variable = "TEST_MONGODB_URL"
@@ -147,4 +147,4 @@ def _server(url: str) -> Iterator[MongoClient[dict[str, Any]]]:
         raise Unreachable(str(error)) from error
 
 
-KIND: Final = ServedMongodb()
+KIND: Final = MongodbKind()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from tests.servers.process import hand_over
-from tests.servers.sql import ServedSql, SqlProcess
+from tests.servers.sql import SqlKind, SqlProcess
 
 
 class PostgresqlProcess(SqlProcess):
@@ -42,7 +42,7 @@ class DurablePostgresqlProcess(PostgresqlProcess):
     options = ()
 
 
-class ServedPostgresql(ServedSql):
+class PostgresqlKind(SqlKind):
     scheme = "postgresql"
     always_there = "postgres"
     drop_options = " WITH (FORCE)"
@@ -83,4 +83,4 @@ def _places() -> Sequence[Path]:
     ]
 
 
-KIND: Final = ServedPostgresql()
+KIND: Final = PostgresqlKind()

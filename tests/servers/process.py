@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Self
 from urllib.parse import quote
 
-PATIENCE: Final = 60.0
+TIMEOUT_SECONDS: Final = 60.0
 _SERVER_PORTS: Final = range(10_000, 32_768)
 
 
@@ -83,7 +83,7 @@ class ServerProcess(ABC):
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             try:
                 return self.check()
@@ -99,7 +99,7 @@ class ServerProcess(ABC):
                 self.resume()
                 self._process.send_signal(self.stop_signal)
             try:
-                self._process.wait(timeout=PATIENCE)
+                self._process.wait(timeout=TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
             self._process = None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.servers.choice import find_program
-from tests.servers.process import PATIENCE, free_port
+from tests.servers.process import TIMEOUT_SECONDS, free_port
 
 _NGINX: Final = """
 daemon off;
@@ -85,7 +85,7 @@ def _running(command: Sequence[str], port: int, log: Path) -> Iterator[str]:
 
 
 def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()

@@ -12,7 +12,7 @@ from redis.sentinel import Sentinel
 
 from adapters.redis.config import RedisConfig
 from adapters.redis.scripts import KEYS, VERSION
-from tests.servers.kind import ServedKind
+from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess, Unreachable, hand_over
 
 
@@ -61,7 +61,7 @@ class DurableRedisProcess(RedisProcess):
         return ("appendonly yes", "appendfsync always")
 
 
-class ServedRedis(ServedKind):
+class RedisKind(ServerKind):
     """A place is the keys that begin with the name of a service, on a server or a cluster."""
 
     variable = "TEST_REDIS_URL"
@@ -108,4 +108,4 @@ def client(url: str) -> Any:
     return Redis(host=config.addresses[0].host, port=config.addresses[0].port, db=config.database, **login)
 
 
-KIND: Final = ServedRedis()
+KIND: Final = RedisKind()

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from adapters.redis.config import RedisConfig
 from adapters.redis.scripts import VERSION
-from tests.servers.process import PATIENCE, free_port
+from tests.servers.process import TIMEOUT_SECONDS, free_port
 from tests.servers.redis import RedisProcess, client
 
 _MASTERS: Final = 3
@@ -126,7 +126,7 @@ class RedisClusterProcesses:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError

@@ -11,7 +11,7 @@ from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.servers.kind import ServedKind
+from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess, Unreachable
 
 _DRIVERS: Final = {
@@ -27,7 +27,7 @@ class SqlProcess(ServerProcess):
         execute(self.url, "SELECT 1")
 
 
-class ServedSql(ServedKind):
+class SqlKind(ServerKind):
     """A place is a database."""
 
     scheme: ClassVar[str]
@@ -76,7 +76,17 @@ def query(url: str, *statements: str) -> Sequence[Sequence[Any]]:
 def delete_all_rows(url: str) -> None:
     """Make a prepared database of userport as good as new."""
     # The foreign keys would take the rest along, but whether they do is one of the things that are tested.
-    tables = ("samples", "secrets", "sign_in_failures", "sessions", "credentials", "posts", "removed_users", "users")
+    tables = (
+        "samples",
+        "jobs",
+        "secrets",
+        "sign_in_failures",
+        "sessions",
+        "credentials",
+        "posts",
+        "removed_users",
+        "users",
+    )
     execute(url, *(f"DELETE FROM {table}" for table in tables))  # noqa: S608 - names of ours
 
 

@@ -32,11 +32,11 @@ from adapters.storage_contract.examples import (
 )
 from adapters.storage_contract.samples import CONTRACT_TYPES
 from adapters.storage_contract.steps import (
-    Everything,
+    StorageContents,
     add,
     assert_same,
-    everything,
     outcomes,
+    read_all,
     remove,
     save,
     stage_add,
@@ -54,7 +54,7 @@ from domain.storage import Storage, UnitOfWork
 from domain.user import User
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 from tests.storage.sql_statements import counted_commits, counted_inserts, counted_reads
 from tests.storage.sql_tables import SAMPLES
 
@@ -71,13 +71,13 @@ class SqlCases:
 
     @pytest.fixture
     async def storage(self, url: str) -> AsyncIterator[Storage]:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
             yield storage
 
     @pytest.fixture
     async def another_client(self, storage: Storage, url: str) -> AsyncIterator[Storage]:
-        async with opened(url) as another:
+        async with connected(url) as another:
             yield another
 
     @pytest.mark.parametrize("rows", [100, 737, 1_000, 1_237])
@@ -118,14 +118,14 @@ class SqlCases:
         with counted_commits() as commits:
             await asyncio.gather(*(save(storage, renamed(user, "Renamed")) for user in users))
             assert 1 <= commits() <= 5
-        assert (await everything(storage)).users == [renamed(user, "Renamed") for user in users]
+        assert (await read_all(storage)).users == [renamed(user, "Renamed") for user in users]
 
     async def test_of_commits_that_arrive_together_one_is_refused(self, storage: Storage) -> None:
         there, users = a_user(), [a_user() for _ in range(15)]
         await add(storage, there)
         attempts = [add(storage, user) for user in (*users, a_user(email=there.email))]
         assert await outcomes(attempts) == [*[None] * 15, EmailTaken]
-        assert (await everything(storage)).users == [there, *users]
+        assert (await read_all(storage)).users == [there, *users]
 
     async def test_reads_that_arrive_together_share_statements(self, storage: Storage) -> None:
         users = [a_user() for _ in range(50)]
@@ -200,11 +200,11 @@ class SqlCases:
         assert await left_of(storage, user) > MAX_ROWS_AT_ONCE + len(records)
         for client in (storage, another_client):
             await assert_gone(client, user, records)
-            assert await everything(client) == Everything.of(other, *kept)
+            assert await read_all(client) == StorageContents.of(other, *kept)
             await assert_refused(client, user, records)
         await add(storage, a_user(email=user.email, username=user.username))
         purge_is_held_back.undo()
-        async with opened(url) as next_process, asyncio.timeout(30):
+        async with connected(url) as next_process, asyncio.timeout(30):
             while await left_of(next_process, user):
                 await next_process.ping()
         await add(storage, replace(user, email=an_email("again@example.org"), username=None), *records)
@@ -290,7 +290,7 @@ class SqlServerCases(SqlCases):
         await assert_required(
             storage, lambda unit: unit.users.require(user), lambda: save(another_client, renamed(user, "Renamed"))
         )
-        assert (await everything(storage)).users[0] == renamed(user, "Renamed")
+        assert (await read_all(storage)).users[0] == renamed(user, "Renamed")
 
     async def test_a_required_credential_cannot_be_replaced_before_the_commit_is_done(
         self, storage: Storage, another_client: Storage
@@ -302,7 +302,7 @@ class SqlServerCases(SqlCases):
         await assert_required(
             storage, lambda unit: unit.records(CREDENTIALS).require(before), lambda: save(another_client, after)
         )
-        assert (await everything(storage)).records["credentials"] == [after]
+        assert (await read_all(storage)).records["credentials"] == [after]
 
     async def test_who_changes_a_row_that_is_locked_holds_up_nobody_else(
         self, storage: Storage, another_client: Storage
@@ -313,7 +313,7 @@ class SqlServerCases(SqlCases):
             saves = [asyncio.create_task(save(storage, renamed(user, "Renamed"))) for user in users]
             await assert_only_this_one_waits(saves, 7)
         await saves[7]
-        assert (await everything(storage)).users == [renamed(user, "Renamed") for user in users]
+        assert (await read_all(storage)).users == [renamed(user, "Renamed") for user in users]
 
     async def test_who_adds_to_a_row_that_is_locked_holds_up_nobody_else(
         self, storage: Storage, another_client: Storage
@@ -324,7 +324,7 @@ class SqlServerCases(SqlCases):
             additions = [asyncio.create_task(add(storage, a_post(user))) for user in users]
             await assert_only_this_one_waits(additions, 7)
         await additions[7]
-        assert len((await everything(storage)).records["posts"]) == len(users)
+        assert len((await read_all(storage)).records["posts"]) == len(users)
 
     async def test_a_text_that_is_too_long_is_refused_and_never_cut_off(self, storage: Storage) -> None:
         assert isinstance(storage, SqlStorage)
@@ -332,7 +332,7 @@ class SqlServerCases(SqlCases):
         rows = [{**user_values(a_user()), "name": "x" * length} for length in (100, 101)]
         with pytest.raises(DBAPIError):
             await database.transact(database.backend.insertion(USERS, rows))
-        assert (await everything(storage)).users == []
+        assert (await read_all(storage)).users == []
 
     async def test_commits_that_require_two_users_in_opposite_order_do_not_wait_for_each_other(
         self, storage: Storage, another_client: Storage

@@ -12,7 +12,7 @@ from adapters.storage_contract.examples import a_full_user, a_post, a_user, rena
 from adapters.storage_contract.faulty_proxy import Endpoint
 from adapters.storage_contract.lifecycle import LifecycleCases
 from adapters.storage_contract.network import OutageCases
-from adapters.storage_contract.steps import add, everything, outcomes, save, stored_user
+from adapters.storage_contract.steps import add, outcomes, read_all, save, stored_user
 from domain.errors import EmailTaken, IdTaken, StorageUnavailable
 from domain.storage import Storage
 from entrypoints.storage_by_url import open_storage
@@ -20,10 +20,10 @@ from tests.servers.choice import Kind
 from tests.servers.databases import Databases
 from tests.servers.pgbouncer import MAX_SERVER_CONNECTIONS, PgbouncerProcess, PoolMode
 from tests.servers.postgresql import KIND
-from tests.storage.served_contract import ServedStorageContract, opened
+from tests.storage.database_contract import ServerStorageContract, connected
 
 
-class PooledContract(ServedStorageContract):
+class PooledContract(ServerStorageContract):
     """The database is made and emptied without the pooler, and used by it."""
 
     kind: ClassVar[Kind] = "postgresql"
@@ -45,7 +45,7 @@ class PooledContract(ServedStorageContract):
     @classmethod
     async def prepared_url(cls, database_url: str, pooler: PgbouncerProcess) -> str:
         url = pooler.url_before(database_url)
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
         return url
 
@@ -59,7 +59,7 @@ class PooledContract(ServedStorageContract):
         self, databases: Databases, pooler: PgbouncerProcess
     ) -> AsyncIterator[tuple[Storage, Storage]]:
         with databases.fresh("postgresql") as url:
-            async with opened(pooler.url_before(url)) as first, opened(pooler.url_before(url)) as second:
+            async with connected(pooler.url_before(url)) as first, connected(pooler.url_before(url)) as second:
                 yield first, second
 
     @pytest.fixture
@@ -89,14 +89,14 @@ def pooler(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Pgb
 
 @pytest.fixture
 async def storage(pooler: PgbouncerProcess) -> AsyncIterator[Storage]:
-    async with opened(pooler.url) as storage:
+    async with connected(pooler.url) as storage:
         await storage.prepare()
         yield storage
 
 
 async def test_many_calls_at_once_are_answered_as_without_a_pooler(storage: Storage, pooler: PgbouncerProcess) -> None:
     users = [a_user() for _ in range(60)]
-    async with opened(pooler.url) as another:
+    async with connected(pooler.url) as another:
         clients = (storage, another)
         taken = await outcomes([add(clients[n % 2], users[n // 2]) for n in range(120)])
         assert taken.count(None) == 60
@@ -108,14 +108,14 @@ async def test_many_calls_at_once_are_answered_as_without_a_pooler(storage: Stor
             asyncio.gather(*looked), asyncio.gather(*(add(storage, post) for post in posts))
         )
         assert [user and user.name for user in found] == [f"User {n}" for n in range(60)]
-        assert len((await everything(another)).records["posts"]) == 60
+        assert len((await read_all(another)).records["posts"]) == 60
 
 
 @pytest.mark.parametrize("pooler", ["transaction"], indirect=True)
 async def test_no_setting_is_left_in_a_session_that_others_get(storage: Storage, pooler: PgbouncerProcess) -> None:
     kept = a_full_user()
     await add(storage, kept, a_post(kept))
-    await asyncio.gather(*(add(storage, a_user()) for _ in range(20)), *(everything(storage) for _ in range(20)))
+    await asyncio.gather(*(add(storage, a_user()) for _ in range(20)), *(read_all(storage) for _ in range(20)))
     left = (
         "SELECT name FROM pg_settings WHERE name IN ('jit', 'lock_timeout') AND setting <> reset_val "
         "UNION ALL SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%users%'"
@@ -131,7 +131,7 @@ async def test_no_setting_is_left_in_a_session_that_others_get(storage: Storage,
 
 async def test_a_pooler_in_transaction_mode_needs_the_option(databases: Databases) -> None:
     with databases.fresh("postgresql") as url, PgbouncerProcess(url, "transaction") as pooler:
-        async with opened(KIND.moved(url, pooler.port)) as storage:
+        async with connected(KIND.moved(url, pooler.port)) as storage:
             for attempt in (storage.prepare, storage.ping):
                 with pytest.raises(StorageUnavailable, match=r"add \?pooler=transaction to the storage URL"):
                     await attempt()
@@ -139,9 +139,9 @@ async def test_a_pooler_in_transaction_mode_needs_the_option(databases: Database
 
 async def test_a_pooler_that_is_in_use_needs_the_option_as_well(databases: Databases) -> None:
     with databases.fresh("postgresql") as url, PgbouncerProcess(url, "transaction") as pooler:
-        async with opened(pooler.url) as others, opened(KIND.moved(url, pooler.port)) as storage:
+        async with connected(pooler.url) as others, connected(KIND.moved(url, pooler.port)) as storage:
             await others.prepare()
-            busy = asyncio.gather(*(everything(others) for _ in range(200)))
+            busy = asyncio.gather(*(read_all(others) for _ in range(200)))
             with pytest.raises(StorageUnavailable, match=r"add \?pooler=transaction to the storage URL"):
                 await _use_for_ever(storage)
             await busy

@@ -21,7 +21,7 @@ from adapters.storage_contract.examples import (
     nth_user_id,
 )
 from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES
-from adapters.storage_contract.steps import everything, stage_add, stage_remove, stage_require, stage_save
+from adapters.storage_contract.steps import read_all, stage_add, stage_remove, stage_require, stage_save
 from domain.credential import CREDENTIALS
 from domain.errors import DomainError
 from domain.records import RecordType
@@ -30,7 +30,7 @@ from domain.storage import Storage, UnitOfWork
 from domain.user import Role, User
 from domain.values import UserId
 from tests.servers.databases import Databases
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 Write: TypeAlias = tuple[Callable[..., None], Any]
 
@@ -46,7 +46,7 @@ MOMENTS = [LATER - timedelta(minutes=number) for number in FEW]
 @pytest.fixture
 async def storage(databases: Databases) -> AsyncIterator[Storage]:
     with databases.fresh("redis") as url:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
             yield storage
 
@@ -160,4 +160,4 @@ async def _seen_in(storage: Storage) -> object:
     labelled = await unit.records(SAMPLES).find("label", "one")
     by_serial = [await unit.records(SAMPLES).find("serial", serial) for serial in ("1", "2")]
     users = await unit.users.count()
-    return await everything(storage), found, by_email, admins, by_type, labelled, by_serial, users
+    return await read_all(storage), found, by_email, admins, by_type, labelled, by_serial, users

@@ -9,8 +9,8 @@ import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
 from adapters.storage_contract.lifecycle import LifecycleCases
-from adapters.storage_contract.network import StrangerCases
-from adapters.storage_contract.steps import add, everything, stored_user
+from adapters.storage_contract.network import WrongServerCases
+from adapters.storage_contract.steps import add, read_all, stored_user
 from domain.errors import StorageUnavailable
 from domain.storage import Storage
 from domain.user import User
@@ -19,8 +19,8 @@ from tests.servers.choice import Kind, give_up
 from tests.servers.databases import Databases
 from tests.servers.redis import KIND
 from tests.servers.redis_sentinel import MASTER_NAME, RedisWithSentinels, SentinelledRedis
+from tests.storage.database_contract import DatabaseStorageContract, connected, connections_in_use
 from tests.storage.failovers import added_at_last
-from tests.storage.served_contract import DatabaseStorageContract, connections_in_use, opened
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def servers() -> Iterator[RedisWithSentinels]:
         yield servers
 
 
-class TestRedisSentinelStorage(DatabaseStorageContract, StrangerCases):
+class TestRedisSentinelStorage(DatabaseStorageContract, WrongServerCases):
     kind: ClassVar[Kind] = "redis"
     quick_groups = (LifecycleCases,)
 
@@ -40,21 +40,21 @@ class TestRedisSentinelStorage(DatabaseStorageContract, StrangerCases):
     @classmethod
     async def prepared_url(cls, servers: RedisWithSentinels) -> str:
         url = KIND.create(servers.url)
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
         return url
 
     @pytest.fixture
     async def unprepared_clients(self, servers: RedisWithSentinels) -> AsyncIterator[tuple[Storage, Storage]]:
         url = KIND.create(servers.url)
-        async with opened(url) as first, opened(url) as second:
+        async with connected(url) as first, connected(url) as second:
             yield first, second
 
     @pytest.fixture
     async def unreachable(self, databases: Databases) -> AsyncIterator[Storage]:
         with databases.unreachable("redis") as url:
             address = url.partition("@")[2].partition("/")[0]
-            async with opened(f"redis+sentinel://{address}/{MASTER_NAME}") as storage:
+            async with connected(f"redis+sentinel://{address}/{MASTER_NAME}") as storage:
                 yield storage
 
     @pytest.fixture
@@ -63,9 +63,9 @@ class TestRedisSentinelStorage(DatabaseStorageContract, StrangerCases):
 
 
 async def test_a_name_that_the_sentinels_do_not_know_is_unavailable(servers: RedisWithSentinels) -> None:
-    async with opened(servers.url.replace(MASTER_NAME, "another-name")) as storage:
+    async with connected(servers.url.replace(MASTER_NAME, "another-name")) as storage:
         for call in (storage.prepare, storage.ping, lambda: add(storage, a_user())):
-            with pytest.raises(StorageUnavailable, match="Sentinels watch no master of the name") as told:
+            with pytest.raises(StorageUnavailable, match="Sentinels know no master of the name") as told:
                 await call()
             assert "another-name" not in str(told.value)
 
@@ -73,7 +73,7 @@ async def test_a_name_that_the_sentinels_do_not_know_is_unavailable(servers: Red
 async def test_a_sentinel_that_is_gone_is_passed_over(servers: RedisWithSentinels) -> None:
     servers.sentinels[0].stop()
     try:
-        async with opened(KIND.create(servers.url)) as storage:
+        async with connected(KIND.create(servers.url)) as storage:
             await storage.prepare()
             await add(storage, a_user())
     finally:
@@ -83,7 +83,7 @@ async def test_a_sentinel_that_is_gone_is_passed_over(servers: RedisWithSentinel
 async def test_a_commit_waits_for_the_replicas_that_the_url_asks_for(servers: RedisWithSentinels) -> None:
     url = KIND.create(servers.url) + "&replicas=2"
     replicas = [server for server in servers.servers if server is not servers.master()]
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         await storage.prepare()
         await add(storage, a_user())
         replicas[0].pause()
@@ -100,16 +100,16 @@ async def test_another_master_takes_over_with_all_that_was_answered(
     servers: RedisWithSentinels, fault: Callable[[SentinelledRedis], None]
 ) -> None:
     url = KIND.create(servers.url) + "&replicas=2"
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         await storage.prepare()
         kept = a_full_user()
         await add(storage, kept, a_post(kept))
-        await asyncio.gather(*(everything(storage) for _ in range(20)))
+        await asyncio.gather(*(read_all(storage) for _ in range(20)))
         lost = servers.master()
         fault(lost)
         waiting = [asyncio.create_task(_tried(storage)) for _ in range(20)]
         url_of_one = url.replace("&replicas=2", "")
-        async with opened(url_of_one) as other:  # one of two replicas is the master now
+        async with connected(url_of_one) as other:  # one of two replicas is the master now
             newcomer = await added_at_last(other)
             assert servers.master() is not lost
             assert await stored_user(other, kept) == kept

@@ -22,7 +22,7 @@ from sqlalchemy import make_url
 from adapters.memory.storage import MemoryStorage
 from adapters.storage_contract.examples import a_prefix, a_record, a_user, a_username, an_email, nth_key, nth_user_id
 from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES
-from adapters.storage_contract.steps import everything
+from adapters.storage_contract.steps import read_all
 from domain.errors import (
     DomainError,
     EmailTaken,
@@ -35,8 +35,8 @@ from domain.storage import Storage, UnitOfWork
 from domain.user import Role, User
 from domain.values import Name
 from tests.servers.choice import KINDS, Kind
-from tests.servers.databases import Databases, served_kind
-from tests.storage.served_contract import opened
+from tests.servers.databases import Databases, server_kind
+from tests.storage.database_contract import connected
 
 pytestmark = pytest.mark.slow
 
@@ -104,15 +104,15 @@ class SameAsMemory(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.context = type(self).open_empty()
-        self.opened = opened(self.context.__enter__())
-        self.storage: Storage = self.run(self.opened.__aenter__())
+        self.connected = connected(self.context.__enter__())
+        self.storage: Storage = self.run(self.connected.__aenter__())
         self.memory = MemoryStorage(CONTRACT_TYPES)
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
 
     def teardown(self) -> None:
-        self.run(self.opened.__aexit__(None, None, None))
+        self.run(self.connected.__aexit__(None, None, None))
         self.runner.close()
         self.context.__exit__(None, None, None)
 
@@ -190,7 +190,7 @@ class SameAsMemory(RuleBasedStateMachine):
 
     @invariant()
     def holds_the_same(self) -> None:
-        assert self.run(everything(self.storage)) == self.run(everything(self.memory))
+        assert self.run(read_all(self.storage)) == self.run(read_all(self.memory))
 
     def compare(self, read: Callable[[Storage], Any]) -> None:
         type(self).steps += 1
@@ -264,6 +264,7 @@ def the_user(write: Write) -> User:
         bio=None,
         role=Role.ADMIN if write.value % 2 else Role.MEMBER,
         active=write.owner % 3 > 0,
+        email_verified=write.value % 2 > 0,
         version=write.version,
         created_at=NOW,
         updated_at=NOW,
@@ -302,16 +303,16 @@ def test_a_store_does_what_memory_does(databases: Databases, kind: Kind) -> None
                     yield url
             else:
                 yield prepared
-                served_kind(kind).empty(prepared)
+                server_kind(kind).empty(prepared)
 
-        class Machine(SameAsMemory):
+        class StorageStateMachine(SameAsMemory):
             steps = 0
 
-        Machine.open_empty = staticmethod(open_empty)
-        while Machine.steps < STEPS:
-            run_state_machine_as_test(Machine, settings=SETTINGS)
+        StorageStateMachine.open_empty = staticmethod(open_empty)
+        while StorageStateMachine.steps < STEPS:
+            run_state_machine_as_test(StorageStateMachine, settings=SETTINGS)
 
 
 async def prepare(url: str) -> None:
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         await storage.prepare()

@@ -7,7 +7,7 @@ from sqlalchemy import make_url
 
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
-from tests.storage.served_contract import DatabaseStorageContract
+from tests.storage.database_contract import DatabaseStorageContract
 from tests.storage.sql_cases import SqlCases
 
 

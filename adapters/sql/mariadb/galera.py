@@ -1,17 +1,17 @@
-"""Galera: nodes that apply each other's commits, after a check that these write no common row."""
+"""Galera: nodes that apply each other's commits, and reject those that write the same rows."""
 
 from typing import Final
 
 from asyncmy.connection import Connection
 
-_IS_NODE: Final = "SHOW SESSION VARIABLES LIKE 'wsrep_on'"  # there is none in MySQL, or in MariaDB without Galera
+_IS_NODE: Final = "SHOW SESSION VARIABLES LIKE 'wsrep_on'"  # absent in MySQL and in builds without Galera
 _WAIT_FOR_OTHER_NODES: Final = "SET SESSION wsrep_sync_wait = 7"  # before reads, updates, deletions and inserts
 
 
 async def join_cluster(connection: Connection) -> bool:
-    """Return whether a session is on a node of Galera; from then on it sees what was answered on others before.
+    """Return whether a new session is on a Galera node, where it will see all earlier commits on other nodes.
 
-    A connection on which that fails is closed.
+    Close the connection on failure.
     """
     try:
         async with connection.cursor() as cursor:

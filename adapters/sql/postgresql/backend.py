@@ -37,14 +37,14 @@ from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, T
 _NAMED: Final = {"application_name": "userport"}
 """A startup parameter, which poolers know."""
 
-# The statements here are small; compiling them to machine code costs more than it saves.
+# JIT compilation costs more than it saves for small statements.
 _SETTINGS: Final = {"jit": "off"}
 _SHORT_LOCK_WAIT: Final = {"lock_timeout": "50ms"}
 _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
 
-# Classes of PostgreSQL's manual, appendix A. By the first the server refuses a row (a value, a constraint). By the
-# second it quits, perhaps after it has done what it was sent, or says that it does not know; by any other, such as for
-# a lock, it has done nothing.
+# Error classes (PostgreSQL's manual, appendix A). The first: the server rejects a row, because of a value or a
+# constraint. The second: it shuts down, perhaps after executing the command, or does not know the outcome. In any other
+# class, such as for a lock, nothing was done.
 _ROW_REFUSED: Final = ("22", "23")
 _UNCERTAIN: Final = ("08", "40003", "57", "58", "XX")
 
@@ -52,18 +52,18 @@ _HINTS: Final = {
     "25006": "PostgreSQL is read-only: a standby, or default_transaction_read_only",
     "26000": NEEDS_POOLER_OPTION,  # there is no such prepared statement,
     "42P05": NEEDS_POOLER_OPTION,  # or another connection's
-    "28000": "PostgreSQL refuses the user or the password in the storage URL",
-    "28P01": "PostgreSQL refuses the user or the password in the storage URL",
-    "3D000": "PostgreSQL has no database of the name in the storage URL",
-    "42501": "PostgreSQL denies the user in the storage URL a privilege that it needs",
+    "28000": "PostgreSQL rejects the user or the password in the storage URL",
+    "28P01": "PostgreSQL rejects the user or the password in the storage URL",
+    "3D000": "PostgreSQL does not have the database in the storage URL",
+    "42501": "PostgreSQL denies a required privilege to the user in the storage URL",
 }
-"""What an operator can do something about."""
+"""Errors that an operator can fix."""
 
 _TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 class PostgreSQL(ServerBackend[AsyncpgPool]):
-    """Error codes: PostgreSQL's manual, appendix A."""
+    """Backend for PostgreSQL. Error codes: PostgreSQL's manual, appendix A."""
 
     options: ClassVar = frozenset({"pooler", "sslmode"})
 
@@ -72,7 +72,7 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
         if url.query.get("pooler", "transaction") != "transaction":
             raise ValueError("its option pooler must be transaction; a pooler in session mode needs no option")
         self._sessions: Final = SharedSessions() if "pooler" in url.query else Sessions()
-        # asyncpg takes libpq's values under another name.
+        # asyncpg has another name for libpq's values.
         tls = {"ssl": url.query["sslmode"]} if "sslmode" in url.query else {}
         super().__init__(url.set(drivername="postgresql+asyncpg", query=tls), conflicts)
         self._insert_statement: Final = cache(lambda table: CompiledStatement(_insert_arrays(table), self.dialect))
@@ -88,7 +88,7 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
             raise TooBusy if self._is_rolled_back(error) else StorageUnavailable from error
 
     def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
-        # One statement, and so one plan, for any number of them.
+        # One statement, and so one plan, for lists of any length.
         return column == any_(bindparam(parameter, type_=ARRAY(column.type)))
 
     def insertion(self, table: Table, rows: Rows) -> TransactionCallback[None]:
@@ -97,7 +97,7 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
     @contextmanager
     def migration_lock(self, connection: Connection) -> Iterator[None]:
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        yield  # the end of the transaction frees it
+        yield  # the end of the transaction releases the lock
 
     def _engine_args(self) -> Mapping[str, Any]:
         open_session = partial(self._sessions.open, _SETTINGS)
@@ -108,7 +108,7 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
         return AsyncpgPool(size, {**url_args, "server_settings": _NAMED}, self._sessions, settings)
 
     def _bind_insert(self, table: Table, rows: Rows) -> BoundStatement:
-        """Bind an array for each column: the server takes one large statement much faster than many small ones."""
+        """Bind one array per column: one large statement is much faster than many small ones."""
         statement = self._insert_statement(table)
         return statement.bind({column.name: [row[column.name] for row in rows] for column in table.columns})
 
@@ -117,14 +117,14 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
         return original if original is error else original.__cause__ or original  # SQLAlchemy wraps asyncpg's errors
 
     def _is_transient(self, error: BaseException) -> bool:
-        # Serialization failure, deadlock, a plan from before a migration, a server that is shutting down.
+        # serialization failure, deadlock, a plan from before a migration, a server that is shutting down
         return _code(error) in {"40001", "40P01", "0A000", "57P01", "57P02", "57P03"}
 
     def _is_rolled_back(self, error: BaseException) -> bool:
         code = _code(error)
         return code is not None and not code.startswith(_UNCERTAIN)
 
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
             case "23503" | "23505":
                 return str(getattr(error, "constraint_name", ""))
@@ -132,7 +132,7 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
                 return f"NULL {getattr(error, 'column_name', '')}"
             case "42P01":
                 return StorageNotPrepared()
-            case "40001" | "40P01" | "53300" | "55P03":  # lost to others, too many connections, lock not available
+            case "40001" | "40P01" | "53300" | "55P03":  # conflict, too many connections, lock not available
                 return TooBusy()
             case str(code) if code in _HINTS:
                 return StorageUnavailable(_HINTS[code])
@@ -152,7 +152,7 @@ def _insert_arrays(table: Table) -> Insert:
 
 
 def _of_any_length(column: Column[Any]) -> TypeEngine[Any]:
-    """Leave it to the column to refuse a text that is too long; a cast to its type would cut it off."""
+    """Return a type without a length, so that the column rejects a text that is too long; a cast would truncate it."""
     return Text() if isinstance(column.type, String) else column.type
 
 

@@ -17,12 +17,12 @@ _LOST_CONNECTION: Final = "08"  # PostgreSQL's manual, appendix A
 
 
 class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
-    """asyncpg's pool, of statements that need no reset of their connection."""
+    """asyncpg's pool, for statements after which a connection needs no reset."""
 
     driver_errors: ClassVar = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
     def __init__(self, size: int, arguments: Mapping[str, Any], sessions: Sessions, settings: Settings) -> None:
-        """Take arguments of asyncpg's `connect`."""
+        """`arguments` are those of asyncpg's `connect`."""
         super().__init__(size)
         self._size: Final = size
         self._arguments: Final = arguments
@@ -40,10 +40,10 @@ class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
         return await self.run(fetch)
 
     async def execute(self, statement: BoundStatement) -> None:
-        """Run one statement in a transaction of its own; raises `TooBusy` if it was not even sent."""
+        """Run one statement in a transaction of its own. Raise `TooBusy` if it was not sent."""
 
         async def execute(connection: asyncpg.pool.PoolConnectionProxy) -> None:
-            await asyncio.sleep(0)  # to learn that the server has quit meanwhile
+            await asyncio.sleep(0)  # so that the driver notices that the server has closed the connection
             if not is_open(connection):
                 raise TooBusy
             await self._sessions.run(
@@ -72,7 +72,7 @@ class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
                 connect=partial(self._sessions.open, self._settings),
                 **self._arguments,
             )
-            await self._pool  # connects to nothing yet, so nobody can come in between
+            await self._pool  # connects to nothing yet, so no other task runs
         return await self._pool.acquire()
 
     async def _release(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
@@ -92,7 +92,7 @@ class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
 def is_open(connection: asyncpg.pool.PoolConnectionProxy) -> bool:
     try:
         return not connection.is_closed()
-    except asyncpg.InterfaceError:  # the pool has taken it back, since it was closed
+    except asyncpg.InterfaceError:  # the pool has been closed and has the connection back
         return False
 
 

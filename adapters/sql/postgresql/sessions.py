@@ -1,4 +1,4 @@
-"""Sessions of PostgreSQL: opened directly, or by a pooler such as PgBouncer."""
+"""PostgreSQL sessions, direct or through a pooler such as PgBouncer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,9 +28,9 @@ _ARRAYS: Final = "SELECT " + ", ".join(
 
 
 class Sessions:
-    """Opens a session for each connection, whose settings and prepared statements last as long as it does.
+    """Sessions that last as long as their connection, with their settings and prepared statements.
 
-    Settings are sent once it is open, since a pooler refuses startup parameters that it does not know.
+    Settings are sent after connecting, because poolers reject unknown startup parameters.
     """
 
     driver_options: ClassVar[Mapping[str, Any]] = {}
@@ -40,7 +40,7 @@ class Sessions:
     """Further arguments of SQLAlchemy's adapter of asyncpg."""
 
     def __init__(self) -> None:
-        self._is_known_to_last = False
+        self._is_verified = False
 
     async def open(self, settings: Settings, _dsn: None = None, **arguments: Any) -> asyncpg.Connection:
         """Connect, with the arguments of asyncpg's `connect`."""
@@ -60,20 +60,20 @@ class Sessions:
         settings: Settings,
         operation: Callable[[], Awaitable[T]],
     ) -> T:
-        """Run an operation under the settings that the session was opened with."""
+        """Run an operation with the settings of the session."""
         return await operation()
 
     async def _begin(self, connection: asyncpg.Connection, settings: Settings, connect: _Connect) -> None:
-        if not self._is_known_to_last:
-            await _check_that_it_lasts(connection, connect)
-            self._is_known_to_last = True
+        if not self._is_verified:
+            await _verify_session(connection, connect)
+            self._is_verified = True
         await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in settings.items()))
 
 
 class SharedSessions(Sessions):
-    """Works by a pooler in transaction mode, where each transaction may have another session.
+    """Sessions behind a pooler in transaction mode, which may give each transaction a different one.
 
-    So nothing outlasts a transaction, neither a setting nor a prepared statement, and nothing happens outside of one.
+    No setting or prepared statement outlasts a transaction, and every statement runs in one.
     """
 
     driver_options: ClassVar = {"statement_cache_size": 0}
@@ -82,30 +82,30 @@ class SharedSessions(Sessions):
     async def run(
         self, connection: PoolConnectionProxy, settings: Settings, operation: Callable[[], Awaitable[T]]
     ) -> T:
-        """Run an operation in a transaction with these settings."""
+        """Run an operation in a transaction of its own with these settings."""
         local = (f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
         await connection.execute("; ".join(("BEGIN", *local)))
         try:
             result = await operation()
         except Exception:
-            with suppress(Exception):  # the connection is lost, and the transaction with it
+            with suppress(Exception):  # a lost connection has ended the transaction
                 await connection.execute("ROLLBACK")
             raise
         await connection.execute("COMMIT")
         return result
 
     async def _begin(self, connection: asyncpg.Connection, settings: Settings, connect: _Connect) -> None:
-        # asyncpg looks up the arrays that it meets, once a connection, and changes a setting meanwhile.
+        # asyncpg looks up array types once per connection, and changes a setting while it does.
         await connection.execute("BEGIN")
         await connection.prepare(_ARRAYS)
         await connection.execute("ROLLBACK")
 
 
-async def _check_that_it_lasts(connection: asyncpg.Connection, connect: _Connect) -> None:
-    """Raise `StorageUnavailable` if another connection gets the session of this one while it is idle."""
+async def _verify_session(connection: asyncpg.Connection, connect: _Connect) -> None:
+    """Raise `StorageUnavailable` if another connection gets the session of this idle one."""
     pid = await connection.fetchval(_BACKEND_PID)
     if pid == connection.get_server_pid():
-        return  # there is no pooler, which would make up a number of its own
+        return  # not a pooler, which would invent a number
     other = await connect()
     try:
         await other.execute("BEGIN")

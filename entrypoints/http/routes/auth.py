@@ -4,7 +4,7 @@ import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from application.token_issuer import ACCESS_LIFETIME, TokenPair
+from application.sessions.token_issuer import ACCESS_LIFETIME, TokenPair
 from domain.errors import InvalidCredentials, TooManyFailures
 from entrypoints.http.app_state import container_of
 from entrypoints.http.bodies import BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
