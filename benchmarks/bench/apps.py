@@ -1,4 +1,4 @@
-"""The apps that are compared: how each is filled and started."""
+"""The apps in the comparison: how to fill and start each."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ class Userport(App):
 
 
 class Checkout(Userport):
-    """Userport at another commit, in a clone whose environment is made, to compare before and after."""
+    """Userport at another commit, in a clone with its own environment, for a comparison before and after a change."""
 
     def __init__(self, root: Path) -> None:
         super().__init__("before")
@@ -79,7 +79,7 @@ class Rival(App):
 
 
 class Constant(Rival):
-    """Answers without any user behind it."""
+    """Responds with constant data."""
 
     keeps_users: ClassVar = False
 

@@ -1,4 +1,4 @@
-"""What the program loads before it serves, and what it leaves off only while it does."""
+"""What the program loads before it serves, and what it only disables while it loads."""
 
 import subprocess
 import sys

@@ -69,7 +69,7 @@ async def test_what_everybody_is_answered_alike_does_not_vary(
 ) -> None:
     for path in ("/health/live", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"):
         assert "vary" not in (await token_client.get(path)).headers
-    form = {"grant_type": "password", "username": "nobody", "password": PASSWORD}
+    form = {"grant_type": "password", "username": "unknown", "password": PASSWORD}
     assert "vary" not in (await token_client.post("/auth/token", data=form)).headers
     user = await register(memory_client)  # in open mode there is one caller
     await publish(memory_client, user)

@@ -45,7 +45,7 @@ async def names(service: Service, client: httpx.AsyncClient) -> Mapping[str, str
         "known": known["email"],
         "disabled": disabled["email"],
         "without a password": (await register(client))["email"],
-        "unknown": "nobody@example.org",
+        "unknown": "unknown@example.org",
         "no name": "no name at all",
     }
 

@@ -69,8 +69,8 @@ async def test_a_sign_in_and_a_refresh_take_few_statements(client: httpx.AsyncCl
 async def test_all_counters_of_an_attempt_are_read_by_one_statement(client: httpx.AsyncClient) -> None:
     with counted_statements() as statements:
         for _ in range(5):
-            assert (await sign_in(client, "nobody", "wrong horse")).status_code == 400
+            assert (await sign_in(client, "unknown", "wrong horse")).status_code == 400
         before = statements()
-        assert (await sign_in(client, "nobody", "wrong horse")).status_code == 429
+        assert (await sign_in(client, "unknown", "wrong horse")).status_code == 429
         # The name, which is nobody's; its failures and those of its address; what there is of nobody.
         assert statements() - before == 4
