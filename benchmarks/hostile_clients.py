@@ -183,7 +183,7 @@ def measure_flood(start: bytes, more: bytes, count: int, rounds: int, seconds: f
 
 
 def measure_slow_readers(count: int, seconds: float) -> dict[str, float | str]:
-    """Request a page of the largest posts over many connections, and read none of it."""
+    """Request a page of the largest posts over many connections, without reading it."""
     with serving() as (server, port, _log):
         client = http.client.HTTPConnection("127.0.0.1", port)
 

@@ -43,10 +43,10 @@ def users_file(directory: Path, count: int, file_format: str) -> Path:
 
 def imported(file: Path, url: str, count: int) -> dict[str, object]:
     """Import a file into an empty storage, check that it is complete, and return time and memory."""
-    subprocess.run([*_USERPORT, "storage", "prepare", "--storage", url], check=True, capture_output=True)  # noqa: S603 - a program of ours
+    subprocess.run([*_USERPORT, "storage", "prepare", "--storage", url], check=True, capture_output=True)  # noqa: S603 - our own program
     command = [*_USERPORT, "users", "import", str(file), "--storage", url]
     begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - a program of ours
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - our own program
     with process:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         said = process.stdout.read().decode()

@@ -23,7 +23,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import urlencode
 
-PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
+PASSWORD = "correct horse battery"  # noqa: S105 - test data
 READERS, READS_A_SECOND = 4, 200
 FLOODERS = 32
 USERS = 200

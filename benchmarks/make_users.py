@@ -65,7 +65,7 @@ FAULTS: Final = (
     Fault("invalid_email", lambda user: user | {"email": str(user["email"]).replace("@", " at ")}),
     Fault("invalid_email", lambda user: user | {"email": f".{user['email']}"}),
     Fault("too_long", lambda user: user | {"email": "e" * 65 + str(user["email"])}),
-    Fault("invalid_domain", _with(email="somebody@exa mple..com")),
+    Fault("invalid_domain", _with(email="someone@exa mple..com")),
     Fault("invalid_username", _with(username="a b")),
     Fault("invalid_username", _with(username="-dash")),
     Fault("not_allowed", _with(role="emperor")),

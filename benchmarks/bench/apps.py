@@ -65,7 +65,7 @@ class Rival(App):
 
     def fill(self, url: str, users: int) -> None:
         command = [str(RIVALS_PYTHON), "-m", "benchmarks.rivals.fill", "--app", self._module, "--users", str(users)]
-        subprocess.run([*command, "--storage", url], cwd=ROOT, check=True)  # noqa: S603 - a program of ours
+        subprocess.run([*command, "--storage", url], cwd=ROOT, check=True)  # noqa: S603 - our own program
 
     def command(self, url: str, port: int) -> Sequence[str]:
         app = f"benchmarks.rivals.{self._module}:app"

@@ -31,7 +31,7 @@ _NEW_USER: Final = {
     "email": "new.%s.%d@example.org",
     "name": "Zoë Ünsal",
     "username": "new_%s_%d",
-    "bio": "Likes tea, and answers to nobody.",
+    "bio": "Likes tea, and and coffee.",
 }
 
 

@@ -65,7 +65,7 @@ def _revision() -> str:
 
 def _versions_of_rivals(names: Sequence[str]) -> Mapping[str, str]:
     command = [str(RIVALS_PYTHON), "-c", _ASK_VERSIONS, *names]
-    found: list[str] = json.loads(subprocess.check_output(command))  # noqa: S603 - a program of ours
+    found: list[str] = json.loads(subprocess.check_output(command))  # noqa: S603 - our own program
     return dict(zip(names, found, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""How often a password may be guessed, on every store."""
+"""Rate limits for guessing passwords, on every store."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -89,7 +89,7 @@ async def test_failures_do_not_show_that_two_names_are_one_account(
     client = memory_token_client if is_home else elsewhere
     assert await guess(client, *["ann@example.org"] * 5) == [400] * 5
     assert await guess(client, *["ann"] * 4) == [400] * 4
-    if is_known:  # which forgives the username alone
+    if is_known:  # a success resets the counter of this name only
         assert (await sign_in(memory_token_client, "ann")).status_code == 200
     assert await guess(client, "ann@example.org") == [429]
 
@@ -167,7 +167,7 @@ async def test_whoever_is_signed_in_changes_a_password_that_others_guess_at(
     victim = await a_member(memory_token_client)
     assert await guess(elsewhere, *[victim.user["email"]] * 6) == [400] * 5 + [429]
     body = {"current_password": PASSWORD, "new_password": "another horse battery"}
-    # Even from elsewhere, as whoever is on the way is.
+    # Even from elsewhere, as after a change of network.
     assert (await elsewhere.put("/users/me/password", json=body, headers=victim.headers)).status_code == 204
 
 

@@ -1,7 +1,6 @@
 """Every query uses a suitable index, so that its cost does not grow with the number of users.
 
-Every method of every repository is called, alone and concurrently. The database explains every resulting statement,
-whatever it looks like and wherever it is built.
+Every method of every repository is called, alone and concurrently. The database explains every resulting statement.
 """
 
 import asyncio

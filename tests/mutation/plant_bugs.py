@@ -1,4 +1,4 @@
-"""Plant bugs into copies of the adapters, one by one, and tell which of them the storage contract notices.
+"""Plant bugs in copies of the adapters, one by one, and report which of them the storage contract notices.
 
 python -m tests.mutation.plant_bugs [store ...]
 """
@@ -27,18 +27,18 @@ Verdict: TypeAlias = Literal["caught", "SURVIVED", "BROKEN"]
 
 ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = ("domain", "application", "adapters", "entrypoints", "tests/servers", "tests/storage")
-SECONDS: Final = 600  # a suite that hangs has noticed, too
+SECONDS: Final = 600  # a suite that hangs counts as noticed
 AT_ONCE: Final = 2
 
 
 class Broken(Exception):
-    """The suite told nothing about the bug: it did not run, or fails without it."""
+    """The suite shows nothing about the bug: it did not run, or fails without it."""
 
 
 def main(chosen: Sequence[str]) -> int:
     bugs = [bug for bug in all_bugs() if not chosen or bug.store in chosen]
     for bug in bugs:
-        planted(bug, (ROOT / bug.file).read_text())  # all of them, before the first one takes its time
+        planted(bug, (ROOT / bug.file).read_text())  # check all of them before the first slow run
     for store in sorted({bug.store for bug in bugs}):
         if noticed(store, None):
             raise Broken(f"the suite fails on {store} before there is any bug")
@@ -52,7 +52,7 @@ def main(chosen: Sequence[str]) -> int:
 
 
 def all_bugs() -> Sequence[Bug]:
-    """Gather the `BUGS` of every module beside this one that has some."""
+    """Return the `BUGS` of every module in this package."""
     modules = (import_module(f"{mutation.__name__}.{found.name}") for found in pkgutil.iter_modules(mutation.__path__))
     return [bug for module in modules for bug in getattr(module, "BUGS", ())]
 
@@ -77,7 +77,7 @@ def verdict(bug: Bug) -> Verdict:
 
 
 def noticed(store: str, bug: Bug | None) -> bool:
-    """Run the suite of one store on a copy with the bug in it."""
+    """Run the suite of one store on a copy with the bug; return whether it fails."""
     with tempfile.TemporaryDirectory(prefix="userport-bug-") as directory:
         copy = Path(directory)
         for part in COPIED:
@@ -100,7 +100,7 @@ def noticed(store: str, bug: Bug | None) -> bool:
             )
         except subprocess.TimeoutExpired:
             return True
-    # A case has to have failed: a copy that cannot even be imported shows nothing.
+    # A case must have failed: a copy that cannot be imported shows nothing.
     if done.returncode not in {0, 1} or "E       NameError" in done.stdout:
         raise Broken(done.stdout[-2000:])
     return done.returncode == 1

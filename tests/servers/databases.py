@@ -1,4 +1,4 @@
-"""Databases for single tests, on every kind of store: whatever a storage URL names."""
+"""Databases for single tests, on every kind of store. A database is what a storage URL names."""
 
 import os
 import shutil

@@ -7,7 +7,7 @@ from tests.servers.process import ServerProcess
 
 
 class ServerKind(ABC):
-    """How tests run a server of one kind of store, and create databases on it: whatever a storage URL names."""
+    """How tests run a server of one kind of store, and create databases (what a storage URL names) on it."""
 
     variable: ClassVar[str]
     """The environment variable that may name a running server."""

@@ -87,7 +87,7 @@ def delete_all_rows(url: str) -> None:
         "removed_users",
         "users",
     )
-    execute(url, *(f"DELETE FROM {table}" for table in tables))  # noqa: S608 - names of ours
+    execute(url, *(f"DELETE FROM {table}" for table in tables))  # noqa: S608 - our own names
 
 
 async def _query(url: str, statements: Sequence[str]) -> Sequence[Sequence[Any]]:
