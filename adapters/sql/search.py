@@ -9,8 +9,7 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, fu
 from adapters.prefix_range import prefix_upper_bound
 from adapters.sql.engine.database import Database
 from adapters.sql.engine.statements import Row
-from adapters.sql.tables import USERS
-from adapters.sql.user_rows import USER_COLUMNS
+from adapters.sql.tables import USER_COLUMNS, USERS
 from domain.values import SearchPrefix
 
 _SEARCHED: Final = (USERS.c.name_key, USERS.c.email_key, USERS.c.username_key)

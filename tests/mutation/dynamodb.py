@@ -56,7 +56,7 @@ BUGS: Final[Sequence[Bug]] = (
     _commits(
         what="what is staged is planned once and not again after a refusal",
         where="Committer.commit",
-        node="Assign 6",
+        node="Assign 5",
         new="raise error",
     ),
     _commits(
@@ -276,12 +276,6 @@ BUGS: Final[Sequence[Bug]] = (
         where="name_key",
         node="Call 2",
         new="image['name']",
-    ),
-    _user_items(
-        what="an empty bio is taken for none",
-        where="user_image.values",
-        node="IfExp",
-        new="str(user.bio) if user.bio else None",
     ),
     _user_items(
         what="an admin who is not active is taken for one who is",

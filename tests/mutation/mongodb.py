@@ -254,22 +254,16 @@ BUGS: Final[Sequence[Bug]] = (
         new='{"$regex": f"^{prefix}"}',
     ),
     _documents(
-        what="an empty bio comes back as none",
-        where="user_from_document",
-        node="Compare 2",
-        new='document.get("bio")',
-    ),
-    _documents(
         what="versions come back in the driver's own type",
         where="user_from_document",
-        node="Call 8",
+        node="Call 1",
         new='document["version"]',
     ),
     _documents(
         what="a missing username is stored as a username",
         where="user_document",
-        node="If 1",
-        new='document["username_key"] = None\n    if user.username is not None:\n        document |= {"username": user.username.text, "username_key": user.username.canonical}',
+        node="DictComp",
+        new='{name: value for name, value in values.items() if value is not None or name == "username_key"}',
     ),
     _documents(
         what="a unique field that is None is a value, too",

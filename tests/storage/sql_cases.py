@@ -16,7 +16,7 @@ from adapters.sql.removals import MAX_ROWS_AT_ONCE
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import TABLES, USERS, owner_of
 from adapters.sql.types import Json
-from adapters.sql.user_rows import user_values
+from adapters.sql.users import row_of
 from adapters.storage_contract.examples import (
     LATER,
     a_credential,
@@ -329,7 +329,7 @@ class SqlServerCases(SqlCases):
     async def test_a_text_that_is_too_long_is_refused_and_never_cut_off(self, storage: Storage) -> None:
         assert isinstance(storage, SqlStorage)
         database = storage.database
-        rows = [{**user_values(a_user()), "name": "x" * length} for length in (100, 101)]
+        rows = [{**row_of(a_user()), "name": "x" * length} for length in (100, 101)]
         with pytest.raises(DBAPIError):
             await database.transact(database.backend.insertion(USERS, rows))
         assert (await read_all(storage)).users == []
@@ -393,7 +393,7 @@ async def assert_required(
     rival, held, go_on = a_user(), asyncio.Event(), asyncio.Event()
 
     def hold_an_email(connection: Connection) -> None:
-        connection.execute(USERS.insert(), [user_values(rival)])
+        connection.execute(USERS.insert(), [row_of(rival)])
         held.set()
         await_only(go_on.wait())
         raise Abandoned
