@@ -63,11 +63,11 @@ async def test_a_service_goes_on_when_its_slot_has_moved(cluster: RedisClusterPr
         user, newcomer = a_full_user(), a_user()
         await add(storage, user, a_post(user))
         move = cluster.move_to_another_master(url)
-        next(move)  # some of the keys are here, and some there
+        next(move)  # the keys are on both nodes
         for attempt in (add(storage, newcomer), stored_user(storage, user)):
             with pytest.raises(TooBusy):
                 await attempt
-        next(move)  # all of them are there, but the slot is still here
+        next(move)  # all keys are on the other node, but the slot is not
         assert await stored_user(storage, user) == user
         next(move)
         await add(storage, newcomer)

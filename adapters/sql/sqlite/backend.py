@@ -13,7 +13,13 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 
 from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, run_statements
 from adapters.sql.engine.statements import BoundStatement, MultiRowInsert, Rows
-from adapters.sql.sqlite.connection import DatabaseFile, DatabaseFileNotFound, FileConnection
+from adapters.sql.sqlite.connection import (
+    POLL_MILLISECONDS,
+    DatabaseFile,
+    DatabaseFileNotFound,
+    FileConnection,
+    wait_for_lock,
+)
 from adapters.sql.sqlite.erasure import Erasure
 from adapters.sql.sqlite.threads import WorkerThreads
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
@@ -149,8 +155,10 @@ class SQLite(Backend):
         pooled = self.engine.raw_connection()
         connection = cast("sqlite3.Connection", pooled.driver_connection)
         try:
-            if len(statements) > 1:  # a single statement is a transaction of its own
-                connection.execute("BEGIN IMMEDIATE")
+            if len(statements) == 1:  # a transaction of its own
+                wait_for_lock(partial(connection.execute, *statements[0]))
+                return
+            wait_for_lock(partial(connection.execute, "BEGIN IMMEDIATE"))
             for statement in statements:
                 connection.execute(*statement)
             connection.commit()
@@ -203,7 +211,8 @@ def _discard_unless_current(connection: DBAPIConnection, _: object, __: object) 
 
 def _begin_immediate(connection: Connection) -> None:
     """Take the write lock at once: a transaction that starts with a read cannot be upgraded later."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver_connection = cast("sqlite3.Connection", connection.connection.driver_connection)
+    wait_for_lock(partial(driver_connection.execute, "BEGIN IMMEDIATE"))
 
 
 def _configure_writer(connection: DBAPIConnection, _: object) -> None:
@@ -213,6 +222,7 @@ def _configure_writer(connection: DBAPIConnection, _: object) -> None:
     cursor.execute(f"PRAGMA cache_size = {-_CACHE_KIBIBYTES}")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
     cursor.execute("PRAGMA secure_delete = ON")
+    cursor.execute(f"PRAGMA busy_timeout = {POLL_MILLISECONDS}")
     cursor.close()
 
 
