@@ -9,6 +9,8 @@ EXTRAS := --extra all
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
 EXAMPLES := examples/userport-pony examples/notes-service
+GATE := pytest -q -rfE -m "not slow" --hypothesis-profile quick --numprocesses 2
+OTHER = $(VENV)/$(notdir $(PYTHON))
 PONY := $(CURDIR)/examples/userport-pony/.venv/bin/userport
 
 # Where it is set, each process would compile anew what it loads.
@@ -43,6 +45,14 @@ lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the wor
 
 check: lint ## The gate: what `make lint` checks, and tests on memory and SQLite.
 	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
+
+check-python: $(VENV)/dev ## The tests of the gate on another interpreter, and their coverage: make check-python PYTHON=python3.13
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(OTHER)
+	$(BIN)/uv pip install --quiet --python $(OTHER) --require-hashes --requirement requirements-dev.lock
+	$(BIN)/uv pip install --quiet --python $(OTHER) --no-build-isolation --no-deps --editable .
+	STORAGES=memory,sqlite COVERAGE_FILE=$(OTHER)/coverage $(OTHER)/bin/coverage run -m $(GATE)
+	COVERAGE_FILE=$(OTHER)/coverage $(OTHER)/bin/coverage combine --quiet
+	COVERAGE_FILE=$(OTHER)/coverage $(OTHER)/bin/coverage report --format total
 
 check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
 	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q -m "not cluster"
