@@ -1,42 +1,24 @@
-"""`userport users add`"""
+"""Adding one user."""
 
 import sys
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
 from application.users.service import NewUser
 from domain.errors import InvalidInput
-from domain.user import Role, User
+from domain.user import User
 from domain.values import Password
 from entrypoints.cli.errors import CommandFailed
-from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
-from entrypoints.settings import Settings, load_settings
+from entrypoints.cli.session import make_ready, opened
+from entrypoints.settings import Settings
 
 _MOST_BYTES: Final = 20 * Password.LONGEST
 """Of a character in any form, and of the line's end."""
 
 
-def add_user(
-    email: Annotated[str, typer.Option(help="The user's email.")],
-    name: Annotated[str, typer.Option(help="The user's name.")],
-    username: Annotated[str | None, typer.Option(help="The user's username.", show_default=False)] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="Make the user an admin.")] = False,
-    storage: StorageOption = None,
-) -> None:
-    """Add a user, such as the first admin.
-
-    The password is asked for, or is the first line of what is piped in; it cannot be an argument, which other users
-    of this machine could see.
-    """
-    settings = load_settings(storage=storage)
-    role = Role.ADMIN if admin else Role.MEMBER
-    new = NewUser(email=email, name=name, username=username, password=_password(), role=role)
-    user = run_async(_register(settings, new))
-    typer.echo(f"Added {user.role.value} {user.id}.")
-
-
-async def _register(settings: Settings, new: NewUser) -> User:
+async def add(new: NewUser, settings: Settings) -> User:
+    """Add a user to the storage; raises `CommandFailed` where a field is refused."""
     async with opened(settings) as container:
         await make_ready(container)
         try:
@@ -45,7 +27,8 @@ async def _register(settings: Settings, new: NewUser) -> User:
             raise CommandFailed("; ".join(f"{refused.field} {refused.detail}" for refused in error.errors)) from None
 
 
-def _password() -> str:
+def read_password() -> str:
+    """Ask for a password at a terminal; otherwise read the first line of what is piped in."""
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return given

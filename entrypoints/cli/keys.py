@@ -8,7 +8,6 @@ import typer
 
 from entrypoints.cli.errors import CommandFailed
 from entrypoints.settings import PREFIX
-from entrypoints.signing_keys import new_signing_keys
 
 app = typer.Typer(help="Make the keys that access tokens are signed with.")
 
@@ -30,6 +29,8 @@ def new_keys(
     A file that exists already is never overwritten. With --retire the public half of the old file's first key is
     added, so that tokens which that one has signed go on being accepted until they expire.
     """
+    from entrypoints.signing_keys import new_signing_keys
+
     made = new_signing_keys(retire)
     _write(out, made.to_pem())
     typer.echo(f"Made key {made.signing.id}. Now set {PREFIX}SIGNING_KEY={out} and restart userport serve.")

@@ -1,12 +1,12 @@
 """`userport openapi`"""
 
-import orjson
 import typer
 
 
 def openapi() -> None:
     """Print the OpenAPI document of the HTTP API in token mode, as JSON. Needs no storage and no key."""
-    # Imported late, for it takes a moment that the other commands need not wait.
+    import orjson
+
     from entrypoints.container import Container
     from entrypoints.http.app import create_app
     from entrypoints.settings import Auth, Settings

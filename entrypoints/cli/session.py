@@ -4,18 +4,15 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
-from entrypoints.container import Container
 from entrypoints.settings import Settings
 from entrypoints.storage_by_url import schemes, storage_plugin
 
-if sys.platform == "win32":
-    from asyncio import new_event_loop
-else:
-    from uvloop import new_event_loop
+if TYPE_CHECKING:
+    from entrypoints.container import Container
 
 T = TypeVar("T")
 
@@ -30,13 +27,20 @@ StorageOption: TypeAlias = Annotated[
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the fastest event loop that there is."""
+    if sys.platform == "win32":
+        from asyncio import new_event_loop
+    else:
+        from uvloop import new_event_loop
+
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Container]:
+async def opened(settings: Settings) -> AsyncIterator["Container"]:
     """Put the objects together, and give the storage's connections back at the end."""
+    from entrypoints.container import Container
+
     container = Container(settings=settings)
     storage = container.storage()
     try:
@@ -45,7 +49,7 @@ async def opened(settings: Settings) -> AsyncIterator[Container]:
         await storage.close()
 
 
-async def make_ready(container: Container) -> None:
+async def make_ready(container: "Container") -> None:
     """Prepare a storage that nobody else looks after; make sure of any other. Raises what `Storage.ping` raises."""
     storage = container.storage()
     if storage_plugin(container.settings().storage).embedded:

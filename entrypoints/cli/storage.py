@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli.copying import copy
 from entrypoints.cli.session import StorageOption, opened, run_async
 from entrypoints.settings import COPY_TARGET, SettingsError, load_settings
 
@@ -55,6 +54,8 @@ def copy_storage(
 
     A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) is not seen in the list of processes.
     """
+    from entrypoints.cli.copying import copy
+
     if not target:
         raise SettingsError(f"--to ({COPY_TARGET}) is missing: name the storage to fill")
     made = run_async(copy(load_settings(storage=source), load_settings(storage=target)))

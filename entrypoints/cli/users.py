@@ -5,16 +5,36 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli.adding import add_user
 from entrypoints.cli.errors import ExitCode
-from entrypoints.cli.exporting import export_to
 from entrypoints.cli.formats import Format, format_by_name
-from entrypoints.cli.importing import import_from
 from entrypoints.cli.session import StorageOption, run_async
 from entrypoints.settings import load_settings
 
 app = typer.Typer(help="Add a user, bring many in from a file, or take them out.")
-app.command("add")(add_user)
+
+
+@app.command("add")
+def add_user(
+    email: Annotated[str, typer.Option(help="The user's email.")],
+    name: Annotated[str, typer.Option(help="The user's name.")],
+    username: Annotated[str | None, typer.Option(help="The user's username.", show_default=False)] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Make the user an admin.")] = False,
+    storage: StorageOption = None,
+) -> None:
+    """Add a user, such as the first admin.
+
+    The password is asked for, or is the first line of what is piped in; it cannot be an argument, which other users
+    of this machine could see.
+    """
+    from application.users.service import NewUser
+    from domain.user import Role
+    from entrypoints.cli.adding import add, read_password
+
+    settings = load_settings(storage=storage)
+    role = Role.ADMIN if admin else Role.MEMBER
+    new = NewUser(email=email, name=name, username=username, password=read_password(), role=role)
+    user = run_async(add(new, settings))
+    typer.echo(f"Added {user.role.value} {user.id}.")
 
 
 @app.command("import")
@@ -54,6 +74,8 @@ def import_users(
 
     A dry run does not notice a user who repeats one some hundred thousand records further up.
     """
+    from entrypoints.cli.importing import import_from
+
     settings = load_settings(storage=storage)
     tally = run_async(import_from(file, file_format, settings, rejects_file=rejects, dry_run=dry_run))
     typer.echo(f"Dry run, nothing is written: {tally}" if dry_run else str(tally))
@@ -106,6 +128,8 @@ def export_users(
     With the hashes of their passwords they can sign in there as before. Whoever has the hashes can try passwords on
     them for as long as they like: keep such a file as you would the database itself, and remove it afterwards.
     """
+    from entrypoints.cli.exporting import export_to
+
     settings = load_settings(storage=storage)
     by_name = format_by_name(file.name) if file else None
     file_format = file_format or by_name or Format.NDJSON

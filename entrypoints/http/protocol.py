@@ -4,7 +4,6 @@ import asyncio
 import sys
 from asyncio import TimerHandle
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
 import httptools
@@ -15,7 +14,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from entrypoints.http.middleware.security_headers import SECURITY_HEADERS
-from entrypoints.http.problems import problem_response
+from entrypoints.http.problems import (
+    BODY_TIMEOUT,
+    HEAD_TIMEOUT,
+    HEAD_TOO_LARGE,
+    MALFORMED_REQUEST,
+    TOO_MANY_CONNECTIONS,
+    ProblemKind,
+    problem_response,
+)
 
 if sys.platform == "linux":
     import fcntl
@@ -122,7 +129,7 @@ class ProblemProtocol(HttpToolsProtocol):
         excess = len(self.connections) - len(self._waiting.lingering) - self._limits.max_connections
         if excess > 0 and not self._make_room():
             if len(self._waiting.lingering) < _MAX_LINGERING:
-                self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too_busy", "The service has too many connections.")
+                self._refuse(TOO_MANY_CONNECTIONS)
             else:
                 transport.abort()
             return
@@ -413,9 +420,9 @@ class ProblemProtocol(HttpToolsProtocol):
             if self.flow.read_paused or self.cycle.waiting_for_100_continue:  # the client waits for us
                 self._expire_in(self._limits.body_timeout)
             else:
-                self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
+                self._refuse(BODY_TIMEOUT)
         elif self._in_head and self._head_begun:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The head did not arrive in time.")
+            self._refuse(HEAD_TIMEOUT)
         elif self._in_head and self._unsent_bytes:  # which have been sent in the meantime
             self._await_sent()
         elif self._in_head:
@@ -424,13 +431,12 @@ class ProblemProtocol(HttpToolsProtocol):
     # Refusals
 
     def _refuse_head(self) -> None:
-        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        self._refuse(status, "head_too_large", "Target and headers are too large.")
+        self._refuse(HEAD_TOO_LARGE)
 
     def _refuse_malformed(self) -> None:
-        self._refuse(HTTPStatus.BAD_REQUEST, "malformed_request", "This is not an HTTP request.")
+        self._refuse(MALFORMED_REQUEST)
 
-    def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def _refuse(self, kind: ProblemKind) -> None:
         """Respond, unless a response has begun, and close the connection."""
         in_request = not self._in_head
         self._in_head = self._in_body = False  # nothing more is parsed
@@ -445,7 +451,7 @@ class ProblemProtocol(HttpToolsProtocol):
         self._unparsed = b""
         self._gate.closed = False
         self.flow.resume_reading()
-        self.transport.write(self._refusal(status, code, detail))
+        self.transport.write(self._refusal(kind))
         self.transport.write_eof()
         self._expire_in(_LINGER_SECONDS)
 
@@ -455,10 +461,10 @@ class ProblemProtocol(HttpToolsProtocol):
         self.cycle.message_event.set()
         self.flow.resume_writing()
 
-    def _refusal(self, status: HTTPStatus, code: str, detail: str) -> bytes:
+    def _refusal(self, kind: ProblemKind) -> bytes:
         request_id = str(uuid4())
         scope = {"path": "/", "state": {"request_id": request_id}}  # nothing that was sent can be trusted
-        response = problem_response(scope, status, code, detail)
+        response = problem_response(scope, *kind)
         headers = [
             *self.server_state.default_headers,
             *response.raw_headers,
@@ -467,4 +473,4 @@ class ProblemProtocol(HttpToolsProtocol):
             (b"connection", b"close"),
         ]
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
-        return f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() + head + b"\r\n" + bytes(response.body)
+        return f"HTTP/1.1 {kind.status.value} {kind.status.phrase}\r\n".encode() + head + b"\r\n" + bytes(response.body)
