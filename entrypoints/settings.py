@@ -3,28 +3,14 @@
 import os
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from ipaddress import ip_network
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-PREFIX: Final = "USERPORT_"
-COPY_TARGET: Final = f"{PREFIX}COPY_TO"
-"""The one variable that is not a setting: only `userport storage copy` reads it."""
-
-
-class SettingsError(Exception):
-    """A setting is wrong; the text is one line that names it and says what to do. It holds no secret."""
-
-
-class Auth(StrEnum):
-    """Who may call the service."""
-
-    OPEN = "open"
-    TOKEN = "token"  # noqa: S105 - the mode's name
+from entrypoints.environment import COPY_TARGET, PREFIX, Auth, SettingsError
 
 
 def _listed(value: object) -> object:

@@ -6,7 +6,8 @@ from application.transfer.storage_copy import CopyFailed, StorageCopy
 from entrypoints.cli.errors import CommandFailed, told
 from entrypoints.cli.progress import users_bar
 from entrypoints.cli.session import opened
-from entrypoints.settings import Settings, SettingsError
+from entrypoints.environment import SettingsError
+from entrypoints.settings import Settings
 from entrypoints.storage_by_url import storage_plugin
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from entrypoints.cli.errors import CommandFailed
-from entrypoints.settings import PREFIX
+from entrypoints.environment import PREFIX
 
 app = typer.Typer(help="Make the keys that access tokens are signed with.")
 

@@ -1,6 +1,5 @@
 """What the commands on a storage share."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -8,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
-from entrypoints.settings import Settings
-from entrypoints.storage_by_url import schemes, storage_plugin
+from entrypoints.storage_schemes import schemes
 
 if TYPE_CHECKING:
     from entrypoints.container import Container
+    from entrypoints.settings import Settings
 
 T = TypeVar("T")
 
@@ -27,6 +26,8 @@ StorageOption: TypeAlias = Annotated[
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the fastest event loop that there is."""
+    import asyncio
+
     if sys.platform == "win32":
         from asyncio import new_event_loop
     else:
@@ -37,7 +38,7 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator["Container"]:
+async def opened(settings: "Settings") -> AsyncIterator["Container"]:
     """Put the objects together, and give the storage's connections back at the end."""
     from entrypoints.container import Container
 
@@ -51,6 +52,8 @@ async def opened(settings: Settings) -> AsyncIterator["Container"]:
 
 async def make_ready(container: "Container") -> None:
     """Prepare a storage that nobody else looks after; make sure of any other. Raises what `Storage.ping` raises."""
+    from entrypoints.storage_by_url import storage_plugin
+
     storage = container.storage()
     if storage_plugin(container.settings().storage).embedded:
         await storage.prepare()

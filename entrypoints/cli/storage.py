@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from entrypoints.cli.session import StorageOption, opened, run_async
-from entrypoints.settings import COPY_TARGET, SettingsError, load_settings
+from entrypoints.environment import COPY_TARGET, SettingsError
 
 app = typer.Typer(help="Prepare a storage, see whether it is, or move to another one.")
 
@@ -13,6 +13,8 @@ app = typer.Typer(help="Prepare a storage, see whether it is, or move to another
 @app.command()
 def prepare(storage: StorageOption = None) -> None:
     """Create or update the tables and indexes that userport needs. Safe to repeat; loses nothing."""
+    from entrypoints.settings import load_settings
+
     settings = load_settings(storage=storage)
 
     async def main() -> None:
@@ -26,6 +28,8 @@ def prepare(storage: StorageOption = None) -> None:
 @app.command()
 def ping(storage: StorageOption = None) -> None:
     """See whether the storage answers and is prepared: exit code 0 if so."""
+    from entrypoints.settings import load_settings
+
     settings = load_settings(storage=storage)
 
     async def main() -> None:
@@ -55,6 +59,7 @@ def copy_storage(
     A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) is not seen in the list of processes.
     """
     from entrypoints.cli.copying import copy
+    from entrypoints.settings import load_settings
 
     if not target:
         raise SettingsError(f"--to ({COPY_TARGET}) is missing: name the storage to fill")

@@ -8,7 +8,6 @@ import typer
 from entrypoints.cli.errors import ExitCode
 from entrypoints.cli.formats import Format, format_by_name
 from entrypoints.cli.session import StorageOption, run_async
-from entrypoints.settings import load_settings
 
 app = typer.Typer(help="Add a user, bring many in from a file, or take them out.")
 
@@ -29,6 +28,7 @@ def add_user(
     from application.users.service import NewUser
     from domain.user import Role
     from entrypoints.cli.adding import add, read_password
+    from entrypoints.settings import load_settings
 
     settings = load_settings(storage=storage)
     role = Role.ADMIN if admin else Role.MEMBER
@@ -75,6 +75,7 @@ def import_users(
     A dry run does not notice a user who repeats one some hundred thousand records further up.
     """
     from entrypoints.cli.importing import import_from
+    from entrypoints.settings import load_settings
 
     settings = load_settings(storage=storage)
     tally = run_async(import_from(file, file_format, settings, rejects_file=rejects, dry_run=dry_run))
@@ -129,6 +130,7 @@ def export_users(
     them for as long as they like: keep such a file as you would the database itself, and remove it afterwards.
     """
     from entrypoints.cli.exporting import export_to
+    from entrypoints.settings import load_settings
 
     settings = load_settings(storage=storage)
     by_name = format_by_name(file.name) if file else None
