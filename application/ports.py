@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from application.mail.message import Mail
+from domain.jobs import Job
+from domain.storage import UnitOfWork
 from domain.user import Role
 from domain.values import Id, Password, SessionId, UserId
 
@@ -87,3 +90,47 @@ class TokenSigner(Protocol):
     def public_keys(self) -> Sequence[Mapping[str, str]]:
         """Return the public keys that verify tokens, as JSON Web Keys (RFC 7517, section 4)."""
         ...
+
+
+class MailSender(Protocol):
+    """Sends mails. Several tasks may use it at once."""
+
+    async def send(self, mail: Mail) -> None:
+        """Render a mail and deliver it; when this returns, the next server has taken it over.
+
+        Raises:
+            MailDeferred: it may be accepted later, or was accepted and the answer got lost.
+            MailRefused: it will never be accepted.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End what is connected. A later `send` connects again."""
+        ...
+
+
+class Jobs(Protocol):
+    def stage(self, unit: UnitOfWork, job: Job) -> None:
+        """Add a job to what a unit of work commits. If this process runs jobs, it does so at once after the commit."""
+        ...
+
+
+class JobHandler(Protocol):
+    async def __call__(self, job: Job, /) -> None:
+        """Do a job of one kind, which may have been done before: a job is done at least once.
+
+        An attempt has 50 seconds. The job is tried again later whatever else this raises.
+
+        Raises:
+            JobFailed: the job can never be done.
+            JobDelayed: it cannot be done now.
+        """
+        ...
+
+
+class JobDelayed(Exception):
+    """A job cannot be done now. The text says why, in one line for operators and without secrets."""
+
+
+class JobFailed(Exception):
+    """A job can never be done. The text says why, in one line for operators and without secrets."""

@@ -4,10 +4,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from domain.credential import CREDENTIALS
+from domain.jobs import JOBS
 from domain.post import POSTS
 from domain.records import RecordType
 from domain.secret import SECRETS
 from domain.session import SESSIONS
 from domain.sign_in_failures import SIGN_IN_FAILURES
 
-RECORD_TYPES: Final[Sequence[RecordType[Any]]] = (CREDENTIALS, SESSIONS, POSTS, SIGN_IN_FAILURES, SECRETS)
+RECORD_TYPES: Final[Sequence[RecordType[Any]]] = (
+    CREDENTIALS,
+    SESSIONS,
+    POSTS,
+    SIGN_IN_FAILURES,
+    SECRETS,
+    JOBS,
+)

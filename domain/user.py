@@ -37,6 +37,8 @@ class User:
     bio: Bio | None
     role: Role
     active: bool
+    email_verified: bool
+    """Whether a link that was mailed to the address has been used."""
     version: int
     created_at: datetime
     updated_at: datetime
@@ -63,6 +65,7 @@ class User:
         bio: Bio | None = None,
         role: Role = Role.MEMBER,
         active: bool = True,
+        email_verified: bool = False,
     ) -> Self:
         """Make the first state of a user who did not exist before."""
         now = cut_to_milliseconds(now)
@@ -74,6 +77,7 @@ class User:
             bio=bio,
             role=role,
             active=active,
+            email_verified=email_verified,
             version=1,
             created_at=now,
             updated_at=now,
@@ -89,11 +93,14 @@ class User:
         bio: Bio | Keep | None = KEEP,
         role: Role | Keep = KEEP,
         active: bool | Keep = KEEP,
+        email_verified: bool | Keep = KEEP,
     ) -> Self:
         """Make the next state, or return this very object when nothing would differ.
 
+        Another address is unverified, unless `email_verified` says otherwise.
         `updated_at` never goes back, even when the clock does.
         """
+        is_other_email = email is not KEEP and email != self.email
         changed = replace(
             self,
             email=self.email if email is KEEP else email,
@@ -102,6 +109,7 @@ class User:
             bio=self.bio if bio is KEEP else bio,
             role=self.role if role is KEEP else role,
             active=self.active if active is KEEP else active,
+            email_verified=(self.email_verified and not is_other_email if email_verified is KEEP else email_verified),
         )
         if changed == self:
             return self

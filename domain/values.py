@@ -118,6 +118,10 @@ class SessionId(Id):
     __slots__ = ()
 
 
+class JobId(Id):
+    __slots__ = ()
+
+
 class _Text(str):
     """A text after NFC and trimming, between `SHORTEST` and `LONGEST` code points."""
 

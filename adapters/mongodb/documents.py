@@ -21,6 +21,7 @@ def user_from_document(document: Mapping[str, Any]) -> User:
         bio=Bio(document["bio"]) if "bio" in document else None,
         role=Role(document["role"]),
         active=document["active"],
+        email_verified=document.get("email_verified", False),
         version=int(document["version"]),  # instead of the driver's own Int64
         created_at=document["created_at"],
         updated_at=document["updated_at"],
@@ -36,6 +37,7 @@ def user_document(user: User) -> Document:
         "name_key": fold(user.name),
         "role": user.role.value,
         "active": user.active,
+        "email_verified": user.email_verified,
         "version": user.version,
         "created_at": user.created_at,
         "updated_at": user.updated_at,

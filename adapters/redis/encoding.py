@@ -43,6 +43,7 @@ def encode_user(user: User) -> bytes:
         user.active,
         _milliseconds(user.created_at),
         _milliseconds(user.updated_at),
+        user.email_verified,
     ]
     return _encode(user.version, None, unique, entries, body)
 
@@ -61,6 +62,7 @@ def decode_user(stored: bytes) -> User:
         active,
         created_at,
         updated_at,
+        *verified,
     ) = _body(stored)
     return User(
         id=UserId(id_),
@@ -70,6 +72,7 @@ def decode_user(stored: bytes) -> User:
         bio=None if bio is None else Bio(bio),
         role=Role(role),
         active=active,
+        email_verified=any(verified),  # which an older userport has not written
         version=version,
         created_at=_EPOCH + created_at * _MILLISECOND,
         updated_at=_EPOCH + updated_at * _MILLISECOND,

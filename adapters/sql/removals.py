@@ -34,6 +34,7 @@ _TOMBSTONE: Final = (
         username_key=None,
         bio=None,
         active=False,
+        email_verified=False,
         version=_REMOVED_VERSION,
     )
 )

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     exists,
+    false,
     select,
     text,
 )
@@ -67,6 +68,7 @@ USERS: Final = Table(
     required("version", BigInteger),
     required("created_at", UtcTime),
     required("updated_at", UtcTime),
+    required("email_verified", Boolean, server_default=false()),
     # Of the active admins alone, except in MariaDB, whose indexes hold every row.
     Index(
         None,
@@ -147,6 +149,21 @@ SECRETS: Final = Table(
     required("name", ExactText(MAX_KEY_BYTES), primary_key=True),
     required("value", LongBytes),
     required("version", BigInteger),
+    **OPTIONS,
+)
+
+JOBS: Final = Table(
+    "jobs",
+    METADATA,
+    required("id", Id, primary_key=True),
+    required("kind", LongText),
+    required("payload", Json),
+    required("due_at", UtcTime),
+    required("attempts", BigInteger),
+    Column("last_error", LongText),
+    required("failed", Boolean),
+    required("version", BigInteger),
+    Index(None, "due_at", "id"),
     **OPTIONS,
 )
 

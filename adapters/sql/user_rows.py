@@ -12,7 +12,21 @@ _ROLES = {role.value: role for role in Role}
 
 def user_from_row(row: Row) -> User:
     """Restore a user from `USER_COLUMNS`."""
-    id_, email, email_key, name, username, username_key, bio, role, active, version, created_at, updated_at = row
+    (
+        id_,
+        email,
+        email_key,
+        name,
+        username,
+        username_key,
+        bio,
+        role,
+        active,
+        version,
+        created_at,
+        updated_at,
+        verified,
+    ) = row
     return User(
         id=UserId(id_),
         email=Email(email, email_key),
@@ -21,6 +35,7 @@ def user_from_row(row: Row) -> User:
         bio=None if bio is None else Bio(bio),
         role=_ROLES[role],
         active=active,
+        email_verified=verified,
         version=version,
         created_at=created_at,
         updated_at=updated_at,
@@ -42,4 +57,5 @@ def user_values(user: User) -> dict[str, object]:
         "version": user.version,
         "created_at": user.created_at,
         "updated_at": user.updated_at,
+        "email_verified": user.email_verified,
     }

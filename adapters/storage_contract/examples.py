@@ -77,6 +77,7 @@ def a_full_user() -> User:
         bio=Bio(f"Born in {number}.\nLives."),
         role=Role.ADMIN,
         active=False,
+        email_verified=True,
         version=number + 1,
         created_at=_START + timedelta(milliseconds=number),
         updated_at=_START + timedelta(days=1, milliseconds=number),

@@ -61,6 +61,12 @@ class UserCases:
         await add(storage, user)
         assert_same(await stored_user(storage, user), user)
 
+    @pytest.mark.parametrize("verified", [True, False])
+    async def test_whether_an_email_is_verified_comes_back(self, storage: Storage, verified: bool) -> None:
+        user = replace(a_user(), email_verified=verified)
+        await add(storage, user)
+        assert_same(await stored_user(storage, user), user)
+
     async def test_versions_beyond_32_bits_come_back(self, storage: Storage) -> None:
         user = replace(a_user(), version=2**33)
         await add(storage, user)
@@ -78,6 +84,7 @@ class UserCases:
             bio=Bio("Moved."),
             role=Role.MEMBER,
             active=True,
+            email_verified=False,
             version=before.version + 1,
             created_at=before.created_at + timedelta(hours=1),
             updated_at=LATER,

@@ -60,6 +60,7 @@ def _user_fields(user: User) -> Sequence[object]:
         user.bio,
         user.role.value,
         user.active,
+        user.email_verified,
         user.version,
         timestamp(user.created_at),
         timestamp(user.updated_at),

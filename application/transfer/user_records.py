@@ -20,7 +20,8 @@ PlainRecord: TypeAlias = dict[str, str | int | bool | None]
 """A user as text, numbers and truth values, in the order of `FIELDS`, perhaps with `HASH_FIELD` behind them."""
 
 FIELDS: Final = (
-    "id", "email", "username", "name", "bio", "role", "active", "version", "created_at", "updated_at",
+    "id", "email", "username", "name", "bio", "role", "active", "email_verified", "version", "created_at",
+    "updated_at",
 )  # fmt: skip
 REQUIRED_FIELDS: Final = ("email", "name")
 HASH_FIELD: Final = "password_hash"
@@ -30,7 +31,9 @@ CLEAR_TEXT_FIELD: Final = "password"
 NO_PASSWORDS: Final = f"a password must not lie in a file: give a hash of it instead, as {HASH_FIELD}"
 
 _CLEARABLE: Final = ("username", "bio")  # None says something of these: that there is none
-_UNLESS_GIVEN: Final = {"username": None, "bio": None, "role": Role.MEMBER, "active": True, "version": 1}
+_UNLESS_GIVEN: Final = {
+    "username": None, "bio": None, "role": Role.MEMBER, "active": True, "email_verified": False, "version": 1,
+}  # fmt: skip
 _WRONG_TYPE: Final = {str: "must be a text", bool: "must be true or false", int: "must be a whole number"}
 _BY_CODE: Final = {"unknown_field": 0, "password_not_supported": 0, "required": 1, "out_of_range": 3}
 _ROLES: Final = {role.value: role for role in Role}
@@ -72,6 +75,7 @@ class RecordParser:
             "bio": (str, Bio.parse),
             "role": (str, _role),
             "active": (bool, bool),
+            "email_verified": (bool, bool),
             "id": (str, UserId.parse),
             "version": (int, int),
             "created_at": (str, _time),
@@ -143,6 +147,7 @@ def to_record(user: User) -> PlainRecord:
         "bio": None if user.bio is None else str(user.bio),
         "role": user.role.value,
         "active": user.active,
+        "email_verified": user.email_verified,
         "version": user.version,
         "created_at": timestamp(user.created_at),
         "updated_at": timestamp(user.updated_at),

@@ -119,6 +119,7 @@ def _user(made: MadeUser) -> User:
         bio=Bio(made.bio),
         role=Role(made.role),
         active=made.active,
+        email_verified=False,
         version=1,
         created_at=made.made,
         updated_at=made.made,

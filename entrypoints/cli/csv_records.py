@@ -118,8 +118,9 @@ def _record(header: Sequence[str], row: Sequence[str] | Refused) -> RawRecord | 
         return Unreadable("wrong_cell_count", f"has {len(row)} cells where the header has {len(header)}").refused
     record: dict[str, object] = {name: cell for name, cell in zip(header, row, strict=True) if cell}
     # A cell is always text; what stands for neither a truth value nor a number stays text, and is refused as such.
-    if active := record.get("active"):
-        record["active"] = _TRUTH.get(str(active).lower(), active)
+    for name in ("active", "email_verified"):
+        if truth := record.get(name):
+            record[name] = _TRUTH.get(str(truth).lower(), truth)
     if version := record.get("version"):
         record["version"] = _number(str(version))
     return record

@@ -15,7 +15,7 @@ from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFound
 from domain.values import PostId, SessionId, UserId
-from entrypoints.http.app_state import container_of
+from entrypoints.http.app_state import asks_for_tokens, container_of
 from entrypoints.http.authentication import CurrentPrincipal
 
 _ME: Final = "me"
@@ -39,6 +39,10 @@ _UserIdText: TypeAlias = Annotated[
         examples=[_EXAMPLE, _ME],
     ),
 ]
+
+
+async def token_mode(request: Request) -> bool:
+    return asks_for_tokens(request)
 
 
 async def user_service(request: Request) -> UserService:
@@ -102,6 +106,7 @@ async def session_id_in_path(text: _IdText) -> SessionId:
         raise SessionNotFound from None
 
 
+TokenMode: TypeAlias = Annotated[bool, Depends(token_mode)]
 Users: TypeAlias = Annotated[UserService, Depends(user_service)]
 Posts: TypeAlias = Annotated[PostService, Depends(post_service)]
 SignIns: TypeAlias = Annotated[SignInService, Depends(sign_in_service)]

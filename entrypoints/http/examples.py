@@ -21,6 +21,7 @@ USER: Final = {
     **_PROFILE,
     "role": "member",
     "active": True,
+    "email_verified": True,
     "created_at": _TIME,
     "updated_at": _TIME,
 }

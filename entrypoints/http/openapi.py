@@ -1,6 +1,6 @@
 """The OpenAPI document: what FastAPI does not know about operations, added to what it generates."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
@@ -63,6 +63,7 @@ def _complete(document: Document, mode: Mode) -> Document:
         schemas.pop(framework_schema, None)
     if mode == "open":
         document["components"].pop("securitySchemes", None)
+    other_fields = [name for schema in schemas.values() for name in _take_fields_of_other_modes(schema, mode)]
     tags = {tag for _, _, operation in _operations(document) for tag in operation.get("tags", ())}
     document["tags"] = [tag for tag in document.get("tags", ()) if tag["name"] in tags]
     for path, method, operation in _operations(document):
@@ -70,6 +71,7 @@ def _complete(document: Document, mode: Mode) -> Document:
         _describe_security(operation, mode)
         _describe_media_types(operation, method)
         _describe_errors(operation, path, mode)
+        _remove_fields(operation, other_fields)
     return document
 
 
@@ -131,6 +133,31 @@ def _describe_errors(operation: Operation, path: str, mode: Mode) -> None:
             example["value"]["instance"] = path.replace("{id}", USER_ID)
             if "errors" in example["value"] and "requestBody" not in operation:
                 example["value"]["errors"] = [dict(INVALID_PARAMETER)]
+
+
+def _take_fields_of_other_modes(schema: dict[str, Any], mode: Mode) -> Sequence[str]:
+    """Remove the fields that do not occur in a mode from a schema; return their names."""
+    fields = schema.get("properties", {})
+    others = [name for name, field in fields.items() if field.pop(MODE, mode) != mode]
+    for name in others:
+        del fields[name]
+        schema["required"].remove(name)
+    return others
+
+
+def _remove_fields(operation: Operation, names: Sequence[str]) -> None:
+    """Remove fields from the examples of an operation's responses."""
+    for response in operation["responses"].values():
+        for example in response.get("content", {}).get("application/json", {}).get("examples", {}).values():
+            value = example["value"]
+            if isinstance(value, list):
+                example["value"] = [_without(item, names) for item in value]
+            else:
+                example["value"] = _without(value, names)
+
+
+def _without(record: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+    return {name: value for name, value in record.items() if name not in names}
 
 
 def _replace_framework_422(responses: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ import domain.user
 from domain.values import SessionId
 from entrypoints.http.conditional import Versioned, etag
 from entrypoints.http.pages import Page
+from entrypoints.http.responses import MODE
 from entrypoints.http.schemas import (
     Active,
     BioText,
@@ -74,6 +75,9 @@ class User(BaseModel):
     bio: BioText | None
     role: RoleText
     active: Active
+    email_verified: bool = Field(
+        description="Whether a link that was mailed to the address has been used.", json_schema_extra={MODE: "token"}
+    )
     created_at: Time
     updated_at: Time
 
@@ -104,20 +108,20 @@ class Session(BaseModel):
     expires_at: Time
 
 
-def user_response(user: domain.user.User, *, created: bool = False) -> Response:
-    return _record_response(_user(user), user, f"/users/{user.id}" if created else None)
+def user_response(user: domain.user.User, *, token_mode: bool, created: bool = False) -> Response:
+    return _record_response(_user(user, token_mode), user, f"/users/{user.id}" if created else None)
 
 
 def post_response(post: domain.post.Post, *, created: bool = False) -> Response:
     return _record_response(_post(post), post, f"/posts/{post.id}" if created else None)
 
 
-def users_response(users: Sequence[domain.user.User], headers: Mapping[str, str]) -> Response:
-    return _JsonResponse([_user(user) for user in users], headers=headers)
+def users_response(users: Sequence[domain.user.User], headers: Mapping[str, str], *, token_mode: bool) -> Response:
+    return _JsonResponse([_user(user, token_mode) for user in users], headers=headers)
 
 
-def encode_users(users: Sequence[domain.user.User]) -> bytes:
-    return orjson.dumps([_user(user) for user in users])
+def encode_users(users: Sequence[domain.user.User], *, token_mode: bool) -> bytes:
+    return orjson.dumps([_user(user, token_mode) for user in users])
 
 
 def encode_posts(posts: Sequence[domain.post.Post]) -> bytes:
@@ -144,7 +148,7 @@ def time_text(moment: datetime) -> str:
     return f"{text[1:24].decode()}Z" if moment.microsecond else f"{text[1:20].decode()}.000Z"
 
 
-def _user(user: domain.user.User) -> Mapping[str, Any]:
+def _user(user: domain.user.User, token_mode: bool) -> Mapping[str, Any]:
     created_at = time_text(user.created_at)
     return {
         "id": user.id,
@@ -154,6 +158,7 @@ def _user(user: domain.user.User) -> Mapping[str, Any]:
         "bio": user.bio,
         "role": user.role,
         "active": user.active,
+        **({"email_verified": user.email_verified} if token_mode else {}),
         "created_at": created_at,
         "updated_at": created_at if user.updated_at == user.created_at else time_text(user.updated_at),
     }

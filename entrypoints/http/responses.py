@@ -20,7 +20,10 @@ Error: TypeAlias = ProblemKind | type[DomainError]
 Mode: TypeAlias = Literal["open", "token"]
 
 MODE: Final = "x-mode"
-"""The member of an example that names the only mode in which it occurs. `openapi` evaluates and removes it."""
+"""The member of an example, or of a field of a response, that names the only mode in which it occurs.
+
+`openapi` evaluates and removes it.
+"""
 
 
 class Problem(BaseModel):

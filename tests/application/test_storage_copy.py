@@ -68,7 +68,10 @@ async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, tar
     users = await filled(source)
     copy = await copied(source, target)
     assert await held(target) == await held(source)
-    assert str(copy.read) == "250 users, 84 credentials, 176 sessions, 1025 posts, 0 sign in failures and 1 secrets"
+    assert (
+        str(copy.read)
+        == "250 users, 84 credentials, 176 sessions, 1025 posts, 0 sign in failures, 1 secrets and 0 jobs"
+    )
     assert copy.read.records == 250 + 1_025 + 84 + 176 + 1
     assert copy.found == 0
     assert list(await target.unit_of_work().records(POSTS).page(owner=users[7].id, limit=2_000)) == list(

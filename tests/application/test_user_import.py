@@ -33,6 +33,7 @@ EXPORTED: RawRecord = {
     "bio": "",
     "role": "admin",
     "active": False,
+    "email_verified": True,
     "version": 7,
     "created_at": "2020-02-29T00:00:00.000Z",
     "updated_at": "2026-11-20T20:36:00.123Z",
@@ -81,6 +82,19 @@ async def test_records_become_users_in_their_order(user_import: UserImport, user
     assert (bob.username, bob.bio, bob.role, bob.active, bob.version) == (None, None, Role.MEMBER, True, 1)
 
 
+async def test_an_imported_address_is_unverified_unless_the_record_says_otherwise(
+    user_import: UserImport, users: UserService
+) -> None:
+    records: list[RawRecord] = [
+        BOB,
+        {"email": "c@example.com", "name": "C", "email_verified": None},
+        {"email": "d@example.com", "name": "D", "email_verified": False},
+        {"email": "e@example.com", "name": "E", "email_verified": True},
+    ]
+    assert await brought(user_import, records) == [ADDED] * 4
+    assert [user.email_verified for user in await users.list(limit=10)] == [False, False, False, True]
+
+
 async def test_a_new_user_is_made_now(user_import: UserImport, storage: RivalledStorage) -> None:
     await brought(user_import, [BOB])
     (record,) = await exported(storage)
@@ -120,7 +134,15 @@ async def test_a_record_that_says_less_than_is_known_is_already_there(user_impor
 
 @pytest.mark.parametrize(
     "difference",
-    [{"name": "Anna"}, {"bio": None}, {"username": "anna"}, {"role": "admin"}, {"active": False}, {"version": 2}],
+    [
+        {"name": "Anna"},
+        {"bio": None},
+        {"username": "anna"},
+        {"role": "admin"},
+        {"active": False},
+        {"email_verified": True},
+        {"version": 2},
+    ],
 )
 async def test_a_record_that_says_something_else_is_refused(
     user_import: UserImport, users: UserService, difference: RawRecord
@@ -207,6 +229,7 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
         "bio": "\0",
         "role": "emperor",
         "active": "yes",
+        "email_verified": 1,
         "id": "1",
         "version": 0,
         "created_at": "yesterday",
@@ -221,6 +244,7 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
             ("bio", "invalid_character"),
             ("role", "not_allowed"),
             ("active", "wrong_type"),
+            ("email_verified", "wrong_type"),
             ("id", "invalid_id"),
             ("created_at", "invalid_time"),
             ("updated_at", "wrong_type"),

@@ -76,7 +76,17 @@ def query(url: str, *statements: str) -> Sequence[Sequence[Any]]:
 def delete_all_rows(url: str) -> None:
     """Make a prepared database of userport as good as new."""
     # The foreign keys would take the rest along, but whether they do is one of the things that are tested.
-    tables = ("samples", "secrets", "sign_in_failures", "sessions", "credentials", "posts", "removed_users", "users")
+    tables = (
+        "samples",
+        "jobs",
+        "secrets",
+        "sign_in_failures",
+        "sessions",
+        "credentials",
+        "posts",
+        "removed_users",
+        "users",
+    )
     execute(url, *(f"DELETE FROM {table}" for table in tables))  # noqa: S608 - names of ours
 
 

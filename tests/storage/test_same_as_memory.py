@@ -264,6 +264,7 @@ def the_user(write: Write) -> User:
         bio=None,
         role=Role.ADMIN if write.value % 2 else Role.MEMBER,
         active=write.owner % 3 > 0,
+        email_verified=write.value % 2 > 0,
         version=write.version,
         created_at=NOW,
         updated_at=NOW,

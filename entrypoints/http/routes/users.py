@@ -25,6 +25,7 @@ from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, 
 from entrypoints.http.dependencies import (
     ClientAddress,
     PasswordChanges,
+    TokenMode,
     UserIdInPath,
     Users,
 )
@@ -92,12 +93,14 @@ async def create_user(
     users: Users,
     caller: CurrentPrincipal,
     address: ClientAddress,
+    token_mode: TokenMode,
 ) -> Response:
     """Create a user. Anonymous callers may sign up, unless the operator has switched that off."""
     if not caller.is_admin and not container_of(request).settings().sign_up:
         raise NotSignedIn if caller is ANONYMOUS else NotPermitted
     _check_permitted(caller, body)
-    return user_response(await users.register(body.to_use_case(), address), created=True)
+    user = await users.register(body.to_use_case(), address)
+    return user_response(user, token_mode=token_mode, created=True)
 
 
 @router.get(
@@ -105,28 +108,31 @@ async def create_user(
     response_model=list[User],
     responses=page_of(USER) | error_responses(INVALID_CURSOR, InvalidInput, token_mode=[NOT_FOUND]),
 )
-async def list_users(_: CurrentAdmin, query: Annotated[UserListQuery, Query()], users: Users) -> Response:
+async def list_users(
+    _: CurrentAdmin, query: Annotated[UserListQuery, Query()], users: Users, token_mode: TokenMode
+) -> Response:
     """List users in the order of their creation, one page at a time; follow `Link` until it is absent."""
     query.check_combination()
     if query.search is not None:
         items = await users.search(query.search, limit=query.limit, descending=query.descending)
         total = await users.count(query.search) if query.count else None
-        return users_response(items, query.total_header(total))
+        return users_response(items, query.total_header(total), token_mode=token_mode)
     list_name = query.list_name("users")
     if query.email is not None or query.username is not None:
-        return await _find(query, users)
+        return await _find(query, users, token_mode)
     after = None if query.cursor is None else UserId(read_cursor(list_name, query.cursor))
     read = partial(users.list, descending=query.descending)
-    page = await read_page(read, encode_users, after=after, skip=query.offset or 0, max_items=query.limit)
+    encode = partial(encode_users, token_mode=token_mode)
+    page = await read_page(read, encode, after=after, skip=query.offset or 0, max_items=query.limit)
     total = await users.count() if query.count else None
     return page_response(page, {**link_header(query, "/users", list_name, page), **query.total_header(total)})
 
 
 @router.get("/{id}", response_model=User, responses=found(USER) | error_responses(UserNotFound))
-async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users) -> Response:
+async def get_user(user_id: UserIdInPath, known: KnownTags, users: Users, token_mode: TokenMode) -> Response:
     """Get a user."""
     user = await users.get(user_id)
-    return not_modified(user) if is_known(user, known) else user_response(user)
+    return not_modified(user) if is_known(user, known) else user_response(user, token_mode=token_mode)
 
 
 @router.put(
@@ -140,10 +146,12 @@ async def replace_user(
     if_match: IfMatch,
     users: Users,
     caller: CurrentPrincipal,
+    token_mode: TokenMode,
 ) -> Response:
     """Replace all writable fields of a user except the password; an omitted optional field is cleared."""
     _check_permitted(caller, body)
-    return user_response(await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match)))
+    changed_user = await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match))
+    return user_response(changed_user, token_mode=token_mode)
 
 
 @router.patch(
@@ -157,10 +165,12 @@ async def update_user(
     if_match: IfMatch,
     users: Users,
     caller: CurrentPrincipal,
+    token_mode: TokenMode,
 ) -> Response:
     """Change some fields of a user (JSON Merge Patch, RFC 7396)."""
     _check_permitted(caller, body)
-    return user_response(await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match)))
+    changed_user = await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match))
+    return user_response(changed_user, token_mode=token_mode)
 
 
 @router.delete(
@@ -202,11 +212,11 @@ def _check_permitted(caller: Principal, body: NewUser | UserReplacement | UserPa
         raise NotPermitted
 
 
-async def _find(query: UserListQuery, users: Users) -> Response:
+async def _find(query: UserListQuery, users: Users, token_mode: bool) -> Response:
     """Respond with the one user that matches the filters, or none. There is no second page to have a cursor."""
     if query.cursor is not None:
         read_cursor(query.list_name("one user"), query.cursor)
     user = await users.find(email=query.email, username=query.username)
     total = 0 if user is None else 1
     items = [user] if user is not None and not query.offset else []
-    return users_response(items, query.total_header(total if query.count else None))
+    return users_response(items, query.total_header(total if query.count else None), token_mode=token_mode)

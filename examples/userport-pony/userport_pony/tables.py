@@ -32,6 +32,7 @@ def define_entities(database: Any) -> None:
         bio = orm.Optional(str, autostrip=False, nullable=True)
         role = orm.Required(str, index=True)
         active = orm.Required(bool)
+        email_verified = orm.Required(bool)
         version = orm.Required(int, size=64)
         created_at = orm.Required(int, size=64)
         updated_at = orm.Required(int, size=64)
@@ -93,6 +94,7 @@ def user_values(user: User) -> dict[str, object]:
         "bio": user.bio,
         "role": user.role,
         "active": user.active,
+        "email_verified": user.email_verified,
         "version": user.version,
         "created_at": milliseconds(user.created_at),
         "updated_at": milliseconds(user.updated_at),
@@ -108,6 +110,7 @@ def user_from(row: Any) -> User:
         bio=None if row.bio is None else Bio(row.bio),
         role=Role(row.role),
         active=row.active,
+        email_verified=row.email_verified,
         version=row.version,
         created_at=_moment(row.created_at),
         updated_at=_moment(row.updated_at),

@@ -1,0 +1,1 @@
+"""Background jobs: staging them with what causes them, and running them when they are due."""

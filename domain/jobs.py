@@ -1,0 +1,86 @@
+"""Work that is done in the background, after the commit that asks for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final, Self
+
+from domain.records import RecordType
+from domain.values import JobId, cut_to_milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job waits until `due_at`. A worker claims it by saving it with a later `due_at`, the end of its lease.
+
+    A job is done at least once: a worker that dies leaves it to others, which find it due again after the lease. One
+    that has failed becomes due when it is to be removed.
+    """
+
+    LEASE: ClassVar = timedelta(minutes=1)
+    MAX_ATTEMPTS: ClassVar = 10
+    MIN_RETRY_PAUSE: ClassVar = timedelta(seconds=10)
+    MAX_RETRY_PAUSE: ClassVar = timedelta(hours=1)
+    FAILED_RETENTION: ClassVar = timedelta(days=30)
+    MAX_ERROR_LENGTH: ClassVar = 500
+
+    id: JobId
+    kind: str
+    payload: Mapping[str, str] = field(repr=False)
+    due_at: datetime
+    attempts: int
+    """How many times it was claimed since it became due."""
+    last_error: str | None
+    """Why the last attempt failed, in one line without secrets."""
+    failed: bool
+    version: int
+
+    @classmethod
+    def create(cls, *, id: JobId, kind: str, payload: Mapping[str, str], due_at: datetime) -> Self:  # noqa: A002
+        """Return the first state. Only a copy of the storage takes the payload out of it; keep it free of secrets."""
+        return cls(
+            id=id,
+            kind=kind,
+            payload=payload,
+            due_at=cut_to_milliseconds(due_at),
+            attempts=0,
+            last_error=None,
+            failed=False,
+            version=1,
+        )
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self.attempts >= self.MAX_ATTEMPTS
+
+    def claim(self, now: datetime) -> Self:
+        """Return the state in which one worker has the job for as long as the lease."""
+        return self._next(due_at=now + self.LEASE, attempts=self.attempts + 1)
+
+    def retry(self, error: str, now: datetime, jitter: float) -> Self:
+        """Return the state after a failed attempt: due again later, or failed after the last one.
+
+        The pause doubles with each attempt; `jitter`, from 0 to 1, lengthens it by up to as much again.
+        """
+        if self.is_exhausted:
+            return self.fail(error, now)
+        pause = (1 + jitter) * 2 ** (self.attempts - 1) * self.MIN_RETRY_PAUSE
+        return self._next(due_at=now + min(pause, self.MAX_RETRY_PAUSE), last_error=_one_line(error))
+
+    def fail(self, error: str, now: datetime) -> Self:
+        """Return the state of a job that will not be tried again."""
+        return self._next(due_at=now + self.FAILED_RETENTION, last_error=_one_line(error), failed=True)
+
+    def restart(self, due_at: datetime) -> Self:
+        """Return the state of a job that begins again, with all of its attempts."""
+        return self._next(due_at=due_at, attempts=0, failed=False)
+
+    def _next(self, *, due_at: datetime, **changes: Any) -> Self:
+        return replace(self, due_at=cut_to_milliseconds(due_at), version=self.version + 1, **changes)
+
+
+JOBS: Final = RecordType("jobs", Job, key="id", due="due_at")
+
+
+def _one_line(error: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in error).split())[: Job.MAX_ERROR_LENGTH]
