@@ -10,6 +10,7 @@ import typer
 from entrypoints.storage_schemes import schemes
 
 if TYPE_CHECKING:
+    from domain.storage import Storage
     from entrypoints.container import Container
     from entrypoints.settings import Settings
 
@@ -35,6 +36,18 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)
+
+
+@asynccontextmanager
+async def opened_storage(settings: "Settings") -> AsyncIterator["Storage"]:
+    """Open a storage alone, for commands that need no use case; without the container, FastAPI is not loaded."""
+    from entrypoints.storage_by_url import open_storage
+
+    storage = open_storage(settings.storage)
+    try:
+        yield storage
+    finally:
+        await storage.close()
 
 
 @asynccontextmanager

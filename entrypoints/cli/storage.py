@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli.session import StorageOption, opened, run_async
+from entrypoints.cli.session import StorageOption, opened_storage, run_async
 from entrypoints.environment import COPY_TARGET, SettingsError
 
 app = typer.Typer(help="Prepare a storage, see whether it is, or move to another one.")
@@ -18,8 +18,8 @@ def prepare(storage: StorageOption = None) -> None:
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with opened(settings) as container:
-            await container.storage().prepare()
+        async with opened_storage(settings) as opened:
+            await opened.prepare()
 
     run_async(main())
     typer.echo("The storage is prepared.")
@@ -33,8 +33,8 @@ def ping(storage: StorageOption = None) -> None:
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with opened(settings) as container:
-            await container.storage().ping()
+        async with opened_storage(settings) as opened:
+            await opened.ping()
 
     run_async(main())
     typer.echo("The storage answers and is prepared.")

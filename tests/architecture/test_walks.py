@@ -56,10 +56,19 @@ class Recorder:
             self._files.add(frame.f_code.co_filename)
 
 
-def documented(name: str) -> set[str]:
-    """Return the list of files that follows a heading."""
-    (section,) = re.findall(rf"^### {re.escape(name)}\n(.*?)(?=^#|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
-    return set(re.findall(r"^- `([\w/.]+\.py)`", section, re.MULTILINE))
+def section(heading: str) -> str:
+    (text,) = re.findall(rf"^### {re.escape(heading)}\n(.*?)(?=^#|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
+    return str(text)
+
+
+def documented(heading: str) -> set[str]:
+    """Return the files that a section lists."""
+    return set(re.findall(r"^- `([\w/.]+\.py)`$", section(heading), re.MULTILINE))
+
+
+def test_adapters_sql_has_as_many_modules_as_the_documentation_says() -> None:
+    modules = [path for path in (ROOT / "adapters" / "sql").rglob("*.py") if "migrations" not in path.parts]
+    assert f"has {sum(path.name != '__init__.py' for path in modules)} modules" in section("Levels of `adapters/sql`")
 
 
 @asynccontextmanager
@@ -121,4 +130,7 @@ async def test_a_request_goes_through_the_files_that_the_documentation_lists(
     with databases.fresh(kind) as url:
         monkeypatch.setenv("USERPORT_STORAGE", url)
         await prepare(url)
-        assert await walk(method) == documented(heading)
+        crossed = await walk(method)
+        listed = documented(heading)
+        assert crossed == listed, f"correct {heading} in docs/one-request.md: {sorted(crossed ^ listed)}"
+        assert f": {len(crossed)} files" in section(heading)
