@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
-EXTRAS := --extra postgresql --extra mysql --extra mongodb --extra redis --extra dynamodb
+EXTRAS := --extra all
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
 EXAMPLES := examples/userport-pony examples/notes-service
@@ -15,7 +15,7 @@ PONY := $(CURDIR)/examples/userport-pony/.venv/bin/userport
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-all format lock clean compare-stores mutation capabilities example bench
+.PHONY: help install serve test lint check check-all format lock dist clean compare-stores mutation capabilities example bench
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,12 +28,17 @@ serve: install ## Serve on 127.0.0.1:8000, with an embedded database in userport
 test: $(VENV)/dev $(VENV)/npm $(GENERATOR)/installed ## Run all tests, on every storage whose server can be had.
 	$(BIN)/pytest --numprocesses 2
 
-check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and SQLite.
+lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the workflows of hosted CI.
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	for example in $(EXAMPLES); do (cd $$example && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy) || exit; done
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/actionlint .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .
+
+check: lint ## The gate: what `make lint` checks, and tests on memory and SQLite.
 	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow" --hypothesis-profile quick --numprocesses 2
 
 check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
@@ -70,6 +75,12 @@ lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 		--constraint requirements-dev.lock --output-file $$example/requirements.lock || exit; done
 	$(COMPILE) --constraint requirements-dev.lock --output-file benchmarks/requirements.lock benchmarks/requirements.in
 	$(COMPILE) --output-file tests/generators/requirements.lock tests/generators/requirements.in
+
+dist: $(VENV)/dev ## Build the packages into dist/, with a bill of materials of what is locked (CycloneDX).
+	rm -rf dist
+	$(BIN)/hatchling build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/sbom.cdx.json requirements.lock
 
 clean: ## Remove the environments.
 	rm -rf $(VENV) $(EXAMPLES:%=%/.venv) $(RIVALS)

@@ -1,4 +1,4 @@
-"""Which storages are installed: packages offer theirs in the entry-point group `userport.storages`."""
+"""The storages that are installed: packages register theirs in the entry-point group `userport.storages`."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,5 +14,5 @@ def storage_offers() -> EntryPoints:
 
 
 def schemes() -> Sequence[str]:
-    """Name the schemes that are installed, whether or not their drivers are."""
+    """Return the registered schemes, whether or not their drivers are installed."""
     return sorted(storage_offers().names)

@@ -17,7 +17,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class RedisConfig:
-    """What a storage URL names: a server or some nodes of a cluster, who we are there, and whose keys are meant."""
+    """The content of a storage URL: the server or some cluster nodes, the credentials, and the name of the service."""
 
     addresses: tuple[Address, ...]
     is_cluster: bool
@@ -30,7 +30,7 @@ class RedisConfig:
 
     @classmethod
     def parse(cls, url: str) -> "RedisConfig":
-        """Read a storage URL; raises `ValueError`, which repeats nothing of it."""
+        """Parse a storage URL. Raise `ValueError`, which repeats nothing of it."""
         try:
             parts = _split(url)
             pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -38,11 +38,13 @@ class RedisConfig:
             raise ValueError(f"write {_WRITTEN}; in a name or a password, write %40 for @ and %3F for ?") from None
         options = dict(pairs)
         if len(options) < len(pairs):
-            raise ValueError("it has an option twice")
+            raise ValueError("it repeats an option")
         if parts.fragment or ("?" in url and not options):
-            raise ValueError("it has a '#' or a '?' that begins no option=value; in a password, write %23 or %3F")
+            raise ValueError(
+                "it has a '#' or a '?' that does not start an option=value; in a password, write %23 or %3F"
+            )
         if not options.keys() <= set(_OPTIONS):
-            raise ValueError(f"it has options that are not known behind the '?'; known: {', '.join(_OPTIONS)}")
+            raise ValueError(f"it has an unknown option; known: {', '.join(_OPTIONS)}")
         service = options.get("service", "userport")
         if re.fullmatch(_SERVICE, service) is None:
             raise ValueError("service must have 1 to 64 of the characters a-z A-Z 0-9 _ . -")
@@ -64,29 +66,29 @@ class RedisConfig:
         if not config.is_cluster and len(config.addresses) > 1:
             raise ValueError("several hosts make a cluster: write redis+cluster:// or rediss+cluster://")
         if config.is_cluster and config.database:
-            raise ValueError("a cluster has no other database than /0")
+            raise ValueError("a cluster only has the database /0")
         return config
 
     def key(self, name: str) -> str:
-        """Name a key. The part in braces decides its slot in a cluster, so all keys of a service share one."""
+        """Return the name of a key. All keys share the part in braces, and so one slot of a cluster."""
         return f"{{{self.service}}}:{name}"
 
 
 def _address(text: str) -> Address:
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/\s]+))(?::([0-9]{1,5}))?", text)
     if match is None or not 0 < int(match[3] or _DEFAULT_PORT) < 65_536:
-        raise ValueError(f"it names no host and port: write {_WRITTEN}")
+        raise ValueError(f"it does not name a host and port: write {_WRITTEN}")
     return Address(match[1] or match[2], int(match[3] or _DEFAULT_PORT))
 
 
 def _database(path: str) -> int:
     if re.fullmatch(r"(?:/[0-9]{0,5})?", path) is None:
-        raise ValueError("what stands behind the port must be / and the number of a database")
+        raise ValueError("after the port, write / and the number of a database")
     return int(path[1:] or 0)
 
 
 def _split(url: str) -> SplitResult:
-    """Take a URL apart without a look at its hosts: there may be several, which urlsplit does not know."""
+    """Split a URL without parsing its hosts: there may be several, which `urlsplit` does not support."""
     scheme, _, rest = url.partition("://")
     rest, _, fragment = rest.partition("#")
     rest, _, query = rest.partition("?")

@@ -13,7 +13,7 @@ AskForSlots: TypeAlias = Callable[[Address], Awaitable[Any]]
 
 
 class Nodes:
-    """Knows the one node that may write a service's keys: the only one, or in a cluster the master of their slot."""
+    """Finds the node that may write the service's keys: the only one, or in a cluster the master of their slot."""
 
     def __init__(self, config: RedisConfig, ask_for_slots: AskForSlots) -> None:
         self._config = config
@@ -29,7 +29,7 @@ class Nodes:
             return self._master
 
     def follow(self, redirection: AskError, asked: Address) -> Address | None:
-        """Take it from a node that another one has the keys now, or that it has them for this once: then return it."""
+        """Process a redirection. Return the other node if only the next command goes there (ASK); None after MOVED."""
         if not self._config.is_cluster:
             raise redirection
         other = Address(redirection.host or asked.host, redirection.port)
@@ -39,7 +39,7 @@ class Nodes:
         return None
 
     def lost(self, address: Address) -> None:
-        """Take it from a failure that a node may not be the master any more."""
+        """Process a failure of a node, which may no longer be the master."""
         if self._config.is_cluster and self._master == address:
             self._master = None
 
@@ -53,9 +53,9 @@ class Nodes:
             except (RedisError, OSError) as error:
                 failure = error
                 self._known.remove(node)
-                self._known.append(node)  # to be asked last, next time
+                self._known.append(node)  # ask it last next time
                 continue
-            # Each has its first slot, its last one, its master and its replicas.
+            # Each range has its first slot, its last slot, its master and its replicas.
             nodes = [[_address(end, node) for end in ends] for _, _, *ends in ranges]
             self._known = list(dict.fromkeys([node, *(address for ends in nodes for address in ends), *self._known]))
             for (first, last, *_), (master, *_) in zip(ranges, nodes, strict=True):

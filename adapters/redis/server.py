@@ -9,7 +9,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapters.redis.config import Address, RedisConfig
 from adapters.redis.connections import Connection, Connections
-from adapters.redis.errors import meaning
+from adapters.redis.errors import translate_error
 from adapters.redis.nodes import Nodes
 from adapters.redis.scripts import KEYS, VERSION, Script
 from adapters.resilience import is_raised_by
@@ -17,20 +17,20 @@ from domain.errors import StorageUnavailable
 
 Part: TypeAlias = str | bytes | int
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
-"""Sends the parts of a command to the right node and returns the answer."""
+"""Sends the parts of a command to the right node and returns the response."""
 
 Exchange: TypeAlias = Callable[[Ask], Awaitable[Any]]
 
 _OPERATION_TIMEOUT_SECONDS: Final = 8
-_MOST_ATTEMPTS: Final = 4
+_MAX_ATTEMPTS: Final = 4
 _SECONDS_BETWEEN: Final = 0.05
 
 _NO_MASTER: Final = (ClusterDownError, ReadOnlyError)
-"""How a node answers that cannot have applied anything."""
+"""Errors of a node that cannot have applied anything."""
 
 
 class Server:
-    """Redis, wherever the keys of the service are at the moment. Every failure comes out as a domain error."""
+    """Redis, on whichever node has the keys. Every failure becomes a domain error."""
 
     def __init__(self, config: RedisConfig) -> None:
         self.config = config
@@ -46,7 +46,7 @@ class Server:
         return await self._exchange(self._running(script, arguments), repeatable=True)
 
     async def write(self, script: Script, *arguments: Part) -> Any:
-        """Run a script that must not run twice: when its answer is lost, so is the knowledge whether it ran."""
+        """Run a script that must not run twice. If its response is lost, its outcome is unknown."""
         return await self._exchange(self._running(script, arguments), repeatable=False)
 
     async def command(self, *parts: Part) -> Any:
@@ -71,17 +71,17 @@ class Server:
         try:
             async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
                 return await self._repeated(exchange, repeatable)
-        except (RedisError, OSError) as error:  # also a TimeoutError
-            raise meaning(error) from error
+        except (RedisError, OSError) as error:  # includes TimeoutError
+            raise translate_error(error) from error
         except Exception as error:
             if is_raised_by(error, "redis"):
                 raise StorageUnavailable from error
             raise
 
     async def _repeated(self, exchange: Exchange, repeatable: bool) -> Any:
-        """Attempt at most so many times, again only where nothing can have been applied, or it does not matter."""
+        """Retry a bounded number of times, if nothing was applied or the exchange is repeatable."""
         detour: Address | None = None
-        for attempts_left in reversed(range(_MOST_ATTEMPTS)):
+        for attempts_left in reversed(range(_MAX_ATTEMPTS)):
             address, for_this_once, detour = detour or await self._nodes.master(), detour is not None, None
             sent = False
             try:
@@ -110,7 +110,7 @@ class Server:
 
 
 async def _answer(connection: Connection, for_this_once: bool, *parts: Part) -> Any:
-    if for_this_once:  # a node that is about to get the slot answers nobody else
+    if for_this_once:  # ASKING: the node is about to receive the slot
         await connection.send_command("ASKING")
         await connection.read_response()
     await connection.send_command(*parts)

@@ -1,4 +1,4 @@
-"""Changing a password."""
+"""Change a password."""
 
 from functools import partial
 
@@ -24,17 +24,24 @@ class PasswordChangeService:
     async def change(
         self, user_id: UserId, *, current: str | None, new: str, caller: Principal, address: str | None = None
     ) -> None:
-        """Give a user a new password, and sign them out everywhere but in the caller's own session.
+        """Set a user's password, and end all sessions of the user except the caller's.
 
-        `current` is checked unless it is None. Raises `UserNotFound`, `InvalidInput` for `new_password`,
-        `WrongPassword`, `TooManyFailures` as a sign-in would, `TooBusy`, and what the storage port may raise.
+        Args:
+            current: The current password, which is verified unless it is None.
+
+        Raises:
+            UserNotFound: There is no such user.
+            InvalidInput: The new password breaks the rules.
+            WrongPassword, TooManyFailures: As for a sign-in.
+            TooBusy: Too many passwords are being hashed.
+            DomainError: Any error of the storage port.
         """
         unit = self._storage.unit_of_work()
         user = await unit.users.get(user_id)
         if user is None:
             raise UserNotFound
         password = self._parse(new, user)
-        # Whoever has a session of this user is at home in it, wherever they are by now.
+        # A caller with a session of this user is trusted wherever they are now.
         home = caller.session_id if caller.user_id == user_id else None
         throttled = await self._throttle.attempt(user_id, address, home)
         throttled.at_home = home is not None
@@ -62,7 +69,7 @@ class PasswordChangeService:
             await stage_session_revocation(unit, user_id, keep=caller.session_id)
             try:
                 await unit.commit()
-            except IdTaken:  # another first password was faster
+            except IdTaken:  # a concurrent call set the first password
                 raise StaleVersion from None
 
         try:
@@ -76,12 +83,12 @@ class PasswordChangeService:
         own = [user.email.address, user.name, *([user.username.text] if user.username else [])]
         check = FieldChecks()
         password = check("new_password", partial(self._passwords.parse, own=own), text)
-        check.done()
+        check.raise_if_invalid()
         return password
 
 
 class _PasswordWork:
-    """The slow work of a change, which is not repeated with it."""
+    """The slow part of a change, which retries reuse."""
 
     def __init__(self, passwords: Passwords, current: str | None, new: Password, address: str | None) -> None:
         self._passwords = passwords
@@ -92,7 +99,7 @@ class _PasswordWork:
         self._hash: str | None = None
 
     async def verify(self, credential: Credential | None) -> None:
-        """Raise `WrongPassword` unless the current password is that of the credential."""
+        """Raise `WrongPassword` unless the current password matches the credential."""
         if credential is not None and credential == self._verified:
             return
         claimed = Password.claimed(self._current or "")

@@ -1,4 +1,4 @@
-"""What can be done with users."""
+"""Use cases for users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from application.sessions.revocation import revoke_sessions, stage_session_revoc
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import FieldChecks, InvalidValue, LastAdmin, UserNotFound
 from domain.storage import Storage, UnitOfWork
-from domain.user import KEEP, Keep, Role, User
+from domain.user import UNSET, Role, Unset, User
 from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUser:
-    """What is asked for when a user is registered, unchecked."""
+    """The input for a new user, not yet validated."""
 
     email: str
     name: str
@@ -30,18 +30,18 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserChanges:
-    """What is asked for when a user is changed, unchecked; None clears what can be cleared."""
+    """The input for a change of a user, not yet validated. None clears an optional field."""
 
-    email: str | Keep = KEEP
-    name: str | Keep = KEEP
-    username: str | Keep | None = KEEP
-    bio: str | Keep | None = KEEP
-    role: Role | Keep = KEEP
-    active: bool | Keep = KEEP
+    email: str | Unset = UNSET
+    name: str | Unset = UNSET
+    username: str | Unset | None = UNSET
+    bio: str | Unset | None = UNSET
+    role: Role | Unset = UNSET
+    active: bool | Unset = UNSET
 
 
 class UserService:
-    """The use cases around users. Besides what each one names, all raise what the storage port may raise."""
+    """Registers, finds, changes and removes users. Every method may also raise what the storage port raises."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class UserService:
         *,
         needs_admin: bool = False,
     ) -> None:
-        """`needs_admin` tells whether the last active admin has to stay one, as is so where users have to sign in."""
+        """With `needs_admin`, the last active admin must stay one, as in token mode."""
         self._storage = storage
         self._clock = clock
         self._ids = ids
@@ -64,9 +64,15 @@ class UserService:
         self._needs_admin = needs_admin
 
     async def register(self, new: NewUser, address: str | None = None) -> User:
-        """Add a user, on behalf of an address, and their credential when they chose a password.
+        """Add a user, and their credential if they chose a password.
 
-        Raises `InvalidInput`, `EmailTaken` or `UsernameTaken`; `TooBusy` when too many passwords are being hashed.
+        Args:
+            address: The client address on whose behalf the password is hashed.
+
+        Raises:
+            InvalidInput: Some fields break the rules.
+            EmailTaken, UsernameTaken: Another user has it.
+            TooBusy: Too many passwords are being hashed.
         """
         check = FieldChecks()
         email = check("email", self._email, new.email)
@@ -81,10 +87,10 @@ class UserService:
             active=new.active,
         )
         own = [text for text in (new.email, new.name, new.username) if text is not None]
-        if isinstance(email, Email):  # it is none when it was refused
+        if isinstance(email, Email):  # it is None if it was rejected
             own.append(email.address)
         password = check("password", partial(self._passwords.parse, own=own), new.password)
-        check.done()
+        check.raise_if_invalid()
         unit = self._storage.unit_of_work()
         unit.users.add(user)
         if password is not None:
@@ -93,7 +99,7 @@ class UserService:
         return user
 
     async def get(self, user_id: UserId) -> User:
-        """Raises `UserNotFound`."""
+        """Return a user. Raise `UserNotFound`."""
         user = await self._storage.unit_of_work().users.get(user_id)
         if user is None:
             raise UserNotFound
@@ -102,11 +108,11 @@ class UserService:
     async def list(
         self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
     ) -> Sequence[User]:
-        """List users by creation; see `UserRepository.page`."""
+        """List users in creation order; see `UserRepository.page`."""
         return await self._storage.unit_of_work().users.page(after=after, limit=limit, descending=descending, skip=skip)
 
     async def find(self, *, email: str | None = None, username: str | None = None) -> User | None:
-        """Find the one user with this email and this username; a text that is neither is nobody's."""
+        """Return the user with this email and this username. Invalid texts match no user."""
         users = self._storage.unit_of_work().users
         found: list[User | None] = []
         try:
@@ -119,28 +125,34 @@ class UserService:
         return found[0] if len({user.id if user else None for user in found}) == 1 else None
 
     async def search(self, prefix: str, *, limit: int, descending: bool = False) -> Sequence[User]:
-        """Find users whose name, email or username starts with `prefix`, whatever its case, by id.
+        """Return users by id whose name, email or username starts with `prefix`, in any case.
 
         Raises `InvalidInput`.
         """
         return await self._storage.unit_of_work().users.search(self._prefix(prefix), limit=limit, descending=descending)
 
     async def count(self, prefix: str | None = None) -> int:
-        """Count all users, or all that `search` would find; raises `InvalidInput`."""
+        """Count all users, or all that `search` would find. Raise `InvalidInput`."""
         return await self._storage.unit_of_work().users.count(None if prefix is None else self._prefix(prefix))
 
     async def change(self, user_id: UserId, changes: UserChanges, expected: Expected = None) -> User:
-        """Change the fields that are named and keep the others, even those that somebody else is changing.
+        """Change the given fields and keep the others, including concurrent changes of them.
 
-        A user who is disabled by it is signed out everywhere. Raises `InvalidInput`, `UserNotFound`, `VersionMismatch`,
-        `EmailTaken`, `UsernameTaken` or `LastAdmin`.
+        A user who becomes disabled is signed out everywhere.
+
+        Raises:
+            InvalidInput: Some fields break the rules.
+            UserNotFound: There is no such user.
+            VersionMismatch: The user is not at an expected version.
+            EmailTaken, UsernameTaken: Another user has it.
+            LastAdmin: The change would leave no active admin.
         """
         check = FieldChecks()
         email = check("email", self._email, changes.email)
         name = check("name", Name.parse, changes.name)
         username = check("username", Username.parse, changes.username)
         bio = check("bio", Bio.parse, changes.bio)
-        check.done()
+        check.raise_if_invalid()
 
         async def change(unit: UnitOfWork, stored: User | None) -> User:
             user = _expected(stored, expected)
@@ -166,7 +178,7 @@ class UserService:
         return changed
 
     async def remove(self, user_id: UserId, expected: Expected = None) -> None:
-        """Remove a user, with all that is theirs. Raises `UserNotFound`, `VersionMismatch` or `LastAdmin`."""
+        """Remove a user and everything they own. Raise `UserNotFound`, `VersionMismatch` or `LastAdmin`."""
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
@@ -178,7 +190,7 @@ class UserService:
         await self._retry.run(user_id, attempt)
 
     async def _check_not_last_admin(self, unit: UnitOfWork, user: User) -> None:
-        """Make sure that somebody else is an active admin at the moment of the commit, too; raises `LastAdmin`."""
+        """Require that another active admin exists at the moment of the commit. Raise `LastAdmin`."""
         if not self._needs_admin or not user.is_active_admin:
             return
         others = [admin for admin in await unit.users.active_admins(limit=2) if admin.id != user.id]
@@ -192,7 +204,7 @@ class UserService:
     def _prefix(self, text: str) -> SearchPrefix:
         check = FieldChecks()
         prefix = check("search", SearchPrefix.parse, text)
-        check.done()
+        check.raise_if_invalid()
         return prefix
 
 

@@ -1,4 +1,4 @@
-"""Adding one user."""
+"""`userport users add`"""
 
 import sys
 from typing import Final
@@ -10,17 +10,17 @@ from domain.errors import InvalidInput
 from domain.user import User
 from domain.values import Password
 from entrypoints.cli.errors import CommandFailed
-from entrypoints.cli.session import make_ready, opened
+from entrypoints.cli.session import ensure_prepared, open_container
 from entrypoints.settings import Settings
 
-_MOST_BYTES: Final = 20 * Password.LONGEST
-"""Of a character in any form, and of the line's end."""
+_MAX_BYTES: Final = 20 * Password.MAX_LENGTH
+"""Up to four bytes per character in each Unicode form, plus the line end."""
 
 
-async def add(new: NewUser, settings: Settings) -> User:
-    """Add a user to the storage; raises `CommandFailed` where a field is refused."""
-    async with opened(settings) as container:
-        await make_ready(container)
+async def register(new: NewUser, settings: Settings) -> User:
+    """Add a user. Raise `CommandFailed` where a field is refused."""
+    async with open_container(settings) as container:
+        await ensure_prepared(container)
         try:
             return await container.users().register(new)
         except InvalidInput as error:
@@ -28,17 +28,17 @@ async def add(new: NewUser, settings: Settings) -> User:
 
 
 def read_password() -> str:
-    """Ask for a password at a terminal; otherwise read the first line of what is piped in."""
+    """Ask for the password, or read it from the first line of standard input."""
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return given
-    content = sys.stdin.buffer.readline(_MOST_BYTES + 1)  # what is piped in may have no end
-    if len(content) > _MOST_BYTES:
-        raise CommandFailed(f"the password must be at most {Password.LONGEST} characters")
+    content = sys.stdin.buffer.readline(_MAX_BYTES + 1)  # standard input may be endless
+    if len(content) > _MAX_BYTES:
+        raise CommandFailed(f"the password must be at most {Password.MAX_LENGTH} characters")
     try:
         line = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise CommandFailed("the password must be a text in UTF-8") from None
+        raise CommandFailed("the password must be UTF-8 text") from None
     if not line:
-        raise CommandFailed("there is no password: pipe it in as the first line, or run this in a terminal")
+        raise CommandFailed("there is no password: pipe it in as the first line, or run this command in a terminal")
     return line

@@ -1,24 +1,24 @@
-"""Copying everything from one storage to another."""
+"""Copy all records from one storage to another."""
 
 import asyncio
 
 from application.transfer.storage_copy import CopyFailed, StorageCopy
-from entrypoints.cli.errors import CommandFailed, told
+from entrypoints.cli.errors import CommandFailed, format_error
 from entrypoints.cli.progress import users_bar
-from entrypoints.cli.session import opened_storage
+from entrypoints.cli.session import open_storage
 from entrypoints.environment import SettingsError
 from entrypoints.settings import Settings
 from entrypoints.storage_by_url import storage_plugin
 
 
 async def copy(source: Settings, target: Settings) -> StorageCopy:
-    """Copy, then verify; raises `CommandFailed`, whose line tells how far it got and what to do."""
+    """Copy, then verify. Raise `CommandFailed` with the progress so far and the next step."""
     for flag, settings in (("--from", source), ("--to", target)):
         if not storage_plugin(settings.storage).shared:
-            raise SettingsError(f"{flag} names a storage that only the process which opened it can see")
+            raise SettingsError(f"{flag} names a storage that exists within one process only")
     if source.storage == target.storage:
         raise SettingsError("--from and --to name the same storage")
-    async with opened_storage(source) as source_storage, opened_storage(target) as target_storage:
+    async with open_storage(source) as source_storage, open_storage(target) as target_storage:
         await source_storage.ping()
         await target_storage.prepare()
         made = StorageCopy(source_storage, target_storage)
@@ -31,7 +31,9 @@ async def copy(source: Settings, target: Settings) -> StorageCopy:
         except CopyFailed as error:
             raise CommandFailed(str(error)) from error
         except (Exception, asyncio.CancelledError) as error:
-            reason, exit_code = told(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
+            reason, exit_code = format_error(
+                KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error
+            )
             far = f"stopped after {made.read}; run the same command again to go on"
             raise CommandFailed(f"{reason.removesuffix('.')} - {far}", exit_code) from error
     return made

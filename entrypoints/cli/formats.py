@@ -1,4 +1,4 @@
-"""Which format a file has."""
+"""The file formats of imports and exports."""
 
 from enum import StrEnum
 from io import BufferedReader
@@ -15,14 +15,14 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def format_by_name(name: str) -> Format | None:
-    """Tell the format by a file's ending."""
+    """Return the format that a file's extension stands for, or None."""
     return next((known for ending, known in _ENDINGS.items() if name.lower().endswith(ending)), None)
 
 
 def format_by_beginning(stream: BufferedReader) -> Format:
-    """Tell the format by the first bytes, and leave them to be read: an object begins with a brace, a header does not.
+    """Guess the format from the first bytes without consuming them: an object starts with a brace.
 
-    A wrong guess does no harm, since a header with an unknown column is refused.
+    A wrong guess is harmless: a header with an unknown column is rejected.
     """
     beginning = stream.peek(64).removeprefix(_BYTE_ORDER_MARK).lstrip()
     return Format.NDJSON if beginning.startswith(b"{") else Format.CSV

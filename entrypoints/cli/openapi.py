@@ -4,7 +4,7 @@ import typer
 
 
 def openapi() -> None:
-    """Print the OpenAPI document of the HTTP API in token mode, as JSON. Needs no storage and no key."""
+    """Print the OpenAPI document of the HTTP API in token mode, as JSON. Needs neither a storage nor a key."""
     import orjson
 
     from entrypoints.container import Container

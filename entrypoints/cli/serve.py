@@ -9,23 +9,23 @@ from entrypoints.environment import Auth
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address of this machine. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 for any free one. [default: 8000]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one. [default: 8000]")] = None,
     storage: StorageOption = None,
-    workers: Annotated[int | None, typer.Option(help="Number of processes. [default: 1]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of worker processes. [default: 1]")] = None,
     auth: Annotated[
         Auth | None,
         typer.Option(
-            help="open: to this machine only, without sign-in; token: to whoever has an access token. "
-            "[default: token if there is a USERPORT_SIGNING_KEY, else open]",
+            help="open: no sign-in, loopback connections only; token: requires access tokens. "
+            "[default: token if USERPORT_SIGNING_KEY is set, else open]",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Serve the HTTP API.
 
-    An embedded storage, such as SQLite, is prepared first; any other one must have been, by: userport storage
-    prepare. SIGTERM and ctrl-C let running requests finish, for ten seconds at most.
+    An embedded storage, such as SQLite, is prepared first. Prepare any other storage with: userport storage prepare.
+    SIGTERM and Ctrl-C let running requests finish, for at most ten seconds.
     """
     from entrypoints.cli.server import serve_with
 

@@ -1,4 +1,4 @@
-"""What the commands on a storage share."""
+"""Helpers of commands that use a storage."""
 
 import sys
 from collections.abc import AsyncIterator, Coroutine
@@ -26,7 +26,7 @@ StorageOption: TypeAlias = Annotated[
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the fastest event loop that there is."""
+    """Run a coroutine on the fastest event loop available."""
     import asyncio
 
     if sys.platform == "win32":
@@ -39,8 +39,8 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def opened_storage(settings: "Settings") -> AsyncIterator["Storage"]:
-    """Open a storage alone, for commands that need no use case; without the container, FastAPI is not loaded."""
+async def open_storage(settings: "Settings") -> AsyncIterator["Storage"]:
+    """Open the storage alone, for commands without a use case. The container would load FastAPI."""
     from entrypoints.storage_by_url import open_storage
 
     storage = open_storage(settings.storage)
@@ -51,8 +51,8 @@ async def opened_storage(settings: "Settings") -> AsyncIterator["Storage"]:
 
 
 @asynccontextmanager
-async def opened(settings: "Settings") -> AsyncIterator["Container"]:
-    """Put the objects together, and give the storage's connections back at the end."""
+async def open_container(settings: "Settings") -> AsyncIterator["Container"]:
+    """Build the container, and close its storage at the end."""
     from entrypoints.container import Container
 
     container = Container(settings=settings)
@@ -63,8 +63,8 @@ async def opened(settings: "Settings") -> AsyncIterator["Container"]:
         await storage.close()
 
 
-async def make_ready(container: "Container") -> None:
-    """Prepare a storage that nobody else looks after; make sure of any other. Raises what `Storage.ping` raises."""
+async def ensure_prepared(container: "Container") -> None:
+    """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises."""
     from entrypoints.storage_by_url import storage_plugin
 
     storage = container.storage()

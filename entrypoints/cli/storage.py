@@ -4,21 +4,21 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli.session import StorageOption, opened_storage, run_async
+from entrypoints.cli.session import StorageOption, open_storage, run_async
 from entrypoints.environment import COPY_TARGET, SettingsError
+from entrypoints.settings import load_settings
 
-app = typer.Typer(help="Prepare a storage, see whether it is, or move to another one.")
+app = typer.Typer(help="Prepare, check or copy a storage.")
 
 
 @app.command()
 def prepare(storage: StorageOption = None) -> None:
-    """Create or update the tables and indexes that userport needs. Safe to repeat; loses nothing."""
-    from entrypoints.settings import load_settings
+    """Create or update the tables and indexes that userport needs. Safe to repeat; no data is lost."""
 
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with opened_storage(settings) as opened:
+        async with open_storage(settings) as opened:
             await opened.prepare()
 
     run_async(main())
@@ -27,13 +27,12 @@ def prepare(storage: StorageOption = None) -> None:
 
 @app.command()
 def ping(storage: StorageOption = None) -> None:
-    """See whether the storage answers and is prepared: exit code 0 if so."""
-    from entrypoints.settings import load_settings
+    """Check that the storage answers and is prepared: exit code 0 if so."""
 
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with opened_storage(settings) as opened:
+        async with open_storage(settings) as opened:
             await opened.ping()
 
     run_async(main())
@@ -44,22 +43,21 @@ def ping(storage: StorageOption = None) -> None:
 def copy_storage(
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="URL", help="What to read. [default: the storage of the other commands]"),
+        typer.Option("--from", metavar="URL", help="The storage to read. [default: as for --storage]"),
     ] = None,
     target: Annotated[
-        str, typer.Option("--to", metavar="URL", envvar=COPY_TARGET, help="What to fill.", show_default=False)
+        str, typer.Option("--to", metavar="URL", envvar=COPY_TARGET, help="The storage to fill.", show_default=False)
     ] = "",
 ) -> None:
     """Copy everything from one storage to another: users, posts, passwords and sessions, with ids, versions and times.
 
-    The target is prepared, and must be empty or hold the beginning of an earlier run: what ends a run, even kill -9,
-    only has to be followed by the same command again. At the end the target is read back and its digest compared.
-    Stop whatever writes to either of them first.
+    The target is prepared first. It must be empty or hold part of an earlier run: after an interruption, even by kill
+    -9, run the same command again. At the end the target is read back and its digest compared. Stop all writers to both
+    storages before you start.
 
-    A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) is not seen in the list of processes.
+    A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) does not appear in the process list.
     """
     from entrypoints.cli.copying import copy
-    from entrypoints.settings import load_settings
 
     if not target:
         raise SettingsError(f"--to ({COPY_TARGET}) is missing: name the storage to fill")

@@ -1,15 +1,13 @@
 """`userport work`"""
 
 import signal
-from typing import TYPE_CHECKING
 
 import typer
 
-from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
+from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.environment import SettingsError
-
-if TYPE_CHECKING:
-    from entrypoints.settings import Settings
+from entrypoints.settings import Settings, load_settings
+from entrypoints.storage_by_url import storage_plugin
 
 
 def work(storage: StorageOption = None) -> None:
@@ -17,8 +15,6 @@ def work(storage: StorageOption = None) -> None:
 
     SIGTERM and ctrl-C let running jobs finish, for ten seconds at most; those that do not will run again.
     """
-    from entrypoints.settings import load_settings
-    from entrypoints.storage_by_url import storage_plugin
 
     settings = load_settings(storage=storage)
     if not storage_plugin(settings.storage).shared:
@@ -36,8 +32,8 @@ async def _work(settings: "Settings") -> None:
     loop = asyncio.get_running_loop()
     for wanted in (signal.SIGINT, signal.SIGTERM):
         signal.signal(wanted, lambda *_: loop.call_soon_threadsafe(stop.set))
-    async with opened(settings) as container:
-        await make_ready(container)
+    async with open_container(settings) as container:
+        await ensure_prepared(container)
         typer.echo("userport runs background jobs", err=True)
         async with background_work(container):
             await stop.wait()

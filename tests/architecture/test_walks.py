@@ -1,4 +1,4 @@
-"""Through which files a request goes, against the lists in the documentation."""
+"""The files that a request crosses are those that the documentation lists."""
 
 import asyncio
 import re
@@ -22,13 +22,13 @@ from tests.servers.databases import Databases
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("adapters", "application", "domain", "entrypoints")
-DOCUMENT: Final = (ROOT / "docs" / "one-request.md").read_text(encoding="utf-8")
+EXPLANATION: Final = ROOT / "docs" / "explanation"
 REPETITIONS: Final = 5
 LIMITS: Final = ConnectionLimits(10, head_timeout=60, body_timeout=60, write_timeout=60, keep_alive_timeout=60)
 
 
 class Recorder:
-    """Notes the files of userport in which a function runs, in every thread that starts after it was installed."""
+    """Records the files in which functions run, in this thread and in every thread that starts later."""
 
     def __init__(self) -> None:
         self._files: set[str] | None = None
@@ -56,19 +56,11 @@ class Recorder:
             self._files.add(frame.f_code.co_filename)
 
 
-def section(heading: str) -> str:
-    (text,) = re.findall(rf"^### {re.escape(heading)}\n(.*?)(?=^#|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
-    return str(text)
-
-
-def documented(heading: str) -> set[str]:
-    """Return the files that a section lists."""
-    return set(re.findall(r"^- `([\w/.]+\.py)`$", section(heading), re.MULTILINE))
-
-
-def test_adapters_sql_has_as_many_modules_as_the_documentation_says() -> None:
-    modules = [path for path in (ROOT / "adapters" / "sql").rglob("*.py") if "migrations" not in path.parts]
-    assert f"has {sum(path.name != '__init__.py' for path in modules)} modules" in section("Levels of `adapters/sql`")
+def files_section(page: str) -> str:
+    """Return the section of a page that lists the files on the way."""
+    text = (EXPLANATION / page).read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## Files\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return str(section)
 
 
 @asynccontextmanager
@@ -97,7 +89,7 @@ async def prepare(url: str) -> None:
 
 
 async def walk(method: str) -> set[str]:
-    """Return the files that each of several requests went through, which leaves out what ran beside one of them."""
+    """Return the files that every one of several requests crosses; background work crosses others now and then."""
     recorder = Recorder()
     crossed: list[set[str]] = []
     with recorder.installed():
@@ -106,12 +98,11 @@ async def walk(method: str) -> set[str]:
             path = "/users" if method == "POST" else f"/users/{made.json()['id']}"
             for number in range(REPETITIONS):
                 body = {"email": f"{number}@example.org", "name": "N"} if method == "POST" else None
-                await asyncio.sleep(0)
                 with recorder.recording() as files:
                     response = await client.request(method, path, json=body)
                 assert response.is_success
                 crossed.append(files)
-    names = (Path(file) for file in set.intersection(*crossed[1:]))  # the first one compiles its statement
+    names = (Path(file) for file in set.intersection(*crossed[1:]))  # the first request compiles its statement
     return {
         name.relative_to(ROOT).as_posix()
         for name in names
@@ -120,17 +111,23 @@ async def walk(method: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("heading", "method", "kind"),
-    [("`GET` on SQLite", "GET", "sqlite"), ("`POST` on PostgreSQL", "POST", "postgresql")],
+    ("page", "method", "kind"), [("a-get.md", "GET", "sqlite"), ("a-post.md", "POST", "postgresql")]
 )
-async def test_a_request_goes_through_the_files_that_the_documentation_lists(
-    heading: str, method: str, kind: Kind, databases: Databases, monkeypatch: pytest.MonkeyPatch
+async def test_a_request_crosses_the_files_that_the_documentation_lists(
+    page: str, method: str, kind: Kind, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     skip_unless_chosen(kind)
     with databases.fresh(kind) as url:
         monkeypatch.setenv("USERPORT_STORAGE", url)
         await prepare(url)
         crossed = await walk(method)
-        listed = documented(heading)
-        assert crossed == listed, f"correct {heading} in docs/one-request.md: {sorted(crossed ^ listed)}"
-        assert f": {len(crossed)} files" in section(heading)
+    section = files_section(page)
+    listed = set(re.findall(r"^- `([\w/.]+\.py)`$", section, re.MULTILINE))
+    assert crossed == listed, f"correct docs/explanation/{page}: {sorted(crossed ^ listed)}"
+    assert f"crosses {len(crossed)} files" in section
+
+
+def test_adapters_sql_has_as_many_modules_as_the_documentation_says() -> None:
+    modules = [path for path in (ROOT / "adapters" / "sql").rglob("*.py") if "migrations" not in path.parts]
+    count = sum(path.name != "__init__.py" for path in modules)
+    assert f"`adapters/sql` has {count} modules" in files_section("a-get.md")

@@ -1,4 +1,4 @@
-"""Tools for OpenAPI documents take ours: a linter, and generators of typed clients in two languages."""
+"""Third-party tools accept the OpenAPI document: a linter, and generators of typed clients in two languages."""
 
 import json
 import os
@@ -75,14 +75,14 @@ follow_imports = skip
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The document as an integrator gets it."""
+    """The document as clients get it."""
     path = tmp_path_factory.mktemp("openapi") / "openapi.json"
     path.write_bytes(userport("openapi").output)
     return path
 
 
 def run(program: Path, *arguments: object, cwd: Path) -> str:
-    """Run a program, and return what it prints."""
+    """Run a program and return its output."""
     if not program.exists():
         pytest.skip(f"{program.name} is not installed; `make test` installs it, with npm if it is a package of npm")
     done = subprocess.run(  # noqa: S603
@@ -108,7 +108,7 @@ def test_a_typescript_client_accepts_a_user_of_email_and_name_alone(document: Pa
 
 
 def test_a_python_client_accepts_a_user_of_email_and_name_alone(document: Path, tmp_path: Path) -> None:
-    # ruff, by which it would rewrite its code, breaks types.
+    # The generator's run of ruff would break type annotations.
     (tmp_path / "config.yaml").write_text("post_hooks: []")
     options = ("--path", document, "--meta", "none", "--output-path", "client", "--config", "config.yaml")
     run(_GENERATOR / "openapi-python-client", "generate", *options, "--fail-on-warning", cwd=tmp_path)

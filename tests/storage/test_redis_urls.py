@@ -29,8 +29,8 @@ from adapters.redis.storage import RedisStorage
 def test_a_url_that_is_wrong_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(ValueError, match=r"\w") as refusal:
         RedisStorage.open(url)
-    told = str(refusal.value).replace("option=value", "")
-    assert not any(part in told for part in ("secret", "value", "70000"))
+    message = str(refusal.value).replace("option=value", "")
+    assert not any(part in message for part in ("secret", "value", "70000"))
 
 
 def test_a_url_names_hosts_a_user_and_a_service() -> None:

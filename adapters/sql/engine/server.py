@@ -1,4 +1,4 @@
-"""What databases behind a network connection have in common."""
+"""The common part of database backends behind a network connection."""
 
 import asyncio
 from abc import abstractmethod
@@ -19,22 +19,22 @@ from domain.errors import DomainError, StorageUnavailable
 T = TypeVar("T")
 
 _READ_CONNECTIONS: Final = 8
-_MAX_SLOW_READS: Final = 4  # so that as many connections are left for reads by an index
+_MAX_SLOW_READS: Final = 4  # leaves as many connections for indexed reads
 _INSERT_CONNECTIONS: Final = 2
 _TRANSACTION_CONNECTIONS: Final = 6
-_CONNECT_TIMEOUT_SECONDS: Final = 6  # longer than the timeouts of the drivers, which do not see to a greeting
+_CONNECT_TIMEOUT_SECONDS: Final = 6  # longer than the drivers' timeouts, which do not cover the handshake
 
 
 class ServerBackend(Backend):
-    """A database on a server, by an asynchronous driver, with three pools of connections.
+    """A database server behind an asynchronous driver, with three connection pools.
 
-    Kept apart from `Backend` because the asynchronous part of SQLAlchemy imports its ORM, which is slow.
+    Separate from `Backend` because SQLAlchemy's asynchronous part imports its ORM, which is slow.
     """
 
     def __init__(self, driver_url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
-        """Raise `ValueError`, which repeats no value of the URL, unless it names a database."""
-        if not driver_url.database:  # a server would choose one, and not say which
-            raise ValueError("it names no database; write scheme://user:password@host:port/database")
+        """Raise `ValueError`, which repeats no value of the URL, unless the URL names a database."""
+        if not driver_url.database:  # a server would silently choose one
+            raise ValueError("it does not name a database; write scheme://user:password@host:port/database")
         super().__init__(driver_url, conflicts)
         connect_args = self._connect_args(lock_waits=True)
         self._engine: Final = create_async_engine(
@@ -66,7 +66,7 @@ class ServerBackend(Backend):
                     connection = await stack.enter_async_context(self._engine.connect())
             except (DBAPIError, OSError):
                 raise
-            except Exception as error:  # the driver made nothing of the answer
+            except Exception as error:  # the driver could not parse the response
                 raise StorageUnavailable from error
             return await connection.run_sync(self._run_transaction, callback)
 
@@ -76,26 +76,26 @@ class ServerBackend(Backend):
         await self._engine.dispose()
 
     def _discard_broken(self, context: ExceptionContext) -> InterfaceError | None:
-        """Take what a driver raises by mistake, such as an `IndexError`, for the loss of its connection.
+        """Treat an unexpected exception of a driver, such as an `IndexError`, as a lost connection.
 
-        SQLAlchemy calls this with whatever a driver raises once it is connected.
+        SQLAlchemy calls this with every exception of a connected driver.
         """
         error = context.sqlalchemy_exception
         if isinstance(error, DBAPIError) and self._is_garbled(self._driver_error(error)):
             context.is_disconnect = True
         if error is not None or not isinstance(context.original_exception, Exception):
-            return None  # the driver's own error, or of ours in a statement, or a cancellation
+            return None  # the driver's own error, our own error in a statement, or a cancellation
         context.is_disconnect = True
         mistake = context.original_exception
         return InterfaceError(context.statement, None, mistake, hide_parameters=True, connection_invalidated=True)
 
     def _is_garbled(self, error: BaseException) -> bool:
-        """Return whether the driver could not read what the server sent, so that its connection is of no use."""
+        """Return whether the driver could not parse the server's response, which makes its connection unusable."""
         return False
 
     @abstractmethod
     def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
-        """Return arguments of the driver's `connect`; without `lock_waits` a statement gives up soon on a lock."""
+        """Return arguments for the driver's `connect`. Without `lock_waits`, statements soon give up on locks."""
 
     @abstractmethod
     def _pool(self, size: int, connect_args: Mapping[str, Any]) -> DriverPool[Any]: ...

@@ -13,22 +13,22 @@ from adapters.sql.engine.backend import TransactionCallback
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, MultiRowInsert, Rows
-from adapters.sql.mariadb.pool import AsyncmyPool, is_answer
+from adapters.sql.mariadb.pool import AsyncmyPool, is_server_error
 from adapters.sql.tables import IS_LIVE, USERS, owner_of
 from adapters.tls import check_authorities, check_identity
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy, UserNotFound
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _MIGRATION_LOCK_SECONDS: Final = 60
-_MAX_STATEMENT_SIZE: Final = 2_000_000  # in characters and bytes; a server takes 16 MiB by default
+_MAX_STATEMENT_SIZE: Final = 2_000_000  # in characters and bytes; a server accepts 16 MiB by default
 
-# READ COMMITTED takes no gap locks, so that inserts of different users do not wait for each other. The first comment is
-# for MariaDB, the second for MySQL.
+# READ COMMITTED takes no gap locks, so inserts of different users do not block each other. The first comment is for
+# MariaDB, the second for MySQL.
 _SETTINGS: Final = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES', "
     "SESSION /*M! tx_isolation *//*!80000 transaction_isolation */ = 'READ-COMMITTED'"
 )
-_SHORT_LOCK_WAIT: Final = ", SESSION innodb_lock_wait_timeout = 1"  # a second, the least that there is
+_SHORT_LOCK_WAIT: Final = ", SESSION innodb_lock_wait_timeout = 1"  # seconds, the minimum
 
 _LIVE_OWNERS: Final = (
     select(USERS.c.id)
@@ -37,12 +37,12 @@ _LIVE_OWNERS: Final = (
     .with_for_update(read=True)
 )
 
-# The driver logs what the server warns of, and that may hold a user's data.
+# The driver logs the server's warnings, which may contain a user's data.
 logging.getLogger("asyncmy").setLevel(logging.ERROR)
 
 
 class _Insert(NamedTuple):
-    """How rows are inserted: first their owners are locked, all of whom must be live."""
+    """A multi-row insert that first locks the owners, all of whom must be live."""
 
     owners: int
     lock: BoundStatement | None
@@ -50,7 +50,7 @@ class _Insert(NamedTuple):
 
 
 class MariaDB(ServerBackend):
-    """Error numbers: MariaDB's reference, "Error codes"."""
+    """Backend for MariaDB and MySQL. Error numbers: MariaDB's reference, "Error codes"."""
 
     options: ClassVar = frozenset({"ssl_ca", "ssl_cert", "ssl_key"})
 
@@ -81,7 +81,7 @@ class MariaDB(ServerBackend):
 
     @contextmanager
     def migration_lock(self, connection: Connection) -> Iterator[None]:
-        # Of the session, since each DDL statement ends the transaction.
+        # A session lock, because each DDL statement ends the transaction.
         name = func.concat("userport.", func.database())
         if not connection.scalar(select(func.get_lock(name, _MIGRATION_LOCK_SECONDS))):
             raise TooBusy("another process is preparing this storage")
@@ -107,18 +107,18 @@ class MariaDB(ServerBackend):
         return _Insert(len(owners), self._live_owners.bind({"owners": owners}), statements)
 
     def _is_garbled(self, error: BaseException) -> bool:
-        return isinstance(error, MySQLError) and not is_answer(error)
+        return isinstance(error, MySQLError) and not is_server_error(error)
 
     def _is_transient(self, error: BaseException) -> bool:
         return _code(error) in {1020, 1213}  # changed since the snapshot, deadlock
 
     def _is_rolled_back(self, error: BaseException) -> bool:
-        return self._is_transient(error)  # also how Galera refuses a commit that lost to one on another node
+        return self._is_transient(error)  # Galera also reports a commit that lost to another node like this
 
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
             case 1062:
-                # The end of the message: what stands before it is the value, which a client chose.
+                # Match the end of the message: the value before it is chosen by a client.
                 return _name(error, r"for key '(?:\w+\.)?(\w+)'\Z")
             case 1048:
                 return "NULL " + _name(error, r"'(\w+)'")
@@ -126,20 +126,22 @@ class MariaDB(ServerBackend):
                 return "FOREIGN KEY"
             case 1146:
                 return StorageNotPrepared()
-            case 1020 | 1040 | 1203 | 1205 | 1213:  # lost to others, too many connections, lock wait
+            case 1020 | 1040 | 1203 | 1205 | 1213:  # conflict, too many connections, lock wait
                 return TooBusy()
             case 1044 | 1045 | 1698:
-                return StorageUnavailable("MariaDB refuses the user or the password in the storage URL")
+                return StorageUnavailable("MariaDB rejects the user or the password in the storage URL")
             case 1142 | 1143 | 1227 | 1290:
-                return StorageUnavailable("MariaDB denies the user in the storage URL a privilege, or is read-only")
+                return StorageUnavailable(
+                    "MariaDB denies a required privilege to the user in the storage URL, or is read-only"
+                )
             case 1049:
-                return StorageUnavailable("MariaDB has no database of the name in the storage URL")
+                return StorageUnavailable("MariaDB does not have the database in the storage URL")
         is_lost = isinstance(error, InterfaceError | InternalError | OperationalError)
         return StorageUnavailable() if is_lost else None
 
 
 def _bind_all(insert: MultiRowInsert, rows: Rows) -> Sequence[BoundStatement]:
-    """Bind rows to statements that a server takes, whatever their size."""
+    """Bind rows to statements small enough for the server."""
     chunks: list[list[tuple[object, ...]]] = []
     size = _MAX_STATEMENT_SIZE
     for row in insert.values(rows):

@@ -39,8 +39,9 @@ _CONNECT_TIMEOUT_SECONDS: Final = 5
 _SHORT_LOCK_WAIT: Final = "50ms"
 _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
 
-# Classes of PostgreSQL's manual, appendix A. By the first the server refuses a row (a value, a constraint); by the
-# second it quits, perhaps after it has done what it was sent; by any other, such as for a lock, it has done nothing.
+# Error classes (PostgreSQL's manual, appendix A). The first: the server rejects a row, because of a value or a
+# constraint. The second: it shuts down, perhaps after executing the command. In any other class, such as for a lock,
+# nothing was done.
 _ROW_REFUSED: Final = ("22", "23")
 _UNCERTAIN: Final = ("08", "57", "58", "XX")
 
@@ -49,13 +50,13 @@ _TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "veri
 
 
 class PostgreSQL(ServerBackend):
-    """Error codes: PostgreSQL's manual, appendix A."""
+    """Backend for PostgreSQL. Error codes: PostgreSQL's manual, appendix A."""
 
     options: ClassVar = frozenset({"sslmode"})
 
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
         _check_tls(url.query.get("sslmode", "prefer"))
-        # asyncpg takes libpq's values under another name.
+        # asyncpg has another name for libpq's values.
         query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
         super().__init__(url.set(drivername="postgresql+asyncpg", query=query), conflicts)
         self._insert_statement: Final = cache(lambda table: CompiledStatement(_insert_arrays(table), self.dialect))
@@ -72,7 +73,7 @@ class PostgreSQL(ServerBackend):
             raise StorageUnavailable if code.startswith(_UNCERTAIN) else TooBusy from error
 
     def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
-        # One statement, and so one plan, for any number of them.
+        # One statement, and so one plan, for lists of any length.
         return column == any_(bindparam(parameter, type_=ARRAY(column.type)))
 
     def insertion(self, table: Table, rows: Rows) -> TransactionCallback[None]:
@@ -81,10 +82,10 @@ class PostgreSQL(ServerBackend):
     @contextmanager
     def migration_lock(self, connection: Connection) -> Iterator[None]:
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        yield  # the end of the transaction frees it
+        yield  # the end of the transaction releases the lock
 
     def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
-        # The statements here are small; compiling them to machine code costs more than it saves.
+        # JIT compilation costs more than it saves for small statements.
         settings = {"application_name": "userport", "jit": "off"}
         if not lock_waits:
             settings["lock_timeout"] = _SHORT_LOCK_WAIT
@@ -94,7 +95,7 @@ class PostgreSQL(ServerBackend):
         return AsyncpgPool(size, connect_args)
 
     def _bind_insert(self, table: Table, rows: Rows) -> BoundStatement:
-        """Bind an array for each column: the server takes one large statement much faster than many small ones."""
+        """Bind one array per column: one large statement is much faster than many small ones."""
         statement = self._insert_statement(table)
         return statement.bind({column.name: [row[column.name] for row in rows] for column in table.columns})
 
@@ -103,13 +104,13 @@ class PostgreSQL(ServerBackend):
         return original if original is error else original.__cause__ or original  # SQLAlchemy wraps asyncpg's errors
 
     def _is_transient(self, error: BaseException) -> bool:
-        # Serialization failure, deadlock, a plan from before a migration, a server that is shutting down.
+        # serialization failure, deadlock, a plan from before a migration, a server that is shutting down
         return _code(error) in {"40001", "40P01", "0A000", "57P01", "57P02", "57P03"}
 
     def _is_rolled_back(self, error: BaseException) -> bool:
         return _code(error) in {"40001", "40P01"}
 
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
             case "23503" | "23505":
                 return str(getattr(error, "constraint_name", ""))
@@ -117,16 +118,16 @@ class PostgreSQL(ServerBackend):
                 return f"NULL {getattr(error, 'column_name', '')}"
             case "42P01":
                 return StorageNotPrepared()
-            case "40001" | "40P01" | "53300" | "55P03":  # lost to others, too many connections, lock not available
+            case "40001" | "40P01" | "53300" | "55P03":  # conflict, too many connections, lock not available
                 return TooBusy()
             case "28000" | "28P01":
-                return StorageUnavailable("PostgreSQL refuses the user or the password in the storage URL")
+                return StorageUnavailable("PostgreSQL rejects the user or the password in the storage URL")
             case "42501":
-                return StorageUnavailable("PostgreSQL denies the user in the storage URL a privilege that it needs")
+                return StorageUnavailable("PostgreSQL denies a required privilege to the user in the storage URL")
             case "25006":
                 return StorageUnavailable("PostgreSQL is read-only: a standby, or default_transaction_read_only")
             case "3D000":
-                return StorageUnavailable("PostgreSQL has no database of the name in the storage URL")
+                return StorageUnavailable("PostgreSQL does not have the database in the storage URL")
             case str(code) if code[:2] in {"08", "53", "57", "58", "XX"}:  # connection, resources, operator, system
                 return StorageUnavailable()
         is_closed = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
@@ -134,7 +135,7 @@ class PostgreSQL(ServerBackend):
 
 
 async def _execute(statement: BoundStatement, connection: PoolConnectionProxy) -> None:
-    await asyncio.sleep(0)  # to learn that the server has quit meanwhile
+    await asyncio.sleep(0)  # so that the driver notices that the server has closed the connection
     if not is_open(connection):
         raise TooBusy  # nothing was sent
     await connection.execute(statement.text, *statement.arguments)
@@ -150,7 +151,7 @@ def _insert_arrays(table: Table) -> Insert:
 
 
 def _of_any_length(column: Column[Any]) -> TypeEngine[Any]:
-    """Leave it to the column to refuse a text that is too long; a cast to its type would cut it off."""
+    """Return a type without a length, so that the column rejects a text that is too long; a cast would truncate it."""
     return Text() if isinstance(column.type, String) else column.type
 
 

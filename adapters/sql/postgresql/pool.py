@@ -15,7 +15,7 @@ _LOST_CONNECTION: Final = "08"  # PostgreSQL's manual, appendix A
 
 
 class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
-    """asyncpg's pool, of statements that need no reset of their connection."""
+    """asyncpg's pool, for statements after which a connection needs no reset."""
 
     driver_errors: ClassVar = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -48,7 +48,7 @@ class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
                 reset=_do_nothing,
                 **self._connect_args,
             )
-            await self._pool  # connects to nothing yet, so nobody can come in between
+            await self._pool  # connects to nothing yet, so no other task runs
         return await self._pool.acquire()
 
     async def _release(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
@@ -68,7 +68,7 @@ class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
 def is_open(connection: asyncpg.pool.PoolConnectionProxy) -> bool:
     try:
         return not connection.is_closed()
-    except asyncpg.InterfaceError:  # the pool has taken it back, since it was closed
+    except asyncpg.InterfaceError:  # the pool has been closed and has the connection back
         return False
 
 
