@@ -6,7 +6,6 @@ import typer
 
 from entrypoints.cli.session import StorageOption, open_storage, run_async
 from entrypoints.environment import COPY_TARGET, SettingsError
-from entrypoints.settings import load_settings
 
 app = typer.Typer(help="Prepare, check or copy a storage.")
 
@@ -14,6 +13,7 @@ app = typer.Typer(help="Prepare, check or copy a storage.")
 @app.command()
 def prepare(storage: StorageOption = None) -> None:
     """Create or update the tables and indexes that userport needs. Safe to repeat; no data is lost."""
+    from entrypoints.settings import load_settings
 
     settings = load_settings(storage=storage)
 
@@ -28,6 +28,7 @@ def prepare(storage: StorageOption = None) -> None:
 @app.command()
 def ping(storage: StorageOption = None) -> None:
     """Check that the storage answers and is prepared: exit code 0 if so."""
+    from entrypoints.settings import load_settings
 
     settings = load_settings(storage=storage)
 
@@ -58,6 +59,7 @@ def copy_storage(
     A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) does not appear in the process list.
     """
     from entrypoints.cli.copying import copy
+    from entrypoints.settings import load_settings
 
     if not target:
         raise SettingsError(f"--to ({COPY_TARGET}) is missing: name the storage to fill")

@@ -1,13 +1,15 @@
 """`userport work`"""
 
 import signal
+from typing import TYPE_CHECKING
 
 import typer
 
 from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.environment import SettingsError
-from entrypoints.settings import Settings, load_settings
-from entrypoints.storage_by_url import storage_plugin
+
+if TYPE_CHECKING:
+    from entrypoints.settings import Settings
 
 
 def work(storage: StorageOption = None) -> None:
@@ -15,6 +17,8 @@ def work(storage: StorageOption = None) -> None:
 
     SIGTERM and ctrl-C let running jobs finish, for ten seconds at most; those that do not will run again.
     """
+    from entrypoints.settings import load_settings
+    from entrypoints.storage_by_url import storage_plugin
 
     settings = load_settings(storage=storage)
     if not storage_plugin(settings.storage).shared:
