@@ -113,6 +113,11 @@ class ServerProcess(ABC):
                 time.sleep(0.01)
             self._process = None
 
+    @property
+    def is_running(self) -> bool:
+        """Return whether it was neither stopped nor killed; one that is paused runs, too."""
+        return self._process is not None
+
     def pause(self) -> None:
         """Stop all processes: the kernel still accepts connections, but the server never responds."""
         family = self._signal(signal.SIGSTOP)

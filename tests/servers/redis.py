@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
+from redis.sentinel import Sentinel
 
 from adapters.redis.config import RedisConfig
 from adapters.redis.scripts import KEYS, VERSION
@@ -97,6 +98,10 @@ def client(url: str) -> Any:
     """Open the driver's client for a storage URL, for commands that the adapter does not send."""
     config = RedisConfig.parse(url)
     login: dict[str, Any] = {"username": config.username, "password": config.password}
+    if config.master_name is not None:
+        hosts = [(address.host, address.port) for address in config.addresses]
+        sentinels = Sentinel(hosts)  # type: ignore[no-untyped-call] # as the driver has it
+        return sentinels.master_for(config.master_name, db=config.database, **login)  # type: ignore[no-untyped-call]
     login |= {"ssl": config.uses_tls, "ssl_ca_certs": config.ssl_ca}
     if config.is_cluster:
         return RedisCluster(host=config.addresses[0].host, port=config.addresses[0].port, **login)
