@@ -132,7 +132,7 @@ def test_no_other_machine_is_let_in(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_port_in_use_is_told_in_one_line(host: str) -> None:
+def test_a_port_in_use_is_reported_in_one_line(host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = userport("serve", "--port", port, "--storage", "memory://", "--host", host)
@@ -151,6 +151,6 @@ def test_memory_has_one_worker_only() -> None:
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
 
 
-def test_a_storage_url_that_is_wrong_is_told_in_one_line() -> None:
+def test_a_wrong_storage_url_is_reported_in_one_line() -> None:
     refused = userport("serve", "--storage", "memory://somewhere")
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
