@@ -1,6 +1,6 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import uuid4
 
 from adapters.dynamodb.actions import Action, fits_in_one
@@ -14,13 +14,8 @@ from adapters.dynamodb.transaction_plan import TransactionPlan, UnpurgedUser, Un
 from adapters.resilience import Backoff
 from domain.errors import DomainError
 
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A staged write, and the item that must be read for it; all other items are presumed at first."""
-
-    apply: Callable[[TransactionPlan], None]
-    reads: Key | None = None
+Write: TypeAlias = Callable[[TransactionPlan], None]
+"""A staged write: it adds what it does to a plan."""
 
 
 class Committer:
@@ -34,10 +29,8 @@ class Committer:
         rev = uuid4().hex
         facts: dict[Key, Image | None] = {}
         backoff = Backoff(MAX_PAUSE_SECONDS, RETRY_SECONDS)
-        wanted = {write.reads for write in writes if write.reads}
         refused = False
         while True:
-            await self._learn(facts, wanted, backoff)
             try:
                 plan = _planned(writes, TransactionPlan(rev, facts))
                 if refused:
@@ -45,7 +38,7 @@ class Committer:
                 await self._send(plan.actions())
                 break
             except UnreadItems as unread:
-                wanted |= unread.keys
+                await self._learn(facts, unread.keys, backoff)
             except UnpurgedUser as unpurged:
                 await self._removals.purge(unpurged.user_id)
                 facts.clear()
@@ -63,7 +56,6 @@ class Committer:
             await self._intents.commit(actions)
 
     async def _learn(self, facts: dict[Key, Image | None], wanted: Set[Key], backoff: Backoff) -> None:
-        """Read the items that are not known yet."""
         while unknown := wanted - facts.keys():
             found = await self._table.read(unknown)
             await self._note(facts, {key: found.get(key) for key in unknown})
@@ -82,13 +74,19 @@ class Committer:
 
 def _planned(writes: Sequence[Write], plan: TransactionPlan) -> TransactionPlan:
     """Return a plan with all writes. Raise `UnreadItems`, `UnpurgedUser`, or the error of the first rejected write."""
-    try:
-        for write in writes:
-            write.apply(plan)
-    except DomainError:
-        if plan.unread:
-            raise UnreadItems(plan.unread) from None  # items that an earlier write presumes
-        raise
+    unread: set[Key] = set()
+    for write in writes:
+        try:
+            write(plan)
+        except UnreadItems as error:
+            unread |= error.keys  # and go on, so that all such items are read by one call
+        except DomainError:
+            unread |= plan.unread  # items that an earlier write presumes
+            if not unread:
+                raise
+            break
+    if unread:
+        raise UnreadItems(unread)
     return plan
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from operator import itemgetter
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from adapters.dynamodb import record_rules
 from adapters.dynamodb.commits import Write
@@ -93,22 +93,19 @@ class DynamoDBRecords(Generic[R]):
         return list(map(self._items.restored, sorted(due, key=itemgetter("due"))))
 
     def add(self, record: R) -> None:
-        ref, image = self._items.ref(record), self._items.image(record)
-        self._staged.append(Write(partial(record_rules.add_record, ref=ref, image=image)))
+        self._stage(record_rules.add_record, record, image=self._items.image(record))
 
     def save(self, record: R) -> None:
-        ref, image = self._items.ref(record), self._items.image(record)
-        self._staged.append(Write(partial(record_rules.save_record, ref=ref, image=image), ref.item_key))
+        self._stage(record_rules.save_record, record, image=self._items.image(record))
 
     def remove(self, record: R) -> None:
-        ref = self._items.ref(record)
-        write = partial(record_rules.remove_record, ref=ref, version=record.version)
-        self._staged.append(Write(write, ref.item_key))
+        self._stage(record_rules.remove_record, record, version=record.version)
 
     def require(self, record: R) -> None:
-        ref = self._items.ref(record)
-        write = partial(record_rules.require_record, ref=ref, version=record.version)
-        self._staged.append(Write(write, ref.item_key))
+        self._stage(record_rules.require_record, record, version=record.version)
+
+    def _stage(self, rule: Callable[..., None], record: R, **arguments: Any) -> None:
+        self._staged.append(partial(rule, ref=self._items.ref(record), **arguments))
 
     async def _followed(self, index_key: Key, fits: Callable[[Image], bool]) -> R | None:
         """Return the record that an index item points to; repeat if the item changes during the read."""

@@ -1,15 +1,13 @@
 """The items of users: their keys and images."""
 
 from collections.abc import Sequence, Set
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from adapters.dynamodb.items import Image, Key
+from adapters.user_values import USER_FIELDS, user_from_json, user_to_json
 from domain.user import Role, User
-from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username, fold
+from domain.values import SearchPrefix, fold
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _MAX_SORT_KEY_BYTES: Final = 1_024  # a search prefix may be longer, unlike an email or a folded name
 
 ADMINS: Final = "admins"
@@ -71,35 +69,10 @@ def is_active_admin(image: Image) -> bool:
 
 
 def user_image(user: User, rev: str) -> Image:
-    values = {
-        "rev": rev,
-        "email": user.email.address,
-        "email_key": user.email.canonical,
-        "name": str(user.name),
-        "username": user.username and user.username.text,
-        "username_key": user.username and user.username.canonical,
-        "bio": None if user.bio is None else str(user.bio),
-        "role": user.role.value,
-        "active": user.active,
-        "email_verified": user.email_verified,
-        "version": user.version,
-        "created_at": (user.created_at - _EPOCH) // _MILLISECOND,
-        "updated_at": (user.updated_at - _EPOCH) // _MILLISECOND,
-    }
-    return {name: value for name, value in values.items() if value is not None}
+    values = {name: value for name, value in user_to_json(user).items() if value is not None}
+    del values["id"]
+    return {"rev": rev, **values}
 
 
 def user_from(user_id: str, image: Image) -> User:
-    return User(
-        id=UserId(user_id),
-        email=Email(image["email"], image["email_key"]),
-        name=Name(image["name"]),
-        username=Username(image["username"], image["username_key"]) if "username" in image else None,
-        bio=Bio(image["bio"]) if "bio" in image else None,
-        role=Role(image["role"]),
-        active=image["active"],
-        email_verified=image.get("email_verified", False),
-        version=image["version"],
-        created_at=_EPOCH + image["created_at"] * _MILLISECOND,
-        updated_at=_EPOCH + image["updated_at"] * _MILLISECOND,
-    )
+    return user_from_json(map({**image, "id": user_id}.get, USER_FIELDS))

@@ -5,48 +5,23 @@ from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Any, TypeAlias
 
+from adapters.user_values import USER_FIELDS, user_from_plain, user_to_plain
 from domain.records import Field, FieldKind, R, RecordType
-from domain.user import Role, User
-from domain.values import Bio, Email, Name, UserId, Username, fold
+from domain.user import User
+from domain.values import fold
 
 Document: TypeAlias = dict[str, Any]
 
 
 def user_from_document(document: Mapping[str, Any]) -> User:
-    return User(
-        id=UserId(document["_id"]),
-        email=Email(document["email"], document["email_key"]),
-        name=Name(document["name"]),
-        username=Username(document["username"], document["username_key"]) if "username" in document else None,
-        bio=Bio(document["bio"]) if "bio" in document else None,
-        role=Role(document["role"]),
-        active=document["active"],
-        email_verified=document.get("email_verified", False),
-        version=int(document["version"]),  # not the driver's Int64
-        created_at=document["created_at"],
-        updated_at=document["updated_at"],
-    )
+    values = {**document, "id": document["_id"], "version": int(document["version"])}  # not the driver's Int64
+    return user_from_plain(map(values.get, USER_FIELDS))
 
 
 def user_document(user: User) -> Document:
-    document: Document = {
-        "_id": str(user.id),
-        "email": user.email.address,
-        "email_key": user.email.canonical,
-        "name": str(user.name),
-        "name_key": fold(user.name),
-        "role": user.role.value,
-        "active": user.active,
-        "email_verified": user.email_verified,
-        "version": user.version,
-        "created_at": user.created_at,
-        "updated_at": user.updated_at,
-    }
-    if user.username is not None:
-        document |= {"username": user.username.text, "username_key": user.username.canonical}
-    if user.bio is not None:
-        document["bio"] = str(user.bio)
-    return document
+    values = user_to_plain(user)
+    document: Document = {"_id": values.pop("id"), "name_key": fold(user.name)}
+    return document | {name: value for name, value in values.items() if value is not None}
 
 
 def record_from_document(record_type: RecordType[R], document: Document) -> R:

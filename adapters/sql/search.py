@@ -9,8 +9,7 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, fu
 from adapters.prefix_range import prefix_upper_bound
 from adapters.sql.engine.database import Database
 from adapters.sql.engine.statements import Row
-from adapters.sql.tables import USERS
-from adapters.sql.user_rows import USER_COLUMNS
+from adapters.sql.tables import USER_COLUMNS, USERS
 from domain.values import SearchPrefix
 
 _SEARCHED: Final = (USERS.c.name_key, USERS.c.email_key, USERS.c.username_key)
@@ -53,7 +52,7 @@ def _starts_with(*, has_end: bool) -> tuple[ColumnElement[bool], ...]:
 def _exceeds_max_sorted(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
     """Return a query, by column, for the match after the maximum number to sort; null where there are fewer.
 
-    The order makes a database use the index, whatever its estimate of matches.
+    The order makes a database use the index, even if it expects many matches.
     """
     return select(
         *(

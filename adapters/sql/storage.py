@@ -29,7 +29,7 @@ _BACKENDS: Final = {
     "mariadb": "mariadb.backend:MariaDB",
 }
 
-_PAUSE_FACTOR: Final = 2  # other processes poll for SQLite's lock, rarely more than twelve times
+_PAUSE_FACTOR: Final = 2  # so that other processes, which poll SQLite's lock, find it free
 
 
 class SqlUnitOfWork:

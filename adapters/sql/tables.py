@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from adapters.sql.types import ExactText, Id, Json, LongBytes, LongText, UtcTime
+from adapters.user_values import USER_FIELDS
 from domain.records import MAX_KEY_BYTES
 
 NAMING_CONVENTION: Final = {
@@ -80,6 +81,8 @@ USERS: Final = Table(
     ),
     **OPTIONS,
 )
+
+USER_COLUMNS: Final = [USERS.c[name] for name in USER_FIELDS]
 
 
 def owner(name: str, **options: Any) -> Column[Any]:

@@ -1,4 +1,4 @@
-"""Workers that race for jobs, on every store."""
+"""Workers that compete for jobs, on every store."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=[*(["memory"] if is_chosen("memory") else []), *KINDS])
 async def clients(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[list[Storage]]:
-    """One place, opened as several processes would."""
+    """One database, opened as by several processes."""
     kind: Kind = request.param
     async with AsyncExitStack() as ends:
         is_in_memory = request.param == "memory"
@@ -57,7 +57,7 @@ async def test_of_workers_that_race_each_job_is_done_by_one(clients: list[Storag
     async def work(storage: Storage) -> None:
         runner = JobRunner(storage, SystemClock(), {"mail": handle})
         while await storage.unit_of_work().records(JOBS).count():
-            await asyncio.sleep(0)  # a memory never waits by itself
+            await asyncio.sleep(0)  # a memory store never yields by itself
             claims = await runner.claim(7)
             await runner.settle(await asyncio.gather(*map(runner.attempt, claims.jobs)))
 

@@ -23,6 +23,10 @@ ENGINE_OPTIONS: Final[Mapping[str, Any]] = {
 }  # hides parameters in errors: they include password hashes
 
 
+CERTIFIES_WRITES: Final = "certifies_writes"
+"""Key in `Connection.info`: whether nodes reject commits that write the same rows, but share no locks."""
+
+
 class Backend(ABC):
     """One database: its URL, its connection pools, and the translation of its errors.
 
@@ -129,9 +133,9 @@ class Backend(ABC):
         """Return the driver's error inside SQLAlchemy's."""
         return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
+    @abstractmethod
     def _is_rolled_back(self, error: BaseException) -> bool:
         """Return whether an error at the commit is a definite rollback."""
-        return False
 
     @abstractmethod
     def _is_transient(self, error: BaseException) -> bool:

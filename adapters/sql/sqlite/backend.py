@@ -13,7 +13,13 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 
 from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, run_statements
 from adapters.sql.engine.statements import BoundStatement, MultiRowInsert, Rows
-from adapters.sql.sqlite.connection import DatabaseFile, DatabaseFileNotFound, FileConnection
+from adapters.sql.sqlite.connection import (
+    POLL_MILLISECONDS,
+    DatabaseFile,
+    DatabaseFileNotFound,
+    FileConnection,
+    wait_for_lock,
+)
 from adapters.sql.sqlite.erasure import Erasure
 from adapters.sql.sqlite.threads import WorkerThreads
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
@@ -25,7 +31,9 @@ _CACHE_KIBIBYTES: Final = 32_000
 _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
 _CHUNKS: Final = (1_000, 500, 100)  # rows per statement, then single rest: the driver caches only few texts
 _MAX_ARGUMENTS: Final = 32_766
-_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}  # possibly after everything was written except the end
+# Errors of a commit. The first are definite rollbacks; the second may occur after everything but the end was written.
+_ROLLED_BACK: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT}
+_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 _CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; check its folder and the permissions of both"
 
 
@@ -147,8 +155,10 @@ class SQLite(Backend):
         pooled = self.engine.raw_connection()
         connection = cast("sqlite3.Connection", pooled.driver_connection)
         try:
-            if len(statements) > 1:  # a single statement is a transaction of its own
-                connection.execute("BEGIN IMMEDIATE")
+            if len(statements) == 1:  # a transaction of its own
+                wait_for_lock(partial(connection.execute, *statements[0]))
+                return
+            wait_for_lock(partial(connection.execute, "BEGIN IMMEDIATE"))
             for statement in statements:
                 connection.execute(*statement)
             connection.commit()
@@ -177,7 +187,7 @@ class SQLite(Backend):
         return "locked" in str(error)
 
     def _is_rolled_back(self, error: BaseException) -> bool:
-        return self._is_transient(error)
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _ROLLED_BACK
 
     def _classify_error(self, error: BaseException) -> DomainError | str | None:
         message = str(error)
@@ -201,7 +211,8 @@ def _discard_unless_current(connection: DBAPIConnection, _: object, __: object) 
 
 def _begin_immediate(connection: Connection) -> None:
     """Take the write lock at once: a transaction that starts with a read cannot be upgraded later."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver_connection = cast("sqlite3.Connection", connection.connection.driver_connection)
+    wait_for_lock(partial(driver_connection.execute, "BEGIN IMMEDIATE"))
 
 
 def _configure_writer(connection: DBAPIConnection, _: object) -> None:
@@ -211,6 +222,7 @@ def _configure_writer(connection: DBAPIConnection, _: object) -> None:
     cursor.execute(f"PRAGMA cache_size = {-_CACHE_KIBIBYTES}")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
     cursor.execute("PRAGMA secure_delete = ON")
+    cursor.execute(f"PRAGMA busy_timeout = {POLL_MILLISECONDS}")
     cursor.close()
 
 

@@ -1,12 +1,18 @@
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
+
+T = TypeVar("T")
 
 _REFRESH_INTERVAL_SECONDS: Final = 0.01
 _BUSY_TIMEOUT_MILLISECONDS: Final = 1_500
+
+POLL_MILLISECONDS: Final = 78
+"""In these SQLite looks seven times whether a lock is free. Later it looks rarely, and finds it taken again."""
 
 
 class DatabaseFileNotFound(sqlite3.OperationalError):
@@ -72,3 +78,14 @@ class FileConnection(sqlite3.Connection):
         SQLite would continue to use a file that no other process sees any more.
         """
         return self._file.identity == self._identity
+
+
+def wait_for_lock(operation: Callable[[], T]) -> T:
+    """Call an operation that begins by taking a lock, until no other process holds that or has held it for too long."""
+    deadline = monotonic() + _BUSY_TIMEOUT_MILLISECONDS / 1_000
+    while True:
+        try:
+            return operation()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                raise
