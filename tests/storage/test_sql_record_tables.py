@@ -102,7 +102,7 @@ def test_a_table_that_cannot_keep_what_is_declared_is_refused(name: str, part: A
         open_with({**parts(), name: part})
 
 
-def test_a_type_without_a_table_is_told_in_one_line() -> None:
+def test_a_type_without_a_table_is_reported_in_one_line() -> None:
     with pytest.raises(SettingsError) as refused:
         open_storage(URL, CONTRACT_TYPES)
     assert str(refused.value) == "the record type samples has no table: declare it in adapters/sql/tables.py"
