@@ -344,7 +344,11 @@ class ProblemProtocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         self._in_head, self._head_begun, self._head_bytes = True, False, 0
         self._waiting.idle[self] = None
-        self._await_sent()
+        if self.flow.write_paused:
+            self._await_sent()
+        else:  # the event loop sends the little that is left, and `_on_deadline` checks that it did
+            self._unsent_bytes = 0
+            self._expire_in(self._limits.keep_alive_timeout)
 
     def _await_sent(self) -> None:
         if self.transport.get_write_buffer_size():
@@ -412,9 +416,9 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def _on_deadline(self) -> None:
         unsent_bytes = self._count_unsent()
-        if self._refused or unsent_bytes >= max(1, self._unsent_bytes):
+        if self._refused or 0 < self._unsent_bytes <= unsent_bytes:
             self.transport.abort()
-        elif unsent_bytes:  # fewer than before
+        elif unsent_bytes:  # fewer than before, or counted for the first time
             self._await_sent()
         elif self._in_body:
             if self.flow.read_paused or self.cycle.waiting_for_100_continue:  # the client waits for the server
