@@ -119,7 +119,7 @@ async def test_a_claimed_job_is_left_alone_until_its_lease_has_ended(
     assert await stored(storage) == {}
 
 
-async def test_what_another_worker_has_claimed_meanwhile_is_not_run(
+async def test_a_job_that_another_worker_has_claimed_is_not_run(
     storage: ConflictingStorage, clock: ManualClock
 ) -> None:
     first, other = a_runner(storage, clock), a_runner(storage, clock)

@@ -9,12 +9,12 @@ from domain.errors import StorageUnavailable, TooBusy
 from domain.storage import Storage
 from domain.user import User
 
-PATIENCE_SECONDS: Final = 60
+TIMEOUT_SECONDS: Final = 60
 
 
 async def added_at_last(storage: Storage) -> User:
     """Add users until one is not refused for the time being, and return that one."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             user = a_user()
             try:
