@@ -36,10 +36,6 @@ class GaleraNode(MariadbProcess):
             "gmcast.listen_addr": f"tcp://127.0.0.1:{self.group_port}",
             "ist.recv_addr": f"127.0.0.1:{self._transfer_port}",
             "gcache.size": "32M",
-            # Within how many seconds a node that says nothing is given up.
-            "evs.suspect_timeout": "PT2S",
-            "evs.inactive_timeout": "PT4S",
-            "evs.inactive_check_period": "PT0.5S",
         }
         return [
             *super().command(),
@@ -62,6 +58,10 @@ class GaleraNode(MariadbProcess):
     def status(self, name: str) -> str:
         ((_, value),) = query(self.url, f"SHOW STATUS LIKE 'wsrep_{name}'")
         return str(value)
+
+    def url_of_same(self, url: str) -> str:
+        """Return the URL of the same database on this node."""
+        return KIND.moved(url, self.port)
 
     def begin_cluster(self) -> None:
         self._begins_cluster = True
@@ -125,7 +125,3 @@ class GaleraCluster:
 
     def __exit__(self, *_: object) -> None:
         self._ends.close()
-
-    def url_on(self, node: GaleraNode, url: str) -> str:
-        """Make the URL of the same database on another node."""
-        return KIND.moved(url, node.port)
