@@ -25,7 +25,7 @@ class GaleraNode(MariadbProcess):
         self.group_port = free_port()
         self.members: Sequence[GaleraNode] = ()
         self._transfer_port = free_port()
-        self._begins_cluster = False
+        self._start_options: Sequence[str] = ()
         self._was_killed = False
 
     def command(self) -> Sequence[str | Path]:
@@ -47,8 +47,7 @@ class GaleraNode(MariadbProcess):
             f"--wsrep-node-address=127.0.0.1:{self.group_port}",
             f"--wsrep-node-incoming-address=127.0.0.1:{self.port}",
             f"--wsrep-provider-options={';'.join(f'{name}={value}' for name, value in provider_options.items())}",
-            *(["--wsrep-new-cluster"] if self._begins_cluster else []),
-            *([f"--wsrep-start-position={self._last_position()}"] if self._was_killed else []),
+            *self._start_options,
         ]
 
     def check(self) -> None:
@@ -64,11 +63,11 @@ class GaleraNode(MariadbProcess):
         return KIND.moved(url, self.port)
 
     def begin_cluster(self) -> None:
-        self._begins_cluster = True
-        self.start()
-        self._begins_cluster = False
+        self._start_options = ("--wsrep-new-cluster",)
+        super().start()
 
     def start(self) -> None:
+        self._start_options = (f"--wsrep-start-position={self._last_position()}",) if self._was_killed else ()
         super().start()
         self._was_killed = False
 
@@ -84,10 +83,9 @@ class GaleraNode(MariadbProcess):
 
     def _last_position(self) -> str:
         """Ask the data of a node that has not ended in good order how far it had come."""
-        recover = [*as_another_user(), *super().command(), "--wsrep-on=ON", f"--wsrep-provider={_PROVIDER}"]
-        done = subprocess.run(  # noqa: S603
-            [*recover, "--wsrep-recover"], cwd=self.directory, capture_output=True, text=True, check=True
-        )
+        self._start_options = ("--wsrep-recover",)
+        command = [*as_another_user(), *self.command()]
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)  # noqa: S603
         found = re.search(r"Recovered position: (\S+)", done.stdout + done.stderr)
         if found is None:
             raise RuntimeError(f"there is no position to go on from:\n{done.stderr[-4000:]}")
