@@ -1,6 +1,6 @@
 """The application, running in this process, and connections to it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ import httpx
 from dependency_injector.providers import Object
 from fastapi import FastAPI
 
+from application.ports import JobHandler
 from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 from entrypoints.container import Container
@@ -66,17 +67,24 @@ class Service:
 
 @asynccontextmanager
 async def running(
-    url: str = "memory://", storage: Storage | None = None, *, hashes: bool = True, **settings: Any
+    url: str = "memory://",
+    storage: Storage | None = None,
+    *,
+    hashes: bool = True,
+    handlers: Mapping[str, JobHandler] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Service]:
     """Run the application on a storage, given by URL or as it is; where nothing hashes, passwords cost no time.
 
-    It runs no jobs unless `jobs` is true, for tests count what is asked of a storage.
+    It runs no jobs unless `jobs` is true, since tests count what is asked of a storage. `handlers` replace its own.
     """
     container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:
         container.storage.override(Object(storage))
     if not hashes:
         container.password_hasher.override(Object(ReadableHasher()))
+    if handlers is not None:
+        container.job_handlers.override(Object(handlers))
     await container.storage().prepare()
     app = create_app(container)
     async with app.router.lifespan_context(app):
