@@ -75,5 +75,6 @@ class Container(DeclarativeContainer):
 
     job_runner = Singleton(JobRunner, storage, clock, job_handlers)
     job_worker = Singleton(JobWorker, job_runner, jobs)
+    job_worker_beside_requests = Singleton(JobWorker, job_runner, jobs, max_running=4, pause_factor=4)
     job_service = Singleton(JobService, storage, clock)
     expired_records = Singleton(ExpiredRecords, storage, clock)

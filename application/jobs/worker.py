@@ -20,14 +20,22 @@ _log: Final = logging.getLogger("userport.jobs")
 
 
 class JobWorker:
-    """Runs due jobs beside whatever else the process does, a bounded number at a time.
+    """Runs due jobs, a bounded number at a time.
 
     It looks for due jobs once a second at most. When a job is staged in this process it looks every few milliseconds
     at first: the job will be there once its unit of work is committed, of which a storage gives no notice.
     """
 
-    def __init__(self, runner: JobRunner, queue: JobQueue) -> None:
+    def __init__(
+        self, runner: JobRunner, queue: JobQueue, *, max_running: int = _MAX_RUNNING, pause_factor: int = 0
+    ) -> None:
+        """`pause_factor` says how many times as long as a step the pause after it is.
+
+        Other tasks that keep the process busy make a step take longer, and so get longer pauses.
+        """
         self._runner: Final = runner
+        self._max_running: Final = max_running
+        self._pause_factor: Final = pause_factor
         self._running: Final[set[asyncio.Task[Outcome]]] = set()
         self._unsettled: Final[list[Outcome]] = []
         self._wake: Final = asyncio.Event()
@@ -42,7 +50,9 @@ class JobWorker:
         """Run jobs until `stop`, or wait until the storage is back. It cannot be called again."""
         try:
             while not self._is_stopping:
+                start = monotonic()
                 await self._advance()
+                await asyncio.sleep(min(self._pause_factor * (monotonic() - start), _MAX_PAUSE_SECONDS))
                 await self._wait()
             await self._finish()
         finally:
@@ -62,7 +72,7 @@ class JobWorker:
 
     @property
     def _room(self) -> int:
-        return _MAX_RUNNING - len(self._running) - len(self._unsettled)
+        return self._max_running - len(self._running) - len(self._unsettled)
 
     async def _advance(self) -> None:
         """Settle what has ended, and claim what is due if it is time for it."""

@@ -1,7 +1,7 @@
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -126,6 +126,12 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
     ]
 
 
+def _jobs_beside_requests(container: Container) -> AbstractAsyncContextManager[None]:
+    if not container.settings().jobs:
+        return nullcontext()
+    return background_work(container, container.job_worker_beside_requests())
+
+
 def _lifespan(container: Container) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -137,7 +143,7 @@ def _lifespan(container: Container) -> Any:
                     await storage.prepare()
                 except DomainError as error:
                     _log.warning("the storage is not ready: %s", error)  # requests and `/health/ready` will report it
-            async with background_work(container) if container.settings().jobs else nullcontext():
+            async with _jobs_beside_requests(container):
                 yield
         finally:
             await storage.close()
