@@ -5,6 +5,7 @@ from typing import Final
 
 from domain.errors import StorageNotPrepared, StorageUnavailable, TooBusy
 
+TASK_NAME: Final = "purge of removed users"
 _MIN_PAUSE_SECONDS: Final = 0.005
 _FIRST_RETRY_SECONDS: Final = 0.1
 _MAX_RETRY_SECONDS: Final = 30.0
@@ -28,7 +29,7 @@ class BackgroundPurge:
         """Purge until nothing remains. Needs a running event loop."""
         self._is_wanted = not self._is_closed
         if self._is_wanted and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._run(), name=TASK_NAME)
 
     async def close(self) -> None:
         """Stop, possibly within a batch. Safe to repeat."""

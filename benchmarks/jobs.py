@@ -1,10 +1,10 @@
-"""Measures background jobs: how fast they are done, what an idle worker costs, and what they cost requests.
+"""Measure background jobs: their throughput, the cost of an idle worker, and their effect on requests.
 
     python -m benchmarks.jobs drain --storage sqlite:////tmp/jobs.db --jobs 10000
     python -m benchmarks.jobs idle --storage sqlite:////tmp/jobs.db --jobs 1000000
     python -m benchmarks.jobs requests --storage sqlite:////tmp/jobs.db --rounds 5
 
-Each prints JSON. The storage is prepared; let it be an empty one. `requests` needs wrk and two cores.
+Each prints JSON. The storage is prepared, and should be empty. `requests` needs wrk and two cores.
 """
 
 import argparse
@@ -57,7 +57,7 @@ async def handle(job):
 Container.job_handlers.override(Dict(sink=Object(handle)))
 serve(port=int(sys.argv[2]))
 """
-"""`userport serve` with a handler of the jobs that are staged here."""
+"""`userport serve` with a handler for the jobs that are staged here."""
 
 
 async def stage(storage: Storage, jobs: int, delay: timedelta = timedelta(0)) -> None:
@@ -72,7 +72,7 @@ async def stage(storage: Storage, jobs: int, delay: timedelta = timedelta(0)) ->
 
 
 async def drain(url: str, jobs: int) -> Mapping[str, object]:
-    """Tell how long one worker takes for jobs that each append a line to a file."""
+    """Return the time that one worker takes for jobs that each append a line to a file."""
     storage = open_storage(url)
     await storage.prepare()
     await stage(storage, jobs)
@@ -100,7 +100,7 @@ async def drain(url: str, jobs: int) -> Mapping[str, object]:
 
 
 async def idle(url: str, jobs: int) -> Mapping[str, object]:
-    """Tell how much processor time an idle worker takes with an empty queue, and with one of jobs that are not due."""
+    """Return the processor time of an idle worker with an empty queue, and with a queue of jobs that are not due."""
     storage = open_storage(url)
     await storage.prepare()
     empty = await _idle_milliseconds(storage)
@@ -136,8 +136,13 @@ async def _working(storage: Storage, queue: JobQueue, handler: JobHandler) -> As
         await task
 
 
+<<<<<<< HEAD
 def requests(url: str, jobs: int, rounds: int, seconds: int) -> Mapping[str, object]:
     """Tell how many GETs one process serves without a worker, with an idle one, and with one that has a backlog."""
+=======
+def requests(url: str, rounds: int, seconds: int) -> Mapping[str, object]:
+    """Return the GETs per second that a process serves without a worker, with an idle one, and with a busy one."""
+>>>>>>> main
     check_wrk()
     leave_worker_core()
     found: dict[str, list[tuple[float, float]]] = {"without_worker": [], "idle_worker": [], "backlog": []}
@@ -224,6 +229,17 @@ def _serving(url: str, sink: Path, *, jobs: bool) -> Iterator[tuple[int, subproc
             process.terminate()
 
 
+<<<<<<< HEAD
+=======
+async def feed(url: str) -> None:
+    """Stage jobs at a constant rate until the process is killed."""
+    storage = open_storage(url)
+    while True:
+        await stage(storage, 1)
+        await asyncio.sleep(1 / _JOBS_A_SECOND)
+
+
+>>>>>>> main
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("measurement", choices=["drain", "idle", "requests"])

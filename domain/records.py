@@ -220,6 +220,15 @@ class RecordType(Generic[R]):
         return name in self.fields and self.fields[name].kind is kind
 
 
+def to_milliseconds(moment: datetime) -> int:
+    """Return the milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_milliseconds(number: int) -> datetime:
+    return _EPOCH + number * _MILLISECOND
+
+
 def _fields_of(entity: type) -> dict[str, Field]:
     parameters = getattr(entity, "__dataclass_params__", None)
     if not is_dataclass(entity) or parameters is None or not parameters.frozen:
@@ -343,14 +352,14 @@ _FROM_PLAIN: Final[Mapping[FieldKind, Callable[[Field, Any], Any]]] = {
 }
 
 _TO_JSON: Final[Mapping[FieldKind, Callable[[Field, Any], Json]]] = {
-    FieldKind.TIME: lambda _, plain: (plain - _EPOCH) // _MILLISECOND,
+    FieldKind.TIME: lambda _, plain: to_milliseconds(plain),
     FieldKind.BYTES: lambda _, plain: b64encode(plain).decode(),
     FieldKind.TUPLE: lambda field, plain: [field.item_field.to_json(item) for item in plain],
     FieldKind.MAPPING: lambda field, plain: {key: field.item_field.to_json(item) for key, item in plain.items()},
 }
 
 _FROM_JSON: Final[Mapping[FieldKind, Callable[[Field, Any], Plain]]] = {
-    FieldKind.TIME: lambda _, json: _EPOCH + json * _MILLISECOND,
+    FieldKind.TIME: lambda _, json: from_milliseconds(json),
     FieldKind.BYTES: lambda _, json: b64decode(json),
     FieldKind.TUPLE: lambda field, json: [field.item_field.from_json(item) for item in json],
     FieldKind.MAPPING: lambda field, json: {key: field.item_field.from_json(item) for key, item in json.items()},

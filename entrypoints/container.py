@@ -26,6 +26,7 @@ from application.transfer.user_import import UserImport
 from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.storage import Storage
+from entrypoints.mail_sender import open_mail_sender
 from entrypoints.settings import Settings
 from entrypoints.signing_keys import open_signer
 from entrypoints.storage_by_url import open_storage
@@ -44,6 +45,7 @@ class Container(DeclarativeContainer):
 
     secrets = Singleton(SystemSecrets)
     signer = Singleton(open_signer, settings)
+    mail_sender = Singleton(open_mail_sender, settings)
 
     users = Singleton(
         UserService,

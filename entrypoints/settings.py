@@ -2,18 +2,25 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from email.utils import parseaddr
 from enum import StrEnum
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX: Final = "USERPORT_"
+FILE_SUFFIX: Final = "_FILE"
+"""The end of the variable that names a file with a secret setting."""
 COPY_TARGET: Final = f"{PREFIX}COPY_TO"
 """Not a setting: only `userport storage copy` reads this variable."""
+
+_MAX_SECRET_BYTES: Final = 64 * 1024
 
 
 class SettingsError(Exception):
@@ -45,6 +52,16 @@ def _proxy(text: str) -> str:
         raise PydanticCustomError(
             "proxy", "write IP addresses or networks as 10.0.0.0/8, separated by commas"
         ) from None
+
+
+def _public_url(text: str) -> str:
+    try:
+        port = urlsplit(text).port
+    except ValueError:
+        port = 0
+    if port == 0 or re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~%\-/]*)?", text) is None:
+        raise PydanticCustomError("public_url", "write it as https://users.example.com, perhaps with a path behind it")
+    return text.rstrip("/")
 
 
 _Origins = Annotated[tuple[Annotated[str, BeforeValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)]
@@ -94,17 +111,60 @@ class Settings(BaseSettings):
     trusted_proxies: _Proxies = Field(
         default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are trusted."
     )
+    mail: str = Field(
+        default="file:mail",
+        repr=False,  # it may hold a password
+        description="Where mail goes: smtp://, smtp+starttls:// or smtps://[user:password@]host[:port], or "
+        "file:DIRECTORY for one file per mail.",
+    )
+    mail_from: str = Field(
+        default="userport <no-reply@localhost>",
+        description="The sender of mail. Its display name is the name of the service in mails and on pages.",
+    )
+    mail_templates: Path | None = Field(
+        default=None, description="Directory whose files replace the built-in templates of the same name."
+    )
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+        default=None, max_length=200, description="What links in mails begin with; by default http://HOST:PORT."
+    )
     cors_origins: _Origins = Field(default=(), description="Origins of web pages that may call the API, or * for all.")
 
     @property
     def asks_for_tokens(self) -> bool:
         return self.auth is Auth.TOKEN or (self.auth is None and self.signing_key is not None)
 
+    @property
+    def links_begin_with(self) -> str:
+        """Return the public URL; without one, the address that is served."""
+        return self.public_url or format_address(self.host, self.port)
+
+    @property
+    def service_name(self) -> str:
+        """Return the name of the service in mails and on pages, which is that of the sender."""
+        return parseaddr(self.mail_from)[0] or "userport"
+
+
+def format_address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_secret(name: str) -> bool:
+    """Return whether a setting is hidden in the `repr` of all settings."""
+    field = Settings.model_fields[name]
+    return not field.repr or SecretStr in getattr(field.annotation, "__args__", (field.annotation,))
+
+
+_SECRETS: Final = tuple(name for name in Settings.model_fields if _is_secret(name))
+
 
 def load_settings(**flags: object) -> Settings:
-    """Read the environment; flags that are not None take precedence. Raise `SettingsError`."""
+    """Read the environment and the files that it names; flags that are not None take precedence.
+
+    Raise `SettingsError`.
+    """
     _check_environment()
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    given = {**_read_secret_files(without=given), **given}
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -118,12 +178,41 @@ def load_settings(**flags: object) -> Settings:
 def _check_environment() -> None:
     """Raise `SettingsError` for an unknown variable or an empty signing key: either could select the wrong mode."""
     names = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
-    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | {COPY_TARGET}
+    fields = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    known = fields | {f"{PREFIX}{field.upper()}{FILE_SUFFIX}" for field in _SECRETS} | {COPY_TARGET}
     for variable in sorted(names.keys() - known):
         raise SettingsError(f"{names[variable]} is unknown{_suggestion(variable, known)}")
-    key = f"{PREFIX}SIGNING_KEY"
-    if key in names and not os.environ[names[key]].strip():
-        raise SettingsError(f"{key} is empty: set it to a file of `userport keys new`, or unset it for open mode")
+    for key in (f"{PREFIX}SIGNING_KEY", f"{PREFIX}SIGNING_KEY{FILE_SUFFIX}"):
+        if key in names and not os.environ[names[key]].strip():
+            raise SettingsError(f"{key} is empty: set it to a file of `userport keys new`, or unset it for open mode")
+
+
+def _read_secret_files(without: Mapping[str, object]) -> dict[str, str]:
+    """Return the settings that are in files: `USERPORT_MAIL_FILE` names one that holds `USERPORT_MAIL`."""
+    given = {name.upper(): value for name, value in os.environ.items() if value}
+    secrets = {}
+    for field in _SECRETS:
+        variable = f"{PREFIX}{field.upper()}"
+        file = given.get(f"{variable}{FILE_SUFFIX}")
+        if file is None or field in without:
+            continue
+        if variable in given:
+            raise SettingsError(f"{variable} and {variable}{FILE_SUFFIX} are both set: unset one of them")
+        secrets[field] = _read_secret(f"{variable}{FILE_SUFFIX}", Path(file))
+    return secrets
+
+
+def _read_secret(variable: str, file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(_MAX_SECRET_BYTES + 1).decode().strip()
+    except OSError as error:
+        raise SettingsError(f"{variable} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable} names a file that is not UTF-8 text") from None
+    if not text or len(text) > _MAX_SECRET_BYTES:
+        raise SettingsError(f"{variable} names a file that is {'too large' if text else 'empty'}")
+    return text
 
 
 def _suggestion(variable: str, known: Iterable[str]) -> str:

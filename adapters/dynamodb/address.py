@@ -9,7 +9,7 @@ _TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What `dynamodb://region/table?endpoint=http://127.0.0.1:8000` says; without an endpoint it is AWS's own."""
+    """A parsed URL `dynamodb://region/table?endpoint=http://127.0.0.1:8000`. Without an endpoint, it is AWS's own."""
 
     region: str
     table: str
@@ -17,7 +17,7 @@ class Address:
 
 
 def parse_address(url: str) -> Address:
-    """Raises `ValueError`, which never repeats the URL."""
+    """Parse a storage URL. Raise `ValueError`, which never repeats it."""
     try:
         parts = urlsplit(url)
         options = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))

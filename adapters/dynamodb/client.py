@@ -25,15 +25,15 @@ _CALL_TIMEOUT_SECONDS: Final = 8
 _MAX_TIMES_LOST: Final = 5
 
 RETRY_SECONDS: Final = 8
-"""How long a commit is repeated that others are in the way of."""
+"""How long a conflicting commit is retried."""
 
 MAX_PAUSE_SECONDS: Final = 0.5
 
 
 class RetryingClient:
-    """Calls to DynamoDB: bounded in number and time, and repeated where that helps.
+    """Calls DynamoDB with limits on concurrency and time, and with retries.
 
-    Every failure of the driver comes out as a domain error.
+    Every failure of the driver becomes a domain error.
     """
 
     def __init__(self, region: str, endpoint: str | None) -> None:
@@ -45,7 +45,7 @@ class RetryingClient:
         self.limiter: Final = ConnectionLimiter(_CONNECTIONS)
 
     async def __call__(self, call: "Callable[[DynamoDBClient], Awaitable[T]]") -> T:
-        """Call until it succeeds, fails for good or takes too long."""
+        """Retry a call until success, a permanent failure or the timeout."""
         failure = lost = Failure(StorageUnavailable(), True)
         times_lost = 0
         backoff = Backoff(MAX_PAUSE_SECONDS)
@@ -71,7 +71,7 @@ class RetryingClient:
         except TooBusy as error:
             failure = Failure(error, False)
         if times_lost and isinstance(failure.error, TooBusy):
-            failure = lost  # what was lost may have been applied
+            failure = lost  # the lost call may have been applied
         raise failure.error from failure.cause
 
     async def _open_client(self) -> "DynamoDBClient":
@@ -86,7 +86,7 @@ class RetryingClient:
                             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
                             read_timeout=_READ_TIMEOUT_SECONDS,
                             max_pool_connections=_CONNECTIONS,
-                            retries={"total_max_attempts": 1},  # ours know what may be repeated, and when to stop
+                            retries={"total_max_attempts": 1},  # this class knows what may be retried, and for how long
                             parameter_validation=False,
                             warm_up_loader_caches=True,
                         ),
@@ -101,14 +101,14 @@ class RetryingClient:
 
 
 def _check_media_type(response_dict: Mapping[str, Any], **_: object) -> None:
-    """Refuse what is not DynamoDB's answer: the driver would read any other one as success, with no items."""
+    """Reject responses of another service: the driver would parse them as success without items."""
     if not response_dict["headers"].get("content-type", "").startswith("application/x-amz-json"):
         raise HTTPClientError(error="another service answers")
 
 
 @cache
 def session() -> AioSession:
-    """Make one for the process: what it knows of AWS is read from many files."""
+    """Return the process's session, which loads AWS's service definitions from many files."""
     for driver in ("aiobotocore", "botocore"):
-        logging.getLogger(driver).setLevel(logging.INFO)  # below, it logs whole requests, with hashes of passwords
+        logging.getLogger(driver).setLevel(logging.INFO)  # at DEBUG it logs whole requests, including password hashes
     return AioSession()

@@ -15,11 +15,11 @@ _PLAIN: Final = Expression("attribute_not_exists(#tx) AND attribute_not_exists(#
 
 
 class ReadRestart(Exception):
-    """What was read is not of one moment: a commit has been decided, or a record replaced, meanwhile."""
+    """The items read are not from one moment: a commit was decided, or a record replaced, during the read."""
 
 
 class _Snapshot:
-    """Resolves the write intents among the items that one look reads: each commit is in it wholly or not at all."""
+    """Resolves the write intents among the items of one read: it contains each commit entirely or not at all."""
 
     def __init__(self, intents: WriteIntents, committed: set[str]) -> None:
         self._intents = intents
@@ -45,7 +45,7 @@ class _Snapshot:
 
 
 class Reader:
-    """Reads what is committed, whatever commits are under way."""
+    """Reads committed data, regardless of running commits."""
 
     def __init__(self, table: Table, intents: WriteIntents) -> None:
         self._table = table
@@ -55,7 +55,7 @@ class Reader:
         return (await self.some([key])).get(key)
 
     async def some(self, keys: Collection[Key]) -> dict[Key, Image]:
-        """Return those of the items that exist."""
+        """Return the items that exist."""
 
         async def look(snapshot: _Snapshot) -> dict[Key, Image]:
             return dict(await self._resolve(snapshot, (await self._table.read(keys)).items()))
@@ -65,7 +65,7 @@ class Reader:
     async def first(
         self, within: Range, enough: int, wanted: Callable[[Image], bool] = lambda _: True
     ) -> list[tuple[Key, Image]]:
-        """Return the first items of a range that are wanted."""
+        """Return the first `enough` items of a range that satisfy `wanted`."""
 
         async def look(snapshot: _Snapshot) -> list[tuple[Key, Image]]:
             found: list[tuple[Key, Image]] = []
@@ -88,7 +88,7 @@ class Reader:
         return await self._read_consistently(look)
 
     async def count(self, within: Range) -> int:
-        """Return the number of items in a range, but for tombstones."""
+        """Return the number of items in a range, without tombstones."""
         counted = await self._table.count(within, _PLAIN)
         if counted is not None:
             return counted
@@ -96,7 +96,7 @@ class Reader:
         return sum("purging" not in image or "version" in image for image in images)
 
     async def _resolve(self, snapshot: _Snapshot, items: Iterable[tuple[Key, Image]]) -> list[tuple[Key, Image]]:
-        """Resolve write intents, and put together bodies that lie in parts."""
+        """Resolve write intents, and reassemble bodies that are stored in parts."""
         found = await snapshot.of(items)
         keys = [part_key for key, image in found for part_key in part_keys(key, image)]
         if not keys:

@@ -1,4 +1,4 @@
-"""The constraints that users obey: what each write adds to a plan, and when it is refused."""
+"""The constraints of users: what each write adds to a plan, and when it is rejected."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -24,7 +24,7 @@ def add_user(plan: TransactionPlan, user: User) -> None:
     if stored is not None:
         if stored["purging"] != plan.rev:
             raise UnpurgedUser(user.id)
-        image = {**image, "purging": plan.rev}  # everything that the earlier user owned has another `rev`
+        image = {**image, "purging": plan.rev}  # records of the earlier user have another `rev`
     plan.put(key, image)
 
 
@@ -40,7 +40,7 @@ def save_user(plan: TransactionPlan, user: User) -> None:
 
 
 def remove_user(plan: TransactionPlan, user: User, record_items: Sequence[RecordItems[Any]]) -> None:
-    """Leave a tombstone by which no record of the user is found any more, and which no record can be added to."""
+    """Leave a tombstone, which hides all records of the user and rejects new ones."""
     key = user_key(user.id)
     stored = _user_at(plan, user.id, user.version)
     _free(plan, user.id, user_index_keys(user.id, stored))

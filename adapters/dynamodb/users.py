@@ -78,21 +78,19 @@ class DynamoDBUserRepository:
         raise TooBusy
 
     def add(self, user: User) -> None:
-        self._staged.append(Write(partial(user_rules.add_user, user=user)))
+        self._staged.append(partial(user_rules.add_user, user=user))
 
     def save(self, user: User) -> None:
-        self._staged.append(Write(partial(user_rules.save_user, user=user), user_key(user.id)))
+        self._staged.append(partial(user_rules.save_user, user=user))
 
     def remove(self, user: User) -> None:
-        self._staged.append(
-            Write(partial(user_rules.remove_user, user=user, record_items=self._record_items), user_key(user.id))
-        )
+        self._staged.append(partial(user_rules.remove_user, user=user, record_items=self._record_items))
 
     def require(self, user: User) -> None:
-        self._staged.append(Write(partial(user_rules.require_user, user=user), user_key(user.id)))
+        self._staged.append(partial(user_rules.require_user, user=user))
 
     async def _owners(self, keys: Collection[Key], key_of: Callable[[User], Key | None]) -> list[User]:
-        """Read the users who own emails or usernames: they, and what leads to them, are read one after the other."""
+        """Return the owners of emails or usernames: pointers and users are read one after the other."""
         found: list[User] = []
         left: Collection[Key] = keys
         for _ in range(_MAX_READ_ATTEMPTS):

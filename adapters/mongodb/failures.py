@@ -1,4 +1,4 @@
-"""Translation of the driver's errors."""
+"""Translate the driver's errors."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ NO_REPLICA_SET: Final = (
 
 
 def translate_error(error: PyMongoError) -> DomainError | None:
-    """Return what an error means to the domain; None for what can only be a bug of ours.
+    """Return the domain error for an error, or None if it can only be a bug in userport.
 
     Codes: MongoDB's manual, "Error Codes".
     """
@@ -36,7 +36,7 @@ def translate_error(error: PyMongoError) -> DomainError | None:
 
 
 def is_retryable(error: PyMongoError) -> bool:
-    """Return whether a transaction that failed so can be repeated as a whole."""
+    """Return whether the failed transaction can be repeated as a whole."""
     gone = isinstance(error, ServerSelectionTimeoutError)
     return error.has_error_label("TransientTransactionError") and not gone and not may_have_committed(error)
 
@@ -54,7 +54,7 @@ def is_timeout(error: PyMongoError) -> bool:
 
 
 def may_have_left_open(error: PyMongoError) -> bool:
-    """Return whether the server, unreached since, may still have the failed transaction open."""
+    """Return whether the failed transaction may still be open on a server that was lost."""
     return isinstance(error, ConnectionFailure) and not isinstance(error, WaitQueueTimeoutError)
 
 

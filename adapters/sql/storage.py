@@ -29,7 +29,7 @@ _BACKENDS: Final = {
     "mariadb": "mariadb.backend:MariaDB",
 }
 
-_PAUSE_FACTOR: Final = 2  # other processes find SQLite's lock free by polling, rarely twelve times in vain
+_PAUSE_FACTOR: Final = 2  # so that other processes, which poll SQLite's lock, find it free
 
 
 class SqlUnitOfWork:
@@ -57,7 +57,7 @@ class SqlUnitOfWork:
 
 
 class SharedState:
-    """What all units of work share."""
+    """The state that all units of work share: queries, batches and background work."""
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
         self.users: Final = UserQueries(database)
@@ -68,7 +68,7 @@ class SharedState:
 
 
 class SqlStorage:
-    """Users in a relational database; a commit is durable as far as the server's own settings make it so."""
+    """Storage in a relational database. The server's own settings decide how durable a commit is."""
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
         self.database: Final = database
@@ -82,30 +82,31 @@ class SqlStorage:
         record_types: Sequence[RecordType[Any]] = RECORD_TYPES,
         tables: Mapping[str, Table] = TABLES,
     ) -> Self:
-        """Open a storage without connecting yet.
+        """Open a storage without connecting.
 
-        Raises `ValueError`, which never repeats the URL, and `RecordTypeNotSupported` for a record type that does not
-        match its table.
+        Raises:
+            ValueError: The URL is wrong. The text never contains the URL.
+            RecordTypeNotSupported: A record type does not match its table.
         """
         record_tables = [RecordTable(record_type, tables) for record_type in record_types]
         return cls(Database(_open_backend(url, conflict_errors(record_tables))), record_tables)
 
     @property
     def connections_in_use(self) -> int:
-        """How many pooled connections are checked out at this moment."""
+        """The number of connections in use."""
         return self.database.backend.connections_in_use
 
     def unit_of_work(self) -> SqlUnitOfWork:
         if not self._is_used:
             self._is_used = True
-            self._shared.purge.wake()  # to go on with what another process has left
+            self._shared.purge.wake()  # resume what another process has left
         return SqlUnitOfWork(self._shared)
 
     async def prepare(self) -> None:
         try:
             await self.ping()
         except StorageNotPrepared:
-            from adapters.sql.schema import upgrade  # with Alembic, which is seldom needed and starts slowly
+            from adapters.sql.schema import upgrade  # imports Alembic, which is slow and rarely needed
 
             await self.database.migrate(upgrade)
 
@@ -127,7 +128,7 @@ def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backe
         raise ValueError("write scheme://user:password@host:port/database") from None
     if parsed.drivername not in _BACKENDS:
         raise ValueError(f"it must start with one of: {', '.join(f'{scheme}://' for scheme in _BACKENDS)}")
-    # Loaded by itself: each brings another part of SQLAlchemy, which is slow to import.
+    # Imported on demand: each backend imports another part of SQLAlchemy, which is slow.
     module, name = _BACKENDS[parsed.drivername].split(":")
     backend: type[Backend] = getattr(import_module(f"adapters.sql.{module}"), name)
     if "?" in url and not parsed.query:

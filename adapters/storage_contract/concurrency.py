@@ -37,7 +37,7 @@ RIVALS = 20
 
 
 class ConcurrencyCases:
-    """Races, run through two clients as two processes would: one wins, and everybody is told the truth."""
+    """Concurrent commits of two clients, as of two processes: one wins, and each gets the right outcome."""
 
     @pytest.fixture
     def clients(self, storage: Storage, another_client: Storage) -> Sequence[Storage]:
@@ -308,8 +308,8 @@ class ConcurrencyCases:
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert results[1::2] == [None] * (RIVALS // 2)
         for user, result in zip(users, results, strict=True):
-            # A commit that was cancelled may still be under way, so what belongs together is looked at in an order in
-            # which what was seen first implies what is seen next.
+            # A cancelled commit may still be running, so related records are read in an order in which the first
+            # implies the next.
             before = await stored_user(storage, user)
             posts = await storage.unit_of_work().records(POSTS).count(owner=user.id)
             credential = await stored_credential(storage, user)

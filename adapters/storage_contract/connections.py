@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 10
 
 
 class ConnectionCases:
-    """Whatever happens, a connection that was taken is given back."""
+    """Every acquired connection is released, also after failures and cancellations."""
 
     def connections_in_use(self, storage: Storage) -> int:
         raise NotImplementedError
@@ -79,18 +79,18 @@ class ConnectionCases:
         ]
         for turns in range(60):
             task: asyncio.Task[object] = asyncio.ensure_future(calls[turns % len(calls)]())
-            # Some at each of the first turns of the loop, some after a while: in every state that a call can be in.
+            # Some are cancelled in the first turns of the loop, some later: in every state of a call.
             for _ in range(turns // 2):
                 await asyncio.sleep(0)
             await asyncio.sleep(turns / 20_000)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await add(storage, a_user())  # nobody is held up by what it left behind
+            await add(storage, a_user())  # nothing left behind blocks other calls
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while self.connections_in_use(storage):  # noqa: ASYNC110 - no store has an event for it
                 await asyncio.sleep(0.01)
         assert_all_released()
-        # None of them came back in a state in which it could not be used.
+        # Every released connection is still usable.
         users = [a_user() for _ in range(30)]
         await asyncio.gather(*(add(storage, user) for user in users), *(storage.ping() for _ in range(30)))
         assert {user.id for user in users} <= {user.id for user in (await read_all(storage)).users}

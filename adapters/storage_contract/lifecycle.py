@@ -6,7 +6,7 @@ from domain.storage import Storage
 
 
 class LifecycleCases:
-    """A storage can be prepared again, asked for its health, and closed."""
+    """A storage can be prepared repeatedly, pinged, and closed."""
 
     async def test_a_prepared_storage_answers(self, storage: Storage, another_client: Storage) -> None:
         await storage.ping()

@@ -13,11 +13,11 @@ from domain.storage import Storage
 MAX_SECONDS: Final = 30
 """For all calls at once. A storage gives up on a silent server sooner, but the machine may be busy."""
 
-_CLIENTS: Final = 3  # so that no pool has more calls than connections, which would be `TooBusy`
+_CLIENTS: Final = 3  # no pool may have more calls than connections, which would be `TooBusy`
 
 
 class WrongServerCases:
-    """Whatever listens at the address of the server, each call raises `StorageUnavailable`, and in time."""
+    """Each call raises `StorageUnavailable`, in time, whatever else listens at the server's address."""
 
     @pytest.fixture
     def open_at(self) -> Callable[[int], Storage]:
@@ -37,7 +37,7 @@ class WrongServerCases:
 
 
 class OutageCases:
-    """However the server fails, each call raises `StorageUnavailable`, and in time, until it works again."""
+    """Each call raises `StorageUnavailable`, in time, while the server fails in any way, and works afterwards."""
 
     @pytest.fixture
     def server(self) -> Endpoint:
@@ -65,7 +65,7 @@ class OutageCases:
                         await asyncio.sleep(0.01)
 
         async with asyncio.timeout(MAX_SECONDS), asyncio.TaskGroup() as tasks:
-            # asyncpg reads zeros in place of an answer for ever, without a chance for anything else to run.
+            # asyncpg reads zeros in an endless loop that blocks the event loop.
             for fault in set(Fault) - {Fault.ZEROS}:
                 tasks.create_task(check_fault(fault), name=fault.value)
 

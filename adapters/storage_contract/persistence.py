@@ -50,7 +50,7 @@ CALLS: dict[str, Callable[[Storage], Awaitable[object]]] = {
 
 
 class PersistenceCases:
-    """What lies outside of this process is found there again, or found missing."""
+    """Data outside of this process persist, and a missing store is reported."""
 
     async def test_what_was_committed_outlives_the_client(self, storage: Storage, another_client: Storage) -> None:
         user = a_full_user()

@@ -48,7 +48,7 @@ Records = RecordType[Any]
 
 
 def some_records(record_type: Records, number: int) -> tuple[Sequence[User], list[Any]]:
-    """Make records and their owners: one owner for all, unless the key is the owner; then one for each."""
+    """Return records and their owners: one owner for all, unless the key is the owner; then one for each."""
     if record_type.owner != record_type.key:
         owner = a_user()
         return [owner], [a_record(record_type, owner) for _ in range(number)]
@@ -61,7 +61,7 @@ def a_sample(owner: User, **values: Any) -> Sample:
 
 
 class RecordCases:
-    """What is promised of every type of record: those that are declared, and one that has a field of every kind."""
+    """The promises for every record type: the declared ones, and one with a field of every kind."""
 
     @pytest.fixture(params=CONTRACT_TYPES, ids=lambda it: it.name)
     def record_type(self, request: pytest.FixtureRequest) -> Records:

@@ -40,7 +40,7 @@ PURGE_SECONDS: Final = 60
 
 
 class RemovalCases:
-    """Nobody finds anything of a removed user."""
+    """No data of a removed user can be found."""
 
     async def test_a_removed_user_is_not_found_by_anything(self, storage: Storage) -> None:
         user = a_full_user()
@@ -131,7 +131,7 @@ class RemovalCases:
 
     @staticmethod
     async def _fill(storage: Storage, doomed: User, other: User) -> tuple[Sequence[Post], Post]:
-        """Add a user with more records than are removed by the commit itself, and another one with one."""
+        """Add a user with more records than the commit of a removal deletes, and another one with one record."""
         posts, kept = [a_post(doomed) for _ in range(MANY)], a_post(other)
         await add(storage, doomed, other, kept, a_credential(doomed), *(a_session(doomed) for _ in range(5)))
         for start in range(0, MANY, 300):
@@ -154,7 +154,7 @@ class RemovalCases:
 
     @staticmethod
     async def _assert_added_again(storage: Storage, user: User, posts: Sequence[Post]) -> None:
-        """Add the user and some posts under the ids that they had, once the store has deleted what was there."""
+        """Add the user and some posts again under their ids, once the store has deleted the old records."""
         async with asyncio.timeout(PURGE_SECONDS):
             while True:
                 try:

@@ -21,7 +21,7 @@ async def save_requiring(storage: Storage, saved: User, required: User) -> None:
 
 
 class RequirementCases:
-    """A commit applies only if what it requires is so, at that very moment."""
+    """A commit applies only if its requirements hold at that moment."""
 
     async def test_a_commit_that_requires_a_user_at_their_version_applies(self, storage: Storage) -> None:
         user, other = a_full_user(), a_user()
@@ -57,7 +57,7 @@ class RequirementCases:
         unit.records(CREDENTIALS).require(credential)
         await unit.commit()
         assert await read_all(storage) == before
-        await save(storage, renamed(user, "Renamed"))  # it is at the same version still
+        await save(storage, renamed(user, "Renamed"))  # it is still at the same version
 
     async def test_a_required_user_can_be_given_a_session_in_the_same_commit(self, storage: Storage) -> None:
         user = a_user()
@@ -107,7 +107,7 @@ class RequirementCases:
                 return_exceptions=True,
             )
             assert results[1] is None
-            # Either it began before, when they were active still, or not at all.
+            # The session began before the user became inactive, or not at all.
             began = len(await storage.unit_of_work().records(SESSIONS).page(owner=user.id, limit=1_000))
             assert began == (results[0] is None)
             assert results[0] is None or isinstance(results[0], StaleVersion)
@@ -133,5 +133,5 @@ class RequirementCases:
             signed_in, seen = await asyncio.gather(sign_in(), change_password(), return_exceptions=True)
             began = len(await storage.unit_of_work().records(SESSIONS).page(owner=user.id, limit=1_000))
             assert signed_in is None or isinstance(signed_in, StaleVersion)
-            # Whoever replaces a credential sees every session that began with the old one.
+            # A client that replaces a credential sees every session that began with the old one.
             assert began == seen == (signed_in is None)

@@ -37,7 +37,7 @@ def _same(characters: str, length: int) -> str:
 
 
 class TextCases:
-    """Text is kept code point by code point, whatever its script and up to the lengths that the domain allows."""
+    """Text is stored code point by code point, in any script and up to the maximum lengths."""
 
     @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
     async def test_any_text_comes_back_in_every_field_of_a_user(self, storage: Storage, text: str) -> None:

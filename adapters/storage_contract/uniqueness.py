@@ -17,7 +17,7 @@ from domain.storage import Storage
 from domain.user import User
 from domain.values import Email, Username
 
-# Pairs that the domain tells apart and some collation, somewhere, does not.
+# Pairs that differ in the domain but are equal in some collation.
 DIFFERENT_TEXTS: Final = {
     "acute": ("e", "é"),
     "circumflex": ("ê", "é"),
@@ -68,7 +68,7 @@ DIFFERENT_TEXTS: Final = {
     "exponents": ("100", "1e2"),
 }
 
-# Addresses that belong to one person, in the judgement of the domain.
+# Addresses that are equal in the domain.
 SAME_EMAILS: Final = {
     "case": ("ann@example.org", "ANN@EXAMPLE.ORG"),
     "case beyond ascii": ("é@example.org", "É@example.org"),
@@ -91,7 +91,7 @@ DIFFERENT_USERNAMES: Final = [
 
 
 class UniquenessCases:
-    """An email and a username belong to one user, judged by nothing but the canonical form."""
+    """An email and a username belong to one user, decided by the canonical form alone."""
 
     @pytest.mark.parametrize("texts", SAME_EMAILS.values(), ids=SAME_EMAILS)
     async def test_one_email_however_it_is_written_has_one_owner(
@@ -106,7 +106,7 @@ class UniquenessCases:
 
     @pytest.mark.parametrize("texts", DIFFERENT_TEXTS.values(), ids=DIFFERENT_TEXTS)
     async def test_emails_that_only_look_alike_have_two_owners(self, storage: Storage, texts: tuple[str, str]) -> None:
-        # The text comes last, for what is done to the end of one.
+        # Ends with the text, to detect any processing of a text's end.
         first, second = (a_user(email=an_email(f"ann@{text}")) for text in texts)
         await add(storage, first)
         assert await storage.unit_of_work().users.find_by_email(second.email) is None

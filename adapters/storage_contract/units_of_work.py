@@ -34,13 +34,13 @@ TIMEOUT_SECONDS = 30
 
 Bad = Callable[[UnitOfWork, User, Post], None]
 
-# Each breaks a commit, given the oldest state of a user and of a post that have changed since.
+# Each breaks a commit, given outdated states of a user and of a post.
 FAILURES: dict[str, tuple[Bad, type[DomainError]]] = {
     "taken email": (lambda unit, user, _: stage_add(unit, a_user(email=user.email)), EmailTaken),
     "taken user id": (lambda unit, user, _: stage_add(unit, a_user(id=user.id)), IdTaken),
     "taken post id": (lambda unit, user, post: stage_add(unit, a_post(user, id=post.id)), IdTaken),
-    "post of nobody": (lambda unit, *_: stage_add(unit, a_post(a_user())), UserNotFound),
-    "credential of nobody": (lambda unit, *_: stage_add(unit, a_credential(a_user())), UserNotFound),
+    "post of an unknown user": (lambda unit, *_: stage_add(unit, a_post(a_user())), UserNotFound),
+    "credential of an unknown user": (lambda unit, *_: stage_add(unit, a_credential(a_user())), UserNotFound),
     "stale user saved": (lambda unit, user, _: stage_save(unit, renamed(user, "Stale")), StaleVersion),
     "stale user removed": (lambda unit, user, _: stage_remove(unit, user), StaleVersion),
     "stale post saved": (lambda unit, _, post: stage_save(unit, retitled(post, "Stale")), StaleVersion),
@@ -49,7 +49,7 @@ FAILURES: dict[str, tuple[Bad, type[DomainError]]] = {
 
 
 class UnitOfWorkCases:
-    """Writes wait for the commit, which applies all of them or none."""
+    """Writes wait for the commit, which applies all or none."""
 
     async def test_what_is_staged_is_seen_by_nobody_before_the_commit(
         self, storage: Storage, another_client: Storage

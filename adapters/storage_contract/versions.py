@@ -7,12 +7,12 @@ from adapters.storage_contract.steps import add, read_all, remove, save
 from domain.errors import StaleVersion
 from domain.storage import Storage
 
-# What is staged is based on a version that is so much away from the one that is stored.
+# The difference between the version that a write is based on and the stored one.
 DISTANCES = pytest.mark.parametrize("distance", [-2, -1, 1, 2])
 
 
 class VersionCases:
-    """A write that is based on another version than the stored one changes nothing."""
+    """A write based on another version than the stored one changes nothing."""
 
     @DISTANCES
     async def test_a_user_is_saved_only_over_the_version_that_was_read(self, storage: Storage, distance: int) -> None:

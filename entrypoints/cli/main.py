@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from entrypoints.cli import jobs, keys, openapi, serve, storage, users, work
+from entrypoints.cli import jobs, keys, mail, openapi, serve, storage, users, work
 from entrypoints.cli.errors import EXIT_CODES, end, silence_thread_tracebacks
 from entrypoints.cli.interpreter import resume_gc
 from entrypoints.version import version
@@ -23,6 +23,7 @@ app.add_typer(storage.app, name="storage")
 app.add_typer(users.app, name="users")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
+app.add_typer(mail.app, name="mail")
 
 
 def _show_version(wanted: bool) -> None:

@@ -17,7 +17,8 @@ from entrypoints.cli.errors import CommandFailed
 from entrypoints.cli.interpreter import resume_gc
 from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.http.protocol import ConnectionLimits, ServerConfig
-from entrypoints.settings import PREFIX, Auth, Settings, SettingsError, load_settings
+from entrypoints.mail_sender import mail_directory
+from entrypoints.settings import FILE_SUFFIX, PREFIX, Auth, Settings, SettingsError, format_address, load_settings
 from entrypoints.storage_by_url import storage_plugin
 
 _APP: Final = "entrypoints.cli.worker:create_app"
@@ -59,12 +60,21 @@ def serve(
     family, address = _address(settings)
     run_async(_check(settings))
     with _listening(family, address) as listener:
-        bound, bound_port, *_ = listener.getsockname()
-        shown = f"[{bound}]" if family is socket.AF_INET6 else bound
+        served = format_address(*listener.getsockname()[:2])
         mode = "in token mode" if settings.asks_for_tokens else "in open mode, for this machine only"
-        typer.echo(f"userport serves {mode}: http://{shown}:{bound_port}/docs", err=True)
-        _pass_on(flags)
+        typer.echo(f"userport serves {mode}: {served}/docs", err=True)
+        if settings.asks_for_tokens:
+            _show_mail_settings(settings, served)
+        _pass_on({**flags, "public_url": settings.public_url or served})
         _run(settings, listener)
+
+
+def _show_mail_settings(settings: Settings, served: str) -> None:
+    directory = mail_directory(settings)
+    if directory is not None:
+        typer.echo(f"Mails are not sent, but written to the directory {directory}: see {PREFIX}MAIL", err=True)
+    elif settings.public_url is None:
+        typer.echo(f"Links in mails begin with {served}: see {PREFIX}PUBLIC_URL", err=True)
 
 
 def _address(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]:
@@ -84,10 +94,11 @@ def _address(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]
 
 
 async def _check(settings: Settings) -> None:
-    """Check the storage and the signing key once, before workers start."""
+    """Check the storage, the signing key and the mail settings once, before workers start."""
     async with open_container(settings) as container:
         if settings.asks_for_tokens:
             container.signer()
+            container.mail_sender()
         await ensure_prepared(container)
 
 
@@ -114,6 +125,7 @@ def _pass_on(flags: Mapping[str, object]) -> None:
     for name, value in flags.items():
         if value is not None:
             os.environ[f"{PREFIX}{name.upper()}"] = str(value)
+            os.environ.pop(f"{PREFIX}{name.upper()}{FILE_SUFFIX}", None)
 
 
 class _Workers(Multiprocess):

@@ -105,7 +105,9 @@ def container_from_environment() -> Container:
         container = Container(settings=load_settings())
         container.storage()
         if container.settings().asks_for_tokens:
-            container.signer()  # now: the file may have changed by the first request
+            # Now: the files may have changed by the first request or mail.
+            container.signer()
+            container.mail_sender()
     except SettingsError as error:
         print(f"userport: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None

@@ -1,4 +1,4 @@
-"""Running jobs, step by step, in memory and by a clock that the tests move."""
+"""Jobs run step by step, in memory, with a clock that the tests move."""
 
 import asyncio
 import logging
@@ -208,7 +208,7 @@ async def test_what_an_unexpected_error_says_is_neither_stored_nor_logged(
     await run_due(runner)
     assert (await stored(storage))[job.id].last_error == "unexpected failure (RuntimeError)"
     assert "hunter2" not in caplog.text
-    assert "test_jobs.py" in caplog.text  # where it was raised is told to whoever debugs
+    assert "test_jobs.py" in caplog.text  # the log contains the source of the exception
 
 
 async def test_an_error_is_kept_as_one_line_of_bounded_length(storage: ConflictingStorage, clock: ManualClock) -> None:
@@ -270,7 +270,7 @@ async def test_an_outcome_that_could_not_be_saved_can_be_saved_later(
     await runner.settle(outcomes)
     (job,) = (await stored(storage)).values()
     assert job.failed
-    await runner.settle(outcomes)  # as if the first commit had been applied, and only its confirmation was lost
+    await runner.settle(outcomes)  # as if the first commit had been applied and only its confirmation was lost
     assert list((await stored(storage)).values()) == [job]
 
 
@@ -328,7 +328,7 @@ def test_a_payload_is_in_no_repr() -> None:
     job = Job.create(id=IDS.new(JobId), kind="mail", payload={"key": "hunter2"}, due_at=ManualClock().now())
     assert "hunter2" not in repr(job)
     assert JOBS.secrets == {"payload"}
-    assert JOBS.owner is None  # so no export of users has it
+    assert JOBS.owner is None  # so no export of users includes it
 
 
 async def test_a_lost_race_for_one_job_is_no_error(storage: ConflictingStorage, clock: ManualClock) -> None:

@@ -28,7 +28,7 @@ class CountingHasher(ReadableHasher):
 
     async def hash(self, password: object) -> str:
         self.hashed += 1
-        return await super().hash(password)  # type: ignore[arg-type] # what a password is, is no matter here
+        return await super().hash(password)  # type: ignore[arg-type] # the value does not matter here
 
 
 @pytest.fixture

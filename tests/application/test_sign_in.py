@@ -31,7 +31,7 @@ Callback: TypeAlias = Callable[[ConflictingStorage, UserService, UserId], Awaita
 
 
 class BusyHasher(ReadableHasher):
-    """A hasher that can be too busy to hash, or to check."""
+    """A hasher that can be too busy to hash or to verify."""
 
     hashes = True
     verifies = True
@@ -49,7 +49,7 @@ class BusyHasher(ReadableHasher):
 
 @pytest.fixture(autouse=True)
 def no_refusal_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a refusal take no longer than it has to."""
+    """Remove the minimum duration of a failed sign-in."""
     monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
 
 
@@ -152,7 +152,7 @@ async def test_whoever_cannot_be_checked_now_has_not_failed(
     await sign_in(sign_ins)
 
 
-# What happens just before the commit
+# Concurrent changes just before the commit
 
 
 async def disable(_: ConflictingStorage, users: UserService, user_id: UserId) -> None:
@@ -320,7 +320,7 @@ async def test_what_is_no_token_revokes_nothing(
     sign_ins: SignInService, storage: ConflictingStorage, user: User
 ) -> None:
     token = (await sign_in(sign_ins)).refresh_token
-    made_up = token[:22] + token[22:][::-1]  # what comes first is the id
+    made_up = token[:22] + token[22:][::-1]  # the id comes first
     for text in ("", "x", "é\0", made_up, "A" * 88):
         await sign_ins.revoke(text)
     await sign_ins.refresh(token)

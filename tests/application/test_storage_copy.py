@@ -41,7 +41,7 @@ def target() -> ConflictingStorage:
 
 
 async def filled(storage: MemoryStorage, users: int = 250) -> Sequence[User]:
-    """Add users, some with a credential and sessions, some with posts; one has more posts than one read brings."""
+    """Add users, some with a credential and sessions, some with posts; one has more posts than one batch."""
     added = [a_full_user() for _ in range(users)]
     await add(storage, *added)
     await add(storage, *(a_credential(user) for user in added[::3]))
@@ -103,7 +103,7 @@ async def test_a_run_goes_on_where_the_last_one_ended(
     await filled(source)
 
     async def nothing() -> None:
-        """Let this commit through."""
+        """Do not interfere with this commit."""
 
     async def end() -> None:
         raise StorageUnavailable

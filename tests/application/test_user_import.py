@@ -41,7 +41,7 @@ EXPORTED: RawRecord = {
 
 
 def codes(outcomes: Sequence[Outcome]) -> list[object]:
-    """Show outcomes so that they can be compared: what was refused, by field and code."""
+    """Return outcomes in a comparable form: rejections as field and code."""
     return [
         [(error.field, error.code) for error in outcome.errors] if isinstance(outcome, Rejected) else outcome
         for outcome in outcomes
@@ -330,9 +330,9 @@ async def test_whoever_is_there_keeps_their_password(
     first = {**ANN, "password_hash": stored}
     again = {**ANN, "password_hash": given}
     assert codes(await run_import(dry_run, [first])) == [ADDED]
-    assert codes(await run_import(dry_run, [again])) == [outcome]  # as it follows from the file
+    assert codes(await run_import(dry_run, [again])) == [outcome]  # according to the file
     assert codes(await run_import(user_import, [first, again])) == [ADDED, outcome]
-    assert codes(await run_import(dry_run, [again])) == [outcome]  # as it follows from the storage
+    assert codes(await run_import(dry_run, [again])) == [outcome]  # according to the storage
     assert await hashes(storage) == [stored]
 
 

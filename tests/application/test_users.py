@@ -52,7 +52,7 @@ async def test_ids_sort_by_creation(users: UserService) -> None:
 
 async def test_everything_that_is_wrong_with_a_new_user_is_told_at_once(users: UserService) -> None:
     with pytest.raises(InvalidInput) as caught:
-        await users.register(NewUser(email="nobody", name=" ", username="-", bio="\0", password="short"))
+        await users.register(NewUser(email="unknown", name=" ", username="-", bio="\0", password="short"))
     assert [(error.field, error.code) for error in caught.value.errors] == [
         ("email", "invalid_email"),
         ("name", "blank"),
@@ -131,7 +131,7 @@ async def test_a_user_is_not_found_when_only_one_of_two_texts_is_theirs(users: U
     await ann(users, "ann")
     await users.register(NewUser(email="bob@example.com", name="Bob", username="bob"))
     assert await users.find(email="ann@example.com", username="bob") is None
-    assert await users.find(email="ann@example.com", username="nobody") is None
+    assert await users.find(email="ann@example.com", username="unknown") is None
     assert await users.find(email="no address") is None
     assert await users.find(username="!") is None
 
@@ -273,7 +273,7 @@ async def test_a_change_that_never_wins_ends_as_too_busy(users: UserService, sto
     user = await ann(users)
 
     async def rival() -> None:
-        # Put past the service, so that this deed is not met by the next one at its own commit.
+        # Bypasses the service, so that the next callback does not run at this commit.
         unit = storage.unit_of_work()
         current = await unit.users.get(user.id)
         assert current is not None

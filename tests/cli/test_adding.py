@@ -25,7 +25,7 @@ def test_an_admin_is_added_with_the_first_line_as_password(prepared: str) -> Non
 
 
 def test_without_more_a_member_is_added(sqlite: str) -> None:
-    assert add(sqlite, *ROOT, password=b"correct horse battery").exit_code == 0  # to the end, without a line break
+    assert add(sqlite, *ROOT, password=b"correct horse battery").exit_code == 0  # without a final line break
     (user,) = exported(sqlite)
     assert user["role"] == "member"
 

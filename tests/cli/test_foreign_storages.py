@@ -1,4 +1,4 @@
-"""Packages that offer a storage of their own, from whole to broken: what is wrong with one is told in one line."""
+"""Third-party storage packages, valid and broken: each error is one line."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ Install: TypeAlias = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Install packages, of one module each, for the time of a test."""
+    """Install packages with one module each for the duration of a test."""
 
     def install(
         module: str = "toy", content: str = GOOD, scheme: str = "toy", value: str = "toy:KIND", extra: str = ""
@@ -49,7 +49,7 @@ def ping(url: str = "toy://user:secret@host/place") -> CommandResult:
 
 
 def open_error(url: str = "toy://user:secret@host/place") -> str:
-    """Ping a storage that cannot be opened, and return the only line that is said about it."""
+    """Ping a storage that cannot be opened, and return the only line of the error."""
     ended = ping(url)
     assert (ended.exit_code, ended.output) == (2, b"")
     (line,) = ended.errors.splitlines()

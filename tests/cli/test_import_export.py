@@ -45,7 +45,7 @@ def summary(added: int = 0, there: int = 0, refused: int = 0) -> str:
 
 
 def rejects(file: Path) -> list[tuple[int, str]]:
-    """Read the line and the code of each error in a file of rejects."""
+    """Return the line and the code of each error in a file of rejects."""
     records = [orjson.loads(line) for line in file.read_bytes().splitlines()]
     return [(record["line"], error["code"]) for record in records for error in record["errors"]]
 
@@ -63,7 +63,7 @@ def names(url: str) -> list[str]:
     return [orjson.loads(line)["name"] for line in userport("users", "export", "--storage", url).output.splitlines()]
 
 
-# The whole way, on every storage
+# End to end, on every storage
 
 
 @pytest.mark.parametrize("ending", ["csv", "ndjson"])
@@ -246,7 +246,7 @@ def test_an_empty_file_of_ndjson_is_an_import_of_nobody(sqlite: str, tmp_path: P
     assert (ended.exit_code, ended.text) == (0, summary())
 
 
-# Where from, and what is told
+# Sources and messages
 
 
 @pytest.mark.parametrize("content", [ANN, b"email,name\nann@example.com,Ann\n", b"\xef\xbb\xbf \n" + ANN])
@@ -301,7 +301,7 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(sqlite: str, tmp_path: P
 
 def test_an_export_is_complete_or_not_there(sqlite: str, tmp_path: Path) -> None:
     ended = userport("users", "export", tmp_path / "users.ndjson", "--storage", sqlite)
-    assert ended.exit_code == 1  # the storage has not been prepared
+    assert ended.exit_code == 1  # the storage is not prepared
     assert list(tmp_path.iterdir()) == []
 
 
@@ -388,7 +388,7 @@ def test_an_export_that_nobody_reads_to_its_end_stops_quietly(sqlite: str) -> No
         assert process.stderr.read() == b""
 
 
-# In the middle
+# Interruptions
 
 
 @pytest.mark.slow
@@ -406,7 +406,7 @@ def test_an_interrupted_import_says_how_far_it_got_and_can_be_repeated(sqlite: s
             while not names(sqlite):
                 time.sleep(0.1)
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)  # before the end of the file, which would be the end of the import as well
+            process.wait(timeout=60)  # before the end of the file, which would also end the import
         output, errors = process.communicate()
     assert (process.returncode, output) == (130, "")
     assert errors.strip().startswith("userport: interrupted - stopped after line")

@@ -61,7 +61,7 @@ def test_what_a_retired_key_has_signed_stays_good(tmp_path: Path) -> None:
     assert signer_of(new).verify(token, NOW) == ACCESS
     assert signer_of(newest).verify(signer_of(new).sign(ACCESS, NOW), NOW) == ACCESS
     assert [len(signer_of(path).public_keys()) for path in (old, new, newest)] == [1, 2, 2]
-    assert new.read_text().count("BEGIN PRIVATE KEY") == 1  # which signs no more, and need not be there
+    assert new.read_text().count("BEGIN PRIVATE KEY") == 1  # the retired key no longer signs
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "link", "dangling link"])

@@ -1,4 +1,4 @@
-"""That a line is read as the standard library reads it, whichever decoder has read it."""
+"""Both decoders read a line as the standard library does."""
 
 import json
 from io import BytesIO

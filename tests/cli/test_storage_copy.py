@@ -27,7 +27,7 @@ def back(databases: Databases) -> Iterator[str]:
 
 
 def copied(source: str, target: str) -> str:
-    """Copy and return what was said of it."""
+    """Run a copy and return its output."""
     ended = userport("storage", "copy", "--from", source, "--to", target)
     assert ended.exit_code == 0
     return ended.text

@@ -39,7 +39,7 @@ async def handle(job):
 Container.job_handlers.override(Dict(slow=Object(handle)))
 work(sys.argv[1])
 """
-"""`userport work` with a handler of jobs that take their time."""
+"""`userport work` with a slow job handler."""
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def test_a_job_whose_worker_was_killed_runs_again(databases: Databases, kind: st
 
 
 def run_at(url: str, moment: datetime) -> Sequence[str]:
-    """Run what is due at a moment; return what was done."""
+    """Run the jobs due at a moment; return what was done."""
     done: list[str] = []
 
     async def handle(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""The reference pages name every setting and every command that there is."""
+"""The reference pages list every setting and every command."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Sessions, the refresh tokens that they go on by, and the count of failed sign-ins."""
+"""Sessions, their refresh tokens, and the count of failed sign-ins."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -85,7 +85,7 @@ def test_a_successor_is_always_the_same_and_depends_on_the_salt(token: RefreshTo
 
 @given(steps=st.lists(st.tuples(moves, st.integers(0, 4)), max_size=30))
 def test_whatever_is_refreshed_and_retried_one_token_is_current(steps: list[tuple[timedelta, int]]) -> None:
-    """Tokens are used that were issued so many uses ago, by a clock that may go back."""
+    """Tokens issued some uses ago are used, with a clock that may go back."""
     session, clock, issued, used_at = begin(), NOW, [TOKEN], list[datetime]()
     for move, ago in steps:
         clock += move

@@ -1,4 +1,4 @@
-"""The application, running in this process, and connections to it."""
+"""The application in this process, and clients for it."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -42,16 +42,16 @@ class Service:
         documented: bool = True,
         **settings: Any,
     ) -> httpx.AsyncClient:
-        """Make a client that holds every answer against the contract, and, if it is `documented`, the document.
+        """Return a client that checks every response against the contract and, if `documented`, the OpenAPI document.
 
-        One that survives bugs shows what a client of a real server would see of an unexpected exception.
+        With `survives_bugs`, an unexpected exception looks as it would to a client of a real server.
         """
         document = self.document if documented else None
         transport = _CheckingTransport(self.app, document, peer, raise_app_exceptions=not survives_bugs)
         return httpx.AsyncClient(transport=transport, base_url=base_url, **settings)
 
     async def empty(self) -> None:
-        """Remove all users, and all that is theirs; and forget who failed to sign in."""
+        """Remove all users, their records, and all failed sign-ins."""
         while users := await self.storage.unit_of_work().users.page(limit=200):
             unit = self.storage.unit_of_work()
             for user in users:
@@ -74,9 +74,13 @@ async def running(
     handlers: Mapping[str, JobHandler] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Service]:
-    """Run the application on a storage, given by URL or as it is; where nothing hashes, passwords cost no time.
+    """Run the application on a storage, given by URL or as an object; without `hashes`, passwords cost no time.
 
+<<<<<<< HEAD
     It runs no jobs unless `jobs` is true, since tests count what is asked of a storage. `handlers` replace its own.
+=======
+    Jobs only run if `jobs` is true, because tests count storage calls.
+>>>>>>> main
     """
     container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:
@@ -95,7 +99,7 @@ _documents: Final[dict[bool, Document]] = {}
 
 
 def _document_of(app: FastAPI, *, asks_for_tokens: bool) -> Document:
-    """Make the document of each mode once: it takes longer than all else of starting, and no other setting is in it."""
+    """Return the document of a mode. It is generated once: that is slow, and depends on no other setting."""
     if asks_for_tokens not in _documents:
         _documents[asks_for_tokens] = Document(app.openapi())
     return _documents[asks_for_tokens]
@@ -105,7 +109,7 @@ class _CheckingTransport(httpx.ASGITransport):
     def __init__(
         self, app: FastAPI, document: Document | None, peer: tuple[str, int] | None, *, raise_app_exceptions: bool
     ) -> None:
-        # The signature leaves None out, which is what a server says of a peer that it does not know.
+        # The signature does not allow None, with which a server reports an unknown peer.
         super().__init__(app, raise_app_exceptions, client=peer)  # type: ignore[arg-type]
         self._document = document
 

@@ -1,4 +1,4 @@
-"""Who comes in with which token (RFC 6750), and that nobody does with a forged one (RFC 8725)."""
+"""Valid access tokens are accepted (RFC 6750), and forged ones are not (RFC 8725)."""
 
 import json
 import time
@@ -43,7 +43,7 @@ OPEN_TO_ALL = ["/health/live", "/health/ready", "/docs", "/openapi.json", "/.wel
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 async def test_nobody_comes_in_without_a_token(memory_token_client: httpx.AsyncClient, method: str, path: str) -> None:
-    for content in (b"", b"{not json", b"{}"):  # whatever else is wrong is not looked at
+    for content in (b"", b"{not json", b"{}"):  # authentication comes before any other check
         response = await memory_token_client.request(
             method, path, content=content, headers={"content-type": "application/json"}
         )
@@ -103,7 +103,7 @@ def encoded(part: Any) -> str:
 
 
 def forged(token: str) -> dict[str, str]:
-    """Make tokens of which each is wrong in one way, out of one that is right."""
+    """Yield tokens that differ from a valid one in one respect each."""
     header, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     head, body, signature = token.split(".")
 

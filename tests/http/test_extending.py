@@ -1,4 +1,4 @@
-"""Whatever FastAPI offers to those who extend an app works with userport's."""
+"""FastAPI's extension points work with userport's app."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ class Note(BaseModel):
 
 @pytest.fixture
 def app() -> FastAPI:
-    """Userport in open mode, which nothing has been asked yet."""
+    """A fresh userport app in open mode."""
     return create_app(Container(settings=Settings(storage="memory://")))
 
 
@@ -47,7 +47,7 @@ def client_of(app: ASGIApp) -> httpx.AsyncClient:
 
 
 class RouteObserver:
-    """Middleware as metrics have it: notes method and template when a response starts and when it has ended."""
+    """Middleware as for metrics: records method and route template at the start and end of a response."""
 
     def __init__(self, app: ASGIApp, seen: list[tuple[str, ...]]) -> None:
         self.app = app
@@ -357,4 +357,4 @@ async def test_where_telemetry_observes_the_search_the_framework_searches(app: F
     }
     await app(scope, receive, send)
     assert seen[0]["status"] == 200
-    assert "fastapi" in scope  # which the framework's search leaves behind
+    assert "fastapi" in scope  # set by the framework's routing

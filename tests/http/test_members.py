@@ -1,4 +1,4 @@
-"""What a member may do, and that it concerns nobody else, on every store."""
+"""What members may do, and that they cannot reach other users, on every store."""
 
 from typing import Any
 
@@ -120,8 +120,8 @@ async def test_an_admin_does_everything(token_service: Service, token_client: ht
 
 async def test_sign_up_can_be_switched_off() -> None:
     async with running(hashes=False, signing_key=SIGNING_KEY, sign_up=False) as service, service.connect() as client:
-        nobody = await client.post("/users", json=new_user())
-        assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, "Bearer")
+        anonymous = await client.post("/users", json=new_user())
+        assert (anonymous.status_code, anonymous.headers["www-authenticate"]) == (401, "Bearer")
         admin = await an_admin(service, client)
         made = await client.post("/users", json=new_user(password=PASSWORD), headers=admin.headers)
         assert made.status_code == 201

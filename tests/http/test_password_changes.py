@@ -1,4 +1,4 @@
-"""Changing a password, on every store."""
+"""Change a password, on every store."""
 
 import asyncio
 from typing import Any

@@ -44,8 +44,8 @@ async def test_whatever_is_wrong_is_told_in_the_same_way(
     for name, password in (
         (known["email"], "wrong horse battery"),
         ("known", PASSWORD.upper()),
-        ("nobody@example.org", PASSWORD),
-        ("nobody", PASSWORD),
+        ("unknown@example.org", PASSWORD),
+        ("unknown", PASSWORD),
         ("no name at all", PASSWORD),
         ("@", PASSWORD),
         (without_password["email"], PASSWORD),
@@ -126,7 +126,7 @@ async def test_a_refusal_takes_its_time_and_a_success_does_not(
     monkeypatch.setattr("application.sign_in.service.asyncio.sleep", wait)
     assert (await sign_in(memory_token_client, user["email"])).status_code == 200
     assert waited == []
-    for name in (user["email"], "nobody"):
+    for name in (user["email"], "unknown"):
         assert (await sign_in(memory_token_client, name, "wrong")).status_code == 400
     assert all(0 < seconds <= 0.5 for seconds in waited)
     assert len(waited) == 2

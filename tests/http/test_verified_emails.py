@@ -1,4 +1,4 @@
-"""Whether an address is verified, as clients see it."""
+"""The verification of an address, as clients see it."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Mistakes in the DynamoDB adapter."""
+"""Bugs in the DynamoDB adapter."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -56,7 +56,7 @@ BUGS: Final[Sequence[Bug]] = (
     _commits(
         what="what is staged is planned once and not again after a refusal",
         where="Committer.commit",
-        node="Assign 6",
+        node="Assign 5",
         new="raise error",
     ),
     _commits(
@@ -202,7 +202,7 @@ BUGS: Final[Sequence[Bug]] = (
         where="",
         node="For 3",
         new="pass",
-        allowed="nobody finds them; a crash test of this store looks at all that is in the table",
+        allowed="they are invisible; a crash test of this store checks the whole table",
     ),
     _records(
         what="a skip is ignored",
@@ -278,12 +278,6 @@ BUGS: Final[Sequence[Bug]] = (
         new="image['name']",
     ),
     _user_items(
-        what="an empty bio is taken for none",
-        where="user_image.values",
-        node="IfExp",
-        new="str(user.bio) if user.bio else None",
-    ),
-    _user_items(
         what="an admin who is not active is taken for one who is",
         where="is_active_admin",
         node="BoolOp",
@@ -302,7 +296,7 @@ BUGS: Final[Sequence[Bug]] = (
         new="pass",
     ),
     _user_rules(
-        what="a removed user leaves no tombstone, so that records can be added meanwhile",
+        what="a removed user leaves no tombstone, so records can be added during the purge",
         where="remove_user",
         node="Dict 1",
         new="None",

@@ -1,4 +1,4 @@
-"""What the contract leaves open, or cannot bring about, and a database could get wrong."""
+"""What the contract leaves open, or cannot cause, and a database could get wrong."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from adapters.sql.removals import MAX_ROWS_AT_ONCE
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import TABLES, USERS, owner_of
 from adapters.sql.types import Json
-from adapters.sql.user_rows import user_values
+from adapters.sql.users import row_of
 from adapters.storage_contract.examples import (
     LATER,
     a_credential,
@@ -220,14 +220,14 @@ class SqlCases:
 
     @pytest.fixture
     def purge_is_held_back(self) -> Iterator[pytest.MonkeyPatch]:
-        """Let no process delete in the background, as if each had died, until it is undone."""
+        """Suspend all purging, as if each process had died, until the end of the context."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(BackgroundPurge, "wake", lambda _: None)
             yield patch
 
 
 async def left_of(storage: Storage, user: User) -> int:
-    """Count the rows that are left of a user."""
+    """Count the remaining rows of a user."""
     assert isinstance(storage, SqlStorage)
     owners = (owner_of(table) for table in (*TABLES.values(), SAMPLES))
     columns = [USERS.c.id, *(column for column in owners if column is not None)]
@@ -276,11 +276,11 @@ async def assert_refused(storage: Storage, user: User, records: Sequence[Any]) -
 
 
 class Abandoned(Exception):
-    """Takes back a transaction."""
+    """Rolls a transaction back."""
 
 
 class SqlServerCases(SqlCases):
-    """Of a database that lets transactions write at the same time."""
+    """Cases for databases with concurrent write transactions."""
 
     async def test_a_required_user_cannot_be_changed_before_the_commit_is_done(
         self, storage: Storage, another_client: Storage
@@ -329,7 +329,7 @@ class SqlServerCases(SqlCases):
     async def test_a_text_that_is_too_long_is_refused_and_never_cut_off(self, storage: Storage) -> None:
         assert isinstance(storage, SqlStorage)
         database = storage.database
-        rows = [{**user_values(a_user()), "name": "x" * length} for length in (100, 101)]
+        rows = [{**row_of(a_user()), "name": "x" * length} for length in (100, 101)]
         with pytest.raises(DBAPIError):
             await database.transact(database.backend.insertion(USERS, rows))
         assert (await read_all(storage)).users == []
@@ -357,7 +357,7 @@ class SqlServerCases(SqlCases):
 
 @asynccontextmanager
 async def locked(client: Storage, user: User) -> AsyncIterator[None]:
-    """Keep a user's row locked as a removal does that is not done yet, and let go of it."""
+    """Hold the lock of a user's row, like a running removal, until the end of the context."""
     assert isinstance(client, SqlStorage)
     held, go_on = asyncio.Event(), asyncio.Event()
 
@@ -380,7 +380,7 @@ async def locked(client: Storage, user: User) -> AsyncIterator[None]:
 
 async def assert_only_this_one_waits(commits: Sequence[asyncio.Task[None]], place: int) -> None:
     slow = commits[place]
-    async with asyncio.timeout(6):  # less than any commit waits
+    async with asyncio.timeout(6):  # shorter than the timeout of a commit
         await asyncio.gather(*(commit for commit in commits if commit is not slow))
     assert not slow.done()
 
@@ -388,12 +388,12 @@ async def assert_only_this_one_waits(commits: Sequence[asyncio.Task[None]], plac
 async def assert_required(
     storage: Storage, require: Callable[[UnitOfWork], None], change: Callable[[], Awaitable[None]]
 ) -> None:
-    """Begin a commit that has to wait behind what it requires, and a change of that."""
+    """Start a commit that waits for what it requires, and a concurrent change of that."""
     assert isinstance(storage, SqlStorage)
     rival, held, go_on = a_user(), asyncio.Event(), asyncio.Event()
 
     def hold_an_email(connection: Connection) -> None:
-        connection.execute(USERS.insert(), [user_values(rival)])
+        connection.execute(USERS.insert(), [row_of(rival)])
         held.set()
         await_only(go_on.wait())
         raise Abandoned

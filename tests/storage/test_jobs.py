@@ -1,4 +1,4 @@
-"""Workers on every store: they race for jobs, and outlive an outage."""
+"""Workers on every store: they compete for jobs, and outlive an outage."""
 
 import asyncio
 from collections import Counter
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module", params=[*(["memory"] if is_chosen("memory") else []), *KINDS])
 def place(request: pytest.FixtureRequest, databases: Databases) -> Iterator[tuple[str, str]]:
-    """An empty place of each kind, and its URL."""
+    """The kind and the URL of an empty database of each kind."""
     if request.param == "memory":
         yield "memory", "memory://"
     else:
@@ -40,7 +40,7 @@ def place(request: pytest.FixtureRequest, databases: Databases) -> Iterator[tupl
 
 @pytest.fixture
 async def clients(place: tuple[str, str]) -> AsyncIterator[list[Storage]]:
-    """The place, opened as several processes would."""
+    """One database, opened as by several processes."""
     kind, url = place
     async with AsyncExitStack() as ends:
         connected = [open_storage(url) for _ in range(1 if kind == "memory" else WORKERS)]

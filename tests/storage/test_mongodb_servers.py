@@ -1,4 +1,4 @@
-"""What a server of MongoDB may be besides gone: no replica set, one that knows us not, one that has lost the schema."""
+"""Unsuitable MongoDB servers: not a replica set, wrong credentials, a lost schema."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -68,7 +68,7 @@ from tests.servers.process import ServerProcess
 from tests.storage.database_contract import connected
 
 NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
-MANY: Final = 1_001  # records of one type, which are more than a commit deletes
+MANY: Final = 1_001  # records of one type, more than a commit deletes
 NOT_OURS: Final = ("system.profile", "schema.version")
 
 
@@ -232,8 +232,8 @@ async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_go
         async with connected(server_kind("mongodb").create(server.url)) as storage:
             await storage.prepare()
             users = [a_user() for _ in range(4)]
-            pairs = [(user, a_credential(user)) for user in users]  # which take a transaction
-            await asyncio.gather(*(storage.ping() for _ in users))  # so that each commit has a connection
+            pairs = [(user, a_credential(user)) for user in users]  # each pair takes a transaction
+            await asyncio.gather(*(storage.ping() for _ in users))  # gives each commit a connection
             server.pause()
             try:
                 assert set(await outcomes([add(storage, *pair) for pair in pairs])) <= {StorageUnavailable, TooBusy}
@@ -304,7 +304,7 @@ async def test_names_in_mappings_that_mean_something_to_mongodb_come_back(storag
 
 
 async def plans(database: AsyncDatabase[dict[str, Any]], reads: Sequence[Awaitable[object]]) -> list[dict[str, Any]]:
-    """Return what the server's profiler writes of some reads, one after another."""
+    """Return what the server's profiler records about some reads, run one after another."""
     await database.command("profile", 2)
     for read in reads:
         await read
@@ -382,7 +382,7 @@ async def test_a_commit_of_one_session_or_one_key_takes_no_transaction(storage: 
 
 
 async def remove_hiding(storage: MongoStorage, monkeypatch: pytest.MonkeyPatch, *doomed: User) -> None:
-    """Remove users by a storage that then deletes nothing in the background."""
+    """Remove users with a storage that does not purge in the background."""
     with monkeypatch.context() as patch:
         patch.setattr(BackgroundPurge, "wake", lambda _: None)
         await remove(storage, *doomed)

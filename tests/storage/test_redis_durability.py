@@ -78,7 +78,7 @@ async def test_a_server_that_is_lost_is_not_taken_for_one_that_keeps_its_setting
 
 
 async def _told(server: ServerProcess, caplog: pytest.LogCaptureFixture, login: str | None = None) -> Sequence[str]:
-    """Prepare a place and look after it, and return the warnings that come of it."""
+    """Prepare and ping a storage, and return the logged warnings."""
     url = KIND.create(server.url)
     if login:
         url = f"redis://{login}@{url.rpartition('@')[2]}"

@@ -14,7 +14,7 @@ from tests.storage.database_contract import connected
 
 
 class TlsRedisProcess(RedisProcess):
-    """A Redis with a certificate that it has signed itself."""
+    """A Redis with a self-signed certificate."""
 
     scheme: ClassVar = "rediss"
 

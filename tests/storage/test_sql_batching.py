@@ -1,4 +1,4 @@
-"""Calls that arrive together: who is served with whom, and who waits for whom."""
+"""Concurrent calls: which of them share a batch, and which wait for each other."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 5
 
 
 class Server:
-    """Doubles numbers, noting which of them came together."""
+    """Doubles numbers, and records which of them came in one batch."""
 
     def __init__(self, *, most: int = 10) -> None:
         self.batches: list[list[int]] = []
