@@ -26,6 +26,7 @@ from adapters.runtime.clock import SystemClock
 from adapters.runtime.ids import Uuid7Source
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
+from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
 from application.ports import JobHandler
 from benchmarks.bench.calls import ONE_USER
@@ -127,7 +128,7 @@ async def _idle_milliseconds(storage: Storage) -> float:
 
 @asynccontextmanager
 async def _working(storage: Storage, queue: JobQueue, handler: JobHandler) -> AsyncIterator[None]:
-    worker = JobWorker(JobRunner(storage, SystemClock(), {_KIND: handler}), queue)
+    worker = JobWorker(JobRunner(storage, SystemClock(), {_KIND: handler}), queue, Traffic())
     task = asyncio.create_task(worker.run())
     try:
         yield
@@ -136,13 +137,8 @@ async def _working(storage: Storage, queue: JobQueue, handler: JobHandler) -> As
         await task
 
 
-<<<<<<< HEAD
 def requests(url: str, jobs: int, rounds: int, seconds: int) -> Mapping[str, object]:
     """Tell how many GETs one process serves without a worker, with an idle one, and with one that has a backlog."""
-=======
-def requests(url: str, rounds: int, seconds: int) -> Mapping[str, object]:
-    """Return the GETs per second that a process serves without a worker, with an idle one, and with a busy one."""
->>>>>>> main
     check_wrk()
     leave_worker_core()
     found: dict[str, list[tuple[float, float]]] = {"without_worker": [], "idle_worker": [], "backlog": []}
@@ -229,17 +225,6 @@ def _serving(url: str, sink: Path, *, jobs: bool) -> Iterator[tuple[int, subproc
             process.terminate()
 
 
-<<<<<<< HEAD
-=======
-async def feed(url: str) -> None:
-    """Stage jobs at a constant rate until the process is killed."""
-    storage = open_storage(url)
-    while True:
-        await stage(storage, 1)
-        await asyncio.sleep(1 / _JOBS_A_SECOND)
-
-
->>>>>>> main
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("measurement", choices=["drain", "idle", "requests"])

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from application.jobs.worker import JobWorker
 from entrypoints.container import Container
 
 
 @asynccontextmanager
-async def background_work(container: Container, worker: JobWorker) -> AsyncIterator[None]:
+async def background_work(container: Container) -> AsyncIterator[None]:
     """Run jobs and purge expired records while the context lasts; then finish the jobs that are running."""
+    worker = container.job_worker()
     working = asyncio.create_task(worker.run())
     purging = asyncio.create_task(container.expired_records().purge_regularly())
     try:

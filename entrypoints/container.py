@@ -13,6 +13,7 @@ from application.expired_records import ExpiredRecords
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
+from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
 from application.passwords import Passwords
 from application.posts.service import PostService
@@ -76,7 +77,7 @@ class Container(DeclarativeContainer):
     """What does the jobs of each kind: `Dict(mail=Singleton(…))`."""
 
     job_runner = Singleton(JobRunner, storage, clock, job_handlers)
-    job_worker = Singleton(JobWorker, job_runner, jobs)
-    job_worker_beside_requests = Singleton(JobWorker, job_runner, jobs, max_running=4, pause_factor=4)
+    traffic = Singleton(Traffic)
+    job_worker = Singleton(JobWorker, job_runner, jobs, traffic)
     job_service = Singleton(JobService, storage, clock)
     expired_records = Singleton(ExpiredRecords, storage, clock)

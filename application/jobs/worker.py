@@ -7,6 +7,7 @@ from typing import Final
 
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner, Outcome
+from application.jobs.traffic import Traffic
 from domain.errors import DomainError
 from domain.jobs import Job
 
@@ -15,27 +16,22 @@ _SECONDS_TO_FINISH: Final = 10.0
 _MIN_PAUSE_SECONDS: Final = 0.005
 _MAX_PAUSE_SECONDS: Final = 1.0
 _MAX_JITTER: Final = 0.2
+_MAX_STARTED_WHEN_BUSY: Final = 4
+_BUSY_PAUSE_SECONDS: Final = 0.2
 
 _log: Final = logging.getLogger("userport.jobs")
 
 
 class JobWorker:
-    """Runs due jobs, a bounded number at a time.
+    """Runs due jobs, a bounded number at a time, and starts few a second while the process serves many requests.
 
     It looks for due jobs once a second at most. When a job is staged in this process it looks every few milliseconds
     at first: the job will be there once its unit of work is committed, of which a storage gives no notice.
     """
 
-    def __init__(
-        self, runner: JobRunner, queue: JobQueue, *, max_running: int = _MAX_RUNNING, pause_factor: int = 0
-    ) -> None:
-        """`pause_factor` says how many times as long as a step the pause after it is.
-
-        Other tasks that keep the process busy make a step take longer, and so get longer pauses.
-        """
+    def __init__(self, runner: JobRunner, queue: JobQueue, traffic: Traffic) -> None:
         self._runner: Final = runner
-        self._max_running: Final = max_running
-        self._pause_factor: Final = pause_factor
+        self._traffic: Final = traffic
         self._running: Final[set[asyncio.Task[Outcome]]] = set()
         self._unsettled: Final[list[Outcome]] = []
         self._wake: Final = asyncio.Event()
@@ -44,15 +40,14 @@ class JobWorker:
         self._pause = _MAX_PAUSE_SECONDS
         # Workers that start together do not look together.
         self._next_look = monotonic() + random.uniform(0, _MAX_PAUSE_SECONDS)  # noqa: S311
+        self._earliest_look = 0.0
         queue.on_staged = self._look_soon
 
     async def run(self) -> None:
         """Run jobs until `stop`, or wait until the storage is back. It cannot be called again."""
         try:
             while not self._is_stopping:
-                start = monotonic()
                 await self._advance()
-                await asyncio.sleep(min(self._pause_factor * (monotonic() - start), _MAX_PAUSE_SECONDS))
                 await self._wait()
             await self._finish()
         finally:
@@ -67,12 +62,12 @@ class JobWorker:
 
     def _look_soon(self) -> None:
         self._pause = _MIN_PAUSE_SECONDS
-        self._next_look = min(self._next_look, monotonic() + self._pause)
+        self._next_look = max(self._earliest_look, min(self._next_look, monotonic() + self._pause))
         self._wake.set()
 
     @property
     def _room(self) -> int:
-        return self._max_running - len(self._running) - len(self._unsettled)
+        return _MAX_RUNNING - len(self._running) - len(self._unsettled)
 
     async def _advance(self) -> None:
         """Settle what has ended, and claim what is due if it is time for it."""
@@ -96,7 +91,8 @@ class JobWorker:
             self._unsettled.clear()
 
     async def _look(self) -> None:
-        claims = await self._runner.claim(self._room)
+        is_busy = self._traffic.is_busy()
+        claims = await self._runner.claim(min(self._room, _MAX_STARTED_WHEN_BUSY) if is_busy else self._room)
         for job in claims.jobs:
             self._start(job)
         if self._is_interrupted:
@@ -105,6 +101,9 @@ class JobWorker:
         if claims.jobs or claims.may_be_more:
             self._pause = _MIN_PAUSE_SECONDS
         self._look_in(0 if claims.may_be_more and claims.jobs else self._pause)
+        if is_busy and claims.jobs:
+            self._earliest_look = monotonic() + _BUSY_PAUSE_SECONDS
+            self._next_look = max(self._earliest_look, self._next_look)
         self._pause = min(2 * self._pause, _MAX_PAUSE_SECONDS)
 
     def _start(self, job: Job) -> None:

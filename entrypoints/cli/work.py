@@ -31,5 +31,5 @@ async def _work(settings: Settings) -> None:
     async with open_container(settings) as container:
         await ensure_prepared(container)
         typer.echo("userport runs background jobs", err=True)
-        async with background_work(container, container.job_worker()):
+        async with background_work(container):
             await stop.wait()

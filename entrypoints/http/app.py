@@ -1,7 +1,7 @@
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from application.jobs.traffic import Traffic
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work
 from entrypoints.container import Container
@@ -21,6 +22,7 @@ from entrypoints.http.middleware.loopback_only import LoopbackOnlyMiddleware
 from entrypoints.http.middleware.request_id import RequestIdMiddleware
 from entrypoints.http.middleware.route_table import RouteTableMiddleware
 from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
+from entrypoints.http.middleware.traffic import TrafficMiddleware
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
@@ -82,7 +84,7 @@ def install(app: FastAPI, container: Container) -> None:
     app.state.asks_for_tokens = settings.asks_for_tokens
     for error, handler in _EXCEPTION_HANDLERS.items():
         app.add_exception_handler(error, handler)
-    for middleware in reversed(_middleware(settings)):
+    for middleware in reversed(_middleware(settings, container.traffic())):
         app.add_middleware(middleware.cls, *middleware.args, **middleware.kwargs)
     app.router.redirect_slashes = False  # `HeadAndTrailingSlashMiddleware` serves both forms
     app.include_router(APIRouter(lifespan=_lifespan(container)))
@@ -114,10 +116,11 @@ def container_from_environment() -> Container:
     return container
 
 
-def _middleware(settings: Settings) -> Sequence[Middleware]:
+def _middleware(settings: Settings, traffic: Traffic) -> Sequence[Middleware]:
     """Return the middleware stack, outermost first."""
     origins = settings.cors_origins
     return [
+        *([Middleware(TrafficMiddleware, traffic=traffic)] if settings.jobs else []),
         Middleware(RequestIdMiddleware),
         Middleware(SecurityHeadersMiddleware),
         Middleware(InternalErrorMiddleware),
@@ -126,12 +129,6 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
         Middleware(HeadAndTrailingSlashMiddleware),
         Middleware(RouteTableMiddleware),
     ]
-
-
-def _jobs_beside_requests(container: Container) -> AbstractAsyncContextManager[None]:
-    if not container.settings().jobs:
-        return nullcontext()
-    return background_work(container, container.job_worker_beside_requests())
 
 
 def _lifespan(container: Container) -> Any:
@@ -145,7 +142,7 @@ def _lifespan(container: Container) -> Any:
                     await storage.prepare()
                 except DomainError as error:
                     _log.warning("the storage is not ready: %s", error)  # requests and `/health/ready` will report it
-            async with _jobs_beside_requests(container):
+            async with background_work(container) if container.settings().jobs else nullcontext():
                 yield
         finally:
             await storage.close()

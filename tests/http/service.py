@@ -76,11 +76,11 @@ async def running(
 ) -> AsyncIterator[Service]:
     """Run the application on a storage, given by URL or as an object; without `hashes`, passwords cost no time.
 
-<<<<<<< HEAD
-    It runs no jobs unless `jobs` is true, since tests count what is asked of a storage. `handlers` replace its own.
-=======
-    Jobs only run if `jobs` is true, because tests count storage calls.
->>>>>>> main
+    <<<<<<< HEAD
+        It runs no jobs unless `jobs` is true, since tests count what is asked of a storage. `handlers` replace its own.
+    =======
+        Jobs only run if `jobs` is true, because tests count storage calls.
+    >>>>>>> main
     """
     container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:

@@ -13,6 +13,7 @@ from adapters.runtime.ids import Uuid7Source
 from adapters.storage_contract.faulty_proxy import Fault, FaultyProxy
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
+from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
 from domain.jobs import JOBS, Job
 from domain.storage import Storage
@@ -96,7 +97,7 @@ async def test_a_worker_goes_on_after_an_outage(
     served = server_kind(kind)  # type: ignore[arg-type] # it is no memory
     with FaultyProxy(served.endpoint(url)) as proxy:
         storage = open_storage(served.moved(url, proxy.port))
-        worker = JobWorker(JobRunner(storage, SystemClock(), {"mail": handle}), JobQueue())
+        worker = JobWorker(JobRunner(storage, SystemClock(), {"mail": handle}), JobQueue(), Traffic())
         task = asyncio.create_task(worker.run())
         try:
             async with asyncio.timeout(60):
