@@ -4,8 +4,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Annotated, Final
 
@@ -60,13 +61,14 @@ def serve(
     family, address = _address(settings)
     run_async(_check(settings))
     with _listening(family, address) as listener:
+        run = _create_server(settings, listener)
         served = format_address(*listener.getsockname()[:2])
         mode = "in token mode" if settings.asks_for_tokens else "in open mode, for this machine only"
         typer.echo(f"userport serves {mode}: {served}/docs", err=True)
         if settings.asks_for_tokens:
             _show_mail_settings(settings, served)
         _pass_on({**flags, "public_url": settings.public_url or served})
-        _run(settings, listener)
+        run()
 
 
 def _show_mail_settings(settings: Settings, served: str) -> None:
@@ -165,7 +167,8 @@ def _raise_file_limit(connections: int) -> int:
     return min(connections, possible)
 
 
-def _run(settings: Settings, listener: socket.socket) -> None:
+def _create_server(settings: Settings, listener: socket.socket) -> Callable[[], None]:
+    """Return a function that serves until SIGTERM or SIGINT, also if one arrives before the call."""
     config = ServerConfig(
         _APP,
         ConnectionLimits(
@@ -186,11 +189,15 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
-    # Uvicorn handles these signals itself, then raises them again to end the process: exit with 0 instead.
-    for wanted in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(wanted, lambda *_: None)
-    if settings.workers == 1:
-        Server(config).run([listener])
-    else:
+    if settings.workers > 1:
         resume_gc()  # each worker pauses it until its app is loaded
-        _Workers(config, [listener]).run()
+        return _Workers(config, [listener]).run
+    server = Server(config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # Once it runs, uvicorn handles these signals itself. Then it raises them again to end the process: exit with 0.
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, stop)
+    return partial(server.run, [listener])

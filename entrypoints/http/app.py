@@ -87,7 +87,11 @@ def install(app: FastAPI, container: Container) -> None:
     app.router.redirect_slashes = False  # `HeadAndTrailingSlashMiddleware` serves both forms
     app.include_router(APIRouter(lifespan=_lifespan(container)))
     routers = [users.sign_up_router, users.router, posts.router, health.router, docs.router]
-    for router in [*routers, *([auth.router, sessions.router] if settings.asks_for_tokens else [])]:
+    if settings.asks_for_tokens:
+        from entrypoints.web import account  # with a template engine, which open mode does not need
+
+        routers += [auth.router, sessions.router, account.router]
+    for router in routers:
         app.include_router(router)
     app.openapi_tags = [*(app.openapi_tags or ()), *TAGS]
     # FastAPI's documented way to extend the document.

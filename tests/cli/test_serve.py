@@ -68,6 +68,15 @@ def test_who_comes_while_the_disk_is_full_can_come_again_when_it_is_not(sqlite: 
         assert httpx.post(f"{address}/users", json=ann).status_code == 201
 
 
+@pytest.mark.parametrize("wanted", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_a_signal_while_it_starts_ends_it_well(sqlite: str, wanted: signal.Signals, options: tuple[str, ...]) -> None:
+    for _ in range(3):
+        with serving(sqlite, *options) as (process, _):
+            process.send_signal(wanted)
+            assert ended(process) == (0, "")
+
+
 def test_memory_serves_until_it_ends() -> None:
     with serving("memory://") as (process, address):
         wait_until_ready(address)
