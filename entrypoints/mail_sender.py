@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from application.ports import MailSender
-from entrypoints.settings import PREFIX, Settings, SettingsError
+from entrypoints.environment import PREFIX, SettingsError
+from entrypoints.settings import Settings
 
 _DIRECTORY_PREFIX = "file:"
 

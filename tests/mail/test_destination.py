@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.mail.destination import Destination, Login, Security, SmtpServer, parse_destination
-from entrypoints.settings import SettingsError
+from entrypoints.environment import SettingsError
 from tests.mail.mails import a_sender
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from application.mail.errors import MailDeferred
 from application.mail.message import Template
-from entrypoints.settings import SettingsError
+from entrypoints.environment import SettingsError
 from tests.mail.mails import VALUES, a_mail, a_sender
 
 
