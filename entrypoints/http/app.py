@@ -23,7 +23,6 @@ from entrypoints.http.middleware.loopback_only import LoopbackOnlyMiddleware
 from entrypoints.http.middleware.request_id import RequestIdMiddleware
 from entrypoints.http.middleware.route_table import RouteTableMiddleware
 from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
-from entrypoints.http.middleware.traffic import TrafficMiddleware
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
@@ -126,8 +125,7 @@ def _middleware(settings: Settings, traffic: Traffic) -> Sequence[Middleware]:
     """Return the middleware stack, outermost first."""
     origins = settings.cors_origins
     return [
-        *([Middleware(TrafficMiddleware, traffic=traffic)] if settings.jobs else []),
-        Middleware(RequestIdMiddleware),
+        Middleware(RequestIdMiddleware, count_request=traffic.count_request),
         Middleware(SecurityHeadersMiddleware),
         Middleware(InternalErrorMiddleware),
         *([] if settings.asks_for_tokens else [Middleware(LoopbackOnlyMiddleware, origins=origins)]),

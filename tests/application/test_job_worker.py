@@ -229,7 +229,7 @@ async def test_jobs_give_way_while_many_requests_are_served() -> None:
     async def send_requests() -> None:
         while True:
             for _ in range(100):
-                traffic.add_request()
+                traffic.count_request()
             await asyncio.sleep(0.01)
 
     requests = asyncio.create_task(send_requests())
