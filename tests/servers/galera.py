@@ -1,4 +1,4 @@
-"""A Galera cluster of our own: MariaDB on three nodes, on the loopback interface."""
+"""A Galera cluster: MariaDB on three nodes, on the loopback interface."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ _NODES: Final = 3
 
 
 class GaleraNode(MariadbProcess):
-    """One node; all of a cluster have the same password, since they have the same data."""
+    """One node; all nodes of a cluster have the same password, because they have the same data."""
 
     def __init__(self, programs: Path) -> None:
         super().__init__(programs)
@@ -76,13 +76,13 @@ class GaleraNode(MariadbProcess):
         self._was_killed = True
 
     def clone_from(self, other: "GaleraNode") -> None:
-        """Take the data of a node that was stopped, so that joining it needs no state transfer."""
+        """Copy the data of a stopped node, so that joining needs no state transfer."""
         self.password = other.password
         for file in ("data", "welcome.sql"):
             self.run("cp", "-a", other.directory / file, self.directory / file)
 
     def _last_position(self) -> str:
-        """Ask the data of a node that has not ended in good order how far it had come."""
+        """Read the last position from the data of a node that has crashed."""
         self._start_options = ("--wsrep-recover",)
         command = [*as_another_user(), *self.command()]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)  # noqa: S603
@@ -93,7 +93,7 @@ class GaleraNode(MariadbProcess):
 
 
 class GaleraCluster:
-    """Starts when it is entered, and is complete then."""
+    """A cluster that starts when it is entered, and is complete then."""
 
     def __init__(self) -> None:
         programs = KIND.find_programs()
