@@ -24,7 +24,7 @@ from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.storage import Storage
 from entrypoints.settings import Settings
-from entrypoints.signing_keys import open_signer
+from entrypoints.signing_keys import open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
 
 
@@ -40,7 +40,8 @@ class Container(DeclarativeContainer):
     jobs = Singleton(JobQueue)
 
     secrets = Singleton(SystemSecrets)
-    signer = Singleton(open_signer, settings)
+    signing_keys = Singleton(read_signing_keys, settings)
+    signer = Singleton(open_signer, settings, signing_keys)
 
     users = Singleton(
         UserService,

@@ -62,8 +62,7 @@ CONTEXT_KEYS: Final[Mapping[Template, Set[str]]] = {
 }
 """The texts that each template is rendered with, all of them in every mail of it.
 
-- `address`: the account's address, or the one that a sign-up is for. It is the recipient's, except that the mails to an
-  old address name the old one here.
+- `address`: the recipient's address: the account's, the one that a sign-up is for, or the new or old one of a change.
 - `link`: where the recipient acts, with the token in its fragment. Valid for 24 hours; a reset for 30 minutes, an undo
   for 72 hours, an invitation for 7 days.
 - `new_address`: what the address was or will be replaced by.

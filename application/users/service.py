@@ -5,14 +5,17 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from application.concurrency import Expected, OptimisticRetry, RecordUpdates, check_version
+from application.languages import Language
+from application.mail.queue import MailQueue
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource
 from application.sessions.revocation import revoke_sessions, stage_session_revocation
 from domain.credential import CREDENTIALS, Credential
-from domain.errors import FieldChecks, InvalidValue, LastAdmin, UserNotFound
+from domain.errors import ConfirmationRequired, FieldChecks, InvalidValue, LastAdmin, UserNotFound
+from domain.one_time_token import TokenPurpose
 from domain.storage import Storage, UnitOfWork
 from domain.user import KEEP, Keep, Role, User
-from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username
+from domain.values import Bio, Email, Name, Password, SearchPrefix, UserId, Username
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +53,14 @@ class UserService:
         ids: IdSource,
         domain_names: DomainNames,
         passwords: Passwords,
+        mails: MailQueue | None = None,
         *,
         needs_admin: bool = False,
     ) -> None:
-        """`needs_admin` tells whether the last active admin has to stay one, as is so where users have to sign in."""
+        """`needs_admin` tells whether the last active admin has to stay one, as is so where users have to sign in.
+
+        Without `mails`, nobody is mailed, as in open mode.
+        """
         self._storage = storage
         self._clock = clock
         self._ids = ids
@@ -61,13 +68,32 @@ class UserService:
         self._updates: RecordUpdates[UserId, User] = RecordUpdates(storage, lambda unit: unit.users)
         self._domain_names = domain_names
         self._passwords = passwords
+        self._mails = mails
         self._needs_admin = needs_admin
 
-    async def register(self, new: NewUser, address: str | None = None) -> User:
-        """Add a user, on behalf of an address, and their credential when they chose a password.
+    async def register(
+        self, new: NewUser, address: str | None = None, *, verify_in: Language | None = None, invite: bool = False
+    ) -> User:
+        """Add a user, on behalf of a client address, and their credential when they chose a password.
 
-        Raises `InvalidInput`, `EmailTaken` or `UsernameTaken`; `TooBusy` when too many passwords are being hashed.
+        With `verify_in`, the user is mailed a link in that language that verifies their address; with `invite`, one by
+        which they choose their first password. Raises `InvalidInput`, `EmailTaken` or `UsernameTaken`; `TooBusy` when
+        too many passwords are being hashed.
         """
+        user, password = self.parse(new)
+        unit = self._storage.unit_of_work()
+        unit.users.add(user)
+        if password is not None:
+            unit.records(CREDENTIALS).add(Credential(user.id, await self._passwords.hash(password, address)))
+        if self._mails is not None and verify_in is not None:
+            await self._mails.stage_link(unit, TokenPurpose.VERIFY_EMAIL, user, verify_in, is_new_user=True)
+        if self._mails is not None and invite:
+            await self._mails.stage_invitation(unit, user, is_new_user=True)
+        await unit.commit()
+        return user
+
+    def parse(self, new: NewUser) -> tuple[User, Password | None]:
+        """Return the user who is asked for, with a new id, and their password; raises `InvalidInput`."""
         check = FieldChecks()
         email = check("email", self._email, new.email)
         user = User.register(
@@ -85,12 +111,7 @@ class UserService:
             own.append(email.address)
         password = check("password", partial(self._passwords.parse, own=own), new.password)
         check.done()
-        unit = self._storage.unit_of_work()
-        unit.users.add(user)
-        if password is not None:
-            unit.records(CREDENTIALS).add(Credential(user.id, await self._passwords.hash(password, address)))
-        await unit.commit()
-        return user
+        return user, password
 
     async def get(self, user_id: UserId) -> User:
         """Raises `UserNotFound`."""
@@ -129,10 +150,19 @@ class UserService:
         """Count all users, or all that `search` would find; raises `InvalidInput`."""
         return await self._storage.unit_of_work().users.count(None if prefix is None else self._prefix(prefix))
 
-    async def change(self, user_id: UserId, changes: UserChanges, expected: Expected = None) -> User:
+    async def change(
+        self,
+        user_id: UserId,
+        changes: UserChanges,
+        expected: Expected = None,
+        *,
+        may_change_email: bool = True,
+        language: Language = Language.ENGLISH,
+    ) -> User:
         """Change the fields that are named and keep the others, even those that somebody else is changing.
 
-        A user who is disabled by it is signed out everywhere. Raises `InvalidInput`, `UserNotFound`, `VersionMismatch`,
+        A user who is disabled by it is signed out everywhere. A notice in a language goes to an address that is
+        replaced; without `may_change_email`, that raises `ConfirmationRequired`. Raises `InvalidInput`, `UserNotFound`, `VersionMismatch`,
         `EmailTaken`, `UsernameTaken` or `LastAdmin`.
         """
         check = FieldChecks()
@@ -144,6 +174,8 @@ class UserService:
 
         async def change(unit: UnitOfWork, stored: User | None) -> User:
             user = _expected(stored, expected)
+            if not may_change_email and email not in (KEEP, user.email):
+                raise ConfirmationRequired
             changed = user.change(
                 now=self._clock.now(),
                 email=email,
@@ -158,6 +190,8 @@ class UserService:
                     await self._check_not_last_admin(unit, user)
                 if user.active and not changed.active:
                     await stage_session_revocation(unit, user_id)
+                if self._mails is not None:
+                    await self._mails.stage_consequences(unit, user, changed, language)
             return changed
 
         changed = await self._updates.apply(user_id, change)
