@@ -1,33 +1,51 @@
 """Removing records that have expired."""
 
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
 from typing import Any, Final
 
 from application.ports import Clock
+from domain.errors import DomainError
+from domain.record_types import RECORD_TYPES
 from domain.records import RecordType
-from domain.session import SESSIONS
-from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 
+_INTERVAL_SECONDS: Final = 60.0
 _BATCH_SIZE: Final = 100
 _MAX_BATCHES: Final = 100
 
+_EXPIRING: Final[Sequence[RecordType[Any]]] = [each for each in RECORD_TYPES if each.due == "expires_at"]
+
 
 class ExpiredRecords:
-    """Removes sessions and counts of failures once they have expired, which changes nothing that a user can see."""
+    """Removes records of types that are due at `expires_at`, which changes nothing that a user can see."""
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
 
+    async def purge_regularly(self) -> None:
+        """Purge about once a minute until cancelled; processes that start together do not purge together."""
+        while True:
+            await asyncio.sleep(_INTERVAL_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+            with suppress(DomainError):  # another process is at it, or requests and `/health/ready` report it
+                await self.purge()
+
     async def purge(self) -> None:
         """Remove up to 10,000 records of each type, the earliest first.
 
-        Raises `StaleVersion` when another process is at it or refreshes one of them, and what the storage port raises.
+        It uses half of the time, so that requests come through. Raises `StaleVersion` when another process is at it or
+        changes one of them, and what the storage port raises.
         """
-        for record_type in (SIGN_IN_FAILURES, SESSIONS):
+        for record_type in _EXPIRING:
             for _ in range(_MAX_BATCHES):
+                start = monotonic()
                 if await self._purge_batch(record_type) < _BATCH_SIZE:
                     break
+                await asyncio.sleep(monotonic() - start)
 
     async def _purge_batch(self, record_type: RecordType[Any]) -> int:
         unit = self._storage.unit_of_work()

@@ -120,16 +120,15 @@ class MailSender(Protocol):
 
 class Jobs(Protocol):
     def stage(self, unit: UnitOfWork, job: Job) -> None:
-        """Add a job to what a unit of work commits; a worker of this process looks for it at once after the commit."""
+        """Add a job to what a unit of work commits. If this process runs jobs, it does so at once after the commit."""
         ...
 
 
 class JobHandler(Protocol):
-    async def __call__(self, job: Job, /) -> datetime | None:
-        """Do a job of one kind; it may have been done before, for a job is done at least once.
+    async def __call__(self, job: Job, /) -> None:
+        """Do a job of one kind, which may have been done before: a job is done at least once.
 
-        Returns None when the job is done, or when it is due again. It has less than `Job.LEASE` for it. Whatever it
-        raises except `JobFailed` makes the job be tried again later.
+        An attempt has 50 seconds. The job is tried again later whatever else this raises.
 
         Raises:
             JobFailed: the job can never be done.
@@ -139,7 +138,7 @@ class JobHandler(Protocol):
 
 
 class JobDelayed(Exception):
-    """A job could not be done this time. The text says why, in one line for operators and without secrets."""
+    """A job cannot be done now. The text says why, in one line for operators and without secrets."""
 
 
 class JobFailed(Exception):

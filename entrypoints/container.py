@@ -1,7 +1,7 @@
 """The object graph. Tests put another storage in by `container.storage.override(...)`."""
 
 from dependency_injector.containers import DeclarativeContainer
-from dependency_injector.providers import Dependency, Factory, Singleton
+from dependency_injector.providers import Dependency, Dict, Factory, Singleton
 
 from adapters.runtime.clock import SystemClock
 from adapters.runtime.domain_names import IdnaDomainNames
@@ -11,6 +11,9 @@ from adapters.security.password_hasher import ThreadedPasswordHasher
 from adapters.security.system_secrets import SystemSecrets
 from application.expired_records import ExpiredRecords
 from application.jobs.queue import JobQueue
+from application.jobs.runner import JobRunner
+from application.jobs.service import JobService
+from application.jobs.worker import JobWorker
 from application.passwords import Passwords
 from application.posts.service import PostService
 from application.sessions.own_sessions import OwnSessionService
@@ -63,8 +66,15 @@ class Container(DeclarativeContainer):
     )
     sign_ins = Singleton(SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer)
     token_authenticator = Singleton(TokenAuthenticator, storage, clock, signer)
-    expired_records = Singleton(ExpiredRecords, storage, clock)
     own_sessions = Singleton(OwnSessionService, storage, clock)
     password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_throttle)
     user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)
     user_export = Singleton(UserExport, storage)
+
+    job_handlers = Dict()
+    """What does the jobs of each kind: `Dict(mail=Singleton(…))`."""
+
+    job_runner = Singleton(JobRunner, storage, clock, job_handlers)
+    job_worker = Singleton(JobWorker, job_runner, jobs)
+    job_service = Singleton(JobService, storage, clock)
+    expired_records = Singleton(ExpiredRecords, storage, clock)

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     sign_in_failures_per_address: int = Field(
         default=20, ge=0, le=1_000, description="How many a minute; 0 for no limit."
     )
+    jobs: bool = Field(default=True, description="Whether `serve` runs background jobs beside requests.")
     max_connections: int = Field(
         default=1_000, ge=1, le=100_000, description="How many connections each process keeps."
     )

@@ -1,17 +1,15 @@
-import asyncio
-from typing import Final
+from collections.abc import Callable
 
 from domain.jobs import JOBS, Job
 from domain.storage import UnitOfWork
 
 
 class JobQueue:
-    """Stages jobs, and wakes the worker of this process."""
+    """Stages jobs, and notifies the worker of this process, if it has one."""
 
     def __init__(self) -> None:
-        self.staged: Final = asyncio.Event()
-        """Set when a job may be in the storage soon."""
+        self.on_staged: Callable[[], None] = lambda: None
 
     def stage(self, unit: UnitOfWork, job: Job) -> None:
         unit.records(JOBS).add(job)
-        self.staged.set()
+        self.on_staged()

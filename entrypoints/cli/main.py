@@ -6,16 +6,18 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli import keys, openapi, serve, storage, users
+from entrypoints.cli import jobs, keys, openapi, serve, storage, users, work
 from entrypoints.cli.errors import end, hush_threads
 from entrypoints.cli.interpreter import resume_gc
 from entrypoints.version import version
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 app.command("serve")(serve.serve)
+app.command("work")(work.work)
 app.command("openapi")(openapi.openapi)
 app.add_typer(storage.app, name="storage")
 app.add_typer(users.app, name="users")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
 
 

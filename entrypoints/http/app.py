@@ -1,8 +1,7 @@
-import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
+from entrypoints.background import background_work
 from entrypoints.container import Container
 from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
@@ -28,8 +28,6 @@ from entrypoints.http.routes import auth, docs, health, posts, sessions, users
 from entrypoints.settings import Settings, SettingsError, load_settings
 from entrypoints.storage_by_url import storage_plugin
 from entrypoints.version import version
-
-_PURGE_INTERVAL_SECONDS: Final = 60.0
 
 _log: Final = logging.getLogger("userport.http")
 
@@ -128,24 +126,6 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
     ]
 
 
-@asynccontextmanager
-async def _purging(container: Container) -> AsyncIterator[None]:
-    """Remove expired records now and then, in the background."""
-
-    async def purge_regularly() -> None:
-        while True:
-            await asyncio.sleep(_PURGE_INTERVAL_SECONDS)
-            with suppress(DomainError):  # another process is at it, or requests and `/health/ready` report it
-                await container.expired_records().purge()
-
-    task = asyncio.create_task(purge_regularly())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
 def _lifespan(container: Container) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -157,7 +137,7 @@ def _lifespan(container: Container) -> Any:
                     await storage.prepare()
                 except DomainError as error:
                     _log.warning("the storage is not ready: %s", error)  # as requests and `/health/ready` will notice
-            async with _purging(container):
+            async with background_work(container) if container.settings().jobs else nullcontext():
                 yield
         finally:
             await storage.close()

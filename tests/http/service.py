@@ -68,8 +68,11 @@ class Service:
 async def running(
     url: str = "memory://", storage: Storage | None = None, *, hashes: bool = True, **settings: Any
 ) -> AsyncIterator[Service]:
-    """Run the application on a storage, given by URL or as it is; where nothing hashes, passwords cost no time."""
-    container = Container(settings=Settings(storage=url, **settings))
+    """Run the application on a storage, given by URL or as it is; where nothing hashes, passwords cost no time.
+
+    It runs no jobs unless `jobs` is true, for tests count what is asked of a storage.
+    """
+    container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:
         container.storage.override(Object(storage))
     if not hashes:

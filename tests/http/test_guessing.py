@@ -205,7 +205,7 @@ async def test_limits_are_settings_and_nought_is_none() -> None:
 
 
 async def test_what_has_expired_is_removed_though_no_request_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("entrypoints.http.app._PURGE_INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr("application.expired_records._INTERVAL_SECONDS", 0.01)
     now = cut_to_milliseconds(datetime.now(UTC))
     user = a_user()
     kept, expired = (replace(a_session(user), expires_at=now + timedelta(hours=hours)) for hours in (1, -1))
@@ -213,7 +213,7 @@ async def test_what_has_expired_is_removed_though_no_request_comes(monkeypatch: 
     failures = [SignInFailures.first(f"{number}", now - timedelta(hours=1)) for number in range(150)]
     await add(storage, user, kept, expired, *failures)
     unit = storage.unit_of_work()
-    async with running(storage=storage, signing_key=SIGNING_KEY), asyncio.timeout(10):
+    async with running(storage=storage, signing_key=SIGNING_KEY, jobs=True), asyncio.timeout(10):
         while await unit.records(SESSIONS).count() > 1:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
     assert list(await unit.records(SESSIONS).page(limit=10)) == [kept]
@@ -221,7 +221,7 @@ async def test_what_has_expired_is_removed_though_no_request_comes(monkeypatch: 
 
 
 async def test_removing_what_has_expired_goes_on_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("entrypoints.http.app._PURGE_INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr("application.expired_records._INTERVAL_SECONDS", 0.01)
     outages = iter([StorageUnavailable("It is away."), StaleVersion()])
     purged = asyncio.Event()
 
@@ -231,5 +231,5 @@ async def test_removing_what_has_expired_goes_on_after_an_outage(monkeypatch: py
         purged.set()
 
     monkeypatch.setattr(ExpiredRecords, "purge", purge)
-    async with running(signing_key=SIGNING_KEY), asyncio.timeout(10):
+    async with running(signing_key=SIGNING_KEY, jobs=True), asyncio.timeout(10):
         await purged.wait()

@@ -1,0 +1,138 @@
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from traceback import format_tb
+from typing import Final, NamedTuple
+
+from application.ports import Clock, JobDelayed, JobFailed, JobHandler
+from domain.errors import DomainError, StaleVersion
+from domain.jobs import JOBS, Job
+from domain.storage import Storage
+
+_SETTLING_TIME: Final = timedelta(seconds=10)
+"""How long before the end of its lease an attempt ends, so that its outcome is saved in time."""
+
+_CONTENDED_FACTOR: Final = 4
+
+_log: Final = logging.getLogger("userport.jobs")
+
+
+class Outcome(NamedTuple):
+    """What came of a claim or of an attempt."""
+
+    job: Job
+    """The job before."""
+
+    following: Job | None
+    """Its next state; None for a job that is to be removed."""
+
+
+class Claims(NamedTuple):
+    jobs: Sequence[Job]
+    may_be_more: bool
+    """Whether more jobs may be due than could be claimed."""
+
+
+class JobRunner:
+    """The steps of running jobs: claim some that are due, attempt each, settle the outcomes."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        handlers: Mapping[str, JobHandler],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`handlers` are looked up by the kind of a job."""
+        self._storage: Final = storage
+        self._clock: Final = clock
+        self._handlers: Final = handlers
+        self._jitter: Final = jitter
+        self._is_contended = False
+
+    async def claim(self, limit: int) -> Claims:
+        """Claim up to `limit` due jobs, and remove failed ones whose retention has ended.
+
+        Workers that compete choose at random among more jobs than they claim. Raises what the storage port raises,
+        except conflicts.
+        """
+        window = _CONTENDED_FACTOR * limit if self._is_contended else limit
+        due = await self._storage.unit_of_work().records(JOBS).due(self._clock.now(), limit=window)
+        chosen = random.sample(due, limit) if len(due) > limit else due
+        saved = await self._save([Outcome(job, self._claimed(job)) for job in chosen])
+        self._is_contended = len(saved) < len(chosen)
+        jobs = [job for job in saved if job is not None and not job.failed]
+        return Claims(jobs, may_be_more=len(due) >= limit)
+
+    async def attempt(self, job: Job) -> Outcome:
+        """Do a job that is claimed. Whatever its handler raises becomes part of the outcome."""
+        try:
+            await self._handle(job)
+        except JobFailed as error:
+            following = job.fail(str(error), self._clock.now())
+        except Exception as error:  # noqa: BLE001 - not swallowed: the job and the log tell what happened
+            following = job.retry(_reason(error), self._clock.now(), self._jitter())
+        else:
+            return Outcome(job, None)
+        fate = "has failed" if following.failed else "will be tried again"
+        _log.warning("a %s job %s: %s (%s, attempt %d)", job.kind, fate, following.last_error, job.id, job.attempts)
+        return Outcome(job, following)
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Save what came of attempts, but for jobs that another worker has claimed because their lease ended.
+
+        Raises what the storage port raises, except conflicts; then it can be repeated.
+        """
+        await self._save(outcomes)
+
+    def _claimed(self, job: Job) -> Job | None:
+        if job.failed:
+            return None
+        now = self._clock.now()
+        return job.fail("no attempt came to an end", now) if job.is_exhausted else job.claim(now)
+
+    async def _handle(self, job: Job) -> None:
+        handler = self._handlers.get(job.kind)
+        if handler is None:
+            raise JobDelayed(f"this version of userport has no handler for {job.kind}")
+        time_left = job.due_at - self._clock.now() - _SETTLING_TIME
+        try:
+            async with asyncio.timeout(time_left.total_seconds()) as limit:
+                await handler(job)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise JobDelayed("it took too long") from None
+
+    async def _save(self, outcomes: Sequence[Outcome]) -> Sequence[Job | None]:
+        """Save all together, or one by one if some have changed; return the states that were saved."""
+        if not outcomes:
+            return []
+        try:
+            await self._commit(outcomes)
+        except StaleVersion:
+            if len(outcomes) == 1:
+                return []
+            each = await asyncio.gather(*(self._save([outcome]) for outcome in outcomes))
+            return [state for saved in each for state in saved]
+        return [outcome.following for outcome in outcomes]
+
+    async def _commit(self, outcomes: Sequence[Outcome]) -> None:
+        unit = self._storage.unit_of_work()
+        jobs = unit.records(JOBS)
+        for job, following in outcomes:
+            if following is None:
+                jobs.remove(job)
+            else:
+                jobs.save(following)
+        await unit.commit()
+
+
+def _reason(error: Exception) -> str:
+    """Say in a line why an attempt ended; what a library says is left out, for it may hold a secret."""
+    if isinstance(error, JobDelayed | DomainError):
+        return str(error)
+    _log.debug("%s raised at\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
+    return f"unexpected failure ({type(error).__name__})"

@@ -1,0 +1,125 @@
+import asyncio
+import logging
+import random
+from contextlib import suppress
+from time import monotonic
+from typing import Final
+
+from application.jobs.queue import JobQueue
+from application.jobs.runner import JobRunner, Outcome
+from domain.errors import DomainError
+from domain.jobs import Job
+
+_MAX_RUNNING: Final = 16
+_SECONDS_TO_FINISH: Final = 10.0
+_MIN_PAUSE_SECONDS: Final = 0.005
+_MAX_PAUSE_SECONDS: Final = 1.0
+_MAX_JITTER: Final = 0.2
+
+_log: Final = logging.getLogger("userport.jobs")
+
+
+class JobWorker:
+    """Runs due jobs beside whatever else the process does, a bounded number at a time.
+
+    It looks for due jobs once a second at most. When a job is staged in this process it looks every few milliseconds
+    at first: the job will be there once its unit of work is committed, of which a storage gives no notice.
+    """
+
+    def __init__(self, runner: JobRunner, queue: JobQueue) -> None:
+        self._runner: Final = runner
+        self._running: Final[set[asyncio.Task[Outcome]]] = set()
+        self._unsettled: Final[list[Outcome]] = []
+        self._wake: Final = asyncio.Event()
+        self._is_stopping = False
+        self._is_interrupted = False
+        self._pause = _MAX_PAUSE_SECONDS
+        # Workers that start together do not look together.
+        self._next_look = monotonic() + random.uniform(0, _MAX_PAUSE_SECONDS)  # noqa: S311
+        queue.on_staged = self._look_soon
+
+    async def run(self) -> None:
+        """Run jobs until `stop`, or wait until the storage is back. It cannot be called again."""
+        try:
+            while not self._is_stopping:
+                await self._advance()
+                await self._wait()
+            await self._finish()
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Let `run` return when the running jobs are done, in ten seconds at most. Those that are not run again."""
+        self._is_stopping = True
+        self._wake.set()
+
+    def _look_soon(self) -> None:
+        self._pause = _MIN_PAUSE_SECONDS
+        self._next_look = min(self._next_look, monotonic() + self._pause)
+        self._wake.set()
+
+    @property
+    def _room(self) -> int:
+        return _MAX_RUNNING - len(self._running) - len(self._unsettled)
+
+    async def _advance(self) -> None:
+        """Settle what has ended, and claim what is due if it is time for it."""
+        try:
+            await self._settle()
+            if self._room and not self._is_stopping and monotonic() >= self._next_look:
+                await self._look()
+        except Exception as error:  # noqa: BLE001 - nothing ends the worker; it is logged
+            if not self._is_interrupted:
+                reason = error if isinstance(error, DomainError) else f"unexpected failure ({type(error).__name__})"
+                _log.warning("background jobs wait: %s", reason)
+            self._is_interrupted = True
+            self._look_in(_MAX_PAUSE_SECONDS)
+
+    async def _settle(self) -> None:
+        ended = {task for task in self._running if task.done()}
+        self._running.difference_update(ended)
+        self._unsettled.extend(task.result() for task in ended)
+        if self._unsettled:
+            await self._runner.settle(self._unsettled)
+            self._unsettled.clear()
+
+    async def _look(self) -> None:
+        claims = await self._runner.claim(self._room)
+        for job in claims.jobs:
+            self._start(job)
+        if self._is_interrupted:
+            _log.warning("background jobs go on")
+            self._is_interrupted = False
+        if claims.jobs or claims.may_be_more:
+            self._pause = _MIN_PAUSE_SECONDS
+        self._look_in(0 if claims.may_be_more and claims.jobs else self._pause)
+        self._pause = min(2 * self._pause, _MAX_PAUSE_SECONDS)
+
+    def _start(self, job: Job) -> None:
+        task = asyncio.create_task(self._runner.attempt(job))
+        task.add_done_callback(lambda _: self._wake.set())
+        self._running.add(task)
+
+    def _look_in(self, seconds: float) -> None:
+        self._next_look = monotonic() + seconds * random.uniform(1, 1 + _MAX_JITTER)  # noqa: S311
+
+    async def _wait(self) -> None:
+        """Wait for a job to end or to be staged, or for the time of the next look."""
+        is_looking = self._unsettled or (self._room and not self._is_stopping)
+        seconds = max(0.0, self._next_look - monotonic()) if is_looking else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _finish(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SECONDS_TO_FINISH):
+                while self._running or self._unsettled:
+                    await self._advance()
+                    if self._running or self._unsettled:
+                        await self._wait()
+                return
+        _log.warning("%d background jobs were interrupted, and will run again", len(self._running))

@@ -1,0 +1,227 @@
+"""Measures background jobs: how fast they are done, what an idle worker costs, and what they cost requests.
+
+    python -m benchmarks.jobs drain --storage sqlite:////tmp/jobs.db --jobs 10000
+    python -m benchmarks.jobs idle --storage sqlite:////tmp/jobs.db --jobs 1000000
+    python -m benchmarks.jobs requests --storage sqlite:////tmp/jobs.db --rounds 5
+
+Each prints JSON. The storage is prepared; let it be an empty one. `requests` needs wrk and two cores.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from adapters.runtime.clock import SystemClock
+from adapters.runtime.ids import Uuid7Source
+from application.jobs.queue import JobQueue
+from application.jobs.runner import JobRunner
+from application.jobs.worker import JobWorker
+from application.ports import JobHandler
+from benchmarks.bench.asking import ask
+from benchmarks.bench.calls import ONE_USER
+from benchmarks.bench.cores import leave_the_workers_core, on_the_workers_core
+from benchmarks.bench.wrk import check_wrk, load
+from domain.jobs import JOBS, Job
+from domain.storage import Storage
+from domain.values import JobId
+from entrypoints.storage_by_url import open_storage
+
+_KIND: Final = "sink"
+_IN_A_COMMIT: Final = 500
+_IDLE_SECONDS: Final = 30.0
+_JOBS_A_SECOND: Final = 20
+_IDS: Final = Uuid7Source()
+
+_SERVE: Final = """
+import sys
+from dependency_injector.providers import Dict, Object
+from entrypoints.cli.serve import serve
+from entrypoints.container import Container
+
+sink = open(sys.argv[1], "ab", buffering=0)
+
+async def handle(job):
+    sink.write(f"{job.id}\\n".encode())
+
+Container.job_handlers.override(Dict(sink=Object(handle)))
+serve(port=int(sys.argv[2]))
+"""
+"""`userport serve` with a handler of the jobs that are staged here."""
+
+
+async def stage(storage: Storage, jobs: int, delay: timedelta = timedelta(0)) -> None:
+    """Add jobs that are due after a delay."""
+    for start in range(0, jobs, _IN_A_COMMIT):
+        unit = storage.unit_of_work()
+        for _ in range(min(_IN_A_COMMIT, jobs - start)):
+            payload = {"template": "verify-email", "user": _IDS.new(JobId), "language": "en"}
+            due_at = datetime.now(UTC) + delay
+            unit.records(JOBS).add(Job.create(id=_IDS.new(JobId), kind=_KIND, payload=payload, due_at=due_at))
+        await unit.commit()
+
+
+async def drain(url: str, jobs: int) -> Mapping[str, object]:
+    """Tell how long one worker takes for jobs that each append a line to a file."""
+    storage = open_storage(url)
+    await storage.prepare()
+    await stage(storage, jobs)
+    done, all_done = 0, asyncio.Event()
+    with tempfile.NamedTemporaryFile(buffering=0) as sink:
+
+        async def handle(job: Job) -> None:
+            nonlocal done
+            sink.write(f"{job.id}\n".encode())
+            done += 1
+            if done == jobs:
+                all_done.set()
+
+        queue = JobQueue()
+        async with _working(storage, queue, handle):
+            queue.on_staged()
+            start = time.perf_counter()
+            await all_done.wait()
+        seconds = time.perf_counter() - start  # the last outcomes are settled by now
+    left = await storage.unit_of_work().records(JOBS).count()
+    await storage.close()
+    if left:
+        raise SystemExit(f"{left} jobs are left")
+    return {"jobs": jobs, "seconds": round(seconds, 2), "jobs_a_second": round(jobs / seconds)}
+
+
+async def idle(url: str, jobs: int) -> Mapping[str, object]:
+    """Tell how much processor time an idle worker takes with an empty queue, and with one of jobs that are not due."""
+    storage = open_storage(url)
+    await storage.prepare()
+    empty = await _idle_milliseconds(storage)
+    await stage(storage, jobs, timedelta(days=365))
+    full = await _idle_milliseconds(storage)
+    await storage.close()
+    return {
+        "jobs": jobs,
+        "seconds": _IDLE_SECONDS,
+        "milliseconds_of_processor_time_a_second": {"without_jobs": empty, "with_jobs_not_due": full},
+    }
+
+
+async def _idle_milliseconds(storage: Storage) -> float:
+    async def handle(_: Job) -> None:
+        raise AssertionError("no job is due")
+
+    async with _working(storage, JobQueue(), handle):
+        await asyncio.sleep(2)
+        start = time.process_time()
+        await asyncio.sleep(_IDLE_SECONDS)
+        return round(1000 * (time.process_time() - start) / _IDLE_SECONDS, 3)
+
+
+@asynccontextmanager
+async def _working(storage: Storage, queue: JobQueue, handler: JobHandler) -> AsyncIterator[None]:
+    worker = JobWorker(JobRunner(storage, SystemClock(), {_KIND: handler}), queue)
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        await task
+
+
+def requests(url: str, rounds: int, seconds: int) -> Mapping[str, object]:
+    """Tell how many GETs a second one process serves without a worker, with an idle one, and while jobs are done."""
+    check_wrk()
+    leave_the_workers_core()
+    rates: dict[str, list[float]] = {"without_worker": [], "idle_worker": [], "working": []}
+    with tempfile.TemporaryDirectory(prefix="userport-bench-") as name:
+        directory = Path(name)
+        for _ in range(rounds):
+            for mode, found in rates.items():
+                with _serving(url, directory, jobs=mode != "without_worker") as port:
+                    found.append(_rate(url, port, directory, seconds, feed=mode == "working"))
+        done = len((directory / "sink").read_text().splitlines())
+    medians = {mode: round(statistics.median(found)) for mode, found in rates.items()}
+    return {
+        "rounds": rounds,
+        "seconds": seconds,
+        "jobs_a_second_while_working": round(done / (rounds * seconds), 1),
+        "requests_a_second": medians,
+        "of_those_without_worker": {mode: round(rate / medians["without_worker"], 3) for mode, rate in medians.items()},
+        "each": {mode: [round(rate) for rate in found] for mode, found in rates.items()},
+    }
+
+
+def _rate(url: str, port: int, directory: Path, seconds: int, *, feed: bool) -> float:
+    created = ask(port, "POST", "/users", {"email": f"{_IDS.new(JobId)}@example.org", "name": "Ann"})
+    paths = directory / "paths"
+    paths.write_text(f"/users/{created.json()['id']}\n")
+    script = ONE_USER.script(paths)
+    load(port, script, 16, 1, directory)
+    feeder = subprocess.Popen([sys.executable, "-m", "benchmarks.jobs", "feed", "--storage", url]) if feed else None  # noqa: S603
+    try:
+        if feeder:
+            time.sleep(1)
+        return load(port, script, 16, seconds, directory).requests_per_second
+    finally:
+        if feeder:
+            feeder.kill()
+            feeder.wait()
+
+
+@contextmanager
+def _serving(url: str, directory: Path, *, jobs: bool) -> Iterator[int]:
+    port = 8_917
+    command = on_the_workers_core([sys.executable, "-c", _SERVE, str(directory / "sink"), str(port)])
+    environment = {**os.environ, "USERPORT_STORAGE": url, "USERPORT_JOBS": str(jobs).lower()}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    if ask(port, "GET", "/health/ready").status == 200:
+                        break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise SystemExit("the server does not start") from None
+                    time.sleep(0.05)
+            yield port
+        finally:
+            process.terminate()
+
+
+async def feed(url: str) -> None:
+    """Stage jobs at a steady pace until the process is killed."""
+    storage = open_storage(url)
+    while True:
+        await stage(storage, 1)
+        await asyncio.sleep(1 / _JOBS_A_SECOND)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("measurement", choices=["drain", "idle", "requests", "feed"])
+    arguments.add_argument("--storage", required=True, metavar="URL")
+    arguments.add_argument("--jobs", type=int, default=10_000)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--seconds", type=int, default=5)
+    given = arguments.parse_args()
+    if given.measurement == "feed":
+        asyncio.run(feed(given.storage))
+    elif given.measurement == "drain":
+        print(json.dumps(asyncio.run(drain(given.storage, given.jobs))))
+    elif given.measurement == "idle":
+        print(json.dumps(asyncio.run(idle(given.storage, given.jobs))))
+    else:
+        print(json.dumps(requests(given.storage, given.rounds, given.seconds)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""What a process does besides serving requests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from entrypoints.container import Container
+
+
+@asynccontextmanager
+async def background_work(container: Container) -> AsyncIterator[None]:
+    """Run jobs and purge expired records while the context lasts; then finish the jobs that are running."""
+    worker = container.job_worker()
+    working = asyncio.create_task(worker.run())
+    purging = asyncio.create_task(container.expired_records().purge_regularly())
+    try:
+        yield
+    finally:
+        worker.stop()
+        purging.cancel()
+        await asyncio.wait([working, purging])
