@@ -104,8 +104,8 @@ class LinkSecrets(Protocol):
 class MailSender(Protocol):
     """Sends mails. Several tasks may use it at once."""
 
-    async def send(self, mail: Mail) -> None:
-        """Render a mail and deliver it; when this returns, the next server has taken it over.
+    async def send(self, mail: Mail) -> str:
+        """Render a mail and deliver it; return the answer of the server that has taken it over, in one line.
 
         Raises:
             MailDeferred: it may be accepted later, or was accepted and the answer got lost.

@@ -141,7 +141,7 @@ class TooManyMailRequests(DomainError):
 class InvalidOneTimeToken(DomainError):
     """The token of a link is malformed, unknown, used, expired, voided or of another purpose: one answer for all."""
 
-    code = "invalid_one_time_token"
+    code = "invalid_token"
     sentence = "The link is not valid, has been used, or has expired; request a new one."
 
 

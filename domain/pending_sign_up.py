@@ -39,13 +39,14 @@ class PendingSignUp:
     def create(cls, user: User, *, password_hash: str | None, digest: str, now: datetime) -> Self:
         """Return the first state of a sign-up whose confirmation would register this user."""
         now = cut_to_milliseconds(now)
+        username = user.username
         return cls(
             id=user.id,
             email=user.email.address,
             email_key=user.email.canonical,
             name=user.name,
-            username=user.username and user.username.text,
-            username_key=user.username and user.username.canonical,
+            username=None if username is None else username.text,
+            username_key=None if username is None else username.canonical,
             bio=user.bio,
             password_hash=password_hash,
             digest=digest,

@@ -7,13 +7,16 @@ from enum import StrEnum
 from ipaddress import ip_network
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX: Final = "USERPORT_"
 COPY_TARGET: Final = f"{PREFIX}COPY_TO"
 """The one variable that is not a setting: only `userport storage copy` reads it."""
+
+
+_BOOLEAN: Final = TypeAdapter(bool)
 
 
 class SettingsError(Exception):
@@ -25,6 +28,24 @@ class Auth(StrEnum):
 
     OPEN = "open"
     TOKEN = "token"  # noqa: S105 - the mode's name
+
+
+class SignUp(StrEnum):
+    """Who may sign up, and how."""
+
+    TRUE = "true"
+    VERIFIED = "verified"
+    FALSE = "false"
+
+
+def _sign_up(value: object) -> object:
+    """Take what else stands for a truth value, such as `0` and `no`."""
+    if isinstance(value, SignUp) or value == SignUp.VERIFIED:
+        return value
+    try:
+        return SignUp(str(_BOOLEAN.validate_python(value)).lower())
+    except ValidationError:
+        raise PydanticCustomError("sign_up", "write true, verified or false") from None
 
 
 def _listed(value: object) -> object:
@@ -72,7 +93,11 @@ class Settings(BaseSettings):
     )
     issuer: str = Field(default="userport", min_length=1, description="Who the tokens say that they are from (`iss`).")
     audience: str = Field(default="userport", min_length=1, description="Whom the tokens are for (`aud`).")
-    sign_up: bool = Field(default=True, description="Whether anybody may register themselves.")
+    sign_up: Annotated[SignUp, BeforeValidator(_sign_up)] = Field(
+        default=SignUp.TRUE,
+        description="Whether anyone may sign up: true, false, or verified, where a link that is mailed has to be "
+        "confirmed first, and no response shows whether an address has an account.",
+    )
     sign_in_failures_per_account: int = Field(
         default=5, ge=0, le=1_000, description="How many a minute; 0 for no limit."
     )
@@ -80,6 +105,15 @@ class Settings(BaseSettings):
         default=20, ge=0, le=1_000, description="How many a minute; 0 for no limit."
     )
     jobs: bool = Field(default=True, description="Whether `serve` runs background jobs beside requests.")
+    mails_per_account: int = Field(
+        default=5,
+        ge=0,
+        le=1_000,
+        description="How many mails an hour may be requested for one address; 0 for any number.",
+    )
+    mails_per_address: int = Field(
+        default=20, ge=0, le=1_000, description="How many mails an hour one client may request; 0 for any number."
+    )
     max_connections: int = Field(
         default=1_000, ge=1, le=100_000, description="How many connections each process keeps."
     )
@@ -103,8 +137,16 @@ class Settings(BaseSettings):
     )
 
     @property
+    def mode(self) -> Auth:
+        return self.auth or (Auth.OPEN if self.signing_key is None else Auth.TOKEN)
+
+    @property
     def asks_for_tokens(self) -> bool:
-        return self.auth is Auth.TOKEN or (self.auth is None and self.signing_key is not None)
+        return self.mode is Auth.TOKEN
+
+    @property
+    def links_begin_with(self) -> str:
+        return f"http://{self.host}:{self.port}"
 
 
 def load_settings(**flags: object) -> Settings:

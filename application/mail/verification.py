@@ -3,9 +3,10 @@
 from application.concurrency import OptimisticRetry, commit_additions
 from application.languages import Language
 from application.mail.queue import MailQueue
+from application.mail.sign_up import SignUpService
 from application.mail.throttle import MailThrottle
 from application.ports import Clock
-from domain.errors import AlreadyVerified, UserNotFound
+from domain.errors import AlreadyVerified, InvalidOneTimeToken, UserNotFound
 from domain.one_time_token import TokenPurpose
 from domain.storage import Storage
 from domain.values import UserId
@@ -14,11 +15,14 @@ from domain.values import UserId
 class EmailVerificationService:
     """Besides what each use case names, all raise what the storage port may raise."""
 
-    def __init__(self, storage: Storage, clock: Clock, mails: MailQueue, throttle: MailThrottle) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, mails: MailQueue, throttle: MailThrottle, sign_ups: SignUpService
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._mails = mails
         self._throttle = throttle
+        self._sign_ups = sign_ups
         self._retry = OptimisticRetry()
 
     async def request(self, user_id: UserId, address: str | None, language: Language) -> None:
@@ -43,7 +47,10 @@ class EmailVerificationService:
         await self._retry.run(address or user_id, attempt)
 
     async def confirm(self, token: str) -> None:
-        """Verify the address that a link was mailed to; raises `InvalidOneTimeToken`."""
+        """Verify the address that a link was mailed to, of a user or of a pending sign-up.
+
+        Raises `InvalidOneTimeToken`, and for a sign-up `EmailTaken` or `UsernameTaken`.
+        """
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
@@ -55,4 +62,7 @@ class EmailVerificationService:
                 unit.users.save(verified)
             await unit.commit()
 
-        await self._retry.run(token, attempt)
+        try:
+            await self._retry.run(token, attempt)
+        except InvalidOneTimeToken:
+            await self._sign_ups.confirm(token)

@@ -162,7 +162,9 @@ class UserService:
         """Change the fields that are named and keep the others, even those that somebody else is changing.
 
         A user who is disabled by it is signed out everywhere. A notice in a language goes to an address that is
-        replaced; without `may_change_email`, that raises `ConfirmationRequired`. Raises `InvalidInput`, `UserNotFound`, `VersionMismatch`,
+        replaced; without `may_change_email`, that raises `ConfirmationRequired`.
+
+        Raises `InvalidInput`, `UserNotFound`, `VersionMismatch`,
         `EmailTaken`, `UsernameTaken` or `LastAdmin`.
         """
         check = FieldChecks()

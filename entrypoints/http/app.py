@@ -24,7 +24,7 @@ from entrypoints.http.middleware.security_headers import SecurityHeadersMiddlewa
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
-from entrypoints.http.routes import auth, docs, health, posts, sessions, users
+from entrypoints.http.routes import auth, docs, health, mail, posts, sessions, users
 from entrypoints.settings import Settings, SettingsError, load_settings
 from entrypoints.storage_by_url import storage_plugin
 from entrypoints.version import version
@@ -33,6 +33,8 @@ _log: Final = logging.getLogger("userport.http")
 
 # Without an SDK nothing receives telemetry, and FastAPI would look for an SDK at every request.
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
+
+_TOKEN_MODE_ROUTERS: Final = (auth.router, sessions.router, mail.signed_in_router, mail.router)
 
 _EXCEPTION_HANDLERS: Final[Mapping[type[Exception], Any]] = {
     DomainError: domain_problem,
@@ -87,7 +89,7 @@ def install(app: FastAPI, container: Container) -> None:
     app.router.redirect_slashes = False  # `HeadAndTrailingSlashMiddleware` serves both forms
     app.include_router(APIRouter(lifespan=_lifespan(container)))
     routers = [users.sign_up_router, users.router, posts.router, health.router, docs.router]
-    for router in [*routers, *([auth.router, sessions.router] if settings.asks_for_tokens else [])]:
+    for router in [*routers, *(_TOKEN_MODE_ROUTERS if settings.asks_for_tokens else [])]:
         app.include_router(router)
     app.openapi_tags = [*(app.openapi_tags or ()), *TAGS]
     # FastAPI's documented way to extend the document.

@@ -141,6 +141,7 @@ async def test_every_domain_error_has_a_status_and_a_code(storage: FailingStorag
     arguments: dict[type[DomainError], Any] = {
         InvalidInput: (FieldError("email", "blank", "must not be blank"),),
         TooManyFailures: 7,
+        TooManyMailRequests: 7,
     }
     storage.failure = kind(arguments[kind]) if kind in arguments else kind()
     # No one call meets all of them, so the document cannot know them all.
