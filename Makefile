@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
-EXTRAS := --extra postgresql --extra mysql --extra mongodb --extra redis --extra dynamodb
+EXTRAS := --extra all
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
 EXAMPLES := examples/userport-pony examples/notes-service
@@ -15,7 +15,7 @@ PONY := $(CURDIR)/examples/userport-pony/.venv/bin/userport
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-all format lock clean compare-stores mutation capabilities example bench
+.PHONY: help install serve test test-clusters lint check check-all format lock dist clean compare-stores mutation capabilities example bench
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,18 +26,26 @@ serve: install ## Serve on 127.0.0.1:8000, with an embedded database in userport
 	$(BIN)/userport serve
 
 test: $(VENV)/dev $(VENV)/npm $(GENERATOR)/installed ## Run all tests, on every storage whose server can be had.
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2 -m "not cluster"
 
-check: $(VENV)/dev ## The gate: format, lint, types, layers, tests on memory and SQLite.
+test-clusters: $(VENV)/dev ## Run what needs poolers, clusters and failovers, for half an hour.
+	$(BIN)/pytest -m cluster
+
+lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the workflows of hosted CI.
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	for example in $(EXAMPLES); do (cd $$example && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy) || exit; done
 	$(BIN)/lint-imports
-	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow" --hypothesis-profile quick --numprocesses 2
+	$(BIN)/deptry .
+	$(BIN)/actionlint .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .
+
+check: lint ## The gate: what `make lint` checks, and tests on memory and SQLite.
+	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
 
 check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
-	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q
+	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q -m "not cluster"
 
 example: $(EXAMPLES:%=%/.venv/installed) ## Test packages that build on an installed userport: a storage, and a service.
 	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && for example in $(EXAMPLES:%=$(CURDIR)/%); do \
@@ -70,6 +78,12 @@ lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 		--constraint requirements-dev.lock --output-file $$example/requirements.lock || exit; done
 	$(COMPILE) --constraint requirements-dev.lock --output-file benchmarks/requirements.lock benchmarks/requirements.in
 	$(COMPILE) --output-file tests/generators/requirements.lock tests/generators/requirements.in
+
+dist: $(VENV)/dev ## Build the packages into dist/, with a bill of materials of what is locked (CycloneDX).
+	rm -rf dist
+	$(BIN)/hatchling build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/sbom.cdx.json requirements.lock
 
 clean: ## Remove the environments.
 	rm -rf $(VENV) $(EXAMPLES:%=%/.venv) $(RIVALS)

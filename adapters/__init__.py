@@ -1,1 +1,1 @@
-"""The driven side: what the ports ask for, one folder a technology. No folder imports another."""
+"""The driven side: implementations of the ports, one package per technology. No package imports another."""

@@ -5,19 +5,20 @@ from typing import Final
 
 from domain.errors import StorageNotPrepared, StorageUnavailable, TooBusy
 
+TASK_NAME: Final = "purge of removed users"
 _MIN_PAUSE_SECONDS: Final = 0.005
 _FIRST_RETRY_SECONDS: Final = 0.1
 _MAX_RETRY_SECONDS: Final = 30.0
 
 
 class BackgroundPurge:
-    """Deletes in the background, batch by batch, what belonged to removed users.
+    """Deletes records of removed users in the background, in batches.
 
-    Each pause is at least as long as the batch before it took, so that the store has half of its time for others.
+    Each pause is at least as long as the previous batch took, so other work gets half of the store's time.
     """
 
     def __init__(self, purge_batch: Callable[[], Awaitable[bool]], *, pause_factor: int = 1) -> None:
-        """`purge_batch` deletes a bounded number of records and returns whether there are more."""
+        """`purge_batch` deletes a bounded number of records and returns whether more remain."""
         self._purge_batch = purge_batch
         self._pause_factor = pause_factor
         self._is_wanted = False
@@ -25,13 +26,13 @@ class BackgroundPurge:
         self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """Look for something to delete, and go on until nothing is left; needs a running event loop."""
+        """Purge until nothing remains. Needs a running event loop."""
         self._is_wanted = not self._is_closed
         if self._is_wanted and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._run(), name=TASK_NAME)
 
     async def close(self) -> None:
-        """Stop, possibly within a batch; safe to repeat."""
+        """Stop, possibly within a batch. Safe to repeat."""
         self._is_closed = True
         if self._task is not None:
             self._task.cancel()

@@ -1,4 +1,4 @@
-"""What adapters share to withstand failing servers and crowds of callers."""
+"""Limits and retries, shared by all adapters."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ _QUEUE_TIMEOUT_SECONDS: Final = 5
 
 
 class ConnectionLimiter:
-    """A fair queue in front of a bounded number of connections, entered for as long as one is used."""
+    """A fair queue for a bounded number of connections; use it as a context manager around one."""
 
     def __init__(self, size: int, timeout_seconds: float = _QUEUE_TIMEOUT_SECONDS) -> None:
         self._free: Final = asyncio.Semaphore(size)
@@ -24,7 +24,7 @@ class ConnectionLimiter:
         self.in_use = 0
 
     async def acquire(self) -> None:
-        """Wait for a connection to be free; raises `TooBusy` when none is in time."""
+        """Wait until a connection is free. Raise `TooBusy` on a timeout."""
         if self._free.locked():
             try:
                 async with asyncio.timeout(self._timeout_seconds):
@@ -47,7 +47,7 @@ class ConnectionLimiter:
 
 
 class Backoff:
-    """Pauses between attempts: random, so that those in conflict part, and longer with each one."""
+    """Pauses between attempts: exponential, with full jitter to separate conflicting callers."""
 
     def __init__(self, max_pause_seconds: float, budget_seconds: float | None = None) -> None:
         """`budget_seconds` is the time after which no further attempt is made."""
@@ -57,11 +57,11 @@ class Backoff:
 
     @property
     def seconds_left(self) -> float:
-        """The rest of the budget, negative once it is used up."""
+        """The rest of the budget; negative once it is exceeded."""
         return float("inf") if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
 
     async def pause(self) -> None:
-        """Wait before the next attempt; raises `TooBusy` when the budget is used up."""
+        """Wait before the next attempt. Raise `TooBusy` when the budget is exceeded."""
         if self.seconds_left < 0:
             raise TooBusy
         self._failures += 1
@@ -70,9 +70,9 @@ class Backoff:
 
 
 async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int = 8) -> list[T]:
-    """Return what the calls return, in their order, with up to `limit` at a time.
+    """Return the results of the calls, in their order, with up to `limit` calls at a time.
 
-    After a failure no further call begins; it is raised when those that had begun have ended.
+    After a failure no further call starts. The failure is raised once all running calls have ended.
     """
     free = asyncio.Semaphore(limit)
     failures: list[Exception] = []
@@ -93,10 +93,10 @@ async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int
 
 
 def is_raised_by(error: BaseException, *packages: str) -> bool:
-    """Return whether code of these packages raised an exception, rather than code of ours around it.
+    """Return whether these packages raised an exception, rather than our own code around them.
 
-    A driver that meets nonsense on the wire may raise anything, such as an `IndexError`. Where it was raised tells it
-    from our own mistakes: the innermost frame that is either the driver's or ours decides.
+    A driver may raise anything, such as an `IndexError`, for an invalid response. The innermost frame of either the
+    driver or userport decides.
     """
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     for frame in reversed(frames):

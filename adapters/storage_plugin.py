@@ -8,24 +8,26 @@ from domain.storage import Storage
 
 
 class RecordTypeNotSupported(Exception):
-    """A storage has no place for a record type; the text says what to do."""
+    """A storage cannot keep a record type; the text says what to do."""
 
 
 class OpenStorage(Protocol):
     def __call__(self, url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES, /) -> Storage:
-        """Return a storage for records of these types, without connecting yet.
+        """Return a storage for records of these types, without connecting.
 
-        Raises `ValueError` when the URL is wrong; its text repeats nothing of the URL. Raises `RecordTypeNotSupported`.
+        Raises:
+            ValueError: The URL is wrong. The text repeats nothing of it.
+            RecordTypeNotSupported: The storage cannot keep a record type.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StoragePlugin:
-    """What a package offers in the entry-point group `userport.storages`, under the scheme of its URLs.
+    """What a package registers in the entry-point group `userport.storages`, under the scheme of its URLs.
 
-    An embedded storage belongs to this service alone, which may therefore prepare it without being asked; one that
-    is shared can be opened by several processes.
+    An embedded storage is used by this service alone, which may therefore prepare it. Any other storage can be shared
+    by several processes.
     """
 
     open: OpenStorage

@@ -1,1 +1,1 @@
-"""The use cases: what the service does, in terms of the domain and of ports alone."""
+"""The use cases. They depend on the domain and on ports, not on frameworks or drivers."""

@@ -1,4 +1,4 @@
-"""Changing a record that others may be changing too."""
+"""Change records under concurrent writes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -14,15 +14,15 @@ T = TypeVar("T")
 Key = TypeVar("Key", bound=str, contravariant=True)
 
 Expected: TypeAlias = Collection[int] | None
-"""The versions that a caller accepts a record to be at before it is changed; None for any."""
+"""The record versions that a caller accepts as the base of a change; None for any."""
 
 Change: TypeAlias = Callable[[UnitOfWork, R | None], Awaitable[R]]
-"""Returns the next state of a record, or the very object that it was given when nothing would differ.
+"""Returns the next state of a record, or the given object when nothing differs.
 
-It may stage further writes in the unit of work, after everything that it may raise.
+It may stage further writes in the unit of work, but only after its last chance to raise.
 """
 
-_MAX_ATTEMPTS: Final = 100  # each one that is lost was won by another process
+_MAX_ATTEMPTS: Final = 100  # each lost attempt was won by another process
 _MAX_SHARED_ATTEMPTS: Final = 5
 _MAX_CHANGES_PER_COMMIT: Final = 100
 
@@ -45,16 +45,16 @@ async def commit_additions(unit: UnitOfWork) -> None:
 
 
 class OptimisticRetry:
-    """Repeats what has lost to another writer, so that a change which names no version is never refused."""
+    """Repeats an operation that lost to a concurrent writer, so a change without an expected version never fails."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, key: str, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Return what `attempt` returns, which reads, changes and commits; repeat it when it raises `StaleVersion`.
+        """Call `attempt`, which reads, changes and commits, until it does not raise `StaleVersion`; return its result.
 
-        The first attempt does not wait. Repeated attempts of this process at one key go one after another, as each
-        would make the others fail again. Raises `TooBusy` after a hundred attempts.
+        The first attempt does not wait. Later attempts of this process with the same key run one after another; in
+        parallel they would make each other fail. Raises `TooBusy` after 100 attempts.
         """
         try:
             return await attempt()
@@ -76,9 +76,9 @@ class Repository(Protocol[Key, R]):
 
 
 class RecordUpdates(Generic[Key, R]):
-    """Changes records of one type. Changes of one record that arrive together share a read and a commit.
+    """Applies changes to records of one type. Concurrent changes of one record share a read and a commit.
 
-    Within this process writers of one record thus never compete, and what other processes write is met by repeating.
+    Writers of this process therefore never conflict. Conflicts with other processes are retried.
     """
 
     def __init__(self, storage: Storage, repository: Callable[[UnitOfWork], Repository[Key, R]]) -> None:
@@ -90,8 +90,11 @@ class RecordUpdates(Generic[Key, R]):
     async def apply(self, key: Key, change: Change[R]) -> R:
         """Return the state that `change` makes of the record, once it is committed.
 
-        `change` is called again when another process was faster. Raises what `change` and `UnitOfWork.commit` raise,
-        except `StaleVersion`; `TooBusy` after a hundred attempts.
+        A conflict with another process calls `change` again.
+
+        Raises:
+            TooBusy: After 100 attempts.
+            Exception: Whatever `change` and `UnitOfWork.commit` raise, except `StaleVersion`.
         """
         result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         if key in self._waiting:
@@ -116,11 +119,11 @@ class RecordUpdates(Generic[Key, R]):
                 del self._waiting[key][: len(changes)]
                 await self._commit(key, [(change, result) for change, result in changes if not result.done()])
         finally:
-            for _, result in (*changes, *self._waiting.pop(key)):  # there are none, unless the event loop ends
+            for _, result in (*changes, *self._waiting.pop(key)):  # non-empty only when the event loop ends
                 result.cancel()
 
     async def _commit(self, key: Key, changes: Sequence[tuple[Change[R], asyncio.Future[R]]]) -> None:
-        """Settle the result of every change."""
+        """Commit the changes, and set the result of each."""
         for _ in range(_MAX_ATTEMPTS if len(changes) == 1 else _MAX_SHARED_ATTEMPTS):
             try:
                 return await self._attempt(key, changes)
@@ -136,7 +139,7 @@ class RecordUpdates(Generic[Key, R]):
                 return _fail(changes, error)
         if len(changes) == 1:
             return _fail(changes, TooBusy())
-        for change in changes:  # one of them conflicts with another record, or with another change
+        for change in changes:  # one of them conflicts with another record or change
             await self._commit(key, [change])
         return None
 
@@ -171,4 +174,4 @@ class RecordUpdates(Generic[Key, R]):
 def _fail(changes: Sequence[tuple[Change[R], asyncio.Future[R]]], error: Exception) -> None:
     for _, result in changes:
         if not result.done():
-            result.set_exception(copy(error))  # since each raising adds to its traceback
+            result.set_exception(copy(error))  # raising extends the traceback of an exception

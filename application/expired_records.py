@@ -1,4 +1,4 @@
-"""Removing records that have expired."""
+"""Purge expired records."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ _EXPIRING: Final[Sequence[RecordType[Any]]] = [each for each in RECORD_TYPES if 
 
 
 class ExpiredRecords:
-    """Removes records of types that are due at `expires_at`, which changes nothing that a user can see."""
+    """Purges records that expire at `expires_at`. Expired records have no effect any more."""
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
@@ -37,8 +37,11 @@ class ExpiredRecords:
     async def purge(self) -> None:
         """Remove up to 10,000 records of each type, the earliest first.
 
-        It uses half of the time, so that requests come through. Raises `StaleVersion` when another process is at it or
-        changes one of them, and what the storage port raises.
+        Pauses after each batch for as long as it took, to leave the storage to requests.
+
+        Raises:
+            StaleVersion: Another process is purging, or has changed one of the records.
+            DomainError: Any error of the storage port.
         """
         for record_type in _EXPIRING:
             for _ in range(_MAX_BATCHES):

@@ -6,7 +6,7 @@ _SITE_BITS = 48
 
 
 def network_of(address: str) -> str:
-    """Return what one subscriber has: an IPv4 address, or the /64 of an IPv6 address (RFC 6177, section 2)."""
+    """Return the network of one subscriber: an IPv4 address, or the /64 of an IPv6 address (RFC 6177, section 2)."""
     return networks_of(address)[0]
 
 
@@ -19,7 +19,7 @@ def ip_text(address: str | None) -> str:
 
 
 def networks_of(address: str) -> Sequence[str]:
-    """Return an IPv4 address alone, or the /64 and then the /48 of an IPv6 address: many subscribers get a /48."""
+    """Return an IPv4 address, or the /64 and the /48 of an IPv6 address: many subscribers get a /48."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which passwords are good enough, and how one becomes a credential."""
+"""The password policy, and bounded hashing."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,11 +14,11 @@ from domain.user import User
 from domain.values import Password, fold
 
 _MAX_WORK_PER_NETWORK: Final = (32, 48)
-"""Of one network of `networks_of`, the smallest first."""
+"""For each of `networks_of`, the smallest network first."""
 
 
 class Passwords:
-    """The rules for passwords, and the work on them, which is dear: one network never takes all the room there is."""
+    """Checks passwords against the policy and hashes them; each network gets a bounded share of that work."""
 
     def __init__(self, hasher: PasswordHasher, common: CommonPasswords) -> None:
         self._hasher = hasher
@@ -26,12 +26,13 @@ class Passwords:
         self._working: Counter[str] = Counter()
 
     def parse(self, text: str, *, own: Iterable[str]) -> Password:
-        """Parse a new password; `own` are the texts that anybody would try first for this user.
+        """Parse a new password; `own` are the user's own texts, which must not be it.
 
-        Raises `InvalidValue` when it is one of them or a common one (NIST SP 800-63B-4, section 3.1.1.2).
+        Raises:
+            InvalidValue: It is one of them, or a common password (NIST SP 800-63B-4, section 3.1.1.2).
         """
         password = Password.parse(text)
-        if fold(password.secret) in {fold(other.strip()[: 4 * Password.LONGEST]) for other in own}:
+        if fold(password.secret) in {fold(other.strip()[: 4 * Password.MAX_LENGTH]) for other in own}:
             raise InvalidValue("own_data", "must not be the user's own email, name or username")
         if password in self._common:
             raise InvalidValue("common_password", "must not be one of the most common passwords")
@@ -42,16 +43,16 @@ class Passwords:
         own = [user.email.address, user.name, *([user.username.text] if user.username else [])]
         check = FieldChecks()
         password = check("new_password", partial(self.parse, own=own), text)
-        check.done()
+        check.raise_if_invalid()
         return password
 
     async def hash(self, password: Password, address: str | None = None) -> str:
-        """Return the hash of a password, computed on behalf of an address; raises `TooBusy`."""
+        """Return the hash of a password, on behalf of an address. Raise `TooBusy`."""
         with self._turn(address):
             return await self._hasher.hash(password)
 
     async def verify(self, password: Password, credential: Credential | None, address: str | None = None) -> bool:
-        """Tell whether a password is that of a credential; without one it never is, and it takes as long to tell.
+        """Return whether a password matches a credential. None never matches, but takes as long.
 
         Raises `TooBusy`.
         """
@@ -59,7 +60,7 @@ class Passwords:
             return await self._hasher.verify(password, None if credential is None else credential.password_hash)
 
     def is_outdated(self, credential: Credential, password: Password) -> bool:
-        """Tell whether a credential made anew today of this password, which is right, would be stronger."""
+        """Return whether a new hash of this correct password would be stronger than the stored one."""
         return self._hasher.is_outdated(credential.password_hash, password)
 
     @contextmanager
@@ -72,4 +73,4 @@ class Passwords:
             yield
         finally:
             self._working.subtract(networks)
-            self._working = +self._working  # without those that have none
+            self._working = +self._working  # drop networks with a count of zero

@@ -1,4 +1,4 @@
-"""What the use cases need from outside, besides storage."""
+"""The ports that use cases need besides storage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,55 +16,56 @@ AnyId = TypeVar("AnyId", bound=Id)
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """Tell the time, with its zone."""
+        """Return the current time, with its zone."""
         ...
 
 
 class IdSource(Protocol):
     def new(self, id_type: type[AnyId]) -> AnyId:
-        """Return an id that is not in use, greater than every id that this process made before."""
+        """Return an unused id, greater than every id that this process made before."""
         ...
 
 
 class SecretSource(Protocol):
     def secret(self, size: int) -> bytes:
-        """Make so many bytes that nobody can foretell."""
+        """Return cryptographically random bytes."""
         ...
 
 
 class DomainNames(Protocol):
     def to_ascii(self, domain: str) -> str:
-        """Turn a domain of any script into lower-case A-labels (RFC 5890, section 2.3.2.1).
+        """Convert a domain in any script to lower-case A-labels (RFC 5890, section 2.3.2.1).
 
-        Raises `InvalidValue` when it is no domain name.
+        Raises:
+            InvalidValue: It is not a domain name.
         """
         ...
 
 
 class PasswordHasher(Protocol):
-    """Hashes and checks passwords, slowly on purpose but without holding up other tasks.
+    """Hashes and verifies passwords, slowly on purpose but without blocking other tasks.
 
-    What waits raises `TooBusy` when too many wait already.
+    Coroutines raise `TooBusy` when too many calls wait.
     """
 
     async def hash(self, password: Password) -> str: ...
 
     async def verify(self, password: Password, password_hash: str | None) -> bool:
-        """Tell whether a hash is of this password. None, for nobody's hash, never is, and takes as long to tell."""
+        """Return whether a hash is of this password. None never matches, but takes as long."""
         ...
 
     def is_outdated(self, password_hash: str, password: Password | None = None) -> bool:
-        """Tell whether `hash` would make a stronger one today; if the password is given, one that it alone has."""
+        """Return whether `hash` would make a better hash today: stronger or, for this password, one of it alone."""
         ...
 
     def can_verify(self, password_hash: str) -> bool:
-        """Tell whether a hash from elsewhere is of a known form and of a bearable cost."""
+        """Return whether a foreign hash has a supported format and an affordable cost."""
         ...
 
 
 class CommonPasswords(Protocol):
     def __contains__(self, password: Password, /) -> bool:
-        """Tell whether this password, in any case, is one of the first that an attacker tries."""
+        """Return whether this password, in any case, is a common one."""
         ...
 
 
@@ -84,7 +85,7 @@ class TokenSigner(Protocol):
         ...
 
     def verify(self, token: str, now: datetime) -> AccessTokenClaims:
-        """Return the claims of a token that was signed here and has not expired; raises `InvalidAccessToken`."""
+        """Return the claims of a token that was issued here and has not expired. Raise `InvalidAccessToken`."""
         ...
 
     def public_keys(self) -> Sequence[Mapping[str, str]]:

@@ -1,4 +1,4 @@
-"""Who makes a request, and which records they may access."""
+"""The caller of a use case, and the records that they may access."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -38,4 +38,4 @@ ANONYMOUS: Final = Principal(None, None, is_admin=False)
 """A caller who has not signed in."""
 
 OPERATOR: Final = Principal(None, None, is_admin=True)
-"""The caller in open mode, where every request from this machine has the rights of an admin."""
+"""The caller in open mode, where every local request has the rights of an admin."""

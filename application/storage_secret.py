@@ -1,4 +1,4 @@
-"""The key that all processes of one storage share."""
+"""The secret key that all processes share through the storage."""
 
 import hmac
 import json
@@ -15,10 +15,10 @@ _KEY_BYTES: Final = 32
 
 
 class StorageSecret:
-    """Makes digests by a key that the storage keeps.
+    """Computes digests with a key that the storage keeps.
 
-    The first process that needs the key creates it; processes that race for that agree on one. Without the storage
-    nobody can compute a digest, so an address cannot be found by trying all there are.
+    The first process that needs the key creates it; concurrent processes agree on one. Digests cannot be computed
+    without the storage, so addresses cannot be recovered by trying all of them.
     """
 
     def __init__(self, storage: Storage, secrets: SecretSource) -> None:
@@ -28,7 +28,7 @@ class StorageSecret:
         self._key: bytes | None = None
 
     async def digest(self, *parts: str) -> str:
-        """Return the HMAC-SHA-256 (RFC 2104) of some texts, in hexadecimal; raises what the storage port raises."""
+        """Return the HMAC-SHA-256 (RFC 2104) of some texts, in hexadecimal. Raises what the storage port raises."""
         if self._key is None:
             self._key = await self._retry.run(_NAME, self._read_or_create)
         return hmac.digest(self._key, json.dumps(parts).encode(), "sha256").hex()

@@ -1,10 +1,10 @@
-"""Measures background jobs: how fast they are done, what an idle worker costs, and what they cost requests.
+"""Measure background jobs: their throughput, the cost of an idle worker, and their effect on requests.
 
     python -m benchmarks.jobs drain --storage sqlite:////tmp/jobs.db --jobs 10000
     python -m benchmarks.jobs idle --storage sqlite:////tmp/jobs.db --jobs 1000000
     python -m benchmarks.jobs requests --storage sqlite:////tmp/jobs.db --rounds 5
 
-Each prints JSON. The storage is prepared; let it be an empty one. `requests` needs wrk and two cores.
+Each prints JSON. The storage is prepared, and should be empty. `requests` needs wrk and two cores.
 """
 
 import argparse
@@ -28,9 +28,9 @@ from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
 from application.jobs.worker import JobWorker
 from application.ports import JobHandler
-from benchmarks.bench.asking import ask
 from benchmarks.bench.calls import ONE_USER
-from benchmarks.bench.cores import leave_the_workers_core, on_the_workers_core
+from benchmarks.bench.cores import leave_worker_core, pin_to_worker_core
+from benchmarks.bench.http_client import request
 from benchmarks.bench.wrk import check_wrk, load
 from domain.jobs import JOBS, Job
 from domain.storage import Storage
@@ -57,7 +57,7 @@ async def handle(job):
 Container.job_handlers.override(Dict(sink=Object(handle)))
 serve(port=int(sys.argv[2]))
 """
-"""`userport serve` with a handler of the jobs that are staged here."""
+"""`userport serve` with a handler for the jobs that are staged here."""
 
 
 async def stage(storage: Storage, jobs: int, delay: timedelta = timedelta(0)) -> None:
@@ -72,7 +72,7 @@ async def stage(storage: Storage, jobs: int, delay: timedelta = timedelta(0)) ->
 
 
 async def drain(url: str, jobs: int) -> Mapping[str, object]:
-    """Tell how long one worker takes for jobs that each append a line to a file."""
+    """Return the time that one worker takes for jobs that each append a line to a file."""
     storage = open_storage(url)
     await storage.prepare()
     await stage(storage, jobs)
@@ -100,7 +100,7 @@ async def drain(url: str, jobs: int) -> Mapping[str, object]:
 
 
 async def idle(url: str, jobs: int) -> Mapping[str, object]:
-    """Tell how much processor time an idle worker takes with an empty queue, and with one of jobs that are not due."""
+    """Return the processor time of an idle worker with an empty queue, and with a queue of jobs that are not due."""
     storage = open_storage(url)
     await storage.prepare()
     empty = await _idle_milliseconds(storage)
@@ -137,9 +137,9 @@ async def _working(storage: Storage, queue: JobQueue, handler: JobHandler) -> As
 
 
 def requests(url: str, rounds: int, seconds: int) -> Mapping[str, object]:
-    """Tell how many GETs a second one process serves without a worker, with an idle one, and while jobs are done."""
+    """Return the GETs per second that a process serves without a worker, with an idle one, and with a busy one."""
     check_wrk()
-    leave_the_workers_core()
+    leave_worker_core()
     rates: dict[str, list[float]] = {"without_worker": [], "idle_worker": [], "working": []}
     with tempfile.TemporaryDirectory(prefix="userport-bench-") as name:
         directory = Path(name)
@@ -160,7 +160,7 @@ def requests(url: str, rounds: int, seconds: int) -> Mapping[str, object]:
 
 
 def _rate(url: str, port: int, directory: Path, seconds: int, *, feed: bool) -> float:
-    created = ask(port, "POST", "/users", {"email": f"{_IDS.new(JobId)}@example.org", "name": "Ann"})
+    created = request(port, "POST", "/users", {"email": f"{_IDS.new(JobId)}@example.org", "name": "Ann"})
     paths = directory / "paths"
     paths.write_text(f"/users/{created.json()['id']}\n")
     script = ONE_USER.script(paths)
@@ -179,14 +179,14 @@ def _rate(url: str, port: int, directory: Path, seconds: int, *, feed: bool) -> 
 @contextmanager
 def _serving(url: str, directory: Path, *, jobs: bool) -> Iterator[int]:
     port = 8_917
-    command = on_the_workers_core([sys.executable, "-c", _SERVE, str(directory / "sink"), str(port)])
+    command = pin_to_worker_core([sys.executable, "-c", _SERVE, str(directory / "sink"), str(port)])
     environment = {**os.environ, "USERPORT_STORAGE": url, "USERPORT_JOBS": str(jobs).lower()}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
             deadline = time.monotonic() + 30
             while True:
                 try:
-                    if ask(port, "GET", "/health/ready").status == 200:
+                    if request(port, "GET", "/health/ready").status == 200:
                         break
                 except OSError:
                     if time.monotonic() > deadline:
@@ -198,7 +198,7 @@ def _serving(url: str, directory: Path, *, jobs: bool) -> Iterator[int]:
 
 
 async def feed(url: str) -> None:
-    """Stage jobs at a steady pace until the process is killed."""
+    """Stage jobs at a constant rate until the process is killed."""
     storage = open_storage(url)
     while True:
         await stage(storage, 1)

@@ -1,6 +1,7 @@
-"""Writes what `make bench` has recorded of calls as the tables and the plot of docs/performance.md.
+"""Write the results of `make bench` as the tables and the plot of docs/explanation/performance.md.
 
-benchmarks/.venv/bin/python -m benchmarks.report benchmarks/results/comparison.json --plot docs/performance.svg
+benchmarks/.venv/bin/python -m benchmarks.report benchmarks/results/comparison.json \
+    --plot docs/explanation/performance.svg
 """
 
 import argparse
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def table(results: Results, store: str) -> str:
-    """Write one store's results as a table in Markdown: userport's figures, and how many times the others' they are."""
+    """Return one store's results as a table in Markdown: userport's figures, and the ratio to the others'."""
     found = _by_case(results, store)
     rivals = [name for name in _RIVALS if any(app == name for _, _, app in found)]
     head = ["call", "connections", "requests/s", "p50 ms", "p99 ms", *(f"to {_RIVALS[name]}" for name in rivals)]
@@ -54,7 +55,7 @@ def table(results: Results, store: str) -> str:
 
 
 def plot(results: Results, file: Path) -> None:
-    """Draw requests a second of all apps, at the most connections that were measured."""
+    """Plot requests per second of all apps, at the highest number of connections."""
     from matplotlib import pyplot  # type: ignore[import-not-found, unused-ignore] # the rivals' environment has it
 
     stores = results["stores"]
@@ -67,8 +68,8 @@ def plot(results: Results, file: Path) -> None:
         for place, app in enumerate(apps):
             heights = [found.get((call, most, app), {}).get("requests_per_second", 0) for call in calls]
             offset = (place - (len(apps) - 1) / 2) / (len(apps) + 1)
-            places = [number + offset for number in range(len(calls))]
-            axis.bar(places, heights, 1 / (len(apps) + 1), label=_RIVALS.get(app, app), color=_COLOURS[app])
+            provider = [number + offset for number in range(len(calls))]
+            axis.bar(provider, heights, 1 / (len(apps) + 1), label=_RIVALS.get(app, app), color=_COLOURS[app])
         axis.set_xticks(
             range(len(calls)),
             [call.replace(" with", "\nwith").replace(" near", "\nnear") for call in calls],

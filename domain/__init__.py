@@ -1,1 +1,1 @@
-"""The centre: users, posts and what storage must promise. Imports the standard library alone."""
+"""The domain: users, posts, and the storage port. Imports only the standard library."""

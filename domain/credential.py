@@ -1,4 +1,4 @@
-"""What a user signs in with; kept apart from `User`, so that no listing or export can carry it by accident."""
+"""The password hash of a user, kept apart from `User` so that no listing or export includes it by accident."""
 
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
@@ -9,7 +9,7 @@ from domain.values import UserId
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The hash of a user's password, in the form of its algorithm (a PHC string). Its repr hides it."""
+    """The hash of a user's password, in its algorithm's own format (a PHC string). The repr hides it."""
 
     user_id: UserId
     password_hash: str = field(repr=False)

@@ -1,7 +1,7 @@
-"""Everything that a use case may refuse or fail with.
+"""The errors of use cases.
 
-`code` is stable and meant for machines; `str(error)` is one sentence for people. Neither ever holds a value
-that a caller sent.
+`code` is stable and machine-readable; `str(error)` is one sentence for people. Neither ever contains a value that a
+caller sent.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class InvalidValue(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """Why one field was refused."""
+    """Why one field was rejected."""
 
     field: str
     code: str
@@ -31,7 +31,7 @@ class FieldError:
 
 
 class DomainError(Exception):
-    """Base of all refusals and failures that a use case may raise."""
+    """Base of all errors that a use case may raise."""
 
     code: ClassVar[str]
     sentence: ClassVar[str]
@@ -41,7 +41,7 @@ class DomainError(Exception):
 
 
 class InvalidInput(DomainError):
-    """One or more fields break the rules; `errors` names each of them."""
+    """One or more fields break the rules; `errors` lists them."""
 
     code = "invalid_input"
     sentence = "Some fields break the rules."
@@ -82,28 +82,28 @@ class IdTaken(DomainError):
 
 
 class StaleVersion(DomainError):
-    """Another writer was faster: the record is no longer at the version that the write was based on, or is gone."""
+    """The record is gone, or no longer at the version that the write was based on."""
 
     code = "stale_version"
     sentence = "The record has changed since it was read; read it again and repeat the change."
 
 
 class VersionMismatch(DomainError):
-    """The record is at none of the versions that the caller accepts."""
+    """The record is not at a version that the caller accepts."""
 
     code = "version_mismatch"
     sentence = "The record is not at the version that the request names; read it again and repeat the change."
 
 
 class LastAdmin(DomainError):
-    """Nobody would be left who may do what only an admin may."""
+    """The change would leave no active admin."""
 
     code = "last_admin"
     sentence = "This is the last active admin: make another one first."
 
 
 class InvalidCredentials(DomainError):
-    """There is no such user, or the password is not theirs, or they may not sign in: nobody is told which."""
+    """The user is unknown or may not sign in, or the password is wrong. The caller is not told which."""
 
     code = "invalid_credentials"
     sentence = "The name or the password is wrong."
@@ -115,7 +115,7 @@ class WrongPassword(DomainError):
 
 
 class TooManyFailures(DomainError):
-    """Too many sign-ins have failed lately; nothing was checked. The next one is allowed in `wait_seconds`."""
+    """Too many sign-ins failed recently, so this one was not checked. The next is allowed in `wait_seconds`."""
 
     code = "too_many_failures"
     sentence = "Too many sign-ins have failed; try again later."
@@ -168,13 +168,13 @@ class InvalidRefreshToken(DomainError):
 
 
 class RefreshTokenReused(InvalidRefreshToken):
-    """The token was used up before, so somebody else may have it: its session has to end."""
+    """The token was already used, so it may be stolen: its session must end."""
 
     code = "refresh_token_reused"
 
 
 class InvalidAccessToken(DomainError):
-    """The token was not made here, has expired, or its session has ended."""
+    """The token was issued elsewhere or has expired, or its session has ended."""
 
     code = "invalid_token"
     sentence = "The access token is not valid; refresh it, or sign in again."
@@ -186,14 +186,14 @@ class NotSignedIn(DomainError):
 
 
 class NotPermitted(DomainError):
-    """The caller may know of the thing, but not do this with it."""
+    """The caller may know that the resource exists, but may not do this with it."""
 
     code = "not_permitted"
     sentence = "Only an admin may do this."
 
 
 class InvalidRecord(DomainError):
-    """A record has a value that some store could not keep; the text names the field. Raised when it is staged."""
+    """A value is one that some store cannot keep; the text names its field. Raised when the record is staged."""
 
     code = "invalid_record"
     sentence = "The record cannot be stored."
@@ -207,31 +207,31 @@ class TooBusy(DomainError):
 
 
 class StorageUnavailable(DomainError):
-    """The store cannot be reached. Whether an unfinished commit happened is unknown."""
+    """The store cannot be reached. Whether an unfinished commit was applied is unknown."""
 
     code = "storage_unavailable"
     sentence = "The storage cannot be reached at the moment; try again shortly."
 
 
 class StorageNotPrepared(DomainError):
-    """The store answers, but its tables or indexes are missing or older than this program."""
+    """The store answers, but its schema is missing or older than this program."""
 
     code = "storage_not_prepared"
     sentence = "The storage is not prepared for this version of userport; run: userport storage prepare"
 
 
 class FieldChecks:
-    """Parses fields one after another and reports everything that is wrong with them at once.
+    """Parses several fields and reports all their errors at once.
 
     ```python
     check = FieldChecks()
     email = check("email", Email.parse, text)
     bio = check("bio", Bio.parse, text_or_none)
-    check.done()  # raises InvalidInput that lists every refused field
+    check.raise_if_invalid()  # raises InvalidInput that lists every rejected field
     ```
 
-    What is no text, as None, passes as it is. What a refused field returns must not be used: `done` raises before
-    it could be.
+    Non-strings, such as None, pass through unchanged. Do not use the result of a rejected field: `raise_if_invalid`
+    raises before it could be used.
     """
 
     def __init__(self) -> None:
@@ -243,14 +243,14 @@ class FieldChecks:
         try:
             return parse(text)
         except InvalidValue as error:
-            self.refuse(field, error.code, error.detail)
+            self.reject(field, error.code, error.detail)
             return cast("T", None)
 
-    def refuse(self, field: str, code: str, detail: str) -> None:
-        """Note what is wrong with a field beyond what its own `parse` can tell."""
+    def reject(self, field: str, code: str, detail: str) -> None:
+        """Record an error of a field that its `parse` cannot detect."""
         self._errors.append(FieldError(field, code, detail))
 
-    def done(self) -> None:
-        """Raise `InvalidInput` when any field was refused."""
+    def raise_if_invalid(self) -> None:
+        """Raise `InvalidInput` if any field was rejected."""
         if self._errors:
             raise InvalidInput(tuple(self._errors))

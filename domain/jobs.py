@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Self
 
 from domain.records import RecordType
-from domain.values import JobId, cut_to_milliseconds
+from domain.values import JobId, truncate_to_milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Job:
             id=id,
             kind=kind,
             payload=payload,
-            due_at=cut_to_milliseconds(due_at),
+            due_at=truncate_to_milliseconds(due_at),
             attempts=0,
             last_error=None,
             failed=False,
@@ -76,7 +76,7 @@ class Job:
         return self._next(due_at=due_at, attempts=0, failed=False)
 
     def _next(self, *, due_at: datetime, **changes: Any) -> Self:
-        return replace(self, due_at=cut_to_milliseconds(due_at), version=self.version + 1, **changes)
+        return replace(self, due_at=truncate_to_milliseconds(due_at), version=self.version + 1, **changes)
 
 
 JOBS: Final = RecordType("jobs", Job, key="id", due="due_at")

@@ -13,7 +13,7 @@ from uuid import UUID
 from domain.errors import InvalidValue
 from domain.records import RecordType
 from domain.user import User
-from domain.values import Id, JobId, UserId, cut_to_milliseconds
+from domain.values import Id, JobId, UserId, truncate_to_milliseconds
 
 
 class TokenPurpose(StrEnum):
@@ -108,7 +108,7 @@ class OneTimeToken:
         target_verified: bool = False,
     ) -> Self:
         """Return the first state of a token that is mailed by the job `request_id`."""
-        now = cut_to_milliseconds(now)
+        now = truncate_to_milliseconds(now)
         return cls(
             key=token_key(purpose, token_subject(purpose, user.id, request_id)),
             user_id=user.id,

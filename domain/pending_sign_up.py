@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Self
 from domain.one_time_token import LinkToken
 from domain.records import RecordType
 from domain.user import User
-from domain.values import Bio, Email, Name, UserId, Username, cut_to_milliseconds
+from domain.values import Bio, Email, Name, UserId, Username, truncate_to_milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class PendingSignUp:
     @classmethod
     def create(cls, user: User, *, password_hash: str | None, digest: str, now: datetime) -> Self:
         """Return the first state of a sign-up whose confirmation would register this user."""
-        now = cut_to_milliseconds(now)
+        now = truncate_to_milliseconds(now)
         username = user.username
         return cls(
             id=user.id,

@@ -1,4 +1,4 @@
-"""Every record type there is. What walks all of them, such as a copy, takes a type along once it is listed here."""
+"""All record types. Code that walks every type, such as a copy, includes a type once it is listed here."""
 
 from collections.abc import Sequence
 from typing import Any, Final

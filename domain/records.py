@@ -1,4 +1,4 @@
-"""Record types: what is stored besides users, declared once and kept by every store without code of its own."""
+"""Record types: everything stored besides users, declared once and kept by every store without code of its own."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -12,19 +12,19 @@ from domain.errors import DomainError, InvalidRecord
 from domain.values import UserId
 
 Plain: TypeAlias = str | int | bool | datetime | bytes | Sequence["Plain"] | Mapping[str, "Plain"] | None
-"""A field's value in the types of the standard library alone: an enum is its text, a tuple a list, a mapping a dict."""
+"""A field's value as plain data: enums become texts, tuples become lists, mappings become dicts."""
 
 Json: TypeAlias = str | int | bool | Sequence["Json"] | Mapping[str, "Json"] | None
-"""A plain value as JSON: a time is an integer, the milliseconds since 1970, and bytes are Base64 (RFC 4648)."""
+"""A plain value as JSON: times become integers (milliseconds since 1970), and bytes become Base64 (RFC 4648)."""
 
 MAX_RECORD_BYTES: Final = 256 * 1024
 MAX_KEY_BYTES: Final = 512
-"""Of a key and of the value of a unique field, in UTF-8."""
+"""The maximum size of a key, and of the value of a unique field, in UTF-8."""
 
 MAX_UNIQUE_FIELDS: Final = 3
 
 MIN_TIME: Final = datetime(1000, 1, 1, tzinfo=UTC)
-"""The first time that every store can keep."""
+"""The earliest time that every store can keep."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -42,7 +42,7 @@ R = TypeVar("R", bound=Versioned)
 
 
 class FieldKind(Enum):
-    __hash__ = object.__hash__  # that of Enum runs in Python, which every conversion would pay for
+    __hash__ = object.__hash__  # Enum's own hash is a Python function, too slow for every conversion
 
     TEXT = auto()
     INTEGER = auto()
@@ -56,26 +56,26 @@ class FieldKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of an entity, or the items of a field that is a tuple or a mapping."""
+    """A field of an entity, or the items of a tuple or mapping field."""
 
     name: str
     kind: FieldKind
     type: type
-    """What a text or an enum is restored as."""
+    """The type to restore a text or an enum as."""
 
     optional: bool
     items: "Field | None" = None
 
     def to_plain(self, value: object) -> Plain:
-        """Return a value as plain data; raises `InvalidRecord` for one that some store could not keep."""
+        """Return a value as plain data. Raise `InvalidRecord` if some store could not keep it."""
         if value is None:
             if not self.optional:
-                raise self.refusal("must not be None")
+                raise self.invalid("must not be None")
             return None
         return _TO_PLAIN[self.kind](self, value)
 
     def from_plain(self, plain: Any) -> Any:
-        """Return the value that `to_plain` made this of."""
+        """Return the value from the result of `to_plain`."""
         return None if plain is None else _FROM_PLAIN[self.kind](self, plain)
 
     def to_json(self, plain: Any) -> Json:
@@ -86,13 +86,13 @@ class Field:
         return _TO_JSON[self.kind](self, plain)
 
     def from_json(self, json: Any) -> Plain:
-        """Return the plain value that `to_json` made this of."""
+        """Return the plain value from the result of `to_json`."""
         if json is None or self.kind not in _FROM_JSON:
             plain: Plain = json
             return plain
         return _FROM_JSON[self.kind](self, json)
 
-    def refusal(self, reason: str) -> InvalidRecord:
+    def invalid(self, reason: str) -> InvalidRecord:
         return InvalidRecord(f"The field {self.name} cannot be stored: it {reason}.")
 
     @property
@@ -102,15 +102,15 @@ class Field:
 
 
 class RecordType(Generic[R]):
-    """The declaration of one type of record, made once, next to its entity.
+    """The declaration of a record type, made once, next to its entity.
 
     ```python
     SESSIONS = RecordType("sessions", Session, key="id", owner="user_id", due="expires_at")
     ```
 
-    The entity is a frozen dataclass with `version: int`. Each field is a text (or a subclass), an integer of 64 bits, a
-    truth value, an aware UTC time in whole milliseconds, bytes, an enum of texts, a tuple or string-keyed
-    mapping of one of these, or None.
+    The entity is a frozen dataclass with `version: int`. Supported field types are texts (and subclasses), 64-bit
+    integers, booleans, aware UTC times in whole milliseconds, bytes, enums of texts, and tuples or string-keyed
+    mappings of these. Any field may also be None.
     """
 
     def __init__(
@@ -123,12 +123,18 @@ class RecordType(Generic[R]):
         due: str | None = None,
         unique: Mapping[str, type[DomainError]] | None = None,
     ) -> None:
-        """Declare a type whose records have a text as `key`.
+        """Declare a record type.
 
-        `owner` names the field with the id of the user whom a record belongs to, and with whom it is removed; `due` the
-        time by which `Records.due` finds it, or None; `unique` up to three texts, or None, which no two records have
-        in common, each with the error for one that is taken. Raises `TypeError` for a declaration that no store could
-        keep.
+        Args:
+            name: The name of the type, and of its table or collection.
+            entity: The dataclass of its records.
+            key: The text field that identifies a record.
+            owner: The field with the id of the owning user. Removing that user removes the record.
+            due: The time field that `Records.due` searches, which may be None.
+            unique: Up to three text fields, which may be None; each with the error for a value that is taken.
+
+        Raises:
+            TypeError: No store could keep the declared records.
         """
         self.name: Final = name
         self.entity: Final = entity
@@ -138,7 +144,7 @@ class RecordType(Generic[R]):
         self.unique: Final[Mapping[str, type[DomainError]]] = MappingProxyType(dict(unique or {}))
         self.fields: Final[Mapping[str, Field]] = MappingProxyType(_fields_of(entity))
         self.secrets: Final = frozenset(field.name for field in fields(cast("Any", entity)) if not field.repr)
-        """The fields that the entity's repr hides, and that leave the storage only with a copy of it."""
+        """The fields that the entity's repr hides. Only a copy of the whole storage includes them; exports do not."""
 
         self._check_declaration()
         self._restorers: Final = [(field.name, _restorer(field)) for field in self.fields.values()]
@@ -158,38 +164,39 @@ class RecordType(Generic[R]):
         return None if self.due is None else getattr(record, self.due)
 
     def unique_values_of(self, record: R) -> Mapping[str, str]:
-        """Return the values of the unique fields, by field, without those that are None."""
+        """Return the values of the unique fields, by field, without None."""
         values = {name: getattr(record, name) for name in self.unique}
         return {name: str(value) for name, value in values.items() if value is not None}
 
     def to_plain(self, record: R) -> dict[str, Plain]:
-        """Return every field as plain data.
+        """Return all fields as plain data.
 
-        Raises `InvalidRecord` for a record that some store could not keep: of more than 256 KiB, with a key or a unique
-        value of no or more than 512 bytes, or with a value that is not of its field's type.
+        Raises:
+            InvalidRecord: The record exceeds 256 KiB, a key or unique value does not have 1 to 512 bytes, or a value
+                is not of its field's type.
         """
         plain = {name: field.to_plain(getattr(record, name)) for name, field in self.fields.items()}
         for name in (self.key, *self.unique):
             text = plain[name]
             if isinstance(text, str) and not 0 < len(text.encode()) <= MAX_KEY_BYTES:
-                raise self.fields[name].refusal(f"must have 1 to {MAX_KEY_BYTES} bytes")
+                raise self.fields[name].invalid(f"must have 1 to {MAX_KEY_BYTES} bytes")
         if _size(plain, _max_text_bytes) > MAX_RECORD_BYTES and _size(plain, _text_bytes) > MAX_RECORD_BYTES:
             raise InvalidRecord(f"The record is too large to be stored: it must have at most {MAX_RECORD_BYTES} bytes.")
         return plain
 
     def from_plain(self, plain: Mapping[str, Any]) -> R:
-        """Return the record that `to_plain` made this of; a field that is missing is None."""
+        """Return the record from the result of `to_plain`. A missing field becomes None."""
         return self.entity(**{name: restore(plain.get(name)) for name, restore in self._restorers})
 
     def to_json(self, record: R) -> dict[str, Json]:
-        """Return every field as JSON; raises as `to_plain` does."""
+        """Return all fields as JSON. Raises as `to_plain` does."""
         json: dict[str, Any] = self.to_plain(record)
         for field in self._json_fields:
             json[field.name] = field.to_json(json[field.name])
         return json
 
     def from_json(self, json: Mapping[str, Any]) -> R:
-        """Return the record that `to_json` made this of; a field that is missing is None."""
+        """Return the record from the result of `to_json`. A missing field becomes None."""
         return self.entity(**{name: restore(json.get(name)) for name, restore in self._json_restorers})
 
     def _check_declaration(self) -> None:
@@ -211,6 +218,15 @@ class RecordType(Generic[R]):
 
     def _is(self, name: str, kind: FieldKind) -> bool:
         return name in self.fields and self.fields[name].kind is kind
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Return the milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_milliseconds(number: int) -> datetime:
+    return _EPOCH + number * _MILLISECOND
 
 
 def _fields_of(entity: type) -> dict[str, Field]:
@@ -258,56 +274,56 @@ _KINDS: Final = {
 
 def _plain_text(field: Field, value: object) -> Plain:
     if not isinstance(value, str) or isinstance(value, Enum):
-        raise field.refusal("must be a text")
+        raise field.invalid("must be a text")
     if "\0" in value:
-        raise field.refusal("must not contain NUL")
+        raise field.invalid("must not contain NUL")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise field.refusal("must not contain lone surrogates") from None
+            raise field.invalid("must not contain lone surrogates") from None
     return str(value)
 
 
 def _plain_integer(field: Field, value: object) -> Plain:
     if type(value) is not int or not -(2**63) <= value < 2**63:
-        raise field.refusal("must be an integer of 64 bits")
+        raise field.invalid("must be an integer of 64 bits")
     return value
 
 
 def _plain_boolean(field: Field, value: object) -> Plain:
     if not isinstance(value, bool):
-        raise field.refusal("must be true or false")
+        raise field.invalid("must be true or false")
     return value
 
 
 def _plain_time(field: Field, value: object) -> Plain:
     if not isinstance(value, datetime) or value.tzinfo is not UTC or value < MIN_TIME or value.microsecond % 1000:
-        raise field.refusal("must be a time in UTC since the year 1000, in whole milliseconds")
+        raise field.invalid("must be a time in UTC since the year 1000, in whole milliseconds")
     return value
 
 
 def _plain_bytes(field: Field, value: object) -> Plain:
     if not isinstance(value, bytes):
-        raise field.refusal("must be bytes")
+        raise field.invalid("must be bytes")
     return value
 
 
 def _plain_enum(field: Field, value: object) -> Plain:
     if not isinstance(value, field.type) or not isinstance(value, Enum):
-        raise field.refusal(f"must be a {field.type.__name__}")
+        raise field.invalid(f"must be a {field.type.__name__}")
     return str(value.value)
 
 
 def _plain_tuple(field: Field, value: object) -> Plain:
     if not isinstance(value, tuple):
-        raise field.refusal("must be a tuple")
+        raise field.invalid("must be a tuple")
     return [field.item_field.to_plain(item) for item in value]
 
 
 def _plain_mapping(field: Field, value: object) -> Plain:
     if not isinstance(value, Mapping):
-        raise field.refusal("must be a mapping")
+        raise field.invalid("must be a mapping")
     return {str(_plain_text(field, key)): field.item_field.to_plain(item) for key, item in value.items()}
 
 
@@ -336,14 +352,14 @@ _FROM_PLAIN: Final[Mapping[FieldKind, Callable[[Field, Any], Any]]] = {
 }
 
 _TO_JSON: Final[Mapping[FieldKind, Callable[[Field, Any], Json]]] = {
-    FieldKind.TIME: lambda _, plain: (plain - _EPOCH) // _MILLISECOND,
+    FieldKind.TIME: lambda _, plain: to_milliseconds(plain),
     FieldKind.BYTES: lambda _, plain: b64encode(plain).decode(),
     FieldKind.TUPLE: lambda field, plain: [field.item_field.to_json(item) for item in plain],
     FieldKind.MAPPING: lambda field, plain: {key: field.item_field.to_json(item) for key, item in plain.items()},
 }
 
 _FROM_JSON: Final[Mapping[FieldKind, Callable[[Field, Any], Plain]]] = {
-    FieldKind.TIME: lambda _, json: _EPOCH + json * _MILLISECOND,
+    FieldKind.TIME: lambda _, json: from_milliseconds(json),
     FieldKind.BYTES: lambda _, json: b64decode(json),
     FieldKind.TUPLE: lambda field, json: [field.item_field.from_json(item) for item in json],
     FieldKind.MAPPING: lambda field, json: {key: field.item_field.from_json(item) for key, item in json.items()},
@@ -351,7 +367,7 @@ _FROM_JSON: Final[Mapping[FieldKind, Callable[[Field, Any], Plain]]] = {
 
 
 def _restorer(field: Field) -> Callable[[Any], Any]:
-    """Return what restores a field, without a step for kinds whose plain form is their value."""
+    """Return the function that restores a field's value, or None if its plain form is the value."""
     if field.kind in {FieldKind.TIME, FieldKind.BOOLEAN} or field.type is str:
         return lambda plain: plain
     if field.kind is FieldKind.TEXT and not field.optional:

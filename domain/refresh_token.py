@@ -1,4 +1,4 @@
-"""The secret by which a client goes on with its session (RFC 6749, section 1.5)."""
+"""The secret that lets a client refresh its session (RFC 6749, section 1.5)."""
 
 import hmac
 import re
@@ -14,10 +14,10 @@ from domain.values import SessionId
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A session's id, a secret of 256 bits, and a proof that it was once made for this session. Its repr hides both.
+    """A session's id, a 256-bit secret, and a proof that this session issued it. The repr hides both.
 
-    Secrets follow from each other by a salt that only the store knows: so a refresh can be repeated and gives the
-    same token each time, and nobody can foretell the next one. By the same salt the proof is made.
+    Each secret follows from the previous one and a salt that only the store knows. A repeated refresh therefore returns
+    the same token, and the next one cannot be predicted. The proof uses the same salt.
     """
 
     SECRET_BYTES: ClassVar = 32
@@ -30,7 +30,7 @@ class RefreshToken:
 
     @classmethod
     def first(cls, session_id: SessionId, secret: bytes, salt: str) -> Self:
-        """Make a token of a new secret."""
+        """Return the first token of a session, with a new secret."""
         return cls(session_id, secret, cls._proof(session_id, secret, salt))
 
     @classmethod
@@ -47,15 +47,15 @@ class RefreshToken:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (FIPS 180-4) of the secret, in hexadecimal; a secret of this size needs no slow hash."""
+        """SHA-256 (FIPS 180-4) of the secret, in hexadecimal. A secret of this size needs no slow hash."""
         return sha256(self.secret).hexdigest()
 
     def successor(self, salt: str) -> Self:
-        """Make the token that follows when this one is used: HMAC-SHA-256 (RFC 2104) of the secret."""
+        """Return the token that replaces this one: HMAC-SHA-256 (RFC 2104) of the secret."""
         return self.first(self.session_id, hmac.digest(salt.encode(), self.secret, "sha256"), salt)
 
     def is_proven(self, salt: str) -> bool:
-        """Tell whether the token was once made for its session, whose salt this is."""
+        """Return whether the session with this salt issued the token."""
         return hmac.compare_digest(self.proof, self._proof(self.session_id, self.secret, salt))
 
     @classmethod

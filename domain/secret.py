@@ -1,4 +1,4 @@
-"""Keys that the storage keeps for all processes."""
+"""Random keys that all processes share through the storage."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,7 +8,7 @@ from domain.records import RecordType
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A random key. Its repr hides the value, and no export includes it; a copy of the storage does."""
+    """A random key. The repr hides the value, and exports omit it; a copy of the storage includes it."""
 
     name: str
     value: bytes = field(repr=False)

@@ -1,4 +1,4 @@
-"""What keeps a user signed in on one device: a family of refresh tokens of which one at a time is good."""
+"""A sign-in on one device: a family of refresh tokens of which one at a time is valid."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -9,19 +9,19 @@ from unicodedata import category
 from domain.errors import InvalidRefreshToken, RefreshTokenReused
 from domain.records import RecordType
 from domain.refresh_token import RefreshToken
-from domain.values import SessionId, UserId, cut_to_milliseconds
+from domain.values import SessionId, UserId, truncate_to_milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One state of a session, versioned like a `User`. Its repr hides what tokens are checked and made by."""
+    """One state of a session, versioned like a `User`. The repr hides the digest and the salt of its tokens."""
 
     MAX_LIFETIME: ClassVar = timedelta(days=30)  # NIST SP 800-63B-4, section 2.1.3
     IDLE_TIMEOUT: ClassVar = timedelta(days=7)
     REUSE_GRACE_PERIOD: ClassVar = timedelta(seconds=10)
-    """For how long after its use a refresh token may be used again, as by a client that missed the answer."""
+    """How long after its use a refresh token is still accepted, for clients that missed the response."""
     MAX_REFRESHES_IN_GRACE: ClassVar = 100
-    """So many refreshes are remembered, which bounds the work and the record; no client makes more in that time."""
+    """How many refreshes are remembered. It bounds work and size; no client makes more within the grace period."""
     MAX_PER_USER: ClassVar = 50
     MAX_USER_AGENT_LENGTH: ClassVar = 200
 
@@ -29,11 +29,11 @@ class Session:
     user_id: UserId
     user_agent: str | None
     place: str | None
-    """A digest of where the user signed in from, by which guesses of somebody elsewhere are told apart."""
+    """A digest of the client's network at sign-in. It tells the user's own failed sign-ins from a stranger's."""
     token_digest: str = field(repr=False)
     salt: str = field(repr=False)
     refreshed_at: tuple[datetime, ...]
-    """When the last refreshes were, as far back as they could be repeated at the last of them."""
+    """The times of the latest refreshes, as far back as they could still be repeated."""
     version: int
     created_at: datetime
     last_used_at: datetime
@@ -50,8 +50,8 @@ class Session:
         place: str | None,
         now: datetime,
     ) -> Self:
-        """Make the first state of a session, which `token` will refresh."""
-        now = cut_to_milliseconds(now)
+        """Return the first state of a session, which `token` will refresh."""
+        now = truncate_to_milliseconds(now)
         return cls(
             id=token.session_id,
             user_id=user_id,
@@ -70,26 +70,26 @@ class Session:
         return now >= self.expires_at
 
     def owns(self, token: RefreshToken) -> bool:
-        """Tell whether a token was ever made for this session."""
+        """Return whether this session issued the token."""
         return token.session_id == self.id and token.is_proven(self.salt)
 
     def refresh(self, token: RefreshToken, now: datetime) -> tuple[Self, RefreshToken]:
-        """Use up the current token, and make the next state with the token that is current then.
+        """Use up the current token; return the next state and its current token.
 
-        An earlier token that was used up a moment ago changes nothing: it gives this very object, and the token that
-        is current already.
+        A token that was used within the grace period changes nothing: this very object and the current token are
+        returned.
 
         Raises:
-            InvalidRefreshToken: the token is none of this session's, or the session has expired.
-            RefreshTokenReused: the token was used up before; whoever has it may have stolen it, or been stolen from.
+            InvalidRefreshToken: The token is not of this session, or the session has expired.
+            RefreshTokenReused: The token was used earlier, so it may be stolen.
         """
         if not self.owns(token) or self.has_expired(now):
             raise InvalidRefreshToken
-        now = max(cut_to_milliseconds(now), self.last_used_at)
+        now = max(truncate_to_milliseconds(now), self.last_used_at)
         if self._is_current(token):
             return self._refreshed(token.successor(self.salt), now)
         for refreshed_at in reversed(self.refreshed_at):
-            # What came of the token is known as soon as going on from it leads to the current one.
+            # The token was used recently if its successors lead to the current one.
             token = token.successor(self.salt)
             if self._is_current(token):
                 if now - refreshed_at > self.REUSE_GRACE_PERIOD:
@@ -97,7 +97,7 @@ class Session:
                 return self, token
         are_all_known = len(self.refreshed_at) < self.MAX_REFRESHES_IN_GRACE
         if not are_all_known and now - self.refreshed_at[0] <= self.REUSE_GRACE_PERIOD:
-            raise InvalidRefreshToken  # whether it was used before these refreshes, or long ago, cannot be told
+            raise InvalidRefreshToken  # whether it was used long ago cannot be known
         raise RefreshTokenReused
 
     def _is_current(self, token: RefreshToken) -> bool:

@@ -1,19 +1,19 @@
-"""Counting failed sign-ins and requested mails, so that neither can be repeated without end."""
+"""Counts of failed sign-ins and requested mails, which limit how many there can be."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Self
 
 from domain.records import RecordType
-from domain.values import cut_to_milliseconds
+from domain.values import truncate_to_milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInFailures:
-    """When sign-ins failed, or mails were requested, lately at one account or from one address.
+    """The times of recent failed sign-ins, or of requested mails, of one account or address.
 
-    `key` is a digest of whose they are: 64 hexadecimal digits. Once it has expired, it says nothing any more. Each
-    method takes the same window for the same key.
+    `key` is a digest of the account or address: 64 hexadecimal digits. An expired record has no effect. For one key,
+    every method takes the same window.
     """
 
     WINDOW: ClassVar = timedelta(minutes=1)
@@ -25,31 +25,32 @@ class SignInFailures:
 
     @classmethod
     def first(cls, key: str, now: datetime, window: timedelta = WINDOW) -> Self:
-        """Make the first state, with one failure."""
-        now = cut_to_milliseconds(now)
+        """Return the first state, with one failure."""
+        now = truncate_to_milliseconds(now)
         return cls(key=key, moments=(now,), version=1, expires_at=now + window)
 
     def blocked_until(self, most: int, now: datetime, window: timedelta = WINDOW) -> datetime | None:
-        """Tell when the next attempt is allowed if it is not now, because of `most` failures within the window.
+        """Return when the next attempt is allowed, or None if it is allowed now.
 
-        Attempts in between are not counted, so nobody can prolong this.
+        Attempts are blocked after `most` failures within the window. Blocked attempts are not counted, so they do not
+        prolong the block.
         """
         recent = self._recent(now, window)
         return recent[-most] + window if len(recent) >= most else None
 
     def one_more(self, now: datetime, most: int, window: timedelta = WINDOW) -> Self:
-        """Make the next state, with another failure; no more than the latest `most` are kept."""
-        now = cut_to_milliseconds(now)
+        """Return the next state, with another failure. Only the latest `most` are kept."""
+        now = truncate_to_milliseconds(now)
         moments = (*self._recent(now, window), now)[-most:]
         return replace(self, moments=moments, version=self.version + 1, expires_at=now + window)
 
     def forgotten(self, now: datetime) -> Self:
-        """Make the next state, without failures, as after a sign-in that went well."""
-        now = cut_to_milliseconds(now)
+        """Return the next state, without failures, as after a successful sign-in."""
+        now = truncate_to_milliseconds(now)
         return replace(self, moments=(), version=self.version + 1, expires_at=now + self.WINDOW)
 
     def _recent(self, now: datetime, window: timedelta) -> tuple[datetime, ...]:
-        # As far in the future as in the past, and no farther: a clock that is put back must not prolong a block.
+        # The window extends equally into the future: a clock that is set back must not prolong a block.
         return tuple(moment for moment in self.moments if abs(now - moment) < window)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum, StrEnum, auto
 from typing import Final, Self
 
-from domain.values import Bio, Email, Name, UserId, Username, cut_to_milliseconds, fold
+from domain.values import Bio, Email, Name, UserId, Username, fold, truncate_to_milliseconds
 
 
 class Role(StrEnum):
@@ -13,21 +13,21 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-class Keep(Enum):
-    """The type of `KEEP`, which says of a field: leave it as it is."""
+class Unset(Enum):
+    """The type of `UNSET`, which means: leave this field unchanged."""
 
-    KEEP = auto()
+    UNSET = auto()
 
 
-KEEP: Final = Keep.KEEP
+UNSET: Final = Unset.UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """One state of a user; what changes it returns another.
+    """One immutable state of a user.
 
-    The constructor is for storage, which restores what was once registered. `version` counts the states from
-    1, so it tells whether a record is still the one that was read. Times are UTC, in whole milliseconds.
+    The constructor is for stores, which restore registered users. `version` counts the states from 1, so it shows
+    whether a record has changed since it was read. Times are UTC, in whole milliseconds.
     """
 
     id: UserId
@@ -45,7 +45,7 @@ class User:
 
     @property
     def search_keys(self) -> tuple[str, ...]:
-        """The folded texts by whose beginning this user can be found; see `SearchPrefix`."""
+        """The folded texts whose prefixes find this user; see `SearchPrefix`."""
         keys = (fold(self.name), self.email.canonical)
         return keys if self.username is None else (*keys, self.username.canonical)
 
@@ -67,8 +67,8 @@ class User:
         active: bool = True,
         email_verified: bool = False,
     ) -> Self:
-        """Make the first state of a user who did not exist before."""
-        now = cut_to_milliseconds(now)
+        """Return the first state of a new user."""
+        now = truncate_to_milliseconds(now)
         return cls(
             id=id,
             email=email,
@@ -87,31 +87,31 @@ class User:
         self,
         *,
         now: datetime,
-        email: Email | Keep = KEEP,
-        name: Name | Keep = KEEP,
-        username: Username | Keep | None = KEEP,
-        bio: Bio | Keep | None = KEEP,
-        role: Role | Keep = KEEP,
-        active: bool | Keep = KEEP,
-        email_verified: bool | Keep = KEEP,
+        email: Email | Unset = UNSET,
+        name: Name | Unset = UNSET,
+        username: Username | Unset | None = UNSET,
+        bio: Bio | Unset | None = UNSET,
+        role: Role | Unset = UNSET,
+        active: bool | Unset = UNSET,
+        email_verified: bool | Unset = UNSET,
     ) -> Self:
-        """Make the next state, or return this very object when nothing would differ.
+        """Return the next state, or this very object when nothing differs.
 
-        Another address is unverified, unless `email_verified` says otherwise.
-        `updated_at` never goes back, even when the clock does.
+        Changing the email makes it unverified, unless `email_verified` is given. `updated_at` never decreases, even
+        when the clock is set back.
         """
-        is_other_email = email is not KEEP and email != self.email
+        is_other_email = email is not UNSET and email != self.email
         changed = replace(
             self,
-            email=self.email if email is KEEP else email,
-            name=self.name if name is KEEP else name,
-            username=self.username if username is KEEP else username,
-            bio=self.bio if bio is KEEP else bio,
-            role=self.role if role is KEEP else role,
-            active=self.active if active is KEEP else active,
-            email_verified=(self.email_verified and not is_other_email if email_verified is KEEP else email_verified),
+            email=self.email if email is UNSET else email,
+            name=self.name if name is UNSET else name,
+            username=self.username if username is UNSET else username,
+            bio=self.bio if bio is UNSET else bio,
+            role=self.role if role is UNSET else role,
+            active=self.active if active is UNSET else active,
+            email_verified=(self.email_verified and not is_other_email if email_verified is UNSET else email_verified),
         )
         if changed == self:
             return self
-        updated_at = max(self.updated_at, cut_to_milliseconds(now))
+        updated_at = max(self.updated_at, truncate_to_milliseconds(now))
         return replace(changed, version=self.version + 1, updated_at=updated_at)

@@ -1,7 +1,7 @@
-"""Values that are checked once, when they are parsed, and trusted ever after.
+"""Values that are validated once, by `parse`, and trusted afterwards.
 
-Each `parse` raises `InvalidValue`, whose code and detail never repeat the text itself. Each constructor
-trusts its arguments: it is for what a store hands back.
+Each `parse` raises `InvalidValue`, whose code and detail never repeat the text. Constructors trust their arguments:
+stores use them to restore values.
 """
 
 import re
@@ -20,22 +20,22 @@ _WHITE_SPACE = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 _LINE_BREAKS_AND_TABS = "\n\r\t"
-# Unicode's general categories Cc and Cs, to which nothing will ever be added.
+# Unicode's general categories Cc and Cs, which are closed.
 _CONTROLS_AND_SURROGATES = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 
-# What the few characters stand for that are no combining marks themselves, but are composed of nothing else.
+# Decompositions of the few characters that are not combining marks themselves, but decompose into such marks alone.
 _MARKS_IN_DISGUISE = {0x0F73: "\u0f71\u0f72", 0x0F75: "\u0f71\u0f74", 0x0F81: "\u0f71\u0f80"}
-_MOST_CODE_POINTS_OF_ONE = 4
-"""No character of NFC is written with more code points in any other form."""
+_MAX_CODE_POINTS_PER_CHARACTER = 4
+"""No NFC character takes more code points in any other form."""
 
 
 def nfc(text: str) -> str:
-    """Compose a text (UAX #15), in a time that grows no faster than its length.
+    """Return the text in NFC (UAX #15), in linear time.
 
-    The library sorts each run of combining marks by insertion, which takes seconds for some tens of thousands of them;
-    so they are put into their order before.
+    The library sorts each run of combining marks by insertion, which takes seconds for tens of thousands of them. They
+    are therefore sorted here first.
     """
-    # Telling that a text is composed takes no sorting: what is out of order is not.
+    # Checking for NFC needs no sorting: unsorted text is not NFC.
     if text.isascii() or is_normalized("NFC", text):
         return text
     ordered: list[str] = []
@@ -51,17 +51,17 @@ def nfc(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Make the form in which two texts that differ by case or composition alone are the same text.
+    """Return the form in which texts are equal that differ only by case or composition.
 
-    Canonical caseless matching (The Unicode Standard, section 3.13, D145), kept composed.
+    Canonical caseless matching (The Unicode Standard, section 3.13, D145), in NFC.
     """
     if text.isascii():
         return text.lower()
     return normalize("NFC", normalize("NFD", text).casefold())
 
 
-def cut_to_milliseconds(moment: datetime) -> datetime:
-    """Drop what some stores would not keep; `moment` must know its zone and comes back in UTC."""
+def truncate_to_milliseconds(moment: datetime) -> datetime:
+    """Return an aware time in UTC, truncated to milliseconds, the precision that every store keeps."""
     if moment.tzinfo is None:
         raise InvalidValue("no_time_zone", "must have a time zone")
     moment = moment.astimezone(UTC)
@@ -69,7 +69,7 @@ def cut_to_milliseconds(moment: datetime) -> datetime:
 
 
 def _check_characters(text: str, allowed_controls: str = "") -> None:
-    if text.isprintable():  # which none of them is
+    if text.isprintable():  # no control character or surrogate is
         return
     for found in _CONTROLS_AND_SURROGATES.finditer(text):
         if found[0] >= "\ud800":
@@ -79,13 +79,13 @@ def _check_characters(text: str, allowed_controls: str = "") -> None:
 
 
 def _check_length(text: str, longest: int) -> None:
-    """Refuse what is too long in any form, before anything is done with it."""
-    if len(text) > _MOST_CODE_POINTS_OF_ONE * longest:
+    """Reject a text that is too long in any form, before processing it."""
+    if len(text) > _MAX_CODE_POINTS_PER_CHARACTER * longest:
         raise InvalidValue("too_long", f"must be at most {longest} characters")
 
 
 def _cleaned(text: str, longest: int, allowed_controls: str = "") -> str:
-    """Trim and compose a text of which some form may be short enough."""
+    """Return the text trimmed and in NFC; reject control characters, surrogates and overlong texts."""
     text = text.strip(_WHITE_SPACE)
     _check_length(text, longest)
     _check_characters(text, allowed_controls)
@@ -123,62 +123,62 @@ class JobId(Id):
 
 
 class _Text(str):
-    """A text after NFC and trimming, between `SHORTEST` and `LONGEST` code points."""
+    """A text after NFC and trimming, between `MIN_LENGTH` and `MAX_LENGTH` code points."""
 
     __slots__ = ()
-    SHORTEST: ClassVar[int] = 1
-    LONGEST: ClassVar[int]
+    MIN_LENGTH: ClassVar[int] = 1
+    MAX_LENGTH: ClassVar[int]
     CONTROLS: ClassVar[str] = ""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        text = _cleaned(text, cls.LONGEST, cls.CONTROLS).strip(_WHITE_SPACE)
-        if len(text) < cls.SHORTEST:
+        text = _cleaned(text, cls.MAX_LENGTH, cls.CONTROLS).strip(_WHITE_SPACE)
+        if len(text) < cls.MIN_LENGTH:
             raise InvalidValue("blank", "must not be blank")
-        if len(text) > cls.LONGEST:
-            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        if len(text) > cls.MAX_LENGTH:
+            raise InvalidValue("too_long", f"must be at most {cls.MAX_LENGTH} characters")
         return cls(text)
 
 
 class Name(_Text):
     __slots__ = ()
-    LONGEST = 100
+    MAX_LENGTH = 100
 
 
 class Bio(_Text):
     __slots__ = ()
-    SHORTEST = 0
-    LONGEST = 1_000
+    MIN_LENGTH = 0
+    MAX_LENGTH = 1_000
     CONTROLS = _LINE_BREAKS_AND_TABS
 
 
 class Title(_Text):
     __slots__ = ()
-    LONGEST = 200
+    MAX_LENGTH = 200
 
 
 class Body(_Text):
     __slots__ = ()
-    LONGEST = 10_000
+    MAX_LENGTH = 10_000
     CONTROLS = _LINE_BREAKS_AND_TABS
 
 
 class SearchPrefix(str):
-    """The folded beginning of a name, an email or a username."""
+    """The folded prefix of a name, an email or a username."""
 
     __slots__ = ()
-    LONGEST: ClassVar = 100
+    MAX_LENGTH: ClassVar = 100
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        if not 1 <= len(text) <= cls.LONGEST:
-            raise InvalidValue("wrong_length", f"must have 1 to {cls.LONGEST} characters")
+        if not 1 <= len(text) <= cls.MAX_LENGTH:
+            raise InvalidValue("wrong_length", f"must have 1 to {cls.MAX_LENGTH} characters")
         _check_characters(text)
         return cls(fold(text))
 
 
 def ascii_domain_only(domain: str) -> str:
-    """The strictest answer to an international domain name: refuse it."""
+    """Reject international domain names; the strictest `to_ascii`."""
     if not domain.isascii():
         raise InvalidValue("invalid_domain", "must have an ASCII domain")
     return domain
@@ -186,10 +186,10 @@ def ascii_domain_only(domain: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """An address as its owner writes it, and the form by which it is unique."""
+    """An address as its owner writes it, and its canonical form, which is unique."""
 
-    LONGEST: ClassVar = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
-    LONGEST_LOCAL_PART: ClassVar = 64  # RFC 5321, section 4.5.3.1.1
+    MAX_LENGTH: ClassVar = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
+    MAX_LOCAL_PART_LENGTH: ClassVar = 64  # RFC 5321, section 4.5.3.1.1
     # RFC 5322's dot-atom (section 3.2.3), widened to non-ASCII by RFC 6531, section 3.3.
     _ATOM: ClassVar = r"[\w!#$%&'*+/=?^`{|}~\x80-\U0010ffff-]+"
     _LOCAL_PART: ClassVar = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.ASCII)
@@ -201,33 +201,32 @@ class Email:
 
     @classmethod
     def parse(cls, text: str, to_ascii: Callable[[str], str] = ascii_domain_only) -> Self:
-        """Parse an address; `to_ascii` turns an international domain into A-labels (RFC 5890) or refuses it.
+        """Parse an address. `to_ascii` converts an international domain to A-labels (RFC 5890) or rejects it.
 
-        Quoted local parts, address literals and domains of a single label are refused: no mailbox that a
-        person can be asked for has one.
+        Quoted local parts, address literals and single-label domains are rejected: people do not have such mailboxes.
         """
-        local, at, domain = _cleaned(text, cls.LONGEST).rpartition("@")
+        local, at, domain = _cleaned(text, cls.MAX_LENGTH).rpartition("@")
         if not at:
             raise InvalidValue("invalid_email", "must be an email address: it has no @")
-        if len(local) > cls.LONGEST_LOCAL_PART:
-            raise InvalidValue("too_long", f"must have at most {cls.LONGEST_LOCAL_PART} characters before the @")
+        if len(local) > cls.MAX_LOCAL_PART_LENGTH:
+            raise InvalidValue("too_long", f"must have at most {cls.MAX_LOCAL_PART_LENGTH} characters before the @")
         cls._check_local_part(local)
-        if len(domain) > cls.LONGEST:
-            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        if len(domain) > cls.MAX_LENGTH:
+            raise InvalidValue("too_long", f"must be at most {cls.MAX_LENGTH} characters")
         domain = cls._domain(domain, to_ascii)
         address = f"{local}@{domain}"
-        if len(address) > cls.LONGEST:
-            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        if len(address) > cls.MAX_LENGTH:
+            raise InvalidValue("too_long", f"must be at most {cls.MAX_LENGTH} characters")
         return cls(address, f"{fold(local)}@{domain}")
 
     @classmethod
     def _check_local_part(cls, local: str) -> None:
-        # What is not to be seen is not to be typed either; the pattern knows that of ASCII alone.
+        # Invisible characters are rejected too; the pattern only covers those in ASCII.
         if not local.isprintable() or cls._LOCAL_PART.fullmatch(local) is None:
             raise InvalidValue("invalid_email", "must be an email address: what stands before the @ is malformed")
 
     @classmethod
-    @lru_cache(4_096)  # few domains have most of the addresses
+    @lru_cache(4_096)  # most addresses share a few domains
     def _domain(cls, text: str, to_ascii: Callable[[str], str]) -> str:
         domain = to_ascii(text).lower()
         if cls._DOMAIN.fullmatch(domain) is None:
@@ -237,7 +236,7 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class Username:
-    """A name for signing in and for mentions, unique whatever its case."""
+    """A name for signing in and for mentions, unique regardless of case."""
 
     PATTERN: ClassVar = r"[A-Za-z0-9][A-Za-z0-9_.\-]{2,31}"
 
@@ -258,30 +257,30 @@ class Username:
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A password as its owner typed it, in NFC (NIST SP 800-63B-4, section 3.1.1.2). Its repr tells nothing."""
+    """A password in NFC (NIST SP 800-63B-4, section 3.1.1.2). The repr hides it."""
 
-    SHORTEST: ClassVar = 8
-    LONGEST: ClassVar = 256
+    MIN_LENGTH: ClassVar = 8
+    MAX_LENGTH: ClassVar = 256
 
     secret: str = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        _check_length(text, cls.LONGEST)
+        _check_length(text, cls.MAX_LENGTH)
         if any(category(character) == "Cs" for character in text):
             raise InvalidValue("invalid_character", "must not contain lone surrogates")
         text = nfc(text)
-        if len(text) < cls.SHORTEST:
-            raise InvalidValue("too_short", f"must be at least {cls.SHORTEST} characters")
-        if len(text) > cls.LONGEST:
-            raise InvalidValue("too_long", f"must be at most {cls.LONGEST} characters")
+        if len(text) < cls.MIN_LENGTH:
+            raise InvalidValue("too_short", f"must be at least {cls.MIN_LENGTH} characters")
+        if len(text) > cls.MAX_LENGTH:
+            raise InvalidValue("too_long", f"must be at most {cls.MAX_LENGTH} characters")
         return cls(text)
 
     @classmethod
     def claimed(cls, text: str) -> Self:
-        """Take what somebody says to be their password, which need not be one that would be good enough today.
+        """Return the password of a sign-in attempt, which need not satisfy today's rules.
 
-        Of a text that is longer than any password only as much is kept as no password has.
+        A longer text is cut to one character more than the limit, so it matches no password.
         """
-        longest = _MOST_CODE_POINTS_OF_ONE * cls.LONGEST
-        return cls(nfc(text[:longest].encode(errors="replace").decode())[: cls.LONGEST + 1])
+        longest = _MAX_CODE_POINTS_PER_CHARACTER * cls.MAX_LENGTH
+        return cls(nfc(text[:longest].encode(errors="replace").decode())[: cls.MAX_LENGTH + 1])

@@ -1,1 +1,1 @@
-"""The driving side: HTTP, the command line, and the root where everything is put together."""
+"""The driving side: HTTP, the command line, and the composition root."""

@@ -1,4 +1,4 @@
-"""The object graph. Tests put another storage in by `container.storage.override(...)`."""
+"""The object graph. Tests replace the storage with `container.storage.override(...)`."""
 
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import Dependency, Dict, Factory, Object, Selector, Singleton
@@ -36,6 +36,7 @@ from application.users.current_password import CurrentPasswords
 from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.storage import Storage
+from entrypoints.mail_sender import open_mail_sender
 from entrypoints.settings import Settings
 from entrypoints.signing_keys import open_link_secrets, open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
@@ -58,6 +59,7 @@ class Container(DeclarativeContainer):
 
     link_secrets = Singleton(open_link_secrets, signing_keys)
     one_time_tokens = Singleton(OneTimeTokens, clock, link_secrets)
+    mail_sender: Singleton[MailSender] = Singleton(open_mail_sender, settings)
     mail_queue: Singleton[MailQueue] = Singleton(MailQueue, jobs, ids, clock, one_time_tokens)
     mails: Selector[MailQueue | None] = Selector(settings.provided.mode, open=Object(None), token=mail_queue)
 
@@ -103,7 +105,6 @@ class Container(DeclarativeContainer):
         mail_queue,
         mail_throttle,
     )
-    mail_sender: Dependency[MailSender] = Dependency()
     mail_delivery = Singleton(
         MailDelivery, storage, clock, one_time_tokens, mail_sender, settings.provided.links_begin_with
     )

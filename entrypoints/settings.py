@@ -1,30 +1,37 @@
-"""What an operator can set: `USERPORT_*` variables, or flags that stand in for them."""
+"""The settings: environment variables `USERPORT_*`, or flags of the same name."""
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from email.utils import parseaddr
 from enum import StrEnum
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX: Final = "USERPORT_"
+FILE_SUFFIX: Final = "_FILE"
+"""The end of the variable that names a file with a secret setting."""
 COPY_TARGET: Final = f"{PREFIX}COPY_TO"
-"""The one variable that is not a setting: only `userport storage copy` reads it."""
+"""Not a setting: only `userport storage copy` reads this variable."""
+
+_MAX_SECRET_BYTES: Final = 64 * 1024
 
 
 _BOOLEAN: Final = TypeAdapter(bool)
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the text is one line that names it and says what to do. It holds no secret."""
+    """A setting is wrong. The text is one line that names the setting and the remedy, without any secret."""
 
 
 class Auth(StrEnum):
-    """Who may call the service."""
+    """Whether the service requires access tokens."""
 
     OPEN = "open"
     TOKEN = "token"  # noqa: S105 - the mode's name
@@ -53,7 +60,7 @@ def _listed(value: object) -> object:
 
 
 def _origin(text: str) -> str:
-    """Check what a browser sends as `Origin` (RFC 6454, section 6.1)."""
+    """Validate an origin as browsers send it (RFC 6454, section 6.1)."""
     if text != "*" and re.fullmatch(r"https?://[a-z0-9.\-\[\]:]+", text) is None:
         raise PydanticCustomError("origin", "write origins as https://app.example.com, separated by commas")
     return text
@@ -68,6 +75,16 @@ def _proxy(text: str) -> str:
         ) from None
 
 
+def _public_url(text: str) -> str:
+    try:
+        port = urlsplit(text).port
+    except ValueError:
+        port = 0
+    if port == 0 or re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~%\-/]*)?", text) is None:
+        raise PydanticCustomError("public_url", "write it as https://users.example.com, perhaps with a path behind it")
+    return text.rstrip("/")
+
+
 _Origins = Annotated[tuple[Annotated[str, BeforeValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)]
 _Proxies = Annotated[tuple[Annotated[str, BeforeValidator(_proxy)], ...], NoDecode, BeforeValidator(_listed)]
 
@@ -80,29 +97,29 @@ class Settings(BaseSettings):
     storage: str = Field(
         default="sqlite:///userport.db",
         repr=False,  # it may hold a password
-        description="URL of the storage, whose scheme says what kind it is: sqlite:///file.db, postgresql://…",
+        description="URL of the storage; its scheme selects the kind: sqlite:///file.db, postgresql://…",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
-    workers: int = Field(default=1, ge=1, le=128, description="Number of processes that serve.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    workers: int = Field(default=1, ge=1, le=128, description="Number of worker processes.")
     auth: Auth | None = Field(
-        default=None, description="open or token; by default token if there is a signing key, and else open."
+        default=None, description="open or token; by default token if there is a signing key, else open."
     )
     signing_key: SecretStr | None = Field(
-        default=None, description="What access tokens are signed with: a file of `userport keys new`, or its content."
+        default=None, description="The key that signs access tokens: a file of `userport keys new`, or its content."
     )
-    issuer: str = Field(default="userport", min_length=1, description="Who the tokens say that they are from (`iss`).")
-    audience: str = Field(default="userport", min_length=1, description="Whom the tokens are for (`aud`).")
+    issuer: str = Field(default="userport", min_length=1, description="The issuer of access tokens (`iss`).")
+    audience: str = Field(default="userport", min_length=1, description="The audience of access tokens (`aud`).")
     sign_up: Annotated[SignUp, BeforeValidator(_sign_up)] = Field(
         default=SignUp.TRUE,
-        description="Whether anyone may sign up: true, false, or verified, where a link that is mailed has to be "
-        "confirmed first, and no response shows whether an address has an account.",
+        description="Whether anonymous callers may sign up: true, false, or verified, which requires a mailed link to "
+        "be confirmed first, and hides whether an address has an account.",
     )
     sign_in_failures_per_account: int = Field(
-        default=5, ge=0, le=1_000, description="How many a minute; 0 for no limit."
+        default=5, ge=0, le=1_000, description="Failed sign-ins per minute; 0 for no limit."
     )
     sign_in_failures_per_address: int = Field(
-        default=20, ge=0, le=1_000, description="How many a minute; 0 for no limit."
+        default=20, ge=0, le=1_000, description="Failed sign-ins per minute; 0 for no limit."
     )
     jobs: bool = Field(default=True, description="Whether `serve` runs background jobs beside requests.")
     mails_per_account: int = Field(
@@ -115,26 +132,36 @@ class Settings(BaseSettings):
         default=20, ge=0, le=1_000, description="How many mails an hour one client may request; 0 for any number."
     )
     max_connections: int = Field(
-        default=1_000, ge=1, le=100_000, description="How many connections each process keeps."
+        default=1_000, ge=1, le=100_000, description="Maximum number of connections per process."
     )
     head_timeout: float = Field(
-        default=10, gt=0, le=3_600, description="Seconds until a request's line and headers have to be there."
+        default=10, gt=0, le=3_600, description="Seconds to receive the request line and headers."
     )
-    body_timeout: float = Field(
-        default=30, gt=0, le=3_600, description="Seconds that may pass without a byte of a request's body."
-    )
+    body_timeout: float = Field(default=30, gt=0, le=3_600, description="Seconds without a byte of a request body.")
     write_timeout: float = Field(
-        default=30, gt=0, le=3_600, description="Seconds that may pass without a client reading of its response."
+        default=30, gt=0, le=3_600, description="Seconds in which a client reads nothing of its response."
     )
-    keep_alive_timeout: float = Field(
-        default=75, gt=0, le=3_600, description="Seconds that a connection without a request is kept."
-    )
+    keep_alive_timeout: float = Field(default=75, gt=0, le=3_600, description="Seconds to keep an idle connection.")
     trusted_proxies: _Proxies = Field(
-        default=(), description="Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or networks."
+        default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are trusted."
     )
-    cors_origins: _Origins = Field(
-        default=(), description="Which web pages from elsewhere may call: their origins, or * for all."
+    mail: str = Field(
+        default="file:mail",
+        repr=False,  # it may hold a password
+        description="Where mail goes: smtp://, smtp+starttls:// or smtps://[user:password@]host[:port], or "
+        "file:DIRECTORY for one file per mail.",
     )
+    mail_from: str = Field(
+        default="userport <no-reply@localhost>",
+        description="The sender of mail. Its display name is the name of the service in mails and on pages.",
+    )
+    mail_templates: Path | None = Field(
+        default=None, description="Directory whose files replace the built-in templates of the same name."
+    )
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+        default=None, max_length=200, description="What links in mails begin with; by default http://HOST:PORT."
+    )
+    cors_origins: _Origins = Field(default=(), description="Origins of web pages that may call the API, or * for all.")
 
     @property
     def mode(self) -> Auth:
@@ -146,13 +173,36 @@ class Settings(BaseSettings):
 
     @property
     def links_begin_with(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        """Return the public URL; without one, the address that is served."""
+        return self.public_url or format_address(self.host, self.port)
+
+    @property
+    def service_name(self) -> str:
+        """Return the name of the service in mails and on pages, which is that of the sender."""
+        return parseaddr(self.mail_from)[0] or "userport"
+
+
+def format_address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_secret(name: str) -> bool:
+    """Return whether a setting is hidden in the `repr` of all settings."""
+    field = Settings.model_fields[name]
+    return not field.repr or SecretStr in getattr(field.annotation, "__args__", (field.annotation,))
+
+
+_SECRETS: Final = tuple(name for name in Settings.model_fields if _is_secret(name))
 
 
 def load_settings(**flags: object) -> Settings:
-    """Read the environment; a flag that is not None takes precedence. Raises `SettingsError`."""
+    """Read the environment and the files that it names; flags that are not None take precedence.
+
+    Raise `SettingsError`.
+    """
     _check_environment()
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    given = {**_read_secret_files(without=given), **given}
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -164,14 +214,43 @@ def load_settings(**flags: object) -> Settings:
 
 
 def _check_environment() -> None:
-    """Raise `SettingsError` for an unknown variable and an empty signing key: either may be a mode gone wrong."""
+    """Raise `SettingsError` for an unknown variable or an empty signing key: either could select the wrong mode."""
     names = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
-    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | {COPY_TARGET}
+    fields = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    known = fields | {f"{PREFIX}{field.upper()}{FILE_SUFFIX}" for field in _SECRETS} | {COPY_TARGET}
     for variable in sorted(names.keys() - known):
         raise SettingsError(f"{names[variable]} is unknown{_suggestion(variable, known)}")
-    key = f"{PREFIX}SIGNING_KEY"
-    if key in names and not os.environ[names[key]].strip():
-        raise SettingsError(f"{key} is empty: set it to a file of `userport keys new`, or unset it for open mode")
+    for key in (f"{PREFIX}SIGNING_KEY", f"{PREFIX}SIGNING_KEY{FILE_SUFFIX}"):
+        if key in names and not os.environ[names[key]].strip():
+            raise SettingsError(f"{key} is empty: set it to a file of `userport keys new`, or unset it for open mode")
+
+
+def _read_secret_files(without: Mapping[str, object]) -> dict[str, str]:
+    """Return the settings that are in files: `USERPORT_MAIL_FILE` names one that holds `USERPORT_MAIL`."""
+    given = {name.upper(): value for name, value in os.environ.items() if value}
+    secrets = {}
+    for field in _SECRETS:
+        variable = f"{PREFIX}{field.upper()}"
+        file = given.get(f"{variable}{FILE_SUFFIX}")
+        if file is None or field in without:
+            continue
+        if variable in given:
+            raise SettingsError(f"{variable} and {variable}{FILE_SUFFIX} are both set: unset one of them")
+        secrets[field] = _read_secret(f"{variable}{FILE_SUFFIX}", Path(file))
+    return secrets
+
+
+def _read_secret(variable: str, file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(_MAX_SECRET_BYTES + 1).decode().strip()
+    except OSError as error:
+        raise SettingsError(f"{variable} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable} names a file that is not UTF-8 text") from None
+    if not text or len(text) > _MAX_SECRET_BYTES:
+        raise SettingsError(f"{variable} names a file that is {'too large' if text else 'empty'}")
+    return text
 
 
 def _suggestion(variable: str, known: Iterable[str]) -> str:

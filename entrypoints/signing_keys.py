@@ -1,6 +1,6 @@
-"""What access tokens are signed with, as an operator has set it or is about to.
+"""The signing keys of access tokens, as the settings name them.
 
-Cryptography is imported when it is needed: whoever serves in open mode, or runs another command, does without.
+Cryptography is imported late: open mode and most commands do not need it.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ def read_signing_keys(settings: Settings) -> "SigningKeys":
 
 
 def new_signing_keys(retired: Path | None) -> "SigningKeys":
-    """Make a key; what the first one in the retired file has signed stays good. Raises `SettingsError`."""
+    """Return new keys that still verify tokens of the retired file's first key. Raise `SettingsError`."""
     from adapters.security.signing_keys import SigningKeys
 
     try:

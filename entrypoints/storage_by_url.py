@@ -1,4 +1,4 @@
-"""Which storage a URL stands for: packages offer theirs in the entry-point group `userport.storages`."""
+"""Find the storage for a URL. Packages register theirs in the entry-point group `userport.storages`."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -20,24 +20,24 @@ def _offers() -> EntryPoints:
 
 
 def schemes() -> Sequence[str]:
-    """Name the schemes that are installed, whether or not their drivers are."""
+    """Return the registered schemes, whether or not their drivers are installed."""
     return sorted(_offers().names)
 
 
 def storage_plugin(url: str) -> StoragePlugin:
-    """Return the plugin for the URL's scheme; raises `SettingsError`, which never repeats the URL."""
+    """Return the plugin for the URL's scheme. Raise `SettingsError`, which never contains the URL."""
     offer = _offer(url)
     try:
         plugin = offer.load()
     except Exception as error:
         raise _not_loaded(offer, error) from error
     if not isinstance(plugin, StoragePlugin):
-        raise SettingsError(f"the package that offers {offer.name}:// is broken: {offer.value} is no StoragePlugin")
+        raise SettingsError(f"the package that offers {offer.name}:// is broken: {offer.value} is not a StoragePlugin")
     return plugin
 
 
 def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> Storage:
-    """Return the storage that a URL stands for, without connecting yet. Raises `SettingsError`."""
+    """Return the storage for a URL without connecting. Raise `SettingsError`."""
     plugin = storage_plugin(url)
     try:
         return plugin.open(url, record_types)
@@ -45,7 +45,7 @@ def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPE
         raise SettingsError(f"the storage URL is wrong: {error}") from error
     except RecordTypeNotSupported as error:
         raise SettingsError(str(error)) from error
-    except ModuleNotFoundError as error:  # some look for their driver only now
+    except ModuleNotFoundError as error:  # some plugins import their driver only now
         raise _not_loaded(_offer(url), error) from error
 
 
@@ -57,12 +57,12 @@ def _offer(url: str) -> EntryPoint:
         raise SettingsError(f"the storage URL must start with one of: {known}")
     if len(offers) > 1:
         packages = " and ".join(sorted(offer.dist.name for offer in offers if offer.dist))
-        raise SettingsError(f"several packages offer {scheme}://, so uninstall all but one: {packages}")
+        raise SettingsError(f"several packages offer {scheme}://; uninstall all but one: {packages}")
     return offers[0]
 
 
 def _not_loaded(offer: EntryPoint, error: Exception) -> SettingsError:
-    """Say what has to be installed first: the extra of the offering package that is named as the scheme is."""
+    """Return an error with the package to install: the extra of the plugin's package that is named like the scheme."""
     if not isinstance(error, ModuleNotFoundError) or f"{offer.module}.".startswith(f"{error.name}."):
         reason = f"{offer.value} cannot be loaded ({type(error).__name__})"
         return SettingsError(f"the package that offers {offer.name}:// is broken: {reason}")

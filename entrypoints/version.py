@@ -3,7 +3,7 @@ from importlib.metadata import version as installed_version
 
 
 def version() -> str:
-    """Tell the version that is installed; "unknown" where userport runs from a folder of its source."""
+    """Return the installed version; "unknown" in a plain source tree."""
     try:
         return installed_version("userport")
     except PackageNotFoundError:

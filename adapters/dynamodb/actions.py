@@ -9,13 +9,13 @@ from typing import Any, Final, Literal
 from adapters.dynamodb.items import MAX_PART_BYTES, PARTS, Image, Key, encoded, encoded_item, encoded_key
 
 MAX_ACTIONS: Final = 100  # DynamoDB's limit
-_MAX_BYTES: Final = 900_000  # of a request; DynamoDB's limit is 4 MB, but the driver complains about bodies over 1 MiB
-_PART_WEIGHT: Final = MAX_PART_BYTES // 4  # so that the parts that a transaction deletes have less than 4 MB
+_MAX_BYTES: Final = 900_000  # per request; DynamoDB's limit is 4 MB, but the driver complains about bodies over 1 MiB
+_PART_WEIGHT: Final = MAX_PART_BYTES // 4  # keeps the parts that a transaction deletes below 4 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """`#name` stands for an attribute, which may be a reserved word; `:name` for a value."""
+    """A condition or update expression: `#name` is an attribute, `:name` a value."""
 
     text: str
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class Expression:
 NO_INTENT: Final = Expression("attribute_not_exists(#tx)")
 ABSENT: Final = Expression("attribute_not_exists(#pk)")
 ALIVE: Final = Expression("attribute_exists(#version) AND attribute_not_exists(#purging) AND attribute_not_exists(#tx)")
-"""A user who may own records."""
+"""The item is a user who may own records."""
 
 
 def still(image: Image | None) -> Expression:
@@ -58,7 +58,7 @@ class Action:
 
     @property
     def size(self) -> int:
-        """Return an estimate, in bytes of a request, of what it carries, or of what it reads for it."""
+        """Return the estimated size in bytes of what the action sends, or of what it makes DynamoDB read."""
         carried = len(json.dumps(self.image)) + (len(json.dumps(self.change.values)) if self.change else 0)
         return max(carried, _PART_WEIGHT) if self.key.pk.startswith(PARTS) else carried
 
@@ -79,7 +79,7 @@ def fits_in_one(actions: Sequence[Action]) -> bool:
 
 
 def split(actions: Iterable[Action], *, spare: int = 0) -> Iterator[Sequence[Action]]:
-    """Divide actions into transactions, each with room for some more actions."""
+    """Group actions into transactions, each with room for `spare` more actions."""
     part: list[Action] = []
     size = 0
     for action in actions:

@@ -9,7 +9,7 @@ _TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What `dynamodb://region/table?endpoint=http://127.0.0.1:8000` says; without an endpoint it is AWS's own."""
+    """A parsed URL `dynamodb://region/table?endpoint=http://127.0.0.1:8000`. Without an endpoint, it is AWS's own."""
 
     region: str
     table: str
@@ -17,14 +17,14 @@ class Address:
 
 
 def parse_address(url: str) -> Address:
-    """Raises `ValueError`, which never repeats the URL."""
+    """Parse a storage URL. Raise `ValueError`, which never repeats it."""
     try:
         parts = urlsplit(url)
         options = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise ValueError("write dynamodb://region/table") from None
     if "@" in parts.netloc:
-        raise ValueError("credentials have no place in it: AWS's own settings, such as AWS_PROFILE, name them")
+        raise ValueError("it must not contain credentials: AWS's own settings, such as AWS_PROFILE, provide them")
     table = parts.path.removeprefix("/")
     if (
         parts.scheme != "dynamodb"
@@ -35,7 +35,7 @@ def parse_address(url: str) -> Address:
         raise ValueError("write dynamodb://region/table, the table of 3 to 255 letters, digits, '_', '.' and '-'")
     endpoints = options.pop("endpoint", [])
     if options:
-        raise ValueError("it has options that are not known behind the '?'; known: endpoint")
+        raise ValueError("it has an unknown option; known: endpoint")
     return Address(parts.netloc, table, _checked(endpoints))
 
 

@@ -1,4 +1,4 @@
-"""What DynamoDB's refusals and the driver's exceptions mean to us."""
+"""Classify DynamoDB's errors and the driver's exceptions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,26 +41,26 @@ _NOT_ALLOWED: Final = {
 }
 
 
-class Refused(Exception):
-    """A transaction met items that were not as it expected them; nothing of it was applied."""
+class ConditionCheckFailed(Exception):
+    """Conditions of a transaction failed; nothing of it was applied."""
 
     def __init__(self, found: Mapping[Key, Image | None]) -> None:
         super().__init__()
         self.found = found
-        """Those items as they are, None for one that is not there."""
+        """The current images of the failing items; None for a missing item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a call failed: the error to raise when it is not repeated, or in vain, and whether it may pass."""
+    """Why a call failed: the error to raise if it is not retried, or not successfully, and whether it is transient."""
 
-    meaning: DomainError
+    error: DomainError
     passing: bool
     cause: Exception | None = None
 
 
 def failure_of(error: Exception) -> Failure:
-    """Classify what the driver raised, even if by mistake."""
+    """Classify an exception of the driver, including unexpected ones."""
     if isinstance(error, ClientError):
         return _refusal(error)
     if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
@@ -69,7 +69,7 @@ def failure_of(error: Exception) -> Failure:
 
 
 def unexpected(error: ClientError, keys: Sequence[Key]) -> dict[Key, Image | None]:
-    """Read from a cancelled transaction which of its items were not as expected, and how they are."""
+    """Return which items of a cancelled transaction failed their conditions, and their current images."""
     return {
         key: decoded_item(reason["Item"])[1] if "Item" in reason else None
         for key, reason in zip(keys, _reasons(error), strict=False)

@@ -1,18 +1,18 @@
-"""Commits that one transaction of DynamoDB cannot hold, or that a reader of a whole range must not see in part.
+"""Commits that exceed one transaction of DynamoDB, or that a reader of a range must not see in part.
 
-Such a commit first puts a write intent on each item that it touches, by as many transactions as that takes. The item
-keeps its attributes, under the conditions of the commit, and gets `tx`, the id of the commit, and `next`, the image
-that it is to have (None: it is to be deleted; no `next`: it stays as it is). Then one conditional write decides: it
-turns the state of the commit from pending to committed. Then each item gets its next image and loses the intent.
+Such a commit first puts a write intent on each item that it touches, in as many transactions as needed. The item keeps
+its attributes, under the conditions of the commit. It gets `tx`, the id of the commit, and `next`, its image after the
+commit (None: deleted; no `next`: unchanged). Then one conditional write decides the commit: it changes its state from
+pending to committed. Finally each item gets its next image and loses the intent.
 
-A reader that meets an intent reads that state: if it is committed, `next` counts, else the previous image. A writer
-never touches an item with an intent, since each of its conditions excludes that, but it helps: it settles the intents
-of a decided commit, and decides against a commit that is overdue because its process died. So a commit ends all or
-nothing wherever it is cut short.
+A reader that finds an intent reads that state: if it is committed, `next` counts, otherwise the previous image. A
+writer never touches an item with an intent, because all its conditions exclude that. It helps instead: it settles the
+intents of a decided commit, and aborts a commit that is overdue because its process died. A commit is therefore all or
+nothing wherever it is interrupted.
 
-An intent can be set only while the part of the commit that it belongs to is on record and open. To undo a commit is to
-close each part before looking for its intents, so none can come late and stay. The state is deleted last: an intent
-whose commit has no state has been settled meanwhile.
+An intent can only be set while its part of the commit is recorded and open. Undoing a commit closes each part before
+looking for its intents, so none can be set late and remain. The state is deleted last: an intent whose commit has no
+state has been settled since.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ from typing import Final
 from uuid import uuid4
 
 from adapters.dynamodb.actions import ABSENT, Action, Expression, split
-from adapters.dynamodb.failures import Refused
+from adapters.dynamodb.failures import ConditionCheckFailed
 from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.table import Range, Table
 from adapters.resilience import gather_bounded
@@ -32,7 +32,7 @@ from domain.errors import DomainError, TooBusy
 
 _DECISION_SECONDS: Final = 10.0
 _SECONDS_PER_PART: Final = 0.25
-"""After these a commit is overdue. It need not be exact, since there is one decision whoever takes it."""
+"""When a commit becomes overdue. It need not be exact, because there is only one decision."""
 
 _IS_PENDING: Final = Expression("#state = :pending", {"pending": "pending"})
 _IS_OPEN: Final = Expression("attribute_exists(#pk) AND attribute_not_exists(#closed)")
@@ -43,17 +43,17 @@ class WriteIntents:
         self._table = table
 
     async def commit(self, actions: Sequence[Action]) -> None:
-        """Apply all or nothing, however many there are; raises `Refused` as a transaction does."""
+        """Apply any number of actions, all or nothing. Raises `ConditionCheckFailed` as a transaction does."""
         tx = uuid4().hex
         parts = list(split((_with_intent(tx, action) for action in actions), spare=1))
         await self._open(tx, parts)
         try:
             await gather_bounded(partial(self._set_intents, tx, number, part) for number, part in enumerate(parts))
             await self._decide(tx, "committed")
-        except (Refused, TooBusy):
+        except (ConditionCheckFailed, TooBusy):
             await self.finish(tx)
             raise
-        with suppress(DomainError):  # it is committed, and others can finish as well
+        with suppress(DomainError):  # it is committed, and other processes can settle it
             await gather_bounded(
                 partial(self._settle, tx, {action.key: _intent_of(action) for action in part}, _part_key(tx, number))
                 for number, part in enumerate(parts)
@@ -61,12 +61,12 @@ class WriteIntents:
             await self._table.transact([Action("Delete", _state_key(tx))])
 
     async def decisions(self, transactions: Collection[str]) -> dict[str, bool]:
-        """Return whether each of them is committed, without those that are settled."""
+        """Return whether each of these is committed, omitting settled ones."""
         states = await self._table.read([_state_key(tx) for tx in transactions])
         return {key.sk: state["state"] == "committed" for key, state in states.items()}
 
     async def help(self, key: Key, held: Image) -> None:
-        """Settle an intent if its commit is decided or overdue; else the caller can only wait."""
+        """Settle an intent if its commit is decided or overdue; otherwise the caller must wait."""
         tx = held["tx"]
         state = (await self._table.read([_state_key(tx)])).get(_state_key(tx))
         if state is None:
@@ -79,11 +79,11 @@ class WriteIntents:
             await self._settle(tx, {key: _undone(held)})
 
     async def finish(self, tx: str) -> None:
-        """Undo a commit unless it is decided, and settle all its intents."""
+        """Abort a commit unless it is decided, and settle all its intents."""
         try:
             await self._decide(tx, "aborted")
             committed = False
-        except Refused as refused:
+        except ConditionCheckFailed as refused:
             state = refused.found[_state_key(tx)]
             if state is None:
                 return
@@ -111,8 +111,10 @@ class WriteIntents:
     async def _set_intents(self, tx: str, number: int, part: Sequence[Action]) -> None:
         try:
             await self._table.transact([Action("ConditionCheck", _part_key(tx, number), _IS_OPEN), *part])
-        except Refused as refused:
-            raise Refused({key: image for key, image in refused.found.items() if key.pk != _parts(tx)}) from None
+        except ConditionCheckFailed as refused:
+            raise ConditionCheckFailed(
+                {key: image for key, image in refused.found.items() if key.pk != _parts(tx)}
+            ) from None
 
     async def _decide(self, tx: str, decision: str) -> None:
         change = Expression("SET #state = :decision", {"decision": decision})
@@ -125,14 +127,14 @@ class WriteIntents:
                 await self._table.transact(
                     [Action("Update", part_key, Expression("attribute_exists(#pk)"), change=closing)]
                 )
-            except Refused:
-                return  # somebody else has finished it
+            except ConditionCheckFailed:
+                return  # another process has finished it
         items = await self._table.read([Key(*key) for key in part["keys"]])
         held = {key: image for key, image in items.items() if image.get("tx") == tx}
         await self._settle(tx, held if committed else {key: _undone(image) for key, image in held.items()}, part_key)
 
     async def _settle(self, tx: str, held: Mapping[Key, Image], part_key: Key | None = None) -> None:
-        """Give items their next image without the intent; delete the record of their part with the last ones."""
+        """Give items their final image without the intent; delete the record of their part with the last ones."""
         left = {key: _settled(tx, key, image) for key, image in held.items()}
         record = [Action("Delete", part_key)] if part_key else []
         while True:
@@ -143,15 +145,15 @@ class WriteIntents:
                 actions = [*parts[-1], *record]
                 if actions:
                     await self._table.transact(actions)
-            except Refused as refused:
+            except ConditionCheckFailed as refused:
                 for key in refused.found:
-                    del left[key]  # somebody else has settled it
+                    del left[key]  # another process has settled it
             else:
                 return
 
 
 def next_image(held: Image) -> Image | None:
-    """Return the image that an item with an intent has once its commit is decided."""
+    """Return the image of an item with an intent if its commit is applied."""
     if "next" not in held:
         return previous_image(held)
     image: Image | None = held["next"]
@@ -159,12 +161,12 @@ def next_image(held: Image) -> Image | None:
 
 
 def previous_image(held: Image) -> Image | None:
-    """Return the image that an item with an intent had before; None if it did not exist."""
+    """Return the image of an item with an intent before the commit; None if it did not exist."""
     return {name: value for name, value in held.items() if name not in {"tx", "next"}} or None
 
 
 def _undone(held: Image) -> Image:
-    """Return the intent that settles to what the item was before."""
+    """Return the intent that settles to the previous image."""
     kept = {"tx": held["tx"]}
     return kept if previous_image(held) else {**kept, "next": None}
 
@@ -173,7 +175,7 @@ def _with_intent(tx: str, action: Action) -> Action:
     values: dict[str, object] = {"tx": tx}
     if action.verb == "Put":
         values["next"] = action.image
-    elif action.verb == "Delete" or action.condition is ABSENT:  # an item required to be absent shall not stay
+    elif action.verb == "Delete" or action.condition is ABSENT:  # an item required to be absent must not remain
         values["next"] = None
     change = Expression("SET " + ", ".join(f"#{name} = :{name}" for name in values), values)
     return replace(action, verb="Update", image={}, change=change)

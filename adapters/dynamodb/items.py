@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 Image: TypeAlias = Mapping[str, Any]
-"""The attributes of an item but for its key: texts, numbers, booleans, None, and lists and mappings of them."""
+"""The attributes of an item except its key: texts, numbers, booleans, None, and lists and mappings of them."""
 
 
 class Key(NamedTuple):
@@ -36,18 +36,18 @@ MAX_PART_BYTES: Final = 300_000
 
 
 def is_listed(key: Key) -> bool:
-    """Return whether an item is a user or an owned record; they are listed with others of their partition."""
+    """Return whether an item is a user or an owned record, which range queries list."""
     return key.pk == "users" or key.pk.startswith("owned#")
 
 
 def part_keys(record_key: Key, image: Image) -> Sequence[Key]:
-    """Return the keys of the parts that the body of a large record lies in."""
+    """Return the keys of the parts that hold the body of a large record."""
     pk, sk = record_key
     return [Key(f"{PARTS}{pk}#{sk}", f"{image['rev']}#{number}") for number in range(image.get("parts", 0))]
 
 
 def encoded(value: Any) -> dict[str, Any]:
-    """Return a value as DynamoDB's attribute value."""
+    """Return a value as a DynamoDB attribute value."""
     match value:
         case None:
             return {"NULL": True}
@@ -64,7 +64,7 @@ def encoded(value: Any) -> dict[str, Any]:
 
 
 def decoded(attribute: Mapping[str, Any]) -> Any:
-    """Return the value that `encoded` made this of."""
+    """Return the value from the result of `encoded`."""
     ((kind, value),) = attribute.items()
     match kind:
         case "NULL":

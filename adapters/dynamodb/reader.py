@@ -9,17 +9,17 @@ from domain.errors import TooBusy
 
 T = TypeVar("T")
 
-_MAX_LOOKS: Final = 20
+_MAX_READ_ATTEMPTS: Final = 20
 _INTENT: Final = ("tx", "next")
 _PLAIN: Final = Expression("attribute_not_exists(#tx) AND attribute_not_exists(#purging)")
 
 
 class ReadRestart(Exception):
-    """What was read is not of one moment: a commit has been decided, or a record replaced, meanwhile."""
+    """The items read are not from one moment: a commit was decided, or a record replaced, during the read."""
 
 
-class _View:
-    """Resolves the write intents among the items that one look reads: each commit is in it wholly or not at all."""
+class _Snapshot:
+    """Resolves the write intents among the items of one read: it contains each commit entirely or not at all."""
 
     def __init__(self, intents: WriteIntents, committed: set[str]) -> None:
         self._intents = intents
@@ -45,7 +45,7 @@ class _View:
 
 
 class Reader:
-    """Reads what is committed, whatever commits are under way."""
+    """Reads committed data, regardless of running commits."""
 
     def __init__(self, table: Table, intents: WriteIntents) -> None:
         self._table = table
@@ -55,53 +55,53 @@ class Reader:
         return (await self.some([key])).get(key)
 
     async def some(self, keys: Collection[Key]) -> dict[Key, Image]:
-        """Return those of the items that exist."""
+        """Return the items that exist."""
 
-        async def look(view: _View) -> dict[Key, Image]:
-            return dict(await self._whole(view, (await self._table.read(keys)).items()))
+        async def look(snapshot: _Snapshot) -> dict[Key, Image]:
+            return dict(await self._resolve(snapshot, (await self._table.read(keys)).items()))
 
-        return await self._looked(look) if keys else {}
+        return await self._read_consistently(look) if keys else {}
 
     async def first(
         self, within: Range, enough: int, wanted: Callable[[Image], bool] = lambda _: True
     ) -> list[tuple[Key, Image]]:
-        """Return the first items of a range that are wanted."""
+        """Return the first `enough` items of a range that satisfy `wanted`."""
 
-        async def look(view: _View) -> list[tuple[Key, Image]]:
+        async def look(snapshot: _Snapshot) -> list[tuple[Key, Image]]:
             found: list[tuple[Key, Image]] = []
             start: Key | None = None
             while len(found) < enough:
                 items, start = await self._table.query(within, limit=enough - len(found), start=start)
-                found += [(key, image) for key, image in await self._whole(view, items) if wanted(image)]
+                found += [(key, image) for key, image in await self._resolve(snapshot, items) if wanted(image)]
                 if start is None:
                     break
             return found
 
-        return await self._looked(look)
+        return await self._read_consistently(look)
 
     async def all(self, within: Range, only: Collection[str]) -> list[tuple[Key, Image]]:
         """Return all items of a range, with some of their attributes."""
 
-        async def look(view: _View) -> list[tuple[Key, Image]]:
-            return await view.of(await self._table.query_all(within, only=(*only, "pk", "sk", *_INTENT)))
+        async def look(snapshot: _Snapshot) -> list[tuple[Key, Image]]:
+            return await snapshot.of(await self._table.query_all(within, only=(*only, "pk", "sk", *_INTENT)))
 
-        return await self._looked(look)
+        return await self._read_consistently(look)
 
     async def count(self, within: Range) -> int:
-        """Return the number of items in a range, but for tombstones."""
+        """Return the number of items in a range, without tombstones."""
         counted = await self._table.count(within, _PLAIN)
         if counted is not None:
             return counted
         images = (image for _, image in await self.all(within, ("version", "purging")))
         return sum("purging" not in image or "version" in image for image in images)
 
-    async def _whole(self, view: _View, items: Iterable[tuple[Key, Image]]) -> list[tuple[Key, Image]]:
-        """Resolve write intents, and put together bodies that lie in parts."""
-        found = await view.of(items)
+    async def _resolve(self, snapshot: _Snapshot, items: Iterable[tuple[Key, Image]]) -> list[tuple[Key, Image]]:
+        """Resolve write intents, and reassemble bodies that are stored in parts."""
+        found = await snapshot.of(items)
         keys = [part_key for key, image in found for part_key in part_keys(key, image)]
         if not keys:
             return found
-        parts = dict(await view.of((await self._table.read(keys)).items()))
+        parts = dict(await snapshot.of((await self._table.read(keys)).items()))
         if len(parts) < len(keys):
             raise ReadRestart
         return [
@@ -111,11 +111,11 @@ class Reader:
             for key, image in found
         ]
 
-    async def _looked(self, look: Callable[[_View], Awaitable[T]]) -> T:
+    async def _read_consistently(self, look: Callable[[_Snapshot], Awaitable[T]]) -> T:
         committed: set[str] = set()
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_MAX_READ_ATTEMPTS):
             try:
-                return await look(_View(self._intents, committed))
+                return await look(_Snapshot(self._intents, committed))
             except ReadRestart:
                 continue
         raise TooBusy

@@ -1,7 +1,7 @@
 """The items of records: their keys and images, derived from the declaration of their type.
 
-The body of a record is one text of JSON. A large one lies in parts of its own, because an item has at most 400 KB, and
-one with a write intent holds two images. Parts never change: each version of a record has its own.
+The body of a record is a JSON text. A large one is stored in separate parts, because an item has at most 400 KB, and an
+item with a write intent holds two images. Parts never change: each version of a record has its own.
 """
 
 import json
@@ -17,13 +17,13 @@ from domain.errors import DomainError
 from domain.records import MIN_TIME, R, RecordType
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_TIME_DIGITS: Final = 15  # of milliseconds since MIN_TIME, enough for the last year of Python
-_MAX_INLINE_BYTES: Final = 40_000  # 100 of these fit in a transaction, which takes 4 MB
+_TIME_DIGITS: Final = 15  # milliseconds since MIN_TIME, enough for Python's last year
+_MAX_INLINE_BYTES: Final = 40_000  # 100 of these fit into a transaction of 4 MB
 _MAX_BYTES_PER_CHARACTER: Final = 4  # of UTF-8
 _PART_CHARACTERS: Final = MAX_PART_BYTES // _MAX_BYTES_PER_CHARACTER
 
 INDEX_ATTRIBUTES: Final = ("pk", "sk", "rev", "unique", "due", "parts", "tx", "next")
-"""What has to be read of a record to find the items that belong to it."""
+"""The attributes from which the keys of a record's other items follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class RecordRef:
 
     @property
     def pointer_key(self) -> Key:
-        """Return the key of the item that leads from the record's key to the record, or is the record itself."""
+        """Return the key of the item found by the record's key: a pointer to the record, or the record itself."""
         return Key(f"records#{self.record_type.name}", self.key)
 
     @property
@@ -50,17 +50,17 @@ class RecordRef:
 
     @property
     def index_image(self) -> Image:
-        """Return what each item holds that leads to this record."""
+        """Return the image of every item that points to this record."""
         return {"key": self.key} if self.owner is None else {"key": self.key, "owner": self.owner}
 
     def unique_keys(self, image: Image) -> Mapping[Key, type[DomainError]]:
-        """Return the keys by which a record is found by its unique fields, with the error if one is taken."""
+        """Return the keys for the record's unique values, with the error for a value that is taken."""
         name = self.record_type.name
         values = image.get("unique", {}).items()
         return {Key(f"unique#{name}#{field}", value): self.record_type.unique[field] for field, value in values}
 
     def index_keys(self, image: Image) -> Sequence[Key]:
-        """Return the keys by which a record is found, other than by its own."""
+        """Return the keys of all index items of a record."""
         return [*self.unique_keys(image), *self.due_keys(image)]
 
     def due_keys(self, image: Image) -> Sequence[Key]:
@@ -79,7 +79,7 @@ class RecordItems(Generic[R]):
         return RecordRef(self.record_type, None if owner is None else str(owner), self.record_type.key_of(record))
 
     def indexed(self, index: Image) -> RecordRef:
-        """Return the record that an index item leads to."""
+        """Return the record that an index item points to."""
         return RecordRef(self.record_type, index.get("owner"), index["key"])
 
     @property
@@ -90,10 +90,10 @@ class RecordItems(Generic[R]):
         return Range(RecordRef(self.record_type, owner, "").item_key.pk)
 
     def due_until(self, moment: datetime) -> Range:
-        return Range(f"due#{self.record_type.name}", before=f"{time_text(moment)}$")  # which comes after '#'
+        return Range(f"due#{self.record_type.name}", before=f"{time_text(moment)}$")  # `$` follows `#`
 
     def image(self, record: R) -> Image:
-        """Return what is stored of a record, but for `rev`; raises `InvalidRecord`."""
+        """Return the image of a record, without `rev`. Raise `InvalidRecord`."""
         body = json.dumps(self.record_type.to_json(record), ensure_ascii=False, separators=(",", ":"))
         values: dict[str, Any] = {"version": record.version, "body": body}
         if unique := self.record_type.unique_values_of(record):
@@ -107,7 +107,7 @@ class RecordItems(Generic[R]):
 
 
 def in_parts(image: Image) -> tuple[Image, Sequence[str]]:
-    """Take a large body out of an image; return the image without it, and the body's parts."""
+    """Return an image without its body, if that is large, and the parts of the body."""
     body = image["body"]
     if _MAX_BYTES_PER_CHARACTER * len(body) <= _MAX_INLINE_BYTES or len(body.encode()) <= _MAX_INLINE_BYTES:
         return image, ()
@@ -116,5 +116,5 @@ def in_parts(image: Image) -> tuple[Image, Sequence[str]]:
 
 
 def time_text(moment: datetime) -> str:
-    """Return a text that sorts as the time does."""
+    """Return a text that sorts like the time."""
     return f"{(moment - MIN_TIME) // _MILLISECOND:0{_TIME_DIGITS}}"

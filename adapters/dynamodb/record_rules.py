@@ -1,4 +1,4 @@
-"""The constraints that records obey: what each write adds to a plan, and when it is refused."""
+"""The constraints of records: what each write adds to a plan, and when it is rejected."""
 
 from collections.abc import Collection, Iterable
 
@@ -51,12 +51,12 @@ def _record_at(plan: TransactionPlan, ref: RecordRef, version: int) -> Image:
         if not plan.has_user(ref.owner_key):
             raise StaleVersion
         if plan.replaces(ref.owner_key) and stored["rev"] != plan.rev:
-            raise StaleVersion  # it goes with the earlier user
+            raise StaleVersion  # it is removed with the earlier user
     return stored
 
 
 def _claim(plan: TransactionPlan, ref: RecordRef, key: Key, taken: type[DomainError]) -> None:
-    """Make an item lead to a record; raises the error if it leads to another that is not a removed user's."""
+    """Point an item to a record. Raise the error if it points to another one, except a removed user's."""
     holder = plan.presumed(key, None)
     if holder is not None:
         if "owner" not in holder:

@@ -1,11 +1,11 @@
-"""The records of one type. Those of a removed user may still be in the table, but nobody finds them."""
+"""The records of one type. Records of a removed user may still be in the table, but are invisible."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from operator import itemgetter
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from adapters.dynamodb import record_rules
 from adapters.dynamodb.commits import Write
@@ -20,7 +20,7 @@ from domain.values import UserId
 
 T = TypeVar("T")
 
-_MAX_LOOKS: Final = 10
+_MAX_READ_ATTEMPTS: Final = 10
 _MAX_ITEMS_AT_ONCE: Final = 1_000
 
 
@@ -73,12 +73,12 @@ class DynamoDBRecords(Generic[R]):
     async def count(self, *, owner: UserId | None = None) -> int:
         if owner is not None:
             return await self._of_owner(owner, partial(self._count_owned, owner)) or 0
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_MAX_READ_ATTEMPTS):
             removed = await self._removed_owners()
             if removed:
                 pointers = await self._reader.all(self._items.all, ["owner"])
                 total = sum(pointer["owner"] not in removed for _, pointer in pointers)
-                for removed_owner in removed:  # who may have been added again
+                for removed_owner in removed:  # that user may have been added again
                     total += await self.count(owner=UserId(removed_owner))
             else:
                 total = await self._reader.count(self._items.all)
@@ -93,27 +93,24 @@ class DynamoDBRecords(Generic[R]):
         return list(map(self._items.restored, sorted(due, key=itemgetter("due"))))
 
     def add(self, record: R) -> None:
-        ref, image = self._items.ref(record), self._items.image(record)
-        self._staged.append(Write(partial(record_rules.add_record, ref=ref, image=image)))
+        self._stage(record_rules.add_record, record, image=self._items.image(record))
 
     def save(self, record: R) -> None:
-        ref, image = self._items.ref(record), self._items.image(record)
-        self._staged.append(Write(partial(record_rules.save_record, ref=ref, image=image), ref.item_key))
+        self._stage(record_rules.save_record, record, image=self._items.image(record))
 
     def remove(self, record: R) -> None:
-        ref = self._items.ref(record)
-        write = partial(record_rules.remove_record, ref=ref, version=record.version)
-        self._staged.append(Write(write, ref.item_key))
+        self._stage(record_rules.remove_record, record, version=record.version)
 
     def require(self, record: R) -> None:
-        ref = self._items.ref(record)
-        write = partial(record_rules.require_record, ref=ref, version=record.version)
-        self._staged.append(Write(write, ref.item_key))
+        self._stage(record_rules.require_record, record, version=record.version)
+
+    def _stage(self, rule: Callable[..., None], record: R, **arguments: Any) -> None:
+        self._staged.append(partial(rule, ref=self._items.ref(record), **arguments))
 
     async def _followed(self, index_key: Key, fits: Callable[[Image], bool]) -> R | None:
-        """Return the record that an index item leads to; look again if that item changes meanwhile."""
+        """Return the record that an index item points to; repeat if the item changes during the read."""
         before: Image | None = None
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_MAX_READ_ATTEMPTS):
             index = await self._reader.one(index_key)
             if index is None or index == before:
                 return None
@@ -124,7 +121,7 @@ class DynamoDBRecords(Generic[R]):
         raise TooBusy
 
     async def _walk(self, within: Range, enough: int) -> Sequence[Image]:
-        """Return the first records that the items of a range are, or lead to."""
+        """Return the first records of a range whose items are records or point to them."""
         found: dict[str, Image] = {}
         removed: set[Key] = set()
         number = enough
@@ -140,7 +137,7 @@ class DynamoDBRecords(Generic[R]):
         return list(found.values())[:enough]
 
     async def _visible(self, refs: Sequence[RecordRef], removed: set[Key]) -> dict[str, Image]:
-        """Return records, by key, but for those of users who are removed, whom it takes note of."""
+        """Return records by key, without those of removed users, whose ids are added to `removed`."""
         refs = [ref for ref in refs if ref.owner_key not in removed]
         owners = {ref.owner_key for ref in refs if ref.owner_key is not None}
         images = await self._reader.some([*(ref.item_key for ref in refs), *owners])
@@ -151,12 +148,12 @@ class DynamoDBRecords(Generic[R]):
         }
 
     async def _of_owner(self, owner: str, look: Callable[[str | None], Awaitable[T]]) -> T | None:
-        """Look at the records of a user, and only then at the user, who may be removed meanwhile.
+        """Read the records of a user, and only then the user, who may be removed during the read.
 
-        `look` gets the commit that alone has written what belongs to the user, or None if everything does.
+        `look` gets the only commit whose writes still belong to the user, or None if everything does.
         """
         purging: str | None = None
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_MAX_READ_ATTEMPTS):
             found = await look(purging)
             user = await self._reader.one(user_key(owner))
             if user is None or not is_user(user):
@@ -179,5 +176,5 @@ class DynamoDBRecords(Generic[R]):
 
 
 def _can_be_key(text: str) -> bool:
-    """Return whether DynamoDB takes a text as a sort key."""
+    """Return whether DynamoDB accepts a text as a sort key."""
     return 0 < len(text.encode(errors="replace")) <= MAX_KEY_BYTES

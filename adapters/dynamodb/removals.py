@@ -1,9 +1,9 @@
-"""The purge of the records of removed users, of which there can be more than one transaction takes.
+"""The purge of records of removed users, which may exceed one transaction.
 
-The commit of a removal leaves a tombstone in place of the user, with the id of that commit as `purging`, and an entry
-among the removals. From then on nobody finds the records. They are deleted batch by batch, all but those of that very
-commit (which may have added the user again), and at last the tombstone. A few records go at once, more of them in the
-background, and what a process has left that died is found by the next one.
+A removal commits a tombstone in place of the user, with the id of that commit as `purging`, and an entry in the
+removals. From then on the records are invisible. They are deleted in batches, except those of that very commit (which
+may have added the user again), and finally the tombstone. A few records are deleted at once, more in the background. If
+the process dies, the next one resumes.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from adapters.dynamodb.actions import NO_INTENT, Action, Expression, fits_in_one, still
-from adapters.dynamodb.failures import Refused
+from adapters.dynamodb.failures import ConditionCheckFailed
 from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.record_items import INDEX_ATTRIBUTES, RecordItems, RecordRef
@@ -32,7 +32,7 @@ _RESUME_DELAY_SECONDS: Final = 1
 _Found: TypeAlias = tuple[RecordRef, Image]
 
 
-class Removals:
+class UserRemovals:
     def __init__(self, table: Table, intents: WriteIntents, record_items: Sequence[RecordItems[Any]]) -> None:
         self._table = table
         self._intents = intents
@@ -41,14 +41,14 @@ class Removals:
         self._has_resumed = False
 
     def resume(self) -> None:
-        """Go on in the background with what other processes may have left."""
+        """Resume in the background what other processes may have left."""
         if not self._has_resumed:
             self._has_resumed = True
             asyncio.get_running_loop().call_later(_RESUME_DELAY_SECONDS, self._background.wake)
 
     async def begin(self, user_id: str) -> None:
-        """Delete what a removed user owned: a little at once, more than that in the background."""
-        with suppress(DomainError):  # the removal is committed in any case
+        """Delete what a removed user owned: a little at once, more in the background."""
+        with suppress(DomainError):  # the removal itself is committed
             if await self.purge(user_id, or_nothing=True):
                 return
         self._background.wake()
@@ -89,7 +89,7 @@ class Removals:
         return True
 
     async def _some_owned(self, items: RecordItems[Any], user_id: str, purging: str) -> Sequence[_Found]:
-        """Return some records of an earlier user, none of which the commit `purging` has written."""
+        """Return some records of an earlier user, without those that the commit `purging` has written."""
         found: list[_Found] = []
         start: Key | None = None
         while len(found) < _BATCH:
@@ -103,16 +103,16 @@ class Removals:
         return found[:_BATCH]
 
     async def _delete(self, found: Sequence[_Found]) -> bool:
-        """Delete records with all that leads to them; return whether no write intent was in the way."""
+        """Delete records and all items that point to them; return whether no write intent interfered."""
         is_free = True
         for records in _transactions(found):
             while records:
                 try:
                     await self._table.transact(list(chain(*records.values())))
                     break
-                except Refused as refused:
+                except ConditionCheckFailed as refused:
                     for key, image in refused.found.items():
-                        del records[key]  # with what leads to it, which may lead to another record by now
+                        del records[key]  # its index items may point to another record by now
                         if image and "tx" in image:
                             is_free = False
                             await self._intents.help(key, image)
@@ -127,13 +127,13 @@ class Removals:
             closing = Action("Delete", key, same)
         try:
             await self._table.transact([closing, Action("Delete", removal_key(user_id))])
-        except Refused:
+        except ConditionCheckFailed:
             return False
         return True
 
 
 def _transactions(found: Iterable[_Found]) -> Iterator[dict[Key, Sequence[Action]]]:
-    """Divide records into transactions, of whose actions only those on the records themselves have conditions."""
+    """Group deletions into transactions in which only the records themselves have conditions."""
     records: dict[Key, Sequence[Action]] = {}
     for ref, image in found:
         others = (*ref.index_keys(image), *ref.part_keys(image), ref.pointer_key)

@@ -1,19 +1,24 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from adapters.dynamodb.actions import Action
 from adapters.dynamodb.address import parse_address
 from adapters.dynamodb.commits import Committer, Write
 from adapters.dynamodb.intents import WriteIntents
+from adapters.dynamodb.items import SCHEMA_KEY
 from adapters.dynamodb.reader import Reader
 from adapters.dynamodb.record_items import RecordItems
 from adapters.dynamodb.records import DynamoDBRecords
-from adapters.dynamodb.removals import Removals
-from adapters.dynamodb.schema import SchemaVersion
+from adapters.dynamodb.removals import UserRemovals
 from adapters.dynamodb.table import Table
 from adapters.dynamodb.users import DynamoDBUserRepository
 from adapters.storage_plugin import StoragePlugin
+from domain.errors import StorageNotPrepared
 from domain.record_types import RECORD_TYPES
 from domain.records import R, RecordType
+
+_SCHEMA_VERSION: Final = 1
+"""Of the items; `prepare` writes it down last, and a greater one was written by a newer userport."""
 
 
 class DynamoDBUnitOfWork:
@@ -34,16 +39,15 @@ class DynamoDBUnitOfWork:
 
 
 class DynamoDBStorage:
-    """Users and records in one table of DynamoDB; a commit is durable on several machines when it returns."""
+    """Users and records in one table of DynamoDB. A commit is durable on several machines when it returns."""
 
     def __init__(self, table: Table, record_types: Sequence[RecordType[Any]]) -> None:
         self._table = table
         self._record_items = [RecordItems(record_type) for record_type in record_types]
         self._intents = WriteIntents(table)
-        self._removals = Removals(table, self._intents, self._record_items)
+        self._removals = UserRemovals(table, self._intents, self._record_items)
         self._reader = Reader(table, self._intents)
         self._committer = Committer(table, self._intents, self._removals)
-        self._schema = SchemaVersion(table)
 
     @property
     def connections_in_use(self) -> int:
@@ -57,10 +61,15 @@ class DynamoDBStorage:
         """Create or migrate the table, and finish the commits of processes that died."""
         await self._table.create()
         await self._intents.finish_overdue()
-        await self._schema.migrate()
+        try:
+            await self.ping()
+        except StorageNotPrepared:
+            await self._table.transact([Action("Put", SCHEMA_KEY, image={"number": _SCHEMA_VERSION})])
 
     async def ping(self) -> None:
-        await self._schema.check()
+        stored = (await self._table.read([SCHEMA_KEY])).get(SCHEMA_KEY)
+        if stored is None or stored["number"] < _SCHEMA_VERSION:
+            raise StorageNotPrepared
 
     async def close(self) -> None:
         await self._removals.close()
@@ -68,7 +77,7 @@ class DynamoDBStorage:
 
 
 def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> DynamoDBStorage:
-    """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
+    """Open a storage without connecting. Raise `ValueError`, which never contains the URL."""
     return DynamoDBStorage(Table(parse_address(url)), record_types)
 
 

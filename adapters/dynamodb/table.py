@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from adapters.dynamodb.actions import Action, Expression, placeholders
 from adapters.dynamodb.address import Address
-from adapters.dynamodb.calls import MAX_PAUSE_SECONDS, Calls
-from adapters.dynamodb.failures import Refused, code_of, unexpected
+from adapters.dynamodb.client import MAX_PAUSE_SECONDS, RetryingClient
+from adapters.dynamodb.failures import ConditionCheckFailed, code_of, unexpected
 from adapters.dynamodb.items import Image, Key, decoded_item, encoded_key
 from adapters.resilience import Backoff, gather_bounded
 from domain.errors import StorageUnavailable
@@ -26,13 +26,13 @@ _POLL_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A part of one partition, by the beginning of the sort key or by the keys around it, in either direction."""
+    """A range of one partition: a prefix of the sort key, or bounds, in either direction."""
 
     pk: str
     beginning: str = ""
     after: str | None = None
     before: str | None = None
-    """With this, the range is ascending."""
+    """Requires an ascending range."""
     descending: bool = False
 
     def condition(self) -> Expression:
@@ -50,18 +50,18 @@ class Range:
 
 
 class Table:
-    """One table of DynamoDB. All reads are consistent."""
+    """One table of DynamoDB. All reads are strongly consistent."""
 
     def __init__(self, address: Address) -> None:
         self._name = address.table
-        self._call = Calls(address.region, address.endpoint)
+        self._call = RetryingClient(address.region, address.endpoint)
 
     @property
     def calls_under_way(self) -> int:
         return self._call.limiter.in_use
 
     async def read(self, keys: Collection[Key]) -> dict[Key, Image]:
-        """Return those of the items that exist."""
+        """Return the items that exist."""
         chosen = list(dict.fromkeys(keys))
         if len(chosen) == 1:
             return await self._read_one(chosen[0])
@@ -74,13 +74,13 @@ class Table:
     async def query(
         self, within: Range, *, only: Collection[str] = (), limit: int | None = None, start: Key | None = None
     ) -> tuple[Sequence[tuple[Key, Image]], Key | None]:
-        """Return the next items of a range, or only some of their attributes, and where to start for more."""
+        """Return the next items of a range, or some of their attributes, and the key to continue after."""
         request = self._query(within, limit, start, Expression(", ".join(f"#{name}" for name in only)))
         answer = await self._call(partial(_query, request))
         return [decoded_item(item) for item in answer["Items"]], _last_key(answer)
 
     async def query_all(self, within: Range, *, only: Collection[str] = ()) -> Sequence[tuple[Key, Image]]:
-        """Return all items of a range, or only some of their attributes."""
+        """Return all items of a range, or some of their attributes."""
         items, start = await self.query(within, only=only)
         found = list(items)
         while start is not None:
@@ -89,7 +89,7 @@ class Table:
         return found
 
     async def count(self, within: Range, those: Expression) -> int | None:
-        """Return the number of items in a range, or None if it holds others than `those`."""
+        """Return the number of items in a range, or None if any item does not satisfy `those`."""
         attributes = placeholders(within.condition(), those)
         total, start = 0, None
         while True:
@@ -107,9 +107,9 @@ class Table:
                 return total
 
     async def transact(self, actions: Sequence[Action]) -> None:
-        """Do all or nothing; raises `Refused` when an item is not as its condition expects it."""
+        """Apply all actions or none. Raise `ConditionCheckFailed` when an item does not satisfy its condition."""
         requests: list[Any] = [action.request(self._name) for action in actions]
-        token = str(uuid4())  # by which a repetition is known as such, should only the answer have been lost
+        token = str(uuid4())  # identifies a retry after a lost response
 
         async def call(client: "DynamoDBClient") -> None:
             try:
@@ -117,13 +117,13 @@ class Table:
             except ClientError as error:
                 found = unexpected(error, [action.key for action in actions])
                 if found:
-                    raise Refused(found) from None
+                    raise ConditionCheckFailed(found) from None
                 raise
 
         await self._call(call)
 
     async def create(self) -> None:
-        """Create the table unless it is there, and wait until it can be used."""
+        """Create the table unless it exists, and wait until it is usable."""
 
         async def create(client: "DynamoDBClient") -> None:
             try:
@@ -149,7 +149,7 @@ class Table:
             except ClientError as error:
                 if code_of(error) != "ResourceNotFoundException":
                     raise
-                return "CREATING"  # some moments pass until it is known everywhere
+                return "CREATING"  # a new table is not known everywhere at once
 
         await self._call(create)
         try:
@@ -178,7 +178,7 @@ class Table:
             wanted = dict(answer.get("UnprocessedKeys", {}))
             if not wanted:
                 break
-            await backoff.pause()  # there was no capacity for all of them
+            await backoff.pause()  # the capacity did not suffice for all of them
         return found
 
     def _query(self, within: Range, limit: int | None, start: Key | None, only: Expression) -> dict[str, Any]:

@@ -5,16 +5,16 @@ from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.user_items import REMOVALS, is_user
 
 
-class Unread(Exception):
-    """Some items have to be read before a plan can go on."""
+class UnreadItems(Exception):
+    """Some items must be read before a plan can continue."""
 
     def __init__(self, keys: Set[Key]) -> None:
         super().__init__()
         self.keys = keys
 
 
-class Unpurged(Exception):
-    """The records of an earlier user with this id have to be purged first."""
+class UnpurgedUser(Exception):
+    """The records of an earlier user with this id must be purged first."""
 
     def __init__(self, user_id: str) -> None:
         super().__init__()
@@ -22,9 +22,9 @@ class Unpurged(Exception):
 
 
 class TransactionPlan:
-    """The items that a commit writes, and the items that it relies on, as far as these are known.
+    """The items that a commit writes, and the items that it relies on.
 
-    Unknown items are presumed. The conditions of the transaction decide whether the presumptions are right.
+    Unknown items are presumed to have the likely state. The conditions of the transaction verify that.
     """
 
     def __init__(self, rev: str, facts: Mapping[Key, Image | None]) -> None:
@@ -35,38 +35,38 @@ class TransactionPlan:
         self._alive: set[Key] = set()
 
     def known(self, key: Key) -> Image | None:
-        """Return an item as it is by now; raises `Unread`."""
+        """Return an item's image so far. Raise `UnreadItems`."""
         if key not in self._images and key not in self._facts:
-            raise Unread({key})
+            raise UnreadItems({key})
         return self.presumed(key, None)
 
     def presumed(self, key: Key, presumption: Image | None) -> Image | None:
-        """Return an item as it is by now, or the presumption if nothing is known of it; raises `Unread`."""
+        """Return an item's image so far, or the presumption if it is unknown. Raise `UnreadItems`."""
         if key in self._images:
             return self._images[key]
         if key in self._alive and key not in self._facts:
-            raise Unread({key})  # it was presumed to be otherwise
+            raise UnreadItems({key})  # an earlier presumption differs
         return self._expected.setdefault(key, self._facts.get(key, presumption))
 
     def has_user(self, key: Key) -> bool:
-        """Return whether a user exists, which is presumed if nothing is known of them; raises `Unpurged`."""
+        """Return whether a user exists; presume so if unknown. Raise `UnpurgedUser`."""
         if key in self._images:
             return is_user(self._images[key])
         fact = self._facts.get(key)
         if key in self._facts and not is_user(fact):
             return False
         if fact and "purging" in fact:
-            raise Unpurged(key.sk)
+            raise UnpurgedUser(key.sk)
         self._alive.add(key)
         return True
 
     def replaces(self, key: Key) -> bool:
-        """Return whether this plan adds a user while records of an earlier one with this id are still to be purged."""
+        """Return whether this plan adds a user while records of an earlier one with this id remain to be purged."""
         image = self._images.get(key)
         return image is not None and image.get("purging") == self.rev
 
     def put(self, key: Key, image: Image | None) -> None:
-        """Write an item, or delete it."""
+        """Write an item, or delete it with None."""
         self._images[key] = image
 
     def was_there(self, key: Key) -> bool:
@@ -74,7 +74,7 @@ class TransactionPlan:
         return self._expected[key] is not None
 
     def written(self, pk: str) -> Sequence[Key]:
-        """Return the keys that this plan has written into a partition."""
+        """Return the keys that this plan writes into a partition."""
         return [key for key, image in self._images.items() if key.pk == pk and image is not None]
 
     @property
@@ -84,7 +84,7 @@ class TransactionPlan:
 
     @property
     def removed_users(self) -> Sequence[str]:
-        """Return the users whose records are to be purged after the commit."""
+        """Return the users whose records must be purged after the commit."""
         return [key.sk for key in self.written(REMOVALS)]
 
     def actions(self) -> Sequence[Action]:

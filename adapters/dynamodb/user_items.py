@@ -1,16 +1,14 @@
 """The items of users: their keys and images."""
 
 from collections.abc import Sequence, Set
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from adapters.dynamodb.items import Image, Key
+from adapters.user_values import USER_FIELDS, user_from_json, user_to_json
 from domain.user import Role, User
-from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username, fold
+from domain.values import SearchPrefix, fold
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
-_MAX_SORT_KEY_BYTES: Final = 1_024  # no email and no folded name is longer; a prefix to search for may be
+_MAX_SORT_KEY_BYTES: Final = 1_024  # a search prefix may be longer, unlike an email or a folded name
 
 ADMINS: Final = "admins"
 REMOVALS: Final = "removals"
@@ -41,7 +39,7 @@ def removal_key(user_id: str) -> Key:
 
 
 def user_index_keys(user_id: str, image: Image) -> Set[Key]:
-    """Return the keys of all items by which a user is found or listed."""
+    """Return the keys of all index items of a user."""
     keys = [email_key(image["email_key"]), name_key(image, user_id)]
     if "username_key" in image:
         keys.append(username_key(image["username_key"]))
@@ -51,18 +49,18 @@ def user_index_keys(user_id: str, image: Image) -> Set[Key]:
 
 
 def search_ranges(prefix: SearchPrefix) -> Sequence[Key]:
-    """Return the partitions and beginnings of the ranges that hold the owners of a prefix."""
+    """Return the partitions and sort-key prefixes in which a search prefix is looked up."""
     fits = len(prefix.encode()) <= _MAX_SORT_KEY_BYTES
     return [Key(partition, prefix) for partition in ("names", "emails", "usernames")] if fits else []
 
 
 def is_user(image: Image | None) -> bool:
-    """Return whether this is a user, rather than nothing or the tombstone of one."""
+    """Return whether an image is a user, rather than missing or a tombstone."""
     return image is not None and "version" in image
 
 
 def owns(user: Image | None, record: Image) -> bool:
-    """Return whether a record belongs to this user, rather than to a removed one who had the same id."""
+    """Return whether a record belongs to this user, rather than to a removed one with the same id."""
     return user is not None and is_user(user) and user.get("purging") in {None, record["rev"]}
 
 
@@ -71,35 +69,10 @@ def is_active_admin(image: Image) -> bool:
 
 
 def user_image(user: User, rev: str) -> Image:
-    values = {
-        "rev": rev,
-        "email": user.email.address,
-        "email_key": user.email.canonical,
-        "name": str(user.name),
-        "username": user.username and user.username.text,
-        "username_key": user.username and user.username.canonical,
-        "bio": None if user.bio is None else str(user.bio),
-        "role": user.role.value,
-        "active": user.active,
-        "email_verified": user.email_verified,
-        "version": user.version,
-        "created_at": (user.created_at - _EPOCH) // _MILLISECOND,
-        "updated_at": (user.updated_at - _EPOCH) // _MILLISECOND,
-    }
-    return {name: value for name, value in values.items() if value is not None}
+    values = {name: value for name, value in user_to_json(user).items() if value is not None}
+    del values["id"]
+    return {"rev": rev, **values}
 
 
 def user_from(user_id: str, image: Image) -> User:
-    return User(
-        id=UserId(user_id),
-        email=Email(image["email"], image["email_key"]),
-        name=Name(image["name"]),
-        username=Username(image["username"], image["username_key"]) if "username" in image else None,
-        bio=Bio(image["bio"]) if "bio" in image else None,
-        role=Role(image["role"]),
-        active=image["active"],
-        email_verified=image.get("email_verified", False),
-        version=image["version"],
-        created_at=_EPOCH + image["created_at"] * _MILLISECOND,
-        updated_at=_EPOCH + image["updated_at"] * _MILLISECOND,
-    )
+    return user_from_json(map({**image, "id": user_id}.get, USER_FIELDS))

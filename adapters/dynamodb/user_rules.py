@@ -1,4 +1,4 @@
-"""The constraints that users obey: what each write adds to a plan, and when it is refused."""
+"""The constraints of users: what each write adds to a plan, and when it is rejected."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 from adapters.dynamodb.items import Image, Key
 from adapters.dynamodb.record_items import RecordItems, RecordRef
 from adapters.dynamodb.record_rules import drop_record
-from adapters.dynamodb.transaction_plan import TransactionPlan, Unpurged
+from adapters.dynamodb.transaction_plan import TransactionPlan, UnpurgedUser
 from adapters.dynamodb.user_items import is_user, removal_key, user_image, user_index_keys, user_key
 from domain.errors import EmailTaken, IdTaken, StaleVersion, UsernameTaken
 from domain.user import User
@@ -23,8 +23,8 @@ def add_user(plan: TransactionPlan, user: User) -> None:
     _claim(plan, user.id, user_index_keys(user.id, image))
     if stored is not None:
         if stored["purging"] != plan.rev:
-            raise Unpurged(user.id)
-        image = {**image, "purging": plan.rev}  # everything that the earlier user owned has another `rev`
+            raise UnpurgedUser(user.id)
+        image = {**image, "purging": plan.rev}  # records of the earlier user have another `rev`
     plan.put(key, image)
 
 
@@ -40,7 +40,7 @@ def save_user(plan: TransactionPlan, user: User) -> None:
 
 
 def remove_user(plan: TransactionPlan, user: User, record_items: Sequence[RecordItems[Any]]) -> None:
-    """Leave a tombstone by which no record of the user is found any more, and which no record can be added to."""
+    """Leave a tombstone, which hides all records of the user and rejects new ones."""
     key = user_key(user.id)
     stored = _user_at(plan, user.id, user.version)
     _free(plan, user.id, user_index_keys(user.id, stored))
@@ -62,7 +62,7 @@ def require_user(plan: TransactionPlan, user: User) -> None:
 def _user_at(plan: TransactionPlan, user_id: str, version: int) -> Image:
     stored = plan.known(user_key(user_id))
     if stored is not None and is_user(stored) and stored.get("purging", plan.rev) != plan.rev:
-        raise Unpurged(user_id)
+        raise UnpurgedUser(user_id)
     if stored is None or stored.get("version") != version:
         raise StaleVersion
     return stored

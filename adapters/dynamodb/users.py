@@ -23,7 +23,7 @@ from domain.errors import TooBusy
 from domain.user import User
 from domain.values import Email, SearchPrefix, UserId, Username
 
-_MAX_LOOKS: Final = 10
+_MAX_READ_ATTEMPTS: Final = 10
 _SEARCHED_AT_ONCE: Final = 100
 
 
@@ -69,7 +69,7 @@ class DynamoDBUserRepository:
         return len(await self._ids_in_ranges(prefix))
 
     async def active_admins(self, *, limit: int) -> Sequence[User]:
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_MAX_READ_ATTEMPTS):
             listed = [key.sk for key, _ in await self._reader.first(Range(ADMINS), limit)]
             images = await self._reader.some([user_key(user_id) for user_id in listed])
             admins = [user_from(key.sk, image) for key, image in images.items() if is_active_admin(image)]
@@ -78,24 +78,22 @@ class DynamoDBUserRepository:
         raise TooBusy
 
     def add(self, user: User) -> None:
-        self._staged.append(Write(partial(user_rules.add_user, user=user)))
+        self._staged.append(partial(user_rules.add_user, user=user))
 
     def save(self, user: User) -> None:
-        self._staged.append(Write(partial(user_rules.save_user, user=user), user_key(user.id)))
+        self._staged.append(partial(user_rules.save_user, user=user))
 
     def remove(self, user: User) -> None:
-        self._staged.append(
-            Write(partial(user_rules.remove_user, user=user, record_items=self._record_items), user_key(user.id))
-        )
+        self._staged.append(partial(user_rules.remove_user, user=user, record_items=self._record_items))
 
     def require(self, user: User) -> None:
-        self._staged.append(Write(partial(user_rules.require_user, user=user), user_key(user.id)))
+        self._staged.append(partial(user_rules.require_user, user=user))
 
     async def _owners(self, keys: Collection[Key], key_of: Callable[[User], Key | None]) -> list[User]:
-        """Read the users who own emails or usernames: they, and what leads to them, are read one after the other."""
+        """Return the owners of emails or usernames: pointers and users are read one after the other."""
         found: list[User] = []
         left: Collection[Key] = keys
-        for _ in range(_MAX_LOOKS):
+        for _ in range(_MAX_READ_ATTEMPTS):
             pointers = await self._reader.some(left)
             users = (await self._users({image["owner"] for image in pointers.values()})).values()
             found += (user for user in users if key_of(user) in pointers)

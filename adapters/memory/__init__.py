@@ -1,1 +1,1 @@
-"""Storage in the memory of one process: nothing outlives it. The strictest store, and the one for unit tests."""
+"""Storage in the memory of one process, without persistence. The strictest store, used by unit tests."""

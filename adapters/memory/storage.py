@@ -105,7 +105,7 @@ class MemoryRecords(Generic[R]):
         return self._table.due(moment, limit)
 
     def add(self, record: R) -> None:
-        self._type.to_plain(record)  # it raises what a store that keeps plain data would raise
+        self._type.to_plain(record)  # raises where other stores would
         self._staged.append(lambda journal: self._table.add(record, journal))
 
     def save(self, record: R) -> None:
@@ -135,7 +135,7 @@ class MemoryUnitOfWork:
         return MemoryRecords(record_type, self._tables.records(record_type), self._staged)
 
     async def commit(self) -> None:
-        # Nothing here waits, so no other task can see a half of it.
+        # Nothing here awaits, so no other task sees a partial commit.
         writes = self._staged.copy()
         self._staged.clear()
         journal: Journal = []
@@ -156,19 +156,19 @@ class MemoryStorage:
         return MemoryUnitOfWork(self._tables)
 
     async def prepare(self) -> None:
-        """There is nothing to prepare."""
+        """Do nothing: there is no schema."""
 
     async def ping(self) -> None:
-        """There is nobody who could fail to answer."""
+        """Do nothing: memory is always reachable."""
 
     async def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing: there are no connections."""
 
 
 def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> MemoryStorage:
-    """Open `memory://`; raises `ValueError` for anything behind it."""
+    """Open `memory://`. Raise `ValueError` if anything follows it."""
     if url != "memory://":
-        raise ValueError("memory:// takes nothing behind it")
+        raise ValueError("memory:// accepts nothing after it")
     return MemoryStorage(record_types)
 
 

@@ -3,15 +3,15 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from typing import Any, Generic, TypeAlias, TypeVar
 
-K = TypeVar("K", bound=Any)  # texts, or tuples: whatever can be ordered
+K = TypeVar("K", bound=Any)  # any ordered type: texts or tuples
 V = TypeVar("V")
 
 Journal: TypeAlias = list[Callable[[], None]]
-"""How to take back, last first, what a commit has done so far."""
+"""Callbacks that undo the changes of a commit, to be called in reverse order."""
 
 
 class Table(Generic[K, V]):
-    """A dictionary that can be walked in the order of its keys and whose changes can be taken back."""
+    """A dictionary ordered by key, whose changes can be undone."""
 
     def __init__(self) -> None:
         self._rows: dict[K, V] = {}
@@ -41,7 +41,7 @@ class Table(Generic[K, V]):
         journal.append(lambda: self.put(key, before, []))
 
     def delete_all(self, keys: Collection[K], journal: Journal) -> None:
-        """Delete many rows in one pass, which takes no longer for a million than for all rows."""
+        """Delete many rows in one pass over the table."""
         rows_before, keys_before = self._rows, self._keys
         self._rows = {key: row for key, row in rows_before.items() if key not in keys}
         self._keys = [key for key in keys_before if key not in keys]
@@ -52,10 +52,10 @@ class Table(Generic[K, V]):
         journal.append(restore)
 
     def walk(self, after: K | None = None, *, descending: bool = False) -> Iterator[V]:
-        """Iterate over the rows behind `after`, or over all of them."""
+        """Iterate over the rows behind `after`, or over all rows."""
         if descending:
             end = len(self._keys) if after is None else bisect_left(self._keys, after)
-            return (self._rows[self._keys[place]] for place in range(end - 1, -1, -1))
+            return (self._rows[self._keys[position]] for position in range(end - 1, -1, -1))
         start = 0 if after is None else bisect_right(self._keys, after)
         return (self._rows[key] for key in islice(self._keys, start, None))
 

@@ -11,7 +11,7 @@ from domain.values import UserId
 
 
 class UserTable:
-    """All users, with the constraints that they obey."""
+    """All users, with their constraints."""
 
     def __init__(self) -> None:
         self.rows: Final[Table[UserId, User]] = Table()
@@ -54,7 +54,7 @@ class UserTable:
 
 
 class RecordTable(Generic[R]):
-    """All records of a type, with the constraints that it declares."""
+    """All records of a type, with its declared constraints."""
 
     def __init__(self, record_type: RecordType[R], users: UserTable) -> None:
         self._type: Final = record_type
@@ -139,7 +139,7 @@ class RecordTable(Generic[R]):
 
 
 class Tables:
-    """Everything that is stored."""
+    """All stored data."""
 
     def __init__(self, record_types: Sequence[RecordType[Any]]) -> None:
         self.users: Final = UserTable()

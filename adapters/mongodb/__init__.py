@@ -1,1 +1,1 @@
-"""Storage in MongoDB, version 5 or newer, run as a replica set; by PyMongo's own asynchronous client."""
+"""Storage in MongoDB 5 or newer, run as a replica set, through PyMongo's asynchronous client."""

@@ -8,14 +8,14 @@ import pymongo
 
 from adapters.mongodb.address import Client
 
-_LIFETIME_SECONDS: Final = 60  # after which the server itself aborts a transaction
+_LIFETIME_SECONDS: Final = 60  # after this time the server itself aborts a transaction
 _PAUSE_SECONDS: Final = 0.5
 
 
 class AbandonedSessions:
-    """Sessions whose connection was lost in the middle of a transaction, which may still be open on the server.
+    """Sessions whose connection was lost during a transaction, which may still be open on the server.
 
-    Until it is aborted, nobody else can write to what it has written. So it is, as soon as the server answers.
+    An open transaction blocks all writers of its documents, so it is aborted as soon as the server answers.
     """
 
     def __init__(self, client: Client) -> None:
@@ -26,7 +26,7 @@ class AbandonedSessions:
     def add(self, session_id: Mapping[str, Any]) -> None:
         self._ids.append(session_id)
         if self._ending is None or self._ending.done():
-            # In a context of its own, without the deadline of the call that has failed.
+            # A new context does not inherit the deadline of the failed call.
             self._ending = asyncio.create_task(self._end(), context=Context())
 
     async def close(self) -> None:
@@ -38,8 +38,8 @@ class AbandonedSessions:
         while self._ids:
             taken = len(self._ids)
             with suppress(Exception), pymongo.timeout(_LIFETIME_SECONDS):
-                # First a sign that it is back, and by then has met what had still been under way to it. What fails is
-                # tried again, whatever the driver raises.
+                # The ping shows that the server is back, and has processed everything sent before. Any failure is
+                # retried, whatever the driver raises.
                 await self._client.admin.command("ping")
                 await self._client.admin.command({"killSessions": self._ids[:taken]})
                 del self._ids[:taken]

@@ -1,4 +1,4 @@
-"""Storage URLs, which are checked before anything is connected to."""
+"""Parse and validate storage URLs before connecting."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -37,22 +37,22 @@ _SETTINGS: Final[dict[str, Any]] = {
     "tz_aware": True,
     "tzinfo": UTC,
     "maxPoolSize": MAX_CONNECTIONS,
-    "connectTimeoutMS": 3_000,  # also how long the driver's monitors wait for a server that hangs
+    "connectTimeoutMS": 3_000,  # also bounds how long the driver's monitors wait
 }
 
-# The driver can log commands, and those hold password hashes.
+# The driver can log commands, which contain password hashes.
 logging.getLogger("pymongo").setLevel(logging.WARNING)
 
 
 def client_for(url: str, *listeners: ConnectionPoolListener | ServerHeartbeatListener) -> tuple[Client, str]:
-    """Return a client that connects when it is first used, and the name of the database.
+    """Return a client, which connects on first use, and the name of the database.
 
     Raises `ValueError`, which never repeats the URL.
     """
     scheme, _, rest = url.partition("://")
     _check_options(rest.partition("?")[2], tls="true" if scheme == "mongodb+srv" else "false")
     try:
-        # Making the client would merely warn of an option's value that it cannot read, and go on without it.
+        # The client would only warn about an invalid option, and ignore it.
         parts = parse_uri(f"mongodb://{rest}")
         database = parts["database"]
         if not database or parts["collection"]:
@@ -67,15 +67,15 @@ def client_for(url: str, *listeners: ConnectionPoolListener | ServerHeartbeatLis
 
 
 def _check_options(query: str, *, tls: str) -> None:
-    """`tls` is what the option of that name is by default."""
+    """Check the options of a URL; `tls` is the default of the option of that name."""
     pairs = parse_qsl(query, keep_blank_values=True)
     options = {name.lower(): value for name, value in pairs}
     if len(options) < len(pairs):
-        raise ValueError("it has an option twice")
+        raise ValueError("it repeats an option")
     if options.keys() - {option.lower() for option in _OPTIONS}:
-        raise ValueError(f"unknown options behind the '?'; known: {', '.join(_OPTIONS)}")
+        raise ValueError(f"it has an unknown option; known: {', '.join(_OPTIONS)}")
     if options.get("w", "majority") != "majority":
-        raise ValueError("its option w can only be majority, as every commit is durable")
+        raise ValueError("its option w must be majority, because every commit is durable")
     files = {name: options[name.lower()] for name in _TLS_FILES if name.lower() in options}
     if files and options.get("tls", tls) != "true":
         raise ValueError(f"its option {next(iter(files))} needs tls=true")

@@ -23,7 +23,7 @@ class ConnectionCounter(ConnectionPoolListener):
 
     def _ignore(self, event: Any) -> None: ...
 
-    # The driver wants a method for each of its events.
+    # The driver requires a method for each of its events.
     pool_created = pool_ready = pool_cleared = pool_closed = _ignore
     connection_created = connection_ready = connection_closed = _ignore
     connection_check_out_started = connection_check_out_failed = _ignore

@@ -30,22 +30,22 @@ from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, T
 
 T = TypeVar("T")
 
-_SELECTION_TIMEOUT_SECONDS: Final = 2  # for a server that can be written to, while none is known
+_SELECTION_TIMEOUT_SECONDS: Final = 2  # to find a writable server, while none is known
 _OPERATION_TIMEOUT_SECONDS: Final = 8
-_TRANSACTION_TIMEOUT_SECONDS: Final = 6.5  # with time left to roll it back
+_TRANSACTION_TIMEOUT_SECONDS: Final = 6.5  # leaves time for the rollback
 _MIN_TIMEOUT_SECONDS: Final = 0.1
-_PREPARATION_TIMEOUT_SECONDS: Final = 600  # an index on many records takes its time
-_MAX_TRANSACTIONS: Final = 16  # at once: fewer than there are connections, so that reads go on
+_PREPARATION_TIMEOUT_SECONDS: Final = 600  # an index on many records takes time
+_MAX_TRANSACTIONS: Final = 16  # fewer than connections, so that reads are not blocked
 _MAX_PAUSE_SECONDS: Final = 0.1
 
-# What a majority has on disk is not lost with any one server. A snapshot is of such data, and of one moment even if the
-# server reads it in several steps.
+# Data on the disks of a majority survive the loss of any server. A snapshot contains only such data, from one moment,
+# even if the server reads it in several steps.
 _DURABLE: Final = WriteConcern("majority", j=True)
 _SNAPSHOT: Final = ReadConcern("snapshot")
 
 
 class Transaction:
-    """What a commit writes to; nobody else sees any of it before the end."""
+    """The writes of a commit, which are invisible to others until its end."""
 
     def __init__(self, database: schema.Database, session: AsyncClientSession) -> None:
         self._database = database
@@ -59,7 +59,7 @@ TransactionCallback: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
 
 class Database:
-    """Reads of one snapshot each, and transactions. Every error of the driver comes out as a domain error."""
+    """Runs snapshot reads and transactions. Every error of the driver becomes a domain error."""
 
     def __init__(self, url: str, collections: Sequence[schema.Collection], on_first_use: Callable[[], object]) -> None:
         self._collections = collections
@@ -81,31 +81,30 @@ class Database:
         return self._connections.in_use
 
     async def run(self, query: Callable[[schema.Database], Awaitable[T]]) -> T:
-        """Run a query outside of any transaction; each of its commands is atomic by itself."""
+        """Run a query outside of any transaction; each of its commands is atomic."""
         await self._ensure_prepared()
         return await self._answer(lambda: query(self._database))
 
     async def write(self, work: TransactionCallback, *, one_document: bool = False) -> None:
-        """Run `work` in a transaction, and again after a conflict with another one.
+        """Run `work` in a transaction, and repeat it after a conflict.
 
-        What changes one document is all or nothing by itself. It goes without a transaction, since one that is open
-        while its process is killed locks its records until the server gives it up.
+        A change of one document is atomic and needs no transaction, whose locks would outlive a killed process.
 
-        It goes on when the caller is cancelled: a transaction that is left open would block all writers of the same
-        records, until the server gives it up after a minute.
+        A cancelled caller does not stop the transaction: an open one would block all writers of its records until the
+        server aborts it after a minute.
         """
         await asyncio.shield(self._start(self._write(work, one_document)))
 
     async def prepare(self) -> None:
-        """Create what is missing, however long it takes once the server has answered.
+        """Create what is missing, without a timeout once the server has answered.
 
-        A schema that is newer was made by a newer userport, which sees to it that this one can go on with it.
+        A newer schema was made by a newer userport and is compatible.
         """
         if await self._version() <= schema.VERSION:
             await self._answer(lambda: schema.prepare(self._database, self._collections), _PREPARATION_TIMEOUT_SECONDS)
 
     async def check(self) -> None:
-        """Raise `StorageNotPrepared` unless the schema is there, even if it was before."""
+        """Raise `StorageNotPrepared` unless the schema exists, even if it did before."""
         version = await self._version()
         was_prepared = self._prepared
         self._prepared = version > schema.VERSION or (
@@ -121,7 +120,7 @@ class Database:
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._abandoned.close()
         await self._heartbeats.pause()
-        with pymongo.timeout(_SELECTION_TIMEOUT_SECONDS):  # it says good-bye to a server that may not be there
+        with pymongo.timeout(_SELECTION_TIMEOUT_SECONDS):  # closing sends commands to a server that may be gone
             await self._client.close()
 
     async def _version(self) -> int:
@@ -131,7 +130,7 @@ class Database:
         if not self._prepared:
             if self._checking is None or self._checking.done():
                 self._checking = self._start(self.check())
-            await asyncio.shield(self._checking)  # one check for all who wait for it
+            await asyncio.shield(self._checking)  # one check serves all concurrent callers
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that is not cancelled with its caller."""
@@ -161,11 +160,11 @@ class Database:
             with pymongo.timeout(seconds):
                 return await query()
         except ServerSelectionTimeoutError:
-            raise self._why_there_is_no_server() from None
-        except WaitQueueTimeoutError:  # for a connection that is in use, or for one that cannot be made
+            raise self._selection_error() from None
+        except WaitQueueTimeoutError:  # all connections are in use, or none can be made
             raise (TooBusy() if self._connections.all_in_use else StorageUnavailable()) from None
         except PyMongoError as error:
-            # Without the driver's error, which may hold what was to be written.
+            # Suppress the driver's error, which may contain documents.
             raise translate_error(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None
         except Exception as error:
             if is_raised_by(error, "pymongo", "bson"):
@@ -173,7 +172,7 @@ class Database:
             raise
 
     async def _retry(self, session: AsyncClientSession, work: TransactionCallback) -> None:
-        """Run a transaction until it succeeds, fails for good or takes too long."""
+        """Retry a transaction until success, a permanent failure or the timeout."""
         backoff = Backoff(_MAX_PAUSE_SECONDS, _TRANSACTION_TIMEOUT_SECONDS)
         lost: PyMongoError | None = None
         while True:
@@ -191,16 +190,16 @@ class Database:
             await backoff.pause()
 
     async def _attempt(self, session: AsyncClientSession, work: TransactionCallback, seconds: float) -> None:
-        # What fails is rolled back at the end of the block, for which there is some time left then.
+        # A failure is rolled back at the end of the block, outside of the timeout.
         async with await session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY):
             with pymongo.timeout(max(seconds, _MIN_TIMEOUT_SECONDS)):
                 await work(Transaction(self._database, session))
-                await session.commit_transaction()  # repeated by the driver when its answer is lost
+                await session.commit_transaction()  # the driver repeats it when the response is lost
 
-    def _why_there_is_no_server(self) -> DomainError:
+    def _selection_error(self) -> DomainError:
         for server in self._client.topology_description.server_descriptions().values():
             if server.server_type_name == "RSGhost":  # it waits for rs.initiate()
                 return StorageUnavailable(NO_REPLICA_SET)
-            if isinstance(server.error, OperationFailure):  # it was found, and refused us
+            if isinstance(server.error, OperationFailure):  # the server was found, and rejected us
                 return translate_error(server.error) or StorageUnavailable()
         return StorageUnavailable()

@@ -1,52 +1,27 @@
-"""Documents to entities and back. What a record does not have is left out, as a sparse index wants it."""
+"""Convert entities to documents and back. Fields that are None are omitted, as sparse indexes require."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Any, TypeAlias
 
+from adapters.user_values import USER_FIELDS, user_from_plain, user_to_plain
 from domain.records import Field, FieldKind, R, RecordType
-from domain.user import Role, User
-from domain.values import Bio, Email, Name, UserId, Username, fold
+from domain.user import User
+from domain.values import fold
 
 Document: TypeAlias = dict[str, Any]
 
 
 def user_from_document(document: Mapping[str, Any]) -> User:
-    return User(
-        id=UserId(document["_id"]),
-        email=Email(document["email"], document["email_key"]),
-        name=Name(document["name"]),
-        username=Username(document["username"], document["username_key"]) if "username" in document else None,
-        bio=Bio(document["bio"]) if "bio" in document else None,
-        role=Role(document["role"]),
-        active=document["active"],
-        email_verified=document.get("email_verified", False),
-        version=int(document["version"]),  # instead of the driver's own Int64
-        created_at=document["created_at"],
-        updated_at=document["updated_at"],
-    )
+    values = {**document, "id": document["_id"], "version": int(document["version"])}  # not the driver's Int64
+    return user_from_plain(map(values.get, USER_FIELDS))
 
 
 def user_document(user: User) -> Document:
-    document: Document = {
-        "_id": str(user.id),
-        "email": user.email.address,
-        "email_key": user.email.canonical,
-        "name": str(user.name),
-        "name_key": fold(user.name),
-        "role": user.role.value,
-        "active": user.active,
-        "email_verified": user.email_verified,
-        "version": user.version,
-        "created_at": user.created_at,
-        "updated_at": user.updated_at,
-    }
-    if user.username is not None:
-        document |= {"username": user.username.text, "username_key": user.username.canonical}
-    if user.bio is not None:
-        document["bio"] = str(user.bio)
-    return document
+    values = user_to_plain(user)
+    document: Document = {"_id": values.pop("id"), "name_key": fold(user.name)}
+    return document | {name: value for name, value in values.items() if value is not None}
 
 
 def record_from_document(record_type: RecordType[R], document: Document) -> R:
@@ -57,7 +32,7 @@ def record_from_document(record_type: RecordType[R], document: Document) -> R:
 
 
 def record_document(record_type: RecordType[R], record: R) -> Document:
-    """Return the document of a record; raises `InvalidRecord`."""
+    """Return the document of a record. Raise `InvalidRecord`."""
     plain = record_type.to_plain(record)
     document: Document = {"_id": plain.pop(record_type.key)}
     document |= {name: value for name, value in plain.items() if value is not None}
@@ -77,7 +52,7 @@ def _fields_with_names(record_type: RecordType[Any]) -> AbstractSet[str]:
 
 
 def _escape(value: Any) -> Any:
-    """Double the `$` that a name in a mapping begins with: the driver takes `$ref` for its own."""
+    """Double a leading `$` in the names of a mapping: the driver interprets `$ref`."""
     if isinstance(value, dict):
         return {f"${name}" if name.startswith("$") else name: _escape(item) for name, item in value.items()}
     return [_escape(item) for item in value] if isinstance(value, list) else value

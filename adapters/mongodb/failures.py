@@ -1,4 +1,4 @@
-"""Translation of the driver's errors."""
+"""Translate the driver's errors."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ NO_REPLICA_SET: Final = (
 
 
 def translate_error(error: PyMongoError) -> DomainError | None:
-    """Return what an error means to the domain; None for what can only be a bug of ours.
+    """Return the domain error for an error, or None if it can only be a bug in userport.
 
     Codes: MongoDB's manual, "Error Codes".
     """
@@ -29,14 +29,14 @@ def translate_error(error: PyMongoError) -> DomainError | None:
         case ConnectionFailure() | ExecutionTimeout() | WTimeoutError():
             return StorageUnavailable()
         case ConfigurationError():
-            return StorageUnavailable("MongoDB cannot be reached in the way that the storage URL says")
+            return StorageUnavailable("MongoDB cannot be reached with the options of the storage URL")
         case OperationFailure():
             return _translate_code(error)
     return None
 
 
 def is_retryable(error: PyMongoError) -> bool:
-    """Return whether a transaction that failed so can be repeated as a whole."""
+    """Return whether the failed transaction can be repeated as a whole."""
     gone = isinstance(error, ServerSelectionTimeoutError)
     return error.has_error_label("TransientTransactionError") and not gone and not may_have_committed(error)
 
@@ -54,16 +54,16 @@ def is_timeout(error: PyMongoError) -> bool:
 
 
 def may_have_left_open(error: PyMongoError) -> bool:
-    """Return whether the server, unreached since, may still have the failed transaction open."""
+    """Return whether the failed transaction may still be open on a server that was lost."""
     return isinstance(error, ConnectionFailure) and not isinstance(error, WaitQueueTimeoutError)
 
 
 def _translate_code(error: OperationFailure) -> DomainError | None:
     match error.code:
         case 18 | 8000:
-            return StorageUnavailable("MongoDB refuses the user or the password in the storage URL")
+            return StorageUnavailable("MongoDB rejects the user or the password in the storage URL")
         case 13:
-            return StorageUnavailable("MongoDB denies the user in the storage URL a privilege that it needs")
+            return StorageUnavailable("MongoDB denies a required privilege to the user in the storage URL")
         case 20 | 123:
             return StorageUnavailable(NO_REPLICA_SET)
         case 112 | 239 | 246:  # write conflict, snapshot too old or unavailable

@@ -8,13 +8,13 @@ from pymongo.monitoring import (
     ServerHeartbeatSucceededEvent,
 )
 
-_TIMEOUT_SECONDS: Final = 7  # to connect to a server that hangs, and to wait for its greeting
+_TIMEOUT_SECONDS: Final = 7  # to connect to a server that hangs, and for its handshake
 
 
 class Heartbeats(ServerHeartbeatListener):
-    """Tracks the checks of servers by the driver's monitors for which they may open a connection.
+    """Tracks the driver's monitors while they may be opening a connection.
 
-    A monitor that is cancelled while it connects leaves its socket open, so the client is closed when none does.
+    A monitor that is cancelled while it connects leaks its socket, so the client is closed when none is connecting.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Heartbeats(ServerHeartbeatListener):
         self._ended = asyncio.Event()
 
     async def pause(self) -> None:
-        """Return when no monitor is connecting, before another one can begin, or after some seconds."""
+        """Return when no monitor is connecting, before another one can start, or after a timeout."""
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 while self._pending:
@@ -32,7 +32,7 @@ class Heartbeats(ServerHeartbeatListener):
             return
 
     def started(self, event: ServerHeartbeatStartedEvent) -> None:
-        if not event.awaited:  # one that is awaited goes over an open connection
+        if not event.awaited:  # an awaited one uses an open connection
             self._pending.add(event.connection_id)
 
     def succeeded(self, event: ServerHeartbeatSucceededEvent) -> None:

@@ -16,9 +16,9 @@ _BATCH: Final = 2_000  # more than any page has
 
 
 class VisibleRecords:
-    """Reads a collection without the records of removed users that are still to be deleted.
+    """Reads a collection without the records of removed users that have not been deleted yet.
 
-    Each read is one command, which also returns the collection's marker, or a guard, of the same snapshot.
+    Each read is one command, which also returns the collection's marker, or a guard, from the same snapshot.
     """
 
     def __init__(self, database: Database, collection: Collection) -> None:
@@ -32,7 +32,7 @@ class VisibleRecords:
         return next((document for document in found if document.get(self._owner) not in removed_owners), None)
 
     async def of_owner(self, owner: str, where: Filter, **options: Any) -> Sequence[Document]:
-        """Return the documents of one owner that match, by key; guards must match too."""
+        """Return the matching documents of one owner, by key; guards must match too."""
         found = await self._find({"$and": [{self._owner: owner}, where]}, **options)
         return [] if found and not isinstance(found[0]["_id"], str) else found
 
@@ -42,9 +42,9 @@ class VisibleRecords:
         return found[0]["count"] if found and isinstance(found[0]["first"], str) else 0
 
     async def of_all(self, index: Mapping[str, int], where: Filter, *stages: Filter) -> Sequence[Document]:
-        """Return the documents that the stages make of those that match, looked up in an index.
+        """Return the result of the stages on the matching documents, found through an index.
 
-        The owners whose records are left out are those whom the last read has found. If there are others by now, it is
+        The owners whose records are excluded are those of the previous read. If others were removed since, the read is
         repeated.
         """
         marker = {"$unionWith": {"coll": self.collection.name, "pipeline": [{"$match": {"_id": MARKER_ID}}]}}
@@ -58,7 +58,7 @@ class VisibleRecords:
                 return documents
 
     async def count(self) -> int:
-        # In the index by owner, the records of removed ones are passed over at once.
+        # The index by owner skips the records of a removed owner in one step.
         index = {self._owner: 1, "_id": 1}
         found = await self.of_all(index, {self._owner: {"$gt": ""}}, {"$count": "count"})
         return found[0]["count"] if found else 0
@@ -73,7 +73,7 @@ class VisibleRecords:
 
     async def _aggregate(self, pipeline: Sequence[Filter], **options: Any) -> Sequence[Document]:
         async def aggregate(database: AsyncDatabase[Document]) -> Sequence[Document]:
-            # In one batch, unless that is too big: by itself, the server begins with a hundred.
+            # In one batch, unless that is too large: by default the first batch has 100 documents.
             cursor = await database[self.collection.name].aggregate(pipeline, batchSize=_BATCH, **options)
             return await cursor.to_list()
 
@@ -81,7 +81,7 @@ class VisibleRecords:
 
 
 def _without_marker(documents: Sequence[Document]) -> tuple[Sequence[Document], Sequence[str]]:
-    """Return the other documents, and whom the marker names."""
+    """Return the documents except the marker, and the owners that the marker names."""
     for at, document in enumerate(documents):
         if document.get("_id") is MARKER_ID:
             return [*documents[:at], *documents[at + 1 :]], document[REMOVED_OWNERS]
@@ -112,11 +112,11 @@ class MongoRecords(Generic[R]):
         descending: bool = False,
         skip: int = 0,
     ) -> Sequence[R]:
-        if limit == 0:  # which MongoDB does not take
+        if limit == 0:  # MongoDB rejects it
             return []
         order = DESCENDING if descending else ASCENDING
         if owner is not None and not skip:
-            # A guard comes first in either order: numbers are before texts, and objects behind.
+            # A guard comes first in either order: numbers sort before texts, and objects after them.
             where = {} if after is None else {"_id": {"$not": {"$gte" if descending else "$lte": after}}}
             found = await self._visible.of_owner(owner, where, sort=[("_id", order)], limit=limit, batch_size=limit)
             return self._records(found)

@@ -1,9 +1,8 @@
-"""The removal of a user's records: a few within the commit, any number in the background.
+"""Remove a user's records: a few within the commit, any number in the background.
 
-Where there are many, the commit only hides them. The user is replaced by a tombstone, which keeps the id taken and says
-which collections are to be purged. In each of these collections, the marker names the user to readers, and guards stop
-writers and show readers of the user's records that there are none. When everything is deleted, these are deleted, and
-at last the tombstone.
+Many records are only hidden by the commit. A tombstone replaces the user; it keeps the id taken and lists the
+collections to purge. In each of these, the marker names the user to readers of the collection. Guards stop writers, and
+show readers of the user's records that there are none. After the purge, these are deleted, and finally the tombstone.
 """
 
 from collections.abc import Collection as AbstractCollection
@@ -27,7 +26,7 @@ _LEASE_MILLISECONDS: Final = timedelta(seconds=10) // timedelta(milliseconds=1)
 async def count_owned(
     transaction: Transaction, user_ids: Sequence[str], owned: Sequence[Collection]
 ) -> Sequence[Document]:
-    """Count the records of users who are there, in one command and no further than `remove_owned` needs."""
+    """Count the records of existing users in one command, only as far as `remove_owned` needs."""
     counting = [{"$limit": _MAX_DELETED_BY_COMMIT + 1}, {"$count": "records"}]
     lookups: list[Document] = [
         {
@@ -47,9 +46,9 @@ async def count_owned(
 
 
 async def remove_owned(transaction: Transaction, counts: Document, owned: Sequence[Collection]) -> bool:
-    """Delete the records of a removed user, or hide those of a type that has too many; return whether any are hidden.
+    """Delete the records of a removed user, or hide those of a type with too many; return whether any are hidden.
 
-    None is added meanwhile: that touches the user, and so is in conflict with the removal.
+    None can be added concurrently: that touches the user, and so conflicts with the removal.
     """
     user_id, purging = counts["_id"], {}
     for collection in owned:
@@ -71,7 +70,7 @@ async def remove_owned(transaction: Transaction, counts: Document, owned: Sequen
 
 
 class Purge:
-    """Deletes hidden records. Of several processes one works on a user, as long as it renews its lease."""
+    """Deletes hidden records. One process at a time works on a user, while it renews its lease."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -79,7 +78,7 @@ class Purge:
         self._deleted_up_to: dict[tuple[str, str], str] = {}
 
     async def delete_batch(self) -> bool:
-        """Delete some records, and return whether there may be more; raises `TooBusy` if others do it."""
+        """Delete some records; return whether there may be more. Raise `TooBusy` while another process purges."""
         tombstone = await self._database.run(self._lease)
         if tombstone is None:
             if await self._database.run(lambda database: database[USERS.name].find_one({PURGING: {"$exists": True}})):
@@ -94,12 +93,12 @@ class Purge:
         return True
 
     async def includes(self, user_ids: AbstractCollection[str]) -> bool:
-        """Return whether records of one of these users are still to be deleted."""
+        """Return whether records of any of these users are still to be deleted."""
         where = {"_id": {"$in": list(user_ids)}, PURGING: {"$exists": True}}
         return await self._database.run(lambda database: database[USERS.name].find_one(where)) is not None
 
     async def _lease(self, database: Any) -> Document | None:
-        # By the server's clock alone.
+        # Only the server's clock counts.
         is_free = {"$or": [{"lease.holder": self._id}, {"$expr": {"$lte": ["$lease.ends_at", "$$NOW"]}}]}
         lease = {"holder": self._id, "ends_at": {"$add": ["$$NOW", _LEASE_MILLISECONDS]}}
         found: Document | None = await database[USERS.name].find_one_and_update(
@@ -108,7 +107,7 @@ class Purge:
         return found
 
     async def _delete_some(self, name: str, owner: str, user_id: str) -> bool:
-        # Not from the start: for minutes, the server keeps the index entries of what is deleted and passes over them.
+        # Continue behind deleted records: for minutes, the server keeps their index entries and scans them.
         after = self._deleted_up_to.get((name, user_id), "")
 
         async def delete(database: Any) -> Sequence[str]:

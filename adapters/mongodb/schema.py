@@ -1,4 +1,4 @@
-"""Collections, their indexes, and the version of what they hold, which a document of its own keeps."""
+"""Collections, their indexes, and the schema version, which a separate document holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,29 +17,29 @@ Filter: TypeAlias = Mapping[str, Any]
 
 ACTIVE_ADMINS: Final[Filter] = {"role": Role.ADMIN.value, "active": True}
 
-# No entity has fields with such names, nor a key that is no text. The marker comes behind all keys. In front of them,
-# each lookup would pass over the index entries of deleted records, which the server keeps for minutes.
+# No entity has fields with these names, or a key that is not a text. The marker sorts after all keys. Before them, each
+# lookup would scan the index entries of deleted records, which the server keeps for minutes.
 PURGING: Final = "purging-collections"
 REMOVED_OWNERS: Final = "removed-owners"
 MARKER_ID: Final = False
 
 VERSION: Final = 1
 _VERSIONS: Final = "schema.version"
-_SIMPLE: Final = {"locale": "simple"}  # byte by byte, whatever the collection is set to
-_BY_ID: Final = IndexModel("_id", name="_id_")  # every collection has it; asking for it creates one that is missing
+_SIMPLE: Final = {"locale": "simple"}  # byte order, independent of the collection's default
+_BY_ID: Final = IndexModel("_id", name="_id_")  # every collection has it; requesting it creates a missing collection
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collection:
-    """The collection of the users, or of one type of record."""
+    """The collection of the users, or of one record type."""
 
     name: str
     indexes: Sequence[IndexModel]
     unique: Mapping[str, type[DomainError]]
-    """By field, the error for a value that another document has."""
+    """The error for a duplicate value, by field."""
 
     owner: str | None = None
-    """The field with the id of the user whom a document belongs to."""
+    """The field with the id of the owning user."""
 
     @property
     def may_hide_records(self) -> bool:
@@ -47,7 +47,7 @@ class Collection:
         return self.owner not in (None, "_id")
 
 
-# Keys are unique in this order, so an email that is taken is reported before a username.
+# Unique indexes are checked in this order, so a taken email is reported before a username.
 USERS: Final = Collection(
     "users",
     [
@@ -63,17 +63,17 @@ USERS: Final = Collection(
 
 
 def guard_id(user_id: str) -> Document:
-    """Return the id of the document by which writers notice that an owner has been removed."""
+    """Return the id of the document that tells writers of the owner's removal."""
     return {"removed-owner": user_id}
 
 
 def path_of(record_type: RecordType[Any], field: str) -> str:
-    """Return where documents keep a field."""
+    """Return the path of a field in documents."""
     return "_id" if field == record_type.key else field
 
 
 def collection_of(record_type: RecordType[Any]) -> Collection:
-    """Return the collection of a record type, with the indexes that its declaration asks for."""
+    """Return the collection of a record type, with the indexes that its declaration requires."""
     unique = {path_of(record_type, field): error for field, error in record_type.unique.items()}
     owner = None if record_type.owner is None else path_of(record_type, record_type.owner)
     indexes = [_BY_ID]
@@ -87,13 +87,13 @@ def collection_of(record_type: RecordType[Any]) -> Collection:
 
 
 async def version(database: Database) -> int:
-    """Return the version of the schema that is there; 0 for none."""
+    """Return the version of the existing schema; 0 if there is none."""
     found = await database[_VERSIONS].find_one({"_id": "version"})
     return 0 if found is None else int(found["version"])
 
 
 async def has_indexes(database: Database, collections: Sequence[Collection]) -> bool:
-    """Return whether all collections and indexes are there, without which nothing would be unique."""
+    """Return whether all collections and indexes exist; without them nothing would be unique."""
     for collection in collections:
         found = await database[collection.name].index_information()
         if not {index.document["name"] for index in collection.indexes} <= found.keys():
@@ -102,7 +102,7 @@ async def has_indexes(database: Database, collections: Sequence[Collection]) -> 
 
 
 async def prepare(database: Database, collections: Sequence[Collection]) -> None:
-    """Create what is missing; the version comes last, since it says that all the rest is there."""
+    """Create what is missing. The version comes last, because it says that everything else exists."""
     for collection in collections:
         await database[collection.name].create_indexes(list(collection.indexes))
         if collection.may_hide_records:

@@ -18,8 +18,8 @@ Operation: TypeAlias = InsertOne[Document] | ReplaceOne[Document] | DeleteOne | 
 
 _DUPLICATE_KEY: Final = 11000
 
-# A document is changed only so that a commit that changes or removes it at the same time is in conflict with this one:
-# to have read it would not do. No entity has a field with such a name.
+# Updating the user document makes a concurrent change or removal of it conflict with this commit; reading it would not.
+# No entity has a field of this name.
 _TOUCH: Final[Filter] = {"$inc": {"times-touched": 1}}
 
 
@@ -38,17 +38,17 @@ class Write:
     collection: Collection
     key: str
     version: int
-    """Of the document that is given, or else of the one that must be stored."""
+    """The version of the given document, otherwise the required stored version."""
 
     document: Document | None = field(default=None, repr=False)  # it may hold a password hash
     owner: str | None = None
 
     saves: int = 1
-    """How many saves of the record this one stands for."""
+    """How many saves of the record this one replaces."""
 
     @property
     def changes_one_document(self) -> bool:
-        """Whether it is all or nothing by itself."""
+        """Whether MongoDB applies the write atomically without a transaction."""
         if self.kind is Kind.ADD:
             return self.owner is None
         return self.kind is not Kind.REMOVE or self.collection is not USERS
@@ -68,10 +68,10 @@ class Write:
 
     @property
     def guards(self) -> Sequence[Operation]:
-        """Return what fails, and prevents the operation behind it, if the owner has been removed.
+        """Return operations that fail, and so prevent the write, if the owner has been removed.
 
-        A match by itself is no error, so it is asked to make a number of the guard's id. It is of the same type as the
-        operation, so that both are one command.
+        A match alone is no error, so the operation tries to convert the guard's id to a number. It has the type of the
+        write, so that both are one command.
         """
         if self.owner is None or not self.collection.may_hide_records:
             return []
@@ -81,10 +81,10 @@ class Write:
         return [UpdateOne(guard, {"$inc": {"_id": 1}})]
 
     def replaces(self, other: "Write") -> bool:
-        """Whether this save has the same outcome without the other one, which is staged just before it."""
+        """Return whether this save makes the other one, staged directly before it, redundant."""
         if not self.kind is other.kind is Kind.SAVE or self.document is None or other.document is None:
             return False
-        # A value that is taken is an error, even if the next state has another.
+        # A duplicate value is an error, even if the next state has another one.
         return (
             self.collection is other.collection
             and self.version == other.version + 1
@@ -93,19 +93,19 @@ class Write:
 
 
 class StagedWrites:
-    """What a unit of work does at its commit."""
+    """The writes of a unit of work."""
 
     def __init__(self) -> None:
         self._writes: list[Write] = []
 
     def append(self, write: Write) -> None:
-        """Stage a write, which may take the place of the last one."""
+        """Stage a write, which may replace the previous one."""
         if self._writes and write.replaces(self._writes[-1]):
             write = replace(write, saves=self._writes.pop().saves + 1)
         self._writes.append(write)
 
     def take(self) -> Sequence[Write]:
-        """Return all of it and be empty."""
+        """Return all writes and clear the list."""
         writes, self._writes = self._writes, []
         return writes
 
@@ -114,7 +114,7 @@ class Commit:
     """Applies writes as if one by one, but in as few commands as possible."""
 
     def __init__(self, writes: Sequence[Write], owned: Sequence[Collection], *, one_by_one: bool = False) -> None:
-        """`owned` are the collections from which the records of a removed user are deleted."""
+        """`owned` are the collections with records of users."""
         self._runs: Final = [[write] for write in writes] if one_by_one else list(_runs(writes))
         self._owned: Final = owned
         self.changes_one_document: Final = len(writes) == 1 and writes[0].changes_one_document
@@ -122,7 +122,7 @@ class Commit:
 
     @property
     def may_mix_up_errors(self) -> bool:
-        """Whether the first error that is met need not be that of the first write that is in error."""
+        """Whether the reported error may belong to another write than the first erroneous one."""
         return any(len(run) > 1 and any(write.document for write in run) for run in self._runs)
 
     async def __call__(self, transaction: Transaction) -> None:
@@ -145,7 +145,7 @@ class Commit:
             touched |= untouched
 
     async def _apply_to_users(self, transaction: Transaction, writes: Sequence[Write]) -> AbstractSet[str]:
-        """Return whom these writes remove."""
+        """Apply writes of users; return the ids of those they remove."""
         removed = [write.key for write in writes if write.kind is Kind.REMOVE]
         counts = await count_owned(transaction, removed, self._owned) if removed else []
         await _apply(transaction, USERS, [write.operation for write in writes])
@@ -173,20 +173,20 @@ async def _apply(
 
 
 async def _touch_users(transaction: Transaction, user_ids: AbstractSet[str]) -> bool:
-    """Have whoever removes one of these users be in conflict with this commit; return whether all are there."""
+    """Make concurrent removals of these users conflict with this commit; return whether all exist."""
     there = {"_id": {"$in": list(user_ids)}, PURGING: None}
     result = await transaction.collection(USERS.name).update_many(there, _TOUCH, session=transaction.session)
     return result.matched_count == len(user_ids)
 
 
 def _runs(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
-    """Divide writes into those that can go together: additions, users first, or other writes to one collection."""
+    """Group writes that can be applied together: additions, users first, or other writes to one collection."""
     run: list[Write] = []
     owners: set[str | None] = set()
     for write in writes:
         is_addition = write.kind is Kind.ADD
         if run and (
-            (write.collection is USERS and write.key in owners)  # an owner must be added before what they own
+            (write.collection is USERS and write.key in owners)  # an owner must be added before their records
             if is_addition and run[0].kind is Kind.ADD
             else (is_addition or run[0].kind is Kind.ADD or write.collection is not run[0].collection)
         ):

@@ -28,10 +28,10 @@ class MongoUnitOfWork:
 
 
 class MongoStorage:
-    """Users and records in a replica set; a commit is on the disks of its majority when it returns."""
+    """Users and records in a replica set. A commit is on the disks of a majority when it returns."""
 
     def __init__(self, url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> None:
-        """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
+        """Open a storage without connecting. Raise `ValueError`, which never contains the URL."""
         collections = {record_type: collection_of(record_type) for record_type in record_types}
         self.database: Final = Database(url, [USERS, *collections.values()], lambda: self._background.wake())
         self._owned = [collection for collection in collections.values() if collection.owner is not None]
@@ -43,7 +43,7 @@ class MongoStorage:
 
     @property
     def connections_in_use(self) -> int:
-        """How many pooled connections are checked out at this moment."""
+        """The number of connections in use."""
         return self.database.connections_in_use
 
     def unit_of_work(self) -> MongoUnitOfWork:
@@ -64,7 +64,7 @@ class MongoStorage:
             except DomainError:
                 if not commit.may_mix_up_errors:
                     raise
-                # For the error of the write that is in error first.
+                # Retry one by one, to find the error of the first erroneous write.
                 await self._apply(Commit(writes, self._owned, one_by_one=True))
         except IdTaken:
             added = [write.key for write in writes if write.collection is USERS and write.kind is Kind.ADD]

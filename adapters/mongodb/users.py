@@ -7,7 +7,7 @@ from adapters.mongodb.database import Database
 from adapters.mongodb.documents import Document, user_document, user_from_document
 from adapters.mongodb.schema import ACTIVE_ADMINS, PURGING, USERS, Filter
 from adapters.mongodb.staged_writes import Kind, StagedWrites, Write
-from adapters.text_range import successor
+from adapters.prefix_range import prefix_upper_bound
 from domain.user import User
 from domain.values import Email, SearchPrefix, UserId, Username
 
@@ -15,7 +15,7 @@ _SEARCHED: Final = ("name_key", "email_key", "username_key")
 
 
 class MongoUserRepository:
-    """All users. A tombstone, which only says whose records are still to be deleted, is none of them."""
+    """All users, without tombstones, which only name records to be deleted."""
 
     def __init__(self, database: Database, staged: StagedWrites) -> None:
         self._database = database
@@ -72,10 +72,10 @@ class MongoUserRepository:
         return None if document is None or PURGING in document else user_from_document(document)
 
     async def _page(self, where: Filter, limit: int, descending: bool = False, skip: int = 0) -> Sequence[User]:
-        if limit == 0:  # which means no limit to MongoDB
+        if limit == 0:  # 0 means no limit to MongoDB
             return []
         order = pymongo.DESCENDING if descending else pymongo.ASCENDING
-        # In one batch, unless that is too big: by itself, the server begins with a hundred.
+        # In one batch, unless that is too large: by default the first batch has 100 documents.
         return await self._many(where, sort=[("_id", order)], skip=skip, limit=limit, batch_size=limit)
 
     async def _many(self, where: Filter, **options: Any) -> Sequence[User]:
@@ -84,9 +84,9 @@ class MongoUserRepository:
 
 
 def _starting_with(prefix: SearchPrefix) -> Filter:
-    """Return "starts with" as a range, which every index on a key can serve."""
+    """Return the condition "starts with" as a range, which every key index supports."""
     bounds: Document = {"$gte": str(prefix)}
-    end = successor(prefix)
+    end = prefix_upper_bound(prefix)
     if end is not None:
         bounds["$lt"] = end
     return {"$or": [{key: bounds} for key in _SEARCHED]}

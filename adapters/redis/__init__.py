@@ -1,1 +1,1 @@
-"""Storage in Redis, or in one slot of a Redis cluster: a commit is one script, and so is every read."""
+"""Storage in Redis, or in one slot of a Redis cluster. Each commit and each read is one script."""

@@ -8,7 +8,7 @@ from redis.asyncio import Connection as PlainConnection
 from redis.asyncio import SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from adapters.redis.config import Address, RedisConfig
 from adapters.resilience import ConnectionLimiter
@@ -18,7 +18,7 @@ _CONNECT_TIMEOUT_SECONDS: Final = 3
 
 
 class Connection(Protocol):
-    """What the driver's connections can do, most of which it does not declare."""
+    """The driver's connection interface, most of which has no type annotations."""
 
     async def connect(self) -> None: ...
     async def send_command(self, *parts: str | bytes | int) -> None: ...
@@ -29,10 +29,10 @@ class Connection(Protocol):
 
 class _Plain(PlainConnection):
     async def is_healthy(self) -> bool:
-        """Tell whether the server has neither closed the connection nor said anything that nobody asked for."""
+        """Return whether the connection is open and has no unexpected input."""
         if self._writer is None or self._writer.is_closing() or await self.can_read():
             return False
-        # The event loop may not have come to see it yet.
+        # The event loop may not have noticed it yet.
         with selectors.DefaultSelector() as selector:
             selector.register(self._writer.get_extra_info("socket"), selectors.EVENT_READ)
             return not selector.select(timeout=0)
@@ -43,16 +43,17 @@ class _Encrypted(_Plain, SSLConnection):
 
 
 class Connections:
-    """Connections to one server or several, so many at a time, with a fair queue in front of them.
+    """A pool of connections to one server or several, with a fair queue.
 
-    The driver's pools lose a connection for good when a task is cancelled while it gives one back, and its clients
-    send a command again when they lost the answer to it; which a commit does not bear.
+    The driver's own pool loses a connection when a task is cancelled while releasing it. Its client repeats a command
+    whose response was lost, which is not safe for a commit.
     """
 
     def __init__(self, config: RedisConfig) -> None:
         self._config = config
         self._limiter = ConnectionLimiter(_MAX_CONNECTIONS)
         self._idle: defaultdict[Address, list[Connection]] = defaultdict(list)
+        self._used: defaultdict[Address, set[Connection]] = defaultdict(set)
 
     @property
     def in_use(self) -> int:
@@ -60,31 +61,41 @@ class Connections:
 
     @asynccontextmanager
     async def one(self, address: Address) -> AsyncIterator[Connection]:
-        """Lend a connection that was alive a moment ago; raises `TooBusy` when none becomes free in time."""
-        async with self._limiter, self._given_back_or_closed(address) as connection:
+        """Acquire a healthy connection for the context. Raise `TooBusy` when none becomes free in time."""
+        async with self._limiter, self._release_or_close(address) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _given_back_or_closed(self, address: Address) -> AsyncIterator[Connection]:
-        connection = await self._idle_one(address) or self._new_one(address)
+    async def _release_or_close(self, address: Address) -> AsyncIterator[Connection]:
+        connection = await self._idle_one(address) or await self._new_one(address)
+        self._used[address].add(connection)
         try:
-            await connection.connect()
             yield connection
         except ResponseError:
-            self._idle[address].append(connection)  # that was the answer, and has been read
+            self._idle[address].append(connection)  # the error was a complete response
             raise
         except BaseException:
-            # The answer may still come, and must never be taken for that to another question.
+            # A late response must never be taken for the response to another command.
             await connection.disconnect(nowait=True)
             raise
+        finally:
+            self._used[address].discard(connection)
         self._idle[address].append(connection)
 
     async def close(self, address: Address | None = None) -> None:
-        """Close those that nobody uses, to one address or to all."""
+        """Close idle connections to one address, or to all."""
         for chosen in [address] if address else list(self._idle):
             for connection in self._idle.pop(chosen, ()):
-                with suppress(RedisError):  # it takes too long
+                with suppress(RedisError):  # closing takes too long
                     await connection.disconnect()
+
+    def are_used(self, address: Address) -> bool:
+        return bool(self._used.get(address))
+
+    async def abort(self, address: Address) -> None:
+        """Close all connections to one address; pending commands fail."""
+        for connection in (*self._used.pop(address, ()), *self._idle.pop(address, ())):
+            await connection.disconnect(nowait=True)
 
     async def _idle_one(self, address: Address) -> Connection | None:
         idle = self._idle[address]
@@ -95,20 +106,50 @@ class Connections:
             await connection.disconnect(nowait=True)
         return None
 
-    def _new_one(self, address: Address) -> Connection:
-        config = self._config
-        tls: dict[str, Any] = {"ssl_ca_certs": config.ssl_ca} if config.uses_tls else {}
-        connection = (_Encrypted if config.uses_tls else _Plain)(
-            host=address.host,
-            port=address.port,
-            db=config.database,
-            username=config.username,
-            password=config.password,
-            protocol=2,
-            driver_info=None,
-            socket_timeout=None,  # whoever uses the connection has a limit of their own
-            socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            **tls,
-        )
-        return cast("Connection", connection)
+    async def _new_one(self, address: Address) -> Connection:
+        connection = _connection(self._config, address)
+        try:
+            await connection.connect()
+            if self._config.master_name is not None:
+                await _check_role(connection)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+
+async def ask_once(config: RedisConfig, address: Address, *command: str) -> Any:
+    """Send a command on a separate connection, which needs no free place in the pool."""
+    connection = _connection(config, address)
+    try:
+        await connection.connect()
+        await connection.send_command(*command)
+        return await connection.read_response()
+    finally:
+        await connection.disconnect(nowait=True)
+
+
+async def _check_role(connection: Connection) -> None:
+    """Raise `ReadOnlyError` if the server is a replica, as a former master is after a failover."""
+    await connection.send_command("ROLE")
+    role, *_ = await connection.read_response()
+    if role != b"master":
+        raise ReadOnlyError("it is a replica now")
+
+
+def _connection(config: RedisConfig, address: Address) -> Connection:
+    tls: dict[str, Any] = {"ssl_ca_certs": config.ssl_ca} if config.uses_tls else {}
+    connection = (_Encrypted if config.uses_tls else _Plain)(
+        host=address.host,
+        port=address.port,
+        db=config.database,
+        username=config.username,
+        password=config.password,
+        protocol=2,
+        driver_info=None,
+        socket_timeout=None,  # callers have their own timeouts
+        socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        **tls,
+    )
+    return cast("Connection", connection)

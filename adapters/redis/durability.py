@@ -1,4 +1,4 @@
-"""What a commit survives is up to the settings of the server; whoever runs it is told when that is not everything."""
+"""The settings of the server decide what a commit survives; warn the operator when that is not everything."""
 
 import logging
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ _SETTINGS: Final = ("appendonly", "appendfsync", "maxmemory-policy")
 _REMEDY: Final = "for none, CONFIG SET appendonly yes and appendfsync always"
 
 _log = logging.getLogger("userport")
-_told: set[tuple[object, str]] = set()
+_logged: set[tuple[object, str]] = set()
 
 
 async def warn_about_durability(server: Server) -> None:
-    """Log one warning about a server that may lose commits or users, the same one once."""
-    if parent_process() is not None:  # which has told it, before it started this worker
+    """Log a warning, once, if the server may lose commits or users."""
+    if parent_process() is not None:  # it has warned before it started this worker
         return
     warning = "; ".join(await _losses(server))
-    if warning and (server.config, warning) not in _told:
-        _told.add((server.config, warning))
+    if warning and (server.config, warning) not in _logged:
+        _logged.add((server.config, warning))
         _log.warning(warning)
 
 
@@ -44,8 +44,11 @@ async def _losses(server: Server) -> Sequence[str]:
             "Redis may lose all commits at its next start: up to 8.4, it replays its file with the rights of the user "
             '"default", who may not write here; ACL SETUSER default off ~* &* +@all keeps that user out as well'
         )
-    if server.config.is_cluster:
-        losses.append("in a failover, a Redis cluster may lose commits that no replica has received yet")
+    if server.config.may_move and not server.config.replicas:
+        losses.append(
+            "in a failover, Redis may lose commits that no replica has received yet; for none, add replicas= to the "
+            "storage URL, with the number of replicas that must have a commit before it is answered"
+        )
     policy = settings["maxmemory-policy"]
     if policy is not None and policy.startswith("allkeys-"):
         losses.append(f"Redis removes users when its memory is full: maxmemory-policy is {policy}, not noeviction")
@@ -53,7 +56,7 @@ async def _losses(server: Server) -> Sequence[str]:
 
 
 async def _setting(server: Server, name: str) -> str | None:
-    """Read a setting; None where the server keeps it to itself, as managed ones do."""
+    """Return a setting, or None if the server does not reveal it, as managed services do."""
     answer = await _answer(server, "CONFIG", "GET", name)
     return answer[1].decode() if answer else None
 
@@ -64,7 +67,7 @@ async def _replays_its_file(server: Server) -> bool:
 
 
 async def _answer(server: Server, *command: str) -> Any:
-    """Send a command that the server may refuse, which gives None."""
+    """Return the response to a command, or None if the server denies it."""
     try:
         return await server.command(*command)
     except StorageUnavailable as error:

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import Final
+
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -14,40 +17,48 @@ from redis.exceptions import (
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 
-def meaning(error: RedisError | OSError) -> DomainError:
-    """Tell what a failure of Redis, or of the way to it, means to the domain."""
+class MasterUnknown(ResponseError):
+    """A Sentinel knows no master of this name."""
+
+
+_UNAVAILABLE: Final[Mapping[type[RedisError], str]] = {
+    AuthenticationError: "Redis rejects the user or the password in the storage URL",
+    NoPermissionError: "Redis denies a required command or key to the user in the storage URL",
+    BusyLoadingError: "Redis is still loading its data; try again shortly",
+    ReadOnlyError: "this Redis is a replica, which is read-only",
+    ClusterDownError: "this Redis has no master at the moment; try again shortly",  # includes MasterDownError
+    MasterUnknown: "the Sentinels know no master of the name in the storage URL",
+    MovedError: "this Redis is part of a cluster: write redis+cluster:// or rediss+cluster://",
+}
+
+
+def translate_error(error: RedisError | OSError) -> DomainError:
+    """Return the domain error for a failure of Redis or of the connection to it."""
     match error:
         case OutOfMemoryError():
-            return TooBusy("Redis has reached its maxmemory, so it takes no more")
+            return TooBusy("Redis has reached its maxmemory and rejects writes")
         case TryAgainError():
             return TooBusy("the Redis cluster is moving this service's keys to another node; try again shortly")
-        case AuthenticationError():
-            return StorageUnavailable("Redis refuses the user or the password in the storage URL")
-        case NoPermissionError():
-            return StorageUnavailable("Redis denies the user in the storage URL a command or a key that it needs")
-        case BusyLoadingError():
-            return StorageUnavailable("Redis is still loading its data; try again shortly")
-        case ReadOnlyError():
-            return StorageUnavailable("this Redis is a replica, which is read-only")
-        case ClusterDownError():  # a MasterDownError, too
-            return StorageUnavailable("this part of the Redis cluster has no master at the moment; try again shortly")
-        case MovedError():
-            return StorageUnavailable("this Redis is part of a cluster: write redis+cluster:// or rediss+cluster://")
-        case ResponseError():
-            return _meaning_of_code(str(error).partition(" ")[0])
+    text = next((text for kind, text in _UNAVAILABLE.items() if isinstance(error, kind)), None)
+    if text is not None:
+        return StorageUnavailable(text)
+    if isinstance(error, ResponseError):
+        return _translate_code(str(error).partition(" ")[0])
     return (
-        TooBusy("Redis has as many clients as it takes") if "number of clients" in str(error) else StorageUnavailable()
+        TooBusy("Redis has reached its maximum number of clients")
+        if "number of clients" in str(error)
+        else StorageUnavailable()
     )
 
 
-def _meaning_of_code(code: str) -> DomainError:
+def _translate_code(code: str) -> DomainError:
     match code:
-        case "NOTPREPARED":  # our scripts' own
+        case "NOTPREPARED":  # raised by our own scripts
             return StorageNotPrepared()
         case "BUSY":
             return TooBusy("Redis is busy with a script; try again shortly")
         case "MISCONF":
-            return StorageUnavailable("Redis takes no writes, since it cannot write its files")
+            return StorageUnavailable("Redis rejects writes, because it cannot write its files")
         case "NOREPLICAS":
-            return StorageUnavailable("Redis takes no writes, since too few of its replicas are there")
+            return StorageUnavailable("Redis rejects writes, because too few replicas are connected")
     return StorageUnavailable()

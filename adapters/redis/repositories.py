@@ -16,11 +16,11 @@ from adapters.redis.encoding import (
     encode_user,
 )
 from adapters.redis.server import Part, Server
-from domain.records import R, RecordType
+from domain.records import R, RecordType, Versioned
 from domain.user import User
 from domain.values import Email, SearchPrefix, UserId, Username
 
-E = TypeVar("E")
+E = TypeVar("E", bound=Versioned)
 
 _MAX_SORTED: Final = 5_000
 _LAST: Final = b"\xff"
@@ -28,10 +28,20 @@ _LAST: Final = b"\xff"
 
 
 class _Collection(Generic[E]):
-    """Everything of one type: the users, or the records of a record type."""
+    """All entities of one type: the users, or the records of a record type."""
 
-    def __init__(self, type_name: str, decode: Callable[[bytes], E], server: Server, staged: list[Part]) -> None:
+    def __init__(
+        self,
+        type_name: str,
+        key_of: Callable[[E], str],
+        encode: Callable[[E], bytes],
+        decode: Callable[[bytes], E],
+        server: Server,
+        staged: list[Part],
+    ) -> None:
         self._type_prefix = f"{type_name}:"
+        self._key_of = key_of
+        self._encode = encode
         self._decode = decode
         self._server = server
         self._staged = staged
@@ -39,22 +49,45 @@ class _Collection(Generic[E]):
     async def get(self, key: str) -> E | None:
         return _first(await self._read(scripts.GET, self._type_prefix + key))
 
-    async def _find(self, field: str, *values: str) -> Sequence[E]:
-        """Return those that have one of these values in a unique field."""
-        return await self._read(scripts.FIND, *(f"{self._type_prefix}{field}:{value}" for value in values))
-
-    async def _page(
+    async def page(
         self,
-        kind: str,
         *,
         owner: UserId | None = None,
         after: str | None = None,
-        until: str = "",
         limit: int,
         descending: bool = False,
         skip: int = 0,
     ) -> Sequence[E]:
-        """Return what has an entry of a kind, in the order of these; for those that are due, `until` a time."""
+        return await self._listed(ID_ENTRY, limit, after=after, descending=descending, skip=skip, owner=owner)
+
+    def add(self, entity: E) -> None:
+        self._stage("add", entity, 0, self._encode(entity))
+
+    def save(self, entity: E) -> None:
+        self._stage("save", entity, entity.version - 1, self._encode(entity))
+
+    def remove(self, entity: E) -> None:
+        self._stage("remove", entity, entity.version)
+
+    def require(self, entity: E) -> None:
+        self._stage("require", entity, entity.version)
+
+    async def _find(self, field: str, *values: str) -> Sequence[E]:
+        """Return the entities with any of these values in a unique field."""
+        return await self._read(scripts.FIND, *(f"{self._type_prefix}{field}:{value}" for value in values))
+
+    async def _listed(
+        self,
+        kind: str,
+        limit: int,
+        *,
+        until: str = "",
+        after: str | None = None,
+        descending: bool = False,
+        skip: int = 0,
+        owner: UserId | None = None,
+    ) -> Sequence[E]:
+        """Return the entities with an entry of a kind, in its order. For due records, `until` is the latest time."""
         first, last = self._bounds(kind, after=after, until=until, descending=descending)
         offset = len(kind) + len(self._type_prefix) + len(until)
         owners = () if owner is None else (owner,)
@@ -75,9 +108,9 @@ class _Collection(Generic[E]):
         bound = b"(" + entry + after.encode()
         return (first, bound) if descending else (bound, last)
 
-    def _stage(self, write: str, key: str, version: int, stored: bytes = b"") -> None:
-        """Stage a write to what is at this version before; it becomes `stored`."""
-        self._staged += (write, self._type_prefix + key, version, stored)
+    def _stage(self, write: str, entity: E, version: int, stored: bytes = b"") -> None:
+        """Stage a write to the entity at this version, which becomes `stored`."""
+        self._staged += (write, self._type_prefix + self._key_of(entity), version, stored)
 
     async def _read(self, script: scripts.Script, *arguments: Part) -> Sequence[E]:
         return [self._decode(stored) for stored in await self._server.read(script, *arguments)]
@@ -85,7 +118,7 @@ class _Collection(Generic[E]):
 
 class RedisUserRepository(_Collection[User]):
     def __init__(self, server: Server, staged: list[Part]) -> None:
-        super().__init__(USERS, decode_user, server, staged)
+        super().__init__(USERS, lambda user: user.id, encode_user, decode_user, server, staged)
 
     async def find_by_email(self, email: Email) -> User | None:
         return _first(await self.find_by_emails([email]))
@@ -95,11 +128,6 @@ class RedisUserRepository(_Collection[User]):
 
     async def find_by_username(self, username: Username) -> User | None:
         return _first(await self._find("username", username.canonical))
-
-    async def page(
-        self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
-    ) -> Sequence[User]:
-        return await self._page(ID_ENTRY, after=after, limit=limit, descending=descending, skip=skip)
 
     async def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Sequence[User]:
         found = await self._server.read(scripts.SEARCH, prefix, _direction(descending), limit, _MAX_SORTED)
@@ -111,24 +139,13 @@ class RedisUserRepository(_Collection[User]):
         return await self._count() if prefix is None else int(await self._server.read(scripts.SEARCH, prefix))
 
     async def active_admins(self, *, limit: int) -> Sequence[User]:
-        return await self._page(ADMIN_ENTRY, limit=limit)
-
-    def add(self, user: User) -> None:
-        self._stage("add", user.id, 0, encode_user(user))
-
-    def save(self, user: User) -> None:
-        self._stage("save", user.id, user.version - 1, encode_user(user))
-
-    def remove(self, user: User) -> None:
-        self._stage("remove", user.id, user.version)
-
-    def require(self, user: User) -> None:
-        self._stage("require", user.id, user.version)
+        return await self._listed(ADMIN_ENTRY, limit)
 
     async def _walk(self, prefix: SearchPrefix, limit: int, descending: bool) -> Sequence[User]:
-        """Find users by a prefix that so many have that sorting them would block the server.
+        """Search for a prefix with so many matches that sorting them would block the server.
 
-        They are not far apart. Each user is looked at once, so one who has a fitting key all the while is found.
+        Matches are frequent, so a walk over the users finds them soon. Each user is visited once; one whose key matches
+        throughout is found.
         """
         users: list[User] = []
         last: str | None = None
@@ -144,40 +161,17 @@ class RedisUserRepository(_Collection[User]):
 
 class RedisRecords(_Collection[R]):
     def __init__(self, record_type: RecordType[R], server: Server, staged: list[Part]) -> None:
-        super().__init__(record_type.name, partial(decode_record, record_type), server, staged)
-        self._type = record_type
+        encode, decode = partial(encode_record, record_type), partial(decode_record, record_type)
+        super().__init__(record_type.name, record_type.key_of, encode, decode, server, staged)
 
     async def find(self, field: str, value: str) -> R | None:
         return _first(await self._find(field, value))
-
-    async def page(
-        self,
-        *,
-        owner: UserId | None = None,
-        after: str | None = None,
-        limit: int,
-        descending: bool = False,
-        skip: int = 0,
-    ) -> Sequence[R]:
-        return await self._page(ID_ENTRY, owner=owner, after=after, limit=limit, descending=descending, skip=skip)
 
     async def count(self, *, owner: UserId | None = None) -> int:
         return await self._count(owner)
 
     async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
-        return await self._page(DUE_ENTRY, until=encode_due(moment), limit=limit)
-
-    def add(self, record: R) -> None:
-        self._stage("add", self._type.key_of(record), 0, encode_record(self._type, record))
-
-    def save(self, record: R) -> None:
-        self._stage("save", self._type.key_of(record), record.version - 1, encode_record(self._type, record))
-
-    def remove(self, record: R) -> None:
-        self._stage("remove", self._type.key_of(record), record.version)
-
-    def require(self, record: R) -> None:
-        self._stage("require", self._type.key_of(record), record.version)
+        return await self._listed(DUE_ENTRY, limit, until=encode_due(moment))
 
 
 def _first(found: Sequence[E]) -> E | None:

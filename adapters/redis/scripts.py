@@ -4,15 +4,15 @@ from importlib.resources import files
 from typing import Final
 
 VERSION: Final = 1
-"""Of the layout, which `prepare` writes. A greater one was written by a newer userport, which lets this one go on."""
+"""The layout version that `prepare` writes. A greater one, written by a newer userport, is compatible."""
 
 KEYS: Final = ("state", "records", "unique", "index", "owned")
-"""All that there is of a service; `lua/prelude.lua` says what is in them. Every script takes all of them."""
+"""All keys of a service, described in `lua/prelude.lua`. Every script takes all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script that the server runs as a whole."""
+    """A script that the server runs atomically."""
 
     source: bytes
     digest: str

@@ -1,15 +1,25 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from redis.exceptions import AskError, ClusterDownError, NoScriptError, ReadOnlyError, RedisError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapters.redis.config import Address, RedisConfig
-from adapters.redis.connections import Connection, Connections
-from adapters.redis.errors import meaning
+from adapters.redis.connections import Connection, Connections, ask_once
+from adapters.redis.errors import translate_error
 from adapters.redis.nodes import Nodes
 from adapters.redis.scripts import KEYS, VERSION, Script
 from adapters.resilience import is_raised_by
@@ -17,26 +27,29 @@ from domain.errors import StorageUnavailable
 
 Part: TypeAlias = str | bytes | int
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
-"""Sends the parts of a command to the right node and returns the answer."""
+"""Sends the parts of a command to the right node and returns the response."""
 
 Exchange: TypeAlias = Callable[[Ask], Awaitable[Any]]
 
 _OPERATION_TIMEOUT_SECONDS: Final = 8
-_MOST_ATTEMPTS: Final = 4
+_REPLICAS_TIMEOUT_SECONDS: Final = 5
+_MASTER_CHECK_INTERVAL_SECONDS: Final = 1  # a master that takes longer to respond may be frozen
+_MAX_ATTEMPTS: Final = 4
 _SECONDS_BETWEEN: Final = 0.05
 
 _NO_MASTER: Final = (ClusterDownError, ReadOnlyError)
-"""How a node answers that cannot have applied anything."""
+"""Errors of a node that cannot have applied anything."""
 
 
 class Server:
-    """Redis, wherever the keys of the service are at the moment. Every failure comes out as a domain error."""
+    """Redis, on whichever node has the keys. Every failure becomes a domain error."""
 
     def __init__(self, config: RedisConfig) -> None:
         self.config = config
         self._keys = [config.key(name) for name in KEYS]
         self._connections = Connections(config)
-        self._nodes = Nodes(config, self._ask_for_slots)
+        self._nodes = Nodes(config, partial(ask_once, config), self._ask_sentinel)
+        self._checks: dict[Address, asyncio.Task[None]] = {}
 
     @property
     def connections_in_use(self) -> int:
@@ -46,14 +59,28 @@ class Server:
         return await self._exchange(self._running(script, arguments), repeatable=True)
 
     async def write(self, script: Script, *arguments: Part) -> Any:
-        """Run a script that must not run twice: when its answer is lost, so is the knowledge whether it ran."""
-        return await self._exchange(self._running(script, arguments), repeatable=False)
+        """Run a script that must not run twice. If its response is lost, its outcome is unknown.
+
+        Raise `StorageUnavailable` if fewer replicas receive its writes in time than the URL demands.
+        """
+        run = self._running(script, arguments)
+
+        async def run_on_replicas(ask: Ask) -> Any:
+            answer = await run(ask)
+            wanted = self.config.replicas
+            if await ask("WAIT", wanted, 1_000 * _REPLICAS_TIMEOUT_SECONDS) < wanted:
+                raise StorageUnavailable("too few replicas of this Redis received the commit in time")
+            return answer
+
+        return await self._exchange(run_on_replicas if self.config.replicas else run, repeatable=False)
 
     async def command(self, *parts: Part) -> Any:
         """Send a command that may be sent twice."""
         return await self._exchange(lambda ask: ask(*parts), repeatable=True)
 
     async def close(self) -> None:
+        for check in self._checks.values():
+            check.cancel()
         await self._connections.close()
 
     def _running(self, script: Script, arguments: tuple[Part, ...]) -> Exchange:
@@ -71,23 +98,24 @@ class Server:
         try:
             async with asyncio.timeout(_OPERATION_TIMEOUT_SECONDS):
                 return await self._repeated(exchange, repeatable)
-        except (RedisError, OSError) as error:  # also a TimeoutError
-            raise meaning(error) from error
+        except (RedisError, OSError) as error:  # includes TimeoutError
+            raise translate_error(error) from error
         except Exception as error:
             if is_raised_by(error, "redis"):
                 raise StorageUnavailable from error
             raise
 
     async def _repeated(self, exchange: Exchange, repeatable: bool) -> Any:
-        """Attempt at most so many times, again only where nothing can have been applied, or it does not matter."""
+        """Retry a bounded number of times, if nothing was applied or the exchange is repeatable."""
         detour: Address | None = None
-        for attempts_left in reversed(range(_MOST_ATTEMPTS)):
+        for attempts_left in reversed(range(_MAX_ATTEMPTS)):
             address, for_this_once, detour = detour or await self._nodes.master(), detour is not None, None
             sent = False
             try:
                 async with self._connections.one(address) as connection:
                     sent = True
-                    return await exchange(partial(_answer, connection, for_this_once))
+                    with self._watched(address):
+                        return await exchange(partial(_answer, connection, for_this_once))
             except AskError as error:
                 if not attempts_left:
                     raise
@@ -104,13 +132,42 @@ class Server:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    async def _ask_for_slots(self, address: Address) -> Any:
-        async with self._connections.one(address) as connection:
-            return await _answer(connection, False, "CLUSTER", "SLOTS")
+    @contextmanager
+    def _watched(self, address: Address) -> Iterator[None]:
+        """Look for another master while the response is overdue; close the connection if there is one."""
+        if not self.config.may_move:
+            yield
+            return
+        timer = asyncio.get_running_loop().call_later(_MASTER_CHECK_INTERVAL_SECONDS, self._check_master, address)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _check_master(self, address: Address) -> None:
+        if address not in self._checks:
+            self._checks[address] = check = asyncio.create_task(self._leave_if_replaced(address))
+            check.add_done_callback(lambda _: self._checks.pop(address, None))
+
+    async def _leave_if_replaced(self, address: Address) -> None:
+        while self._connections.are_used(address):
+            self._nodes.lost(address)
+            with suppress(Exception):  # try again after the next interval
+                if await self._nodes.master() != address:
+                    await self._connections.abort(address)
+            await asyncio.sleep(_MASTER_CHECK_INTERVAL_SECONDS)
+
+    async def _ask_sentinel(self, address: Address, *command: str) -> Any:
+        """Send a command to a Sentinel: without a login, or with that of Redis if the Sentinel requires one."""
+        login = replace(self.config, database=0)
+        try:
+            return await ask_once(replace(login, username=None, password=None), address, *command)
+        except AuthenticationError:
+            return await ask_once(login, address, *command)
 
 
 async def _answer(connection: Connection, for_this_once: bool, *parts: Part) -> Any:
-    if for_this_once:  # a node that is about to get the slot answers nobody else
+    if for_this_once:  # ASKING: the node is about to receive the slot
         await connection.send_command("ASKING")
         await connection.read_response()
     await connection.send_command(*parts)

@@ -14,7 +14,7 @@ from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, TooBus
 from domain.record_types import RECORD_TYPES
 from domain.records import R, RecordType
 
-_REFUSALS: Final[dict[str, type[DomainError]]] = {
+_CONFLICT_ERRORS: Final[dict[str, type[DomainError]]] = {
     **{error.code: error for error in (IdTaken, StaleVersion, UserNotFound, TooBusy)},
     f"{USERS}:email": EmailTaken,
     f"{USERS}:username": UsernameTaken,
@@ -22,9 +22,11 @@ _REFUSALS: Final[dict[str, type[DomainError]]] = {
 
 
 class RedisUnitOfWork:
-    def __init__(self, server: Server, refusals: Mapping[str, type[DomainError]], purge: BackgroundPurge) -> None:
+    def __init__(
+        self, server: Server, conflict_errors: Mapping[str, type[DomainError]], purge: BackgroundPurge
+    ) -> None:
         self._server = server
-        self._refusals = refusals
+        self._conflict_errors = conflict_errors
         self._purge = purge
         self._staged: list[Part] = []
         self.users = RedisUserRepository(server, self._staged)
@@ -39,17 +41,17 @@ class RedisUnitOfWork:
             return
         answer = await self._server.write(scripts.COMMIT, *writes)
         if isinstance(answer, bytes):
-            raise self._refusals[answer.decode()]
+            raise self._conflict_errors[answer.decode()]
         if answer:
             self._purge.wake()
 
 
 class RedisStorage:
-    """Users and records in Redis; a commit is durable as far as the server's own settings make it so."""
+    """Users and records in Redis. The server's own settings decide how durable a commit is."""
 
     def __init__(self, server: Server, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> None:
         self._server = server
-        self._refusals = _REFUSALS | {
+        self._conflict_errors = _CONFLICT_ERRORS | {
             f"{record_type.name}:{field}": error
             for record_type in record_types
             for field, error in record_type.unique.items()
@@ -60,7 +62,7 @@ class RedisStorage:
 
     @classmethod
     def open(cls, url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> "RedisStorage":
-        """Open a storage without connecting yet; raises `ValueError`, which never repeats the URL."""
+        """Open a storage without connecting. Raise `ValueError`, which never contains the URL."""
         config = RedisConfig.parse(url)
         if config.ssl_ca is not None:
             check_authorities("the file of its option ssl_ca", config.ssl_ca)
@@ -68,17 +70,17 @@ class RedisStorage:
 
     @property
     def connections_in_use(self) -> int:
-        """How many connections are taken at this moment."""
+        """The number of connections in use."""
         return self._server.connections_in_use
 
     def unit_of_work(self) -> RedisUnitOfWork:
         if not self._is_used:
             self._is_used = True
-            self._purge.wake()  # another process may have ended before it had deleted everything
-        return RedisUnitOfWork(self._server, self._refusals, self._purge)
+            self._purge.wake()  # another process may have stopped before it had deleted everything
+        return RedisUnitOfWork(self._server, self._conflict_errors, self._purge)
 
     async def prepare(self) -> None:
-        await self._server.read(scripts.PREPARE)  # it writes, but may well run twice
+        await self._server.read(scripts.PREPARE)  # it writes, but may run twice
         await self._warn_once()
 
     async def ping(self) -> None:
@@ -90,7 +92,7 @@ class RedisStorage:
         await self._server.close()
 
     async def _purge_batch(self) -> bool:
-        return bool(await self._server.read(scripts.PURGE))  # it writes, too, and may run any number of times
+        return bool(await self._server.read(scripts.PURGE))  # it writes, but may run any number of times
 
     async def _warn_once(self) -> None:
         if not self._has_warned:

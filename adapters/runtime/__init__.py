@@ -1,1 +1,1 @@
-"""The clock, ids and domain names of the machine that userport runs on."""
+"""The system clock, id generation and domain names."""

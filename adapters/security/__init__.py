@@ -1,1 +1,1 @@
-"""Passwords, secrets, and the keys and tokens of those who are signed in."""
+"""Password hashes, random secrets, signing keys and access tokens."""

@@ -13,7 +13,7 @@ from domain.errors import InvalidAccessToken
 from domain.user import Role
 from domain.values import SessionId, UserId
 
-_LONGEST: Final = 4 * 1024
+_MAX_TOKEN_LENGTH: Final = 4 * 1024
 _FORM: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 _TYPE: Final = "at+jwt"
 _TYPES: Final = {_TYPE, f"application/{_TYPE}"}
@@ -22,7 +22,7 @@ _CLOCKS_APART: Final = timedelta(seconds=60)
 _CHECKS: Final[Options] = {
     "require": list(_CLAIMS),
     "strict_aud": True,
-    # The library would ask its own clock.
+    # The library would use the system clock.
     "verify_exp": False,
     "verify_iat": False,
     "verify_nbf": False,
@@ -30,10 +30,9 @@ _CHECKS: Final[Options] = {
 
 
 class JwtSigner:
-    """Access tokens as JWTs (RFC 9068), made and read as RFC 8725 advises.
+    """Access tokens as JWTs (RFC 9068), signed and verified as RFC 8725 recommends.
 
-    What a token says of its algorithm is believed only if that is the one that its key is for, and what it says of
-    where to find a key is never looked at.
+    The algorithm in a token must be that of its key. References to other keys are ignored.
     """
 
     def __init__(self, keys: SigningKeys, *, issuer: str, audience: str) -> None:
@@ -56,18 +55,18 @@ class JwtSigner:
         return jwt.encode(payload, self._keys.private, key.algorithm, {"typ": _TYPE, "kid": key.id})
 
     def verify(self, token: str, now: datetime) -> AccessTokenClaims:
-        if len(token) > _LONGEST or _FORM.fullmatch(token) is None:
+        if len(token) > _MAX_TOKEN_LENGTH or _FORM.fullmatch(token) is None:
             raise InvalidAccessToken
         try:
             return self._validated(self._claims(token), now)
-        except (jwt.PyJWTError, ValueError) as error:  # of which the latter comes from the values of claims
+        except (jwt.PyJWTError, ValueError) as error:  # a ValueError comes from the value of a claim
             raise InvalidAccessToken from error
 
     def public_keys(self) -> Sequence[Mapping[str, str]]:
         return [key.jwk for key in self._keys.verifying.values()]
 
     def _claims(self, token: str) -> Mapping[str, Any]:
-        """Read the claims of a token whose signature, issuer and audience are right."""
+        """Return the claims of a token after checking its signature, issuer and audience."""
         header = jwt.get_unverified_header(token)
         token_type, key = header.get("typ"), self._keys.verifying.get(header.get("kid", ""))
         if not isinstance(token_type, str) or token_type.lower() not in _TYPES or "crit" in header or key is None:

@@ -1,20 +1,18 @@
 from functools import cached_property
+from importlib.resources import files
 from typing import Final
 
 from domain.values import Password
 
-_HOW_MANY: Final = 10_000
+_FILE: Final = files("adapters.security") / "common_passwords.txt"
 
 
 class MostCommonPasswords:
-    """The most frequent passwords of leaked collections, as the zxcvbn package ranks them."""
+    """The 10,000 most frequent passwords of leaked collections, less those that are too short to be chosen."""
 
     def __contains__(self, password: Password, /) -> bool:
         return password.secret.lower() in self._passwords
 
     @cached_property
     def _passwords(self) -> frozenset[str]:
-        # Imported when the first password is checked: the lists take a moment and some memory.
-        from zxcvbn.frequency_lists import FREQUENCY_LISTS
-
-        return frozenset(FREQUENCY_LISTS["passwords"][:_HOW_MANY])
+        return frozenset(_FILE.read_text(encoding="ascii").splitlines())

@@ -25,15 +25,15 @@ _NICENESS: Final = 10
 
 
 class ThreadedPasswordHasher:
-    """Argon2id, with the parameters of OWASP's Password Storage Cheat Sheet; it checks hashes of other forms too.
+    """Argon2id with the parameters of OWASP's Password Storage Cheat Sheet. Also verifies foreign hashes.
 
-    The work is done in a few threads of its own: one for every two processors, and each gives way to whatever else
-    wants to run, so other requests are served meanwhile. Beyond `_WAITING` in the queue there is `TooBusy`.
+    A few low-priority threads do the work, one for every two processors, so other requests are served at the same time.
+    Raises `TooBusy` when more than `_WAITING` calls are queued.
     """
 
     def __init__(self) -> None:
         self._argon2 = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
-        # Nobody's hash, and what any other one is measured by.
+        # A hash without a user, and the standard that other hashes are compared with.
         self._decoy = Argon2Hash(
             type=self._argon2.type,
             version=ARGON2_VERSION,
@@ -44,7 +44,7 @@ class ThreadedPasswordHasher:
             digest=token_bytes(self._argon2.hash_len),
         )
         self._at_once = max(1, _processors() // 2)
-        self._threads = ThreadPoolExecutor(self._at_once, "password-hash", initializer=_give_way)
+        self._threads = ThreadPoolExecutor(self._at_once, "password-hash", initializer=_lower_priority)
         self._pending = 0
 
     async def hash(self, password: Password) -> str:
@@ -56,8 +56,12 @@ class ThreadedPasswordHasher:
 
     def is_outdated(self, password_hash: str, password: Password | None = None) -> bool:
         known = parse_hash(password_hash)
-        if isinstance(known, BcryptHash) and password is not None and not known.tells_apart(password.secret.encode()):
-            return False  # what was typed behind its end may be wrong, and would be right from now on
+        if (
+            isinstance(known, BcryptHash)
+            and password is not None
+            and not known.uses_every_byte(password.secret.encode())
+        ):
+            return False  # the ignored bytes may be wrong, and a new hash would make them count
         return not (isinstance(known, Argon2Hash) and known.is_as_strong_as(self._decoy))
 
     def can_verify(self, password_hash: str) -> bool:
@@ -74,12 +78,12 @@ class ThreadedPasswordHasher:
 
 
 def _processors() -> int:
-    """Count the processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _give_way() -> None:
-    """Let other threads go first. Elsewhere than on Linux only whole processes have a priority."""
+def _lower_priority() -> None:
+    """Lower the priority of this thread. Only Linux has a priority per thread."""
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,4 +1,4 @@
-"""Keys as they are written down (RFC 7468)."""
+"""Keys in PEM format (RFC 7468)."""
 
 import logging
 import os
@@ -19,19 +19,19 @@ log = logging.getLogger("userport")
 
 _BEGIN: Final = "-----BEGIN "
 _BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
-_LONGEST: Final = 64 * 1024
+_MAX_LENGTH: Final = 64 * 1024
 _MAKE_ONE: Final = "make one by: userport keys new --out FILE"
 
 
 def read(text_or_path: str) -> Sequence[Key]:
-    """Read at least one key. Raises `ValueError`, which says what is wrong and what to do, and nothing of the content.
+    """Read one or more keys. Raise `ValueError`, whose text says what is wrong, without any content.
 
-    In a text, as an environment variable holds one, `\\n` may stand for a line break.
+    In a text, such as an environment variable, `\n` may stand for a line break.
     """
     if _BEGIN in text_or_path:
         return _parse(text_or_path.replace(r"\r", "").replace(r"\n", "\n"))
     if not text_or_path.strip():
-        raise ValueError(f"it is empty: name a file of keys, or {_MAKE_ONE}")
+        raise ValueError(f"it is empty: name a key file, or {_MAKE_ONE}")
     content, mode = _file(text_or_path)
     keys = _parse(content.decode(errors="replace"))
     if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -40,40 +40,40 @@ def read(text_or_path: str) -> Sequence[Key]:
 
 
 def _file(path: str) -> tuple[bytes, int]:
-    """Read a file, and the mode that it has."""
+    """Return the content of a file, and its mode."""
     try:
         with Path(path).open("rb") as file:
-            content, mode = file.read(_LONGEST + 1), os.fstat(file.fileno()).st_mode
-    except (OSError, ValueError) as error:  # the latter when no file can be named like this
+            content, mode = file.read(_MAX_LENGTH + 1), os.fstat(file.fileno()).st_mode
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
         reason = (error.strerror if isinstance(error, OSError) else None) or "no such name"
-        raise ValueError(f"it names no file that can be read ({reason}), and is no key in PEM itself") from None
-    if len(content) > _LONGEST:
-        raise ValueError(f"the file is too large to hold keys only: name another one, or {_MAKE_ONE}")
+        raise ValueError(f"it is neither a readable file ({reason}) nor a key in PEM format") from None
+    if len(content) > _MAX_LENGTH:
+        raise ValueError(f"the file is too large for a key file: name another one, or {_MAKE_ONE}")
     return content, mode
 
 
 def _parse(text: str) -> Sequence[Key]:
     blocks = list(_BLOCK.finditer(text))
     if not blocks and _BEGIN not in text:
-        raise ValueError(f"there is no key in PEM in it: name another file, or {_MAKE_ONE}")
+        raise ValueError(f"it contains no key in PEM format: name another file, or {_MAKE_ONE}")
     if len(blocks) != text.count(_BEGIN):
-        raise ValueError("a key is cut short or damaged: every BEGIN line needs its END line")
+        raise ValueError("a key is truncated or damaged: every BEGIN line needs its END line")
     return [_key(block[1], block[0].encode()) for block in blocks]
 
 
 def _key(label: str, block: bytes) -> Key:
     if "ENCRYPTED" in label or b"Proc-Type: 4,ENCRYPTED" in block:
-        raise ValueError("a key is encrypted, and nobody is there to be asked: write it without a passphrase")
+        raise ValueError("a key is encrypted: save it without a passphrase")
     if label in {"EC PRIVATE KEY", "EC PARAMETERS"}:
-        raise ValueError("a key is in an old form: convert it by openssl pkcs8 -topk8 -nocrypt")
+        raise ValueError("a key is in an old format: convert it with openssl pkcs8 -topk8 -nocrypt")
     if label not in {"PRIVATE KEY", "PUBLIC KEY"}:
-        raise ValueError(f"a block is neither PRIVATE KEY nor PUBLIC KEY: leave it out, or {_MAKE_ONE}")
+        raise ValueError(f"a block is neither PRIVATE KEY nor PUBLIC KEY: remove it, or {_MAKE_ONE}")
     try:
         key = load_pem_private_key(block, None) if label == "PRIVATE KEY" else load_pem_public_key(block)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError(f"a key is damaged, or of a kind that is not known: copy it again, or {_MAKE_ONE}") from None
+        raise ValueError(f"a key is damaged, or of an unknown kind: copy it again, or {_MAKE_ONE}") from None
     if isinstance(key, Ed25519PrivateKey | Ed25519PublicKey):
         return key
     if isinstance(key, EllipticCurvePrivateKey | EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         return key
-    raise ValueError(f"a key is neither Ed25519 nor P-256, as RSA keys are not: {_MAKE_ONE}")
+    raise ValueError(f"a key is neither Ed25519 nor P-256, such as an RSA key: {_MAKE_ONE}")

@@ -21,7 +21,7 @@ class VerifyingKey:
     """A public key, and the one algorithm that it is for."""
 
     id: str
-    """Its thumbprint (RFC 7638), by which a token names it."""
+    """Its thumbprint (RFC 7638), which tokens name."""
     algorithm: str
     public: Public = field(repr=False)
     jwk: Mapping[str, str] = field(repr=False)
@@ -39,9 +39,9 @@ class VerifyingKey:
 
 
 class SigningKeys:
-    """The key that signs tokens, and all those by which they are verified: its own, and some before or after it.
+    """The key that signs tokens, and all keys that verify them: its own, and its predecessors or successors.
 
-    That is how a new key takes over from an old one: for a while each is known wherever the other one signs.
+    During a rotation both keys verify, so either may sign.
     """
 
     def __init__(self, private: Private, others: Iterable[Public] = ()) -> None:
@@ -52,24 +52,25 @@ class SigningKeys:
 
     @classmethod
     def read(cls, text_or_path: str) -> Self:
-        """Read PEM blocks from a text or a file: the first is the private key that signs, all others only verify.
+        """Read PEM blocks from a text or a file: first the private key that signs, then keys that only verify.
 
-        Raises `ValueError`, which says what is wrong and what to do, and nothing of the content.
+        Raises:
+            ValueError: The text says what is wrong and what to do, without any content.
         """
         private, *others = pem.read(text_or_path)
         if isinstance(private, Ed25519PublicKey | EllipticCurvePublicKey):
             raise ValueError(  # noqa: TRY004 - what a file holds is a value
-                "the first key is a public one: put the private key that signs before it"
+                "the first key is a public key: put the private key that signs before it"
             )
         return cls(private, (other if isinstance(other, Public) else other.public_key() for other in others))
 
     @classmethod
     def new(cls, retired: Self | None = None) -> Self:
-        """Make an Ed25519 key; what the retired keys' own one has signed stays good."""
+        """Return a new Ed25519 key. Tokens signed by the retired key remain valid."""
         return cls(Ed25519PrivateKey.generate(), [retired.signing.public] if retired else [])
 
     def to_pem(self) -> str:
-        """Write what `read` reads."""
+        """Return the keys in the format that `read` parses."""
         private = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         others = (
             key.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -2,7 +2,7 @@ from secrets import token_bytes
 
 
 class SystemSecrets:
-    """Bytes from the operating system's own generator."""
+    """Random bytes from the operating system."""
 
     def secret(self, size: int) -> bytes:
         return token_bytes(size)

@@ -1,1 +1,1 @@
-"""Storage in SQLite, PostgreSQL or MariaDB, by SQLAlchemy Core over typed tables."""
+"""Storage in SQLite, PostgreSQL or MariaDB, on SQLAlchemy Core and typed tables."""

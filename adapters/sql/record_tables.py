@@ -1,4 +1,4 @@
-"""Record types and their tables: what turns records into rows and back, derived from the declaration."""
+"""Map records to rows of their tables and back, derived from the declaration."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic
@@ -25,7 +25,7 @@ _COLUMN_TYPES: Final[Mapping[FieldKind, type]] = {
 
 
 class RecordTable(Generic[R]):
-    """The table of a record type; each field is the column of its name."""
+    """The table of a record type. Each field is a column of the same name."""
 
     def __init__(self, record_type: RecordType[R], tables: Mapping[str, Table]) -> None:
         """Raise `RecordTypeNotSupported` when the type has no table, or one that does not match its declaration."""
@@ -43,10 +43,10 @@ class RecordTable(Generic[R]):
         self.owner: Final = None if record_type.owner is None else table.c[record_type.owner]
         self._json_fields: Final = [field for field in record_type.fields.values() if _column_type(field) is Json]
         self.from_row: Final = _row_function(record_type)
-        """Returns the record of a row of `columns`."""
+        """Returns the record for a row of `columns`."""
 
     def to_row(self, record: R) -> Mapping[str, Any]:
-        """Return a value for each column; raises `InvalidRecord`."""
+        """Return a value for each column. Raise `InvalidRecord`."""
         row: dict[str, Any] = self.record_type.to_plain(record)
         for field in self._json_fields:
             row[field.name] = field.to_json(row[field.name])
@@ -54,7 +54,7 @@ class RecordTable(Generic[R]):
 
 
 def _row_function(record_type: RecordType[R]) -> Callable[[Row], R]:
-    """Compile the function that restores a record, as `dataclasses` compiles constructors: many rows are read."""
+    """Compile the function that restores a record, as `dataclasses` compiles constructors: it runs for many rows."""
     arguments: list[str] = []
     names: dict[str, Any] = {"entity": record_type.entity}
     for nth, field in enumerate(record_type.fields.values()):
@@ -66,7 +66,7 @@ def _row_function(record_type: RecordType[R]) -> Callable[[Row], R]:
 
 
 def _restorer(field: Field) -> Callable[[Any], Any] | None:
-    """Return what makes a field's value of a column's, unless they are the same."""
+    """Return the function from a column's value to its field's, or None if they are equal."""
     if _column_type(field) is Json:
         return lambda json: field.from_plain(field.from_json(json))
     if field.type is str or field.kind in {FieldKind.INTEGER, FieldKind.BOOLEAN, FieldKind.TIME}:
@@ -79,9 +79,9 @@ def _column_type(field: Field) -> type:
 
 
 def conflict_errors(record_tables: Sequence[RecordTable[Any]]) -> Mapping[str, type[DomainError]]:
-    """Return the error for each constraint, by the names that the databases give it.
+    """Return the error for each constraint, by the name that the databases report.
 
-    PostgreSQL and MariaDB name constraints; SQLite names the columns.
+    PostgreSQL and MariaDB report constraints; SQLite reports columns.
     """
     errors: dict[str, type[DomainError]] = {"PRIMARY": IdTaken, "FOREIGN KEY": UserNotFound}
     unique = {USERS: {"email_key": EmailTaken, "username_key": UsernameTaken}}
@@ -92,13 +92,13 @@ def conflict_errors(record_tables: Sequence[RecordTable[Any]]) -> Mapping[str, t
             errors |= {f"uq_{table.name}_{name}": error, f"{table.name}.{name}": error}
     for each in record_tables:
         if each.owner is not None:
-            # An insert writes NULL for an owner who is gone or being removed.
+            # An insert writes NULL for an owner who does not exist or is being removed.
             errors |= {f"NULL {each.owner.name}": UserNotFound, f"fk_{each.table.name}_{each.owner.name}": UserNotFound}
     return errors
 
 
 def _mismatches(record_type: RecordType[Any], table: Table) -> Iterator[str]:
-    """Yield what a table lacks, or has beyond what is declared."""
+    """Yield the differences between a table and the declaration."""
     compared = {record_type.key, record_type.owner, *record_type.unique}
     if differing := table.c.keys() ^ record_type.fields.keys():
         yield f"it must have a column for each field, and no other one; look at {min(differing)}"
@@ -129,5 +129,5 @@ def _can_keep(column: Column[Any], field: Field, *, is_compared: bool) -> bool:
     if not is_compared:
         return isinstance(column.type, _column_type(field))
     if isinstance(column.type, Id):
-        return field.type is not str  # it is one of the domain's ids
+        return field.type is not str  # it is an id of the domain
     return isinstance(column.type, ExactText) and column.type.length >= MAX_KEY_BYTES

@@ -16,8 +16,8 @@ from domain.records import R
 from domain.values import UserId
 
 
-class RecordReads(Generic[R]):
-    """How the records of a type are read; shared by all units of work, so that concurrent reads are batched."""
+class RecordQueries(Generic[R]):
+    """The queries for a record type, shared by all units of work so that concurrent reads are batched."""
 
     def __init__(self, database: Database, mapping: RecordTable[R]) -> None:
         table, columns = mapping.table, mapping.columns
@@ -39,24 +39,24 @@ class RecordReads(Generic[R]):
             self.owned_count: Final = select(func.count()).select_from(table).where(*is_owned)
         if mapping.record_type.due is not None:
             due = table.c[mapping.record_type.due]
-            # The order leads a database to the index, however many rows it thinks are due.
+            # The order makes a database use the index, even if it expects many due rows.
             ordered = records.where(due <= bindparam("moment")).order_by(due, key)
             self.due: Final = ordered.limit(bindparam("limit", type_=Integer))
 
 
 class SqlRecords(Generic[R]):
-    def __init__(self, reads: RecordReads[R], staged: StagedWrites) -> None:
-        self._reads = reads
-        self._mapping = reads.mapping
-        self._type = reads.mapping.record_type
-        self._table = reads.mapping.table
+    def __init__(self, queries: RecordQueries[R], staged: StagedWrites) -> None:
+        self._queries = queries
+        self._mapping = queries.mapping
+        self._type = queries.mapping.record_type
+        self._table = queries.mapping.table
         self._staged = staged
 
     async def get(self, key: str) -> R | None:
-        return self._record(await self._reads.by_key.load(key))
+        return self._record(await self._queries.by_key.load(key))
 
     async def find(self, field: str, value: str) -> R | None:
-        return self._record(await self._reads.by_unique_field[field].load(value))
+        return self._record(await self._queries.by_unique_field[field].load(value))
 
     async def page(
         self,
@@ -67,15 +67,15 @@ class SqlRecords(Generic[R]):
         descending: bool = False,
         skip: int = 0,
     ) -> Sequence[R]:
-        pages = self._reads.pages if owner is None else self._reads.owned_pages
+        pages = self._queries.pages if owner is None else self._queries.owned_pages
         return await pages.page(after=after, limit=limit, descending=descending, skip=skip, owner=owner)
 
     async def count(self, *, owner: UserId | None = None) -> int:
-        statement = self._reads.count if owner is None else self._reads.owned_count
-        return int((await self._reads.database.fetch(statement, {} if owner is None else {"owner": owner}))[0][0])
+        statement = self._queries.count if owner is None else self._queries.owned_count
+        return int((await self._queries.database.fetch(statement, {} if owner is None else {"owner": owner}))[0][0])
 
     async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
-        rows = await self._reads.database.fetch(self._reads.due, {"moment": moment, "limit": limit})
+        rows = await self._queries.database.fetch(self._queries.due, {"moment": moment, "limit": limit})
         return [self._mapping.from_row(row) for row in rows]
 
     def add(self, record: R) -> None:

@@ -1,4 +1,4 @@
-"""The removal of users: at once for those who own little, in batches for others."""
+"""Remove users: at once if they own little, otherwise in batches."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,7 +15,7 @@ from domain.errors import StaleVersion, TooBusy
 from domain.user import User
 
 MAX_ROWS_AT_ONCE: Final = 1_000
-"""A user who owns no more is removed with all of it by one statement."""
+"""A user who owns at most this many rows is removed with them by one statement."""
 
 _REMOVED_VERSION: Final = -1
 _FIRST_BATCH_ROWS: Final = 100
@@ -44,9 +44,9 @@ _FIRST_REMOVED: Final = select(REMOVED_USERS.c.user_id).order_by(REMOVED_USERS.c
 class UserRemovals:
     """Removes users and everything that they own.
 
-    Up to about `MAX_ROWS_AT_ONCE` rows are deleted along with their owner, by the foreign keys. Otherwise the user's
-    row becomes a tombstone: it is not found, nor are the rows that refer to it, and none can be added. `purge_batch`
-    deletes them, batch by batch, and at last the tombstone.
+    Up to about `MAX_ROWS_AT_ONCE` rows are deleted along with their owner, through the foreign keys. Otherwise the
+    user's row becomes a tombstone. It and the rows that refer to it are invisible, and no more rows can be added.
+    `purge_batch` deletes these rows in batches, and finally the tombstone.
     """
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
@@ -57,7 +57,7 @@ class UserRemovals:
         self._batch_rows = _FIRST_BATCH_ROWS
         self._position: _Position | None = None
         self.has_tombstones = False
-        """Whether a removal since the last look has left rows to be purged."""
+        """Whether a removal has left rows to purge since the flag was last reset."""
 
     def removal(self, user: User) -> TransactionCallback[None]:
         parameters = {"_id": user.id, "_version": user.version}
@@ -83,13 +83,13 @@ class UserRemovals:
         return USERS.delete().where(*is_it, sum(counts, literal(0)) <= MAX_ROWS_AT_ONCE)
 
     async def are_being_removed(self, user_ids: Sequence[str]) -> bool:
-        """Return whether any of these users is."""
+        """Return whether any of these users is being removed."""
         return bool(await self._database.fetch(self._removed_ids, {"ids": user_ids}))
 
     async def purge_batch(self) -> bool:
-        """Delete a batch of what removed users owned; return whether there may be more.
+        """Delete a batch of records of removed users; return whether there may be more.
 
-        Raises `TooBusy` while another process deletes it.
+        Raises `TooBusy` while another process is purging.
         """
         if not await self._database.fetch(_FIRST_REMOVED):
             return False
@@ -100,7 +100,7 @@ class UserRemovals:
         return True
 
     def _delete_batch(self, connection: Connection) -> "_Position | None":
-        """Return where to go on: what was deleted is passed over at some cost until the database has tidied up."""
+        """Delete a batch; return the position to resume at, since scanning deleted rows again is slow."""
         user_id = connection.execute(_FIRST_REMOVED.with_for_update(skip_locked=True)).scalar_one_or_none()
         if user_id is None:
             raise TooBusy
@@ -119,7 +119,7 @@ class UserRemovals:
 
 
 class _Position(NamedTuple):
-    """The last row that was deleted."""
+    """The last deleted row."""
 
     user_id: str
     table_index: int

@@ -1,4 +1,4 @@
-"""Running the migrations, by Alembic."""
+"""Run the migrations with Alembic."""
 
 from pathlib import Path
 from typing import Final
@@ -14,13 +14,13 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 def migration_config(connection: Connection | None = None) -> Config:
-    """Configure Alembic for the migrations in this package, to run on `connection` if there is one."""
+    """Return Alembic's configuration for the migrations in this package, to run on `connection` if given."""
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema to the newest version that is known here; leave one that is newer as it is."""
+    """Upgrade the schema to the newest known version; leave a newer one unchanged."""
     if set(MigrationContext.configure(connection).get_current_heads()) <= revisions().known:
         command.upgrade(migration_config(connection), "head")

@@ -1,4 +1,4 @@
-"""Finding users by the beginning of their name, email or username."""
+"""Search users by a prefix of their name, email or username."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -6,11 +6,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, func, literal, or_, select, union
 
+from adapters.prefix_range import prefix_upper_bound
 from adapters.sql.engine.database import Database
 from adapters.sql.engine.statements import Row
-from adapters.sql.tables import USERS
-from adapters.sql.user_rows import USER_COLUMNS
-from adapters.text_range import successor
+from adapters.sql.tables import USER_COLUMNS, USERS
 from domain.values import SearchPrefix
 
 _SEARCHED: Final = (USERS.c.name_key, USERS.c.email_key, USERS.c.username_key)
@@ -23,8 +22,8 @@ class PrefixSearch:
 
     async def rows(self, prefix: SearchPrefix, *, limit: int, descending: bool) -> Sequence[Row]:
         """Return the first users, by id, as `USER_COLUMNS`."""
-        # Few matches are read by the indexes and sorted. Where there are many, the first of them are not far away in
-        # the order of the ids. No database chooses well between the two by itself, whatever the prefix.
+        # Few matches are read through the indexes and sorted. Many matches are frequent, so the first ones are found
+        # soon in the order of the ids. No database chooses well between the two plans for every prefix.
         parameters = _parameters(prefix)
         conditions = _starts_with(has_end="end" in parameters)
         (exceeds,) = await self._database.fetch(_exceeds_max_sorted(conditions), parameters)
@@ -38,22 +37,22 @@ class PrefixSearch:
 
 
 def _parameters(prefix: SearchPrefix) -> Mapping[str, str]:
-    end = successor(prefix)
+    end = prefix_upper_bound(prefix)
     return {"prefix": prefix} if end is None else {"prefix": prefix, "end": end}
 
 
 @cache
 def _starts_with(*, has_end: bool) -> tuple[ColumnElement[bool], ...]:
-    """Return "starts with", for each column searched, as a range, which an index of an `ExactText` can serve."""
+    """Return, for each searched column, "starts with" as a range, which the index of an `ExactText` supports."""
     prefix, end = (bindparam(name, type_=USERS.c.name_key.type) for name in ("prefix", "end"))
     return tuple(and_(key >= prefix, key < end) if has_end else key >= prefix for key in _SEARCHED)
 
 
 @cache
 def _exceeds_max_sorted(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    """Ask, column by column, for the user behind as many matches as may be sorted; null where there is none.
+    """Return a query, by column, for the match after the maximum number to sort; null where there are fewer.
 
-    The order leads a database to the index, however many matches it expects.
+    The order makes a database use the index, even if it expects many matches.
     """
     return select(
         *(
@@ -74,9 +73,9 @@ def _sorted(conditions: Sequence[ColumnElement[bool]], descending: bool) -> Sele
 
 @cache
 def _unindexed(conditions: Sequence[ColumnElement[bool]], descending: bool) -> Select[Any]:
-    """Write the condition so that no index serves it and most rows seem to match.
+    """Return the condition in a form that no index supports and most rows seem to satisfy.
 
-    Then they are tried in the order asked for until there are enough.
+    The database then scans rows in the requested order until it has enough matches.
     """
     users = select(*USER_COLUMNS).where(case((or_(*conditions), 1), else_=0) != 0)
     return users.order_by(USERS.c.id.desc() if descending else USERS.c.id).limit(bindparam("limit", type_=Integer))

@@ -12,10 +12,10 @@ from adapters.sql.engine.database import Database
 from adapters.sql.engine.writes import PendingInsert, StagedWrites
 from adapters.sql.migrations import is_behind
 from adapters.sql.record_tables import RecordTable, conflict_errors
-from adapters.sql.records import RecordReads, SqlRecords
+from adapters.sql.records import RecordQueries, SqlRecords
 from adapters.sql.removals import UserRemovals
 from adapters.sql.tables import TABLES, USERS
-from adapters.sql.users import SqlUserRepository, UserReads
+from adapters.sql.users import SqlUserRepository, UserQueries
 from adapters.storage_plugin import StoragePlugin
 from domain.errors import DomainError, IdTaken, StorageNotPrepared, TooBusy
 from domain.record_types import RECORD_TYPES
@@ -29,11 +29,11 @@ _BACKENDS: Final = {
     "mariadb": "mariadb.backend:MariaDB",
 }
 
-_PAUSE_FACTOR: Final = 2  # other processes find SQLite's lock free by polling, rarely twelve times in vain
+_PAUSE_FACTOR: Final = 2  # so that other processes, which poll SQLite's lock, find it free
 
 
 class SqlUnitOfWork:
-    def __init__(self, shared: "Shared") -> None:
+    def __init__(self, shared: "SharedState") -> None:
         self._shared = shared
         self._staged = StagedWrites()
         self.users = SqlUserRepository(shared.users, self._staged, shared.removals)
@@ -56,23 +56,23 @@ class SqlUnitOfWork:
             self._shared.purge.wake()
 
 
-class Shared:
-    """What all units of work share."""
+class SharedState:
+    """The state that all units of work share: queries, batches and background work."""
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
-        self.users: Final = UserReads(database)
-        self.records: Final = {each.record_type: RecordReads(database, each) for each in record_tables}
+        self.users: Final = UserQueries(database)
+        self.records: Final = {each.record_type: RecordQueries(database, each) for each in record_tables}
         self.removals: Final = UserRemovals(database, record_tables)
         self.committer: Final = GroupCommitter(database, [USERS, *(each.table for each in record_tables)])
         self.purge: Final = BackgroundPurge(self.removals.purge_batch, pause_factor=_PAUSE_FACTOR)
 
 
 class SqlStorage:
-    """Users in a relational database; a commit is durable as far as the server's own settings make it so."""
+    """Storage in a relational database. The server's own settings decide how durable a commit is."""
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
         self.database: Final = database
-        self._shared: Final = Shared(database, record_tables)
+        self._shared: Final = SharedState(database, record_tables)
         self._is_used = False
 
     @classmethod
@@ -82,30 +82,31 @@ class SqlStorage:
         record_types: Sequence[RecordType[Any]] = RECORD_TYPES,
         tables: Mapping[str, Table] = TABLES,
     ) -> Self:
-        """Open a storage without connecting yet.
+        """Open a storage without connecting.
 
-        Raises `ValueError`, which never repeats the URL, and `RecordTypeNotSupported` for a record type that does not
-        match its table.
+        Raises:
+            ValueError: The URL is wrong. The text never contains the URL.
+            RecordTypeNotSupported: A record type does not match its table.
         """
         record_tables = [RecordTable(record_type, tables) for record_type in record_types]
         return cls(Database(_open_backend(url, conflict_errors(record_tables))), record_tables)
 
     @property
     def connections_in_use(self) -> int:
-        """How many pooled connections are checked out at this moment."""
+        """The number of connections in use."""
         return self.database.backend.connections_in_use
 
     def unit_of_work(self) -> SqlUnitOfWork:
         if not self._is_used:
             self._is_used = True
-            self._shared.purge.wake()  # to go on with what another process has left
+            self._shared.purge.wake()  # resume what another process has left
         return SqlUnitOfWork(self._shared)
 
     async def prepare(self) -> None:
         try:
             await self.ping()
         except StorageNotPrepared:
-            from adapters.sql.schema import upgrade  # with Alembic, which is seldom needed and starts slowly
+            from adapters.sql.schema import upgrade  # imports Alembic, which is slow and rarely needed
 
             await self.database.migrate(upgrade)
 
@@ -127,17 +128,17 @@ def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backe
         raise ValueError("write scheme://user:password@host:port/database") from None
     if parsed.drivername not in _BACKENDS:
         raise ValueError(f"it must start with one of: {', '.join(f'{scheme}://' for scheme in _BACKENDS)}")
-    # Loaded by itself: each brings another part of SQLAlchemy, which is slow to import.
+    # Imported on demand: each backend imports another part of SQLAlchemy, which is slow.
     module, name = _BACKENDS[parsed.drivername].split(":")
     backend: type[Backend] = getattr(import_module(f"adapters.sql.{module}"), name)
     if "?" in url and not parsed.query:
-        raise ValueError("it has a '?' that begins no option=value; in a name or a password, write %3F for it")
+        raise ValueError("it has a '?' that does not start an option=value; in a name or a password, write %3F")
     unknown = parsed.query.keys() - backend.options
     if unknown:
         known = ", ".join(sorted(backend.options)) or "none"
-        raise ValueError(f"it has options that are not known behind the '?'; known: {known}")
+        raise ValueError(f"it has an unknown option; known: {known}")
     if not all(isinstance(value, str) for value in parsed.query.values()):
-        raise ValueError("it has an option twice")
+        raise ValueError("it repeats an option")
     return backend(parsed, conflicts)
 
 

@@ -1,4 +1,4 @@
-"""The schema: users, and one table for each record type, whose columns are the fields of its entity."""
+"""The schema: users, and one table for each record type, with the fields of its entity as columns."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from adapters.sql.types import ExactText, Id, Json, LongBytes, LongText, UtcTime
+from adapters.user_values import USER_FIELDS
 from domain.records import MAX_KEY_BYTES
 
 NAMING_CONVENTION: Final = {
@@ -32,11 +33,11 @@ NAMING_CONVENTION: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s",
 }
-"""Constraints have names because a database reports a violated one by its name."""
+"""Constraints have names because databases report a violated one by its name."""
 
 METADATA: Final = MetaData(naming_convention=NAMING_CONVENTION)
 
-# A column that is compared has an `ExactText`, with a collation of its own; all others follow the table.
+# Compared columns are `ExactText`, with a binary collation; all others use the table's.
 OPTIONS: Final[Mapping[str, Any]] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
@@ -50,8 +51,8 @@ def required(
     return Column(name, kind, *rules, nullable=False, **options)
 
 
-# The `…_key` columns hold the folded forms, by which users are unique and found. A user who is being removed has
-# none, and a version that no writer expects: the row stays until everything that refers to it is deleted.
+# The `…_key` columns hold the folded forms, which are unique and searched. A user who is being removed has none, and a
+# version that no writer expects. The row stays until everything that refers to it is deleted.
 USERS: Final = Table(
     "users",
     METADATA,
@@ -69,7 +70,7 @@ USERS: Final = Table(
     required("created_at", UtcTime),
     required("updated_at", UtcTime),
     required("email_verified", Boolean, server_default=false()),
-    # Of the active admins alone, except in MariaDB, whose indexes hold every row.
+    # Only of the active admins, except in MariaDB, which has no partial indexes.
     Index(
         None,
         "role",
@@ -81,9 +82,11 @@ USERS: Final = Table(
     **OPTIONS,
 )
 
+USER_COLUMNS: Final = [USERS.c[name] for name in USER_FIELDS]
+
 
 def owner(name: str, **options: Any) -> Column[Any]:
-    """Make the column with the id of the user whom a record belongs to."""
+    """Return a column with the id of the user who owns the record."""
     return required(name, Id, ForeignKey(USERS.c.id, ondelete="CASCADE"), **options)
 
 
@@ -219,7 +222,7 @@ SIGN_IN_PLACES: Final = Table(
 TABLES: Final[Mapping[str, Table]] = METADATA.tables
 
 IS_LIVE: Final = USERS.c.email_key.is_not(None)
-"""That a user is not being removed."""
+"""The condition that a user is not being removed."""
 
 
 @cache
@@ -242,15 +245,15 @@ def unique_columns(table: Table) -> Collection[str]:
 
 @cache
 def is_visible(table: Table) -> Sequence[ColumnElement[bool]]:
-    """Return the condition that the owner of a row is not being removed; none for a table without owners."""
+    """Return the condition that the owner of a row is not being removed; empty for a table without owners."""
     owned_by = owner_of(table)
     return () if owned_by is None else (~exists().where(REMOVED_USERS.c.user_id == owned_by),)
 
 
 def live_owner(user_id: ColumnElement[Any]) -> ScalarSelect[Any]:
-    """Return an expression for the owner of a row that is inserted: NULL, which is refused, unless the user is live.
+    """Return an expression for the owner of an inserted row: NULL, which is rejected, unless the user is live.
 
-    It waits for whoever removes the user, and holds up who wants to until the commit.
+    It waits for a concurrent removal of the user, and blocks one until the commit.
     """
     live = select(USERS.c.id).where(USERS.c.id == user_id, IS_LIVE)
     return live.with_for_update(read=True, key_share=True).scalar_subquery()

@@ -1,6 +1,6 @@
-"""Column types that keep a value exactly the same in every database.
+"""Column types that keep values exactly, in every database.
 
-Each chooses another type by the database. One that converts values is a decorator of its own, named after its form.
+Each type selects a database type by dialect. Types that convert values are decorators of their own.
 """
 
 import json
@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 
 class Id(TypeDecorator[str]):
-    """A UUID: PostgreSQL's own type, elsewhere 16 bytes, so that it sorts as its text does in all of them."""
+    """A UUID: native in PostgreSQL, elsewhere 16 bytes, so that it sorts like its text everywhere."""
 
     impl = LargeBinary
     cache_ok = True
@@ -28,7 +28,7 @@ class NativeUuid(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else str(value)  # asyncpg refuses a subclass
+        return None if value is None else str(value)  # asyncpg rejects a subclass of str
 
     def process_result_value(self, value: UUID | None, dialect: Dialect) -> str | None:
         return None if value is None else str(value)
@@ -52,9 +52,9 @@ class UuidBytes(TypeDecorator[str]):
 
 
 class ExactText(TypeDecorator[str]):
-    """Text of up to `length` bytes of UTF-8 that is compared and sorted by code point.
+    """Text of up to `length` bytes of UTF-8, compared and sorted by code point.
 
-    MariaDB's collations pad, fold or lack a portable name, so there it is kept as UTF-8 bytes, which sort alike.
+    MariaDB stores it as UTF-8 bytes, which sort alike: its collations pad, fold or have no portable name.
     """
 
     impl = Text
@@ -82,7 +82,7 @@ class Utf8Bytes(TypeDecorator[str]):
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware UTC time in milliseconds; kept without a zone where the database has no type for it."""
+    """An aware UTC time in milliseconds, without a zone where the database has no such type."""
 
     impl = DateTime
     cache_ok = True
@@ -108,7 +108,7 @@ class NaiveTime(TypeDecorator[datetime]):
 
 
 class IsoTime(TypeDecorator[datetime]):
-    """ISO 8601 without the zone, which sorts by time."""
+    """ISO 8601 without a zone, which sorts by time."""
 
     impl = Text
     cache_ok = True
@@ -121,7 +121,7 @@ class IsoTime(TypeDecorator[datetime]):
 
 
 class LongText(TypeDecorator[str]):
-    """Text that is not compared, of any length that a record can have; MariaDB's TEXT ends at 64 KiB."""
+    """Text of any length that a record can have, not compared; MariaDB's TEXT ends at 64 KiB."""
 
     impl = Text
     cache_ok = True

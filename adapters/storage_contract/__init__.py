@@ -1,8 +1,8 @@
-"""The suite that every store passes; `adapters.storage_contract.contract` says how to run it on another one."""
+"""The contract suite for stores; `adapters.storage_contract.contract` explains how to run it."""
 
 from pkgutil import iter_modules
 
 import pytest
 
-# So that a failed assertion in a case tells the values on both sides.
+# Makes pytest show the values of failed assertions in the cases.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))

@@ -10,7 +10,7 @@ def an_admin() -> User:
 
 
 class AdminCases:
-    """The active admins are those who are both at this moment, whatever they were before."""
+    """The active admins are the users who currently have the role and are active."""
 
     async def test_active_admins_are_neither_members_nor_inactive(self, storage: Storage) -> None:
         first, second = an_admin(), an_admin()
@@ -43,7 +43,7 @@ class AdminCases:
         assert list(await storage.unit_of_work().users.active_admins(limit=10)) == [kept]
 
     async def test_an_admin_who_is_enabled_again_is_among_them(self, storage: Storage) -> None:
-        admin = a_full_user()  # who is not active
+        admin = a_full_user()  # is not active
         await add(storage, admin)
         enabled = admin.change(now=LATER, active=True)
         await save(storage, enabled)

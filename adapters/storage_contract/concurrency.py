@@ -17,10 +17,10 @@ from adapters.storage_contract.examples import (
     retitled,
 )
 from adapters.storage_contract.steps import (
-    Everything,
+    StorageContents,
     add,
-    everything,
     outcomes,
+    read_all,
     remove,
     save,
     stage_save,
@@ -37,7 +37,7 @@ RIVALS = 20
 
 
 class ConcurrencyCases:
-    """Races, run through two clients as two processes would: one wins, and everybody is told the truth."""
+    """Concurrent commits of two clients, as of two processes: one wins, and each gets the right outcome."""
 
     @pytest.fixture
     def clients(self, storage: Storage, another_client: Storage) -> Sequence[Storage]:
@@ -47,7 +47,7 @@ class ConcurrencyCases:
         users = [a_full_user() for _ in clients]
         attempts = [add(client, user, a_credential(user)) for client, user in zip(clients, users, strict=True)]
         assert await outcomes(attempts) == [None] * RIVALS
-        assert (await everything(storage)).users == users
+        assert (await read_all(storage)).users == users
 
     async def test_each_of_many_commits_at_once_is_told_its_own_outcome(self, storage: Storage) -> None:
         there, rivals = [a_full_user() for _ in range(RIVALS)], [a_user() for _ in range(RIVALS)]
@@ -65,7 +65,7 @@ class ConcurrencyCases:
                 (add(storage, a_post(user)), None),
             ]
         assert await outcomes([attempt for attempt, _ in attempts]) == [expected for _, expected in attempts]
-        found = await everything(storage)
+        found = await read_all(storage)
         assert found.users == [*(renamed(user, "Renamed") for user in there), *new]
         assert {post.author_id for post in _posts(found)} == {user.id for user in there}
 
@@ -75,7 +75,7 @@ class ConcurrencyCases:
         winners = [user for user, result in zip(users, results, strict=True) if result is None]
         assert len(winners) == 1
         assert results.count(EmailTaken) == RIVALS - 1
-        assert (await everything(storage)).users == winners
+        assert (await read_all(storage)).users == winners
 
     async def test_one_of_many_rivals_gets_a_username(self, storage: Storage, clients: Sequence[Storage]) -> None:
         users = [a_user(username=a_username("ann")) for _ in clients]
@@ -83,7 +83,7 @@ class ConcurrencyCases:
         winners = [user for user, result in zip(users, results, strict=True) if result is None]
         assert len(winners) == 1
         assert results.count(UsernameTaken) == RIVALS - 1
-        assert (await everything(storage)).users == winners
+        assert (await read_all(storage)).users == winners
 
     async def test_one_of_many_rivals_gets_an_id(self, storage: Storage, clients: Sequence[Storage]) -> None:
         users = [a_user(id=nth_user_id(1)) for _ in clients]
@@ -91,7 +91,7 @@ class ConcurrencyCases:
         winners = [user for user, result in zip(users, results, strict=True) if result is None]
         assert len(winners) == 1
         assert results.count(IdTaken) == RIVALS - 1
-        assert (await everything(storage)).users == winners
+        assert (await read_all(storage)).users == winners
 
     async def test_one_of_many_rivals_changes_to_an_email(self, storage: Storage, clients: Sequence[Storage]) -> None:
         users = [a_user() for _ in clients]
@@ -119,7 +119,7 @@ class ConcurrencyCases:
         results = await outcomes([remove(client, user) for client in clients])
         assert results.count(None) == 1
         assert results.count(StaleVersion) == RIVALS - 1
-        assert (await everything(storage)).users == []
+        assert (await read_all(storage)).users == []
 
     async def test_of_saves_and_removals_of_one_version_one_wins(
         self, storage: Storage, clients: Sequence[Storage]
@@ -145,7 +145,7 @@ class ConcurrencyCases:
         results = await outcomes([add(client, user) for client, user in zip(clients, users, strict=True)])
         assert results == [EmailTaken if number % 4 == 0 else None for number, _ in enumerate(clients)]
         added = [user for user, result in zip(users, results, strict=True) if result is None]
-        assert (await everything(storage)).users == [taken, *added]
+        assert (await read_all(storage)).users == [taken, *added]
 
     async def test_changes_that_are_repeated_until_they_win_are_all_there(
         self, storage: Storage, clients: Sequence[Storage]
@@ -183,7 +183,7 @@ class ConcurrencyCases:
         for round_ in range(3):
             attempts = [rename_both(client, round_ * RIVALS + number) for number, client in enumerate(clients)]
             assert set(await outcomes(attempts)) <= {None, StaleVersion, TooBusy}
-        one, other = (await everything(storage)).users
+        one, other = (await read_all(storage)).users
         assert one.name == other.name
         assert one.version == other.version > 1
 
@@ -206,7 +206,7 @@ class ConcurrencyCases:
         for round_ in range(3):
             attempts = [rename_both(client, round_ * RIVALS + number) for number, client in enumerate(clients)]
             assert set(await outcomes(attempts)) <= {None, StaleVersion, TooBusy}
-        found = await everything(storage)
+        found = await read_all(storage)
         assert [str(user.name) for user in found.users] == [str(post.title) for post in _posts(found)]
         assert found.users[0].version == found.records["posts"][0].version > 1
 
@@ -308,8 +308,8 @@ class ConcurrencyCases:
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert results[1::2] == [None] * (RIVALS // 2)
         for user, result in zip(users, results, strict=True):
-            # A commit that was cancelled may still be under way, so what belongs together is looked at in an order in
-            # which what was seen first implies what is seen next.
+            # A cancelled commit may still be running, so related records are read in an order in which the first
+            # implies the next.
             before = await stored_user(storage, user)
             posts = await storage.unit_of_work().records(POSTS).count(owner=user.id)
             credential = await stored_credential(storage, user)
@@ -319,5 +319,5 @@ class ConcurrencyCases:
             assert after == user or (posts == 0 and credential is None)
 
 
-def _posts(found: Everything) -> Sequence[Post]:
+def _posts(found: StorageContents) -> Sequence[Post]:
     return [post for post in found.records[POSTS.name] if isinstance(post, Post)]

@@ -8,7 +8,7 @@ from adapters.storage_contract.connections import ConnectionCases
 from adapters.storage_contract.emails import EmailLookupCases
 from adapters.storage_contract.faulty_proxy import Endpoint
 from adapters.storage_contract.lifecycle import LifecycleCases
-from adapters.storage_contract.network import OutageCases, StrangerCases
+from adapters.storage_contract.network import OutageCases, WrongServerCases
 from adapters.storage_contract.paging import UserPagingCases
 from adapters.storage_contract.persistence import PersistenceCases
 from adapters.storage_contract.records import RecordCases
@@ -42,10 +42,10 @@ class StorageContract(
     ConnectionCases,
     LifecycleCases,
 ):
-    """Everything that a store promises. Subclass it once for a store and give it the two fixtures.
+    """The promises of every store. Subclass it once per store and provide the two fixtures.
 
-    Open it with the types in `adapters.storage_contract.samples.CONTRACT_TYPES`: one of them exists for the contract
-    alone.
+    Open the storage with the types in `adapters.storage_contract.samples.CONTRACT_TYPES`, one of which exists only for
+    the contract.
 
     ```python
     class TestMyStorage(StorageContract):
@@ -60,53 +60,52 @@ class StorageContract(
         async def another_client(self, storage): ...
     ```
 
-    A store that lives outside of this process subclasses `PersistentStorageContract`, and one that is reached over a
-    network `NetworkStorageContract`. The cases are coroutines and need pytest-asyncio with `asyncio_mode = "auto"` and
-    one loop scope for tests and fixtures. No case may be skipped or overridden: a promise that a store cannot keep is
-    no promise of the port.
+    A store outside of this process subclasses `PersistentStorageContract`, and one on a network
+    `NetworkStorageContract`. The cases are coroutines and need pytest-asyncio with `asyncio_mode = "auto"` and one loop
+    scope for tests and fixtures. No case may be skipped or overridden.
     """
 
     @pytest.fixture
     async def storage(self) -> Storage:
-        """An empty storage, prepared; closed after the test."""
+        """An empty, prepared storage; closed after the test."""
         raise NotImplementedError
 
     @pytest.fixture
     async def another_client(self, storage: Storage) -> Storage:
-        """A second storage on the data of the first, as another process would open it.
+        """A second storage on the same data, as another process would open it.
 
-        A store in the memory of one process gives the same one again.
+        A store in the memory of one process returns the same object.
         """
         raise NotImplementedError
 
     def connections_in_use(self, storage: Storage) -> int:
-        """Count the connections that are taken out of their pool; stores that have no pool need not override it."""
+        """Return the number of acquired connections; stores without a pool need not override it."""
         return 0
 
 
 class PersistentStorageContract(StorageContract, PersistenceCases):
-    """What is promised besides by a store whose data outlive the process. Two more fixtures."""
+    """Further promises of a store whose data outlive the process. Needs two more fixtures."""
 
     @pytest.fixture
     async def unprepared_clients(self) -> tuple[Storage, Storage]:
-        """Two storages on one empty place that nobody has prepared."""
+        """Two storages on one empty, unprepared database."""
         raise NotImplementedError
 
     @pytest.fixture
     async def unreachable(self) -> Storage:
-        """A storage on a server that nobody runs, or on a file that cannot be."""
+        """A storage on a server that does not run, or on a file that cannot exist."""
         raise NotImplementedError
 
 
-class NetworkStorageContract(PersistentStorageContract, StrangerCases, OutageCases):
-    """What is promised besides by a store that is reached over a network. Two more fixtures."""
+class NetworkStorageContract(PersistentStorageContract, WrongServerCases, OutageCases):
+    """Further promises of a store on a network. Needs two more fixtures."""
 
     @pytest.fixture
     def server(self) -> Endpoint:
-        """Host and port of the server that `storage` is on."""
+        """Host and port of the server of `storage`."""
         raise NotImplementedError
 
     @pytest.fixture
     def open_at(self) -> Callable[[int], Storage]:
-        """A function that opens what `storage` opens, as if its server were at a given port of this machine."""
+        """A function that opens the same storage as if its server had a given local port."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ from domain.values import Email
 
 
 class EmailLookupCases:
-    """Many users are found by their emails in one go."""
+    """Many users are found by their emails in one round trip."""
 
     async def test_only_those_who_were_asked_for_are_found(self, storage: Storage) -> None:
         users = [a_full_user() for _ in range(5)]
@@ -16,7 +16,7 @@ class EmailLookupCases:
     async def test_emails_that_nobody_has_find_nobody(self, storage: Storage) -> None:
         user = a_user()
         await add(storage, user)
-        found = await storage.unit_of_work().users.find_by_emails([an_email("nobody"), user.email, an_email("none")])
+        found = await storage.unit_of_work().users.find_by_emails([an_email("unknown"), user.email, an_email("none")])
         assert list(found) == [user]
 
     async def test_no_emails_find_nobody(self, storage: Storage) -> None:
@@ -33,6 +33,6 @@ class EmailLookupCases:
     async def test_a_thousand_emails_can_be_asked_for(self, storage: Storage) -> None:
         users = [a_full_user() for _ in range(200)]
         await add(storage, *users)
-        emails = [user.email for user in users] + [an_email(f"nobody.{number}") for number in range(800)]
+        emails = [user.email for user in users] + [an_email(f"unknown.{number}") for number in range(800)]
         found = await storage.unit_of_work().users.find_by_emails(emails)
         assert sorted(found, key=lambda user: user.id) == users

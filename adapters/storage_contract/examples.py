@@ -1,4 +1,4 @@
-"""Makers of records. Whatever a case does not name is filled in, different for each record."""
+"""Factories of test records. Omitted fields get values that differ for each record."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ _START: Final = datetime(2026, 11, 20, 20, 36, 0, 123_000, tzinfo=UTC)
 
 
 def nth_user_id(number: int) -> UserId:
-    """Make ids that sort by their number and look like the real ones; all others that are made come after."""
+    """Return an id that sorts by its number; ids of other factories come after."""
     return UserId(_nth_id(number))
 
 
@@ -35,7 +35,7 @@ def nth_session_id(number: int) -> SessionId:
 
 
 def an_email(text: str) -> Email:
-    """Make an email, of whatever text, whose canonical form is that text itself."""
+    """Return an email, for any text, whose canonical form is that text."""
     return Email(text, text)
 
 
@@ -67,7 +67,7 @@ def a_user(
 
 
 def a_full_user() -> User:
-    """Make a user no two of whose fields are alike, and none of them a default."""
+    """Return a user whose fields all differ from each other and from the defaults."""
     number = next(_numbers)
     return User(
         id=nth_user_id(1_000_000 + number),
@@ -102,7 +102,7 @@ def a_post(
 
 
 def a_full_post(author: User) -> Post:
-    """Make a post no two of whose fields are alike, and none of them a default."""
+    """Return a post whose fields all differ from each other and from the defaults."""
     number = next(_numbers)
     return Post(
         id=nth_post_id(1_000_000 + number),
@@ -120,7 +120,7 @@ def a_credential(user: User) -> Credential:
 
 
 def a_session(user: User, *, id: SessionId | None = None) -> Session:  # noqa: A002 - the entity's own word
-    """Make a session in its first state, all of whose optional fields are empty."""
+    """Return a session in its first state, whose optional fields are empty."""
     number = next(_numbers)
     now = _START + timedelta(milliseconds=number)
     return Session(
@@ -139,7 +139,7 @@ def a_session(user: User, *, id: SessionId | None = None) -> Session:  # noqa: A
 
 
 def a_full_session(user: User) -> Session:
-    """Make a session no two of whose fields are alike, and none of them a default."""
+    """Return a session whose fields all differ from each other and from the defaults."""
     number = next(_numbers)
     return Session(
         id=nth_session_id(1_000_000 + number),
@@ -167,9 +167,9 @@ def some_failures(*, key: str | None = None, expires_at: datetime | None = None)
 
 
 def a_record(record_type: RecordType[R], owner: User, *, key: str | None = None, full: bool = True) -> R:
-    """Make a record of any type, all of whose values are different from those of other records.
+    """Return a record of any type, whose values all differ from those of other records.
 
-    One that is not full has None wherever it may. Where the key is the owner, `key` is ignored.
+    Unless it is full, optional fields are None. Where the key is the owner, `key` is ignored.
     """
     number = next(_numbers)
     values: dict[str, Any] = {
@@ -185,7 +185,7 @@ def a_record(record_type: RecordType[R], owner: User, *, key: str | None = None,
 
 
 def changed(record_type: RecordType[R], record: R) -> R:
-    """Make a next state of a record, different each time in all that may change."""
+    """Return a next state of a record, in which every mutable field differs."""
     number = next(_numbers)
     kept = {record_type.key, record_type.owner, "version"}
     values = {
@@ -201,12 +201,12 @@ def at_version(record: R, version: int) -> R:
 
 
 def nth_key(record_type: RecordType[Any], number: int) -> str:
-    """Make keys of a type that sort by their number; all others that are made come after."""
+    """Return a key of a type that sorts by its number; keys of other factories come after."""
     return str(_text(record_type.fields[record_type.key], number))
 
 
 def _value(field: Field, number: int, nth: int) -> Any:
-    """Make a value that differs from record to record, and from field to field."""
+    """Return a value that differs for each record and field."""
     match field.kind:
         case FieldKind.TEXT:
             return _text(field, 1_000_000 + number) if nth == 0 else _text(field, 1_000_000 + number, f"-{nth}-é ")
@@ -235,7 +235,7 @@ def _text(field: Field, number: int, ending: str = "") -> Any:
 
 
 def refreshed(session: Session) -> Session:
-    """Make a next state of a session, different each time."""
+    """Return a next state of a session, different each time."""
     digest = f"{next(_numbers):064x}"
     return replace(session, token_digest=digest, refreshed_at=(LATER,), version=session.version + 1, last_used_at=LATER)
 

@@ -1,4 +1,4 @@
-"""A server that fails in the ways that networks, and strangers behind an address, do."""
+"""A proxy that fails like networks, or like another service at the same address."""
 
 import asyncio
 import socket
@@ -11,19 +11,19 @@ from typing import Final, Self, TypeAlias
 Endpoint: TypeAlias = tuple[str, int]
 
 _CHUNK_BYTES: Final = 65_536
-_GREETING_SECONDS: Final = 1  # which a stranger waits for a client to speak first
+_GREETING_SECONDS: Final = 1  # how long another service waits for the client to speak first
 _HTTP: Final = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
 
 
 class Fault(Enum):
-    """What a client meets that connects, or that uses a connection it already has."""
+    """What a client encounters when it connects or uses an open connection."""
 
     RESET = "resets the connection"
     CLOSE = "closes the connection"
     CUT = "closes the connection in the middle of the server's answer"
     SILENCE = "never answers"
     HTML = "answers with a web page"
-    JSON = "answers in HTTP with somebody else's JSON"
+    JSON = "answers in HTTP with another service's JSON"
     ZEROS = "answers zeros"
     GARBAGE = "answers garbage"
 
@@ -38,14 +38,14 @@ _ANSWERS: Final = {
 
 
 class FaultyProxy:
-    """A TCP proxy on a loopback port of its own, which forwards to a server while there is no `fault`.
+    """A TCP proxy on a local port, which forwards to a server while there is no `fault`.
 
-    Runs in its own thread from when it is entered, so that a connection can break at any moment of its client. A
-    connection that met a fault never works again.
+    Runs in its own thread, so that a connection can break at any point of its client. A connection that had a fault
+    never works again.
     """
 
     def __init__(self, server: Endpoint | None = None, fault: Fault | None = None) -> None:
-        """`server` is needed for `Fault.CUT` and for no fault."""
+        """`server` is required for `Fault.CUT` and for forwarding."""
         self.fault = fault
         self._server: Final = server
         self._listener: Final = socket.create_server(("127.0.0.1", 0))
@@ -102,14 +102,14 @@ class FaultyProxy:
                 else:
                     await self._fail(reader, writer)
             writer.close()
-            await self._closing.wait()  # what was written is sent meanwhile
+            await self._closing.wait()  # pending output is sent
         finally:
             writer.transport.abort()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._server
         server_reader, server_writer = await asyncio.open_connection(*self._server)
-        answering = asyncio.create_task(self._forward_answers(server_reader, writer))
+        answering = asyncio.create_task(self._forward_responses(server_reader, writer))
         try:
             while question := await reader.read(_CHUNK_BYTES):
                 if self.fault not in {None, Fault.CUT}:
@@ -120,7 +120,7 @@ class FaultyProxy:
             answering.cancel()
             server_writer.transport.abort()
 
-    async def _forward_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward_responses(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while answer := await reader.read(_CHUNK_BYTES):
                 if self.fault is Fault.CUT:

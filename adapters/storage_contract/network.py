@@ -13,11 +13,11 @@ from domain.storage import Storage
 MAX_SECONDS: Final = 30
 """For all calls at once. A storage gives up on a silent server sooner, but the machine may be busy."""
 
-_CLIENTS: Final = 3  # so that no pool has more calls than connections, which would be `TooBusy`
+_CLIENTS: Final = 3  # no pool may have more calls than connections, which would be `TooBusy`
 
 
-class StrangerCases:
-    """Whatever listens at the address of the server, each call raises `StorageUnavailable`, and in time."""
+class WrongServerCases:
+    """Each call raises `StorageUnavailable`, in time, whatever else listens at the server's address."""
 
     @pytest.fixture
     def open_at(self) -> Callable[[int], Storage]:
@@ -26,18 +26,18 @@ class StrangerCases:
     async def test_an_address_where_something_else_answers_is_unavailable(
         self, open_at: Callable[[int], Storage]
     ) -> None:
-        async def meet(fault: Fault) -> None:
-            with FaultyProxy(fault=fault) as stranger:
-                async with _opened(open_at, stranger.port) as clients:
+        async def check_fault(fault: Fault) -> None:
+            with FaultyProxy(fault=fault) as other_server:
+                async with _open_clients(open_at, other_server.port) as clients:
                     _check_unavailable(await _call_all_at_once(clients))
 
         async with asyncio.timeout(MAX_SECONDS), asyncio.TaskGroup() as tasks:
             for fault in set(Fault) - {Fault.CUT}:
-                tasks.create_task(meet(fault), name=fault.value)
+                tasks.create_task(check_fault(fault), name=fault.value)
 
 
 class OutageCases:
-    """However the server fails, each call raises `StorageUnavailable`, and in time, until it works again."""
+    """Each call raises `StorageUnavailable`, in time, while the server fails in any way, and works afterwards."""
 
     @pytest.fixture
     def server(self) -> Endpoint:
@@ -53,9 +53,9 @@ class OutageCases:
     async def test_a_server_that_fails_is_unavailable_until_it_is_back(
         self, storage: Storage, server: Endpoint, open_at: Callable[[int], Storage]
     ) -> None:
-        async def meet(fault: Fault) -> None:
+        async def check_fault(fault: Fault) -> None:
             with FaultyProxy(server) as proxy:
-                async with _opened(open_at, proxy.port) as clients:
+                async with _open_clients(open_at, proxy.port) as clients:
                     await _call_one_by_one(clients)
                     proxy.fault = fault
                     _check_unavailable(await _call_all_at_once(clients))
@@ -65,13 +65,13 @@ class OutageCases:
                         await asyncio.sleep(0.01)
 
         async with asyncio.timeout(MAX_SECONDS), asyncio.TaskGroup() as tasks:
-            # asyncpg reads zeros in place of an answer for ever, without a chance for anything else to run.
+            # asyncpg reads zeros in an endless loop that blocks the event loop.
             for fault in set(Fault) - {Fault.ZEROS}:
-                tasks.create_task(meet(fault), name=fault.value)
+                tasks.create_task(check_fault(fault), name=fault.value)
 
 
 @asynccontextmanager
-async def _opened(open_at: Callable[[int], Storage], port: int) -> AsyncIterator[Sequence[Storage]]:
+async def _open_clients(open_at: Callable[[int], Storage], port: int) -> AsyncIterator[Sequence[Storage]]:
     async with AsyncExitStack() as stack:
         clients = [open_at(port) for _ in range(_CLIENTS)]
         for client in clients:

@@ -14,7 +14,7 @@ SHUFFLED = [50, 20, 90, 10, 70, 40, 100, 30, 80, 60]
 
 
 class UserPagingCases:
-    """Users are listed by id, and a walk through them misses nobody."""
+    """Users are listed by id, and a walk over the pages misses none."""
 
     async def test_users_are_listed_by_id_whatever_the_order_they_came_in(self, storage: Storage) -> None:
         for number in SHUFFLED:
@@ -49,7 +49,7 @@ class UserPagingCases:
             (None, 5, False, 8, [90, 100]),
             (None, 5, False, 10, []),
             (None, 5, True, 50, []),
-            # Ids that nobody has: between two, before all, behind all.
+            # Unused ids: between two users, before all, behind all.
             (35, 2, False, 0, [40, 50]),
             (35, 2, True, 0, [30, 20]),
             (1, 2, False, 0, [10, 20]),
@@ -62,8 +62,8 @@ class UserPagingCases:
         self, storage: Storage, after: int | None, limit: int, descending: bool, skip: int, expected: list[int]
     ) -> None:
         await add(storage, *(a_user(id=nth_user_id(number)) for number in SHUFFLED))
-        place = None if after is None else nth_user_id(after)
-        page = await storage.unit_of_work().users.page(after=place, limit=limit, descending=descending, skip=skip)
+        position = None if after is None else nth_user_id(after)
+        page = await storage.unit_of_work().users.page(after=position, limit=limit, descending=descending, skip=skip)
         assert ids_of(page) == [nth_user_id(number) for number in expected]
 
     @BOTH_WAYS
@@ -75,12 +75,12 @@ class UserPagingCases:
         await add(storage, *lasting, *fleeting.values())
         fresh = count(1)
         met: list[User] = []
-        place: UserId | None = None
-        while page := await storage.unit_of_work().users.page(after=place, limit=4, descending=descending):
+        position: UserId | None = None
+        while page := await storage.unit_of_work().users.page(after=position, limit=4, descending=descending):
             met += page
-            place = page[-1].id
-            # The one at which the walk stands goes; others come and go on both sides of it.
-            doomed = [fleeting.pop(user_id) for user_id in (place, *list(fleeting)[:1]) if user_id in fleeting]
+            position = page[-1].id
+            # The user at the walk's position is removed; others come and go on both sides of it.
+            doomed = [fleeting.pop(user_id) for user_id in (position, *list(fleeting)[:1]) if user_id in fleeting]
             await remove(another_client, *doomed)
             number = next(fresh)
             newcomers = (a_user(id=nth_user_id(at + number)) for at in (1_001, 5_001, 9_001))

@@ -16,7 +16,7 @@ from adapters.storage_contract.examples import (
     an_email,
     some_failures,
 )
-from adapters.storage_contract.steps import add, assert_same, everything, stored, stored_user
+from adapters.storage_contract.steps import add, assert_same, read_all, stored, stored_user
 from domain.credential import CREDENTIALS
 from domain.errors import StorageNotPrepared, StorageUnavailable
 from domain.post import POSTS
@@ -50,15 +50,15 @@ CALLS: dict[str, Callable[[Storage], Awaitable[object]]] = {
 
 
 class PersistenceCases:
-    """What lies outside of this process is found there again, or found missing."""
+    """Data outside of this process persist, and a missing store is reported."""
 
     async def test_what_was_committed_outlives_the_client(self, storage: Storage, another_client: Storage) -> None:
         user = a_full_user()
         failures = some_failures()
         await add(storage, user, a_post(user), a_credential(user), a_full_session(user), failures)
-        before = await everything(storage)
+        before = await read_all(storage)
         await storage.close()
-        assert await everything(another_client) == before
+        assert await read_all(another_client) == before
         assert_same(await stored(another_client, failures), failures)
         assert_same(await stored_user(another_client, user), user)
 
@@ -80,7 +80,7 @@ class PersistenceCases:
         await add(unprepared_clients[0], user)
         for client in unprepared_clients:
             await client.ping()
-            assert (await everything(client)).users == [user]
+            assert (await read_all(client)).users == [user]
 
     async def test_a_client_that_was_there_first_goes_on_once_another_has_prepared(
         self, unprepared_clients: tuple[Storage, Storage]

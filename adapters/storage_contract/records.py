@@ -11,12 +11,12 @@ from adapters.storage_contract.examples import a_full_user, a_record, a_user, at
 from adapters.storage_contract.paging import BOTH_WAYS, SHUFFLED
 from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES, Color, LabelTaken, Sample, SerialTaken
 from adapters.storage_contract.steps import (
-    Everything,
+    StorageContents,
     add,
     assert_same,
-    everything,
     outcomes,
     owned,
+    read_all,
     remove,
     save,
     stage_add,
@@ -48,7 +48,7 @@ Records = RecordType[Any]
 
 
 def some_records(record_type: Records, number: int) -> tuple[Sequence[User], list[Any]]:
-    """Make records and their owners: one owner for all, unless the key is the owner; then one for each."""
+    """Return records and their owners: one owner for all, unless the key is the owner; then one for each."""
     if record_type.owner != record_type.key:
         owner = a_user()
         return [owner], [a_record(record_type, owner) for _ in range(number)]
@@ -61,7 +61,7 @@ def a_sample(owner: User, **values: Any) -> Sample:
 
 
 class RecordCases:
-    """What is promised of every type of record: those that are declared, and one that has a field of every kind."""
+    """The promises for every record type: the declared ones, and one with a field of every kind."""
 
     @pytest.fixture(params=CONTRACT_TYPES, ids=lambda it: it.name)
     def record_type(self, request: pytest.FixtureRequest) -> Records:
@@ -123,7 +123,7 @@ class RecordCases:
         for attempt in (save(storage, changed(record_type, off)), remove(storage, off), self._require(storage, off)):
             with pytest.raises(StaleVersion):
                 await attempt
-        assert await everything(storage) == Everything.of(owner, record)
+        assert await read_all(storage) == StorageContents.of(owner, record)
 
     async def test_a_record_that_is_not_there_can_be_neither_written_nor_required(
         self, storage: Storage, record_type: Records
@@ -141,7 +141,7 @@ class RecordCases:
                 with pytest.raises(StaleVersion):
                     await attempt
             assert await stored(storage, gone) is None
-        assert await everything(storage) == Everything.of(owner)
+        assert await read_all(storage) == StorageContents.of(owner)
 
     async def test_a_removed_record_is_gone_and_its_neighbours_stay(
         self, storage: Storage, record_type: Records
@@ -149,27 +149,27 @@ class RecordCases:
         owners, (first, second, third) = some_records(record_type, 3)
         await add(storage, *owners, first, second, third)
         await remove(storage, second)
-        assert await everything(storage) == Everything.of(*owners, first, third)
+        assert await read_all(storage) == StorageContents.of(*owners, first, third)
         records = storage.unit_of_work().records(record_type)
         assert await records.count() == 2
         if record_type.owner:
             assert [record for owner in owners for record in await owned(storage, record_type, owner)] == [first, third]
             assert sum([await records.count(owner=owner.id) for owner in owners]) == 2
         await add(storage, second)
-        assert await everything(storage) == Everything.of(*owners, first, second, third)
+        assert await read_all(storage) == StorageContents.of(*owners, first, second, third)
 
     async def test_a_key_is_used_once(self, storage: Storage, record_type: Records) -> None:
         (owner,), (record,) = some_records(record_type, 1)
         await add(storage, owner, record)
         with pytest.raises(IdTaken):
             await add(storage, a_record(record_type, owner, key=record_type.key_of(record)))
-        assert await everything(storage) == Everything.of(owner, record)
+        assert await read_all(storage) == StorageContents.of(owner, record)
 
     async def test_a_key_may_be_that_of_a_user_or_of_another_type(self, storage: Storage) -> None:
         owner = a_user()
         records: list[Any] = [a_record(record_type, owner, key=owner.id) for record_type in CONTRACT_TYPES]
         await add(storage, owner, *records)
-        assert await everything(storage) == Everything.of(owner, *records)
+        assert await read_all(storage) == StorageContents.of(owner, *records)
 
     async def test_a_removed_record_can_be_added_again_in_one_commit(
         self, storage: Storage, record_type: Records
@@ -194,19 +194,19 @@ class RecordCases:
         stage_save(unit, last)
         unit.records(record_type).remove(at_version(second, 2))
         await unit.commit()
-        assert await everything(storage) == Everything.of(*owners, last)
+        assert await read_all(storage) == StorageContents.of(*owners, last)
 
     async def test_several_records_are_removed_together_or_not_at_all(
         self, storage: Storage, record_type: Records
     ) -> None:
         owners, records = some_records(record_type, 4)
         await add(storage, *owners, *records)
-        before = await everything(storage)
+        before = await read_all(storage)
         with pytest.raises(StaleVersion):
             await remove(storage, *records[:2], at_version(records[2], 9), records[3])
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
         await remove(storage, *records)
-        assert await everything(storage) == Everything.of(*owners)
+        assert await read_all(storage) == StorageContents.of(*owners)
 
     async def test_a_commit_that_requires_a_record_at_its_version_applies_and_changes_nothing_of_it(
         self, storage: Storage, record_type: Records
@@ -278,7 +278,7 @@ class RecordCases:
         with pytest.raises(UserNotFound):
             await add(storage, record, owner)
         await add(storage, owner)
-        assert await everything(storage) == Everything.of(owner)
+        assert await read_all(storage) == StorageContents.of(owner)
 
     @with_owner
     async def test_a_record_changes_nothing_of_its_owner(self, storage: Storage, record_type: Records) -> None:
@@ -317,7 +317,7 @@ class RecordCases:
         await remove(storage, doomed)
         for record in records[:3]:
             assert await stored(storage, record) is None
-        assert await everything(storage) == Everything.of(other, kept)
+        assert await read_all(storage) == StorageContents.of(other, kept)
         assert await owned(storage, record_type, doomed) == []
         assert await storage.unit_of_work().records(record_type).count(owner=doomed.id) == 0
         await add(storage, doomed, *records)
@@ -335,7 +335,7 @@ class RecordCases:
             assert results[1] in (None, TooBusy)
             if results[1] is None:
                 assert await stored(storage, record) is None
-                assert await everything(storage) == Everything.of()
+                assert await read_all(storage) == StorageContents.of()
             else:
                 await remove(storage, owner)
 
@@ -344,7 +344,7 @@ class RecordCases:
         ownerless = [a_record(record_type, user) for record_type in CONTRACT_TYPES if record_type.owner is None]
         await add(storage, user, *ownerless)
         await remove(storage, user)
-        assert await everything(storage) == Everything.of(*ownerless)
+        assert await read_all(storage) == StorageContents.of(*ownerless)
 
     async def test_a_page_of_records_is_the_part_that_was_asked_for(
         self, storage: Storage, record_type: Records
@@ -500,7 +500,7 @@ class RecordCases:
         taken, other = a_sample(ann), a_sample(ben)
         values: dict[str, Any] = {field: getattr(taken, field)}
         await add(storage, ann, ben, taken, other)
-        before = await everything(storage)
+        before = await read_all(storage)
         for attempt in (
             add(storage, a_sample(ben, **values)),
             add(storage, a_user(), a_sample(ann), a_sample(ben, **values)),
@@ -509,7 +509,7 @@ class RecordCases:
             with pytest.raises(error) as refused:
                 await attempt
             assert values[field] not in str(refused.value)
-            assert await everything(storage) == before
+            assert await read_all(storage) == before
         await save(storage, replace(changed(SAMPLES, taken), **values))
         await remove(storage, replace(taken, version=2))
         await add(storage, a_sample(ben, **values))
@@ -555,11 +555,11 @@ class RecordCases:
         owner = a_user()
         taken, other = a_sample(owner), a_sample(owner)
         await add(storage, owner, taken, other)
-        before = await everything(storage)
+        before = await read_all(storage)
         passing = replace(other, label=taken.label, version=2)
         with pytest.raises(LabelTaken):
             await save(storage, passing, replace(other, version=3))
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
 
     async def test_any_number_of_records_may_have_no_value(self, storage: Storage) -> None:
         owner = a_user()
@@ -696,7 +696,7 @@ class RecordCases:
             with pytest.raises(InvalidRecord) as refused:
                 stage(replace(sample, **values))
             assert "record" in str(refused.value) or field in str(refused.value)
-        assert await everything(storage) == Everything.of(owner, stored_sample)
+        assert await read_all(storage) == StorageContents.of(owner, stored_sample)
 
     @staticmethod
     async def _require(storage: Storage, record: Any) -> None:

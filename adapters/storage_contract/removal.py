@@ -19,9 +19,9 @@ from adapters.storage_contract.examples import (
 )
 from adapters.storage_contract.samples import CONTRACT_TYPES
 from adapters.storage_contract.steps import (
-    Everything,
+    StorageContents,
     add,
-    everything,
+    read_all,
     remove,
     save,
     stored,
@@ -40,7 +40,7 @@ PURGE_SECONDS: Final = 60
 
 
 class RemovalCases:
-    """Nobody finds anything of a removed user."""
+    """No data of a removed user can be found."""
 
     async def test_a_removed_user_is_not_found_by_anything(self, storage: Storage) -> None:
         user = a_full_user()
@@ -68,14 +68,14 @@ class RemovalCases:
         await remove(storage, user)
         for record in (*owned, *posts, *sessions):
             assert await stored(storage, record) is None
-        assert await everything(storage) == Everything.of(*ownerless)
+        assert await read_all(storage) == StorageContents.of(*ownerless)
 
     async def test_nothing_of_other_users_goes_along(self, storage: Storage) -> None:
         user, other = a_full_user(), a_full_user()
         post, credential, session = a_post(other), a_credential(other), a_full_session(other)
         await add(storage, user, other, a_post(user), post, a_credential(user), credential, a_session(user), session)
         await remove(storage, user)
-        assert await everything(storage) == Everything.of(other, post, credential, session)
+        assert await read_all(storage) == StorageContents.of(other, post, credential, session)
 
     async def test_a_user_who_was_changed_is_removed_as_wholly(self, storage: Storage) -> None:
         user = a_full_user()
@@ -95,7 +95,7 @@ class RemovalCases:
         await add(storage, user, post, a_credential(user), session)
         await remove(storage, user)
         await add(storage, user)
-        assert await everything(storage) == Everything.of(user)
+        assert await read_all(storage) == StorageContents.of(user)
         await add(storage, post, session)  # their ids are free again, too
         assert await stored(storage, post) == post
         assert await stored(storage, session) == session
@@ -107,16 +107,16 @@ class RemovalCases:
         posts, kept = await self._fill(storage, doomed, other)
         await remove(storage, doomed)
         for client in (storage, another_client):
-            await self._assert_gone(client, doomed, posts, Everything.of(other, kept))
+            await self._assert_gone(client, doomed, posts, StorageContents.of(other, kept))
             with pytest.raises(StaleVersion):
                 await save(client, retitled(posts[0], "Retitled"))
             with pytest.raises(StaleVersion):
                 await remove(client, posts[1])
             with pytest.raises(UserNotFound):
                 await add(client, a_post(doomed))
-        heir = replace(a_user(), email=doomed.email, username=doomed.username)
-        await add(another_client, heir)
-        await remove(another_client, heir)
+        next_owner = replace(a_user(), email=doomed.email, username=doomed.username)
+        await add(another_client, next_owner)
+        await remove(another_client, next_owner)
         await self._assert_added_again(storage, doomed, posts)
 
     async def test_a_removal_that_is_interrupted_is_finished_by_another_client(
@@ -126,12 +126,12 @@ class RemovalCases:
         posts, kept = await self._fill(storage, doomed, other)
         await remove(storage, doomed)
         await storage.close()
-        await self._assert_gone(another_client, doomed, posts, Everything.of(other, kept))
+        await self._assert_gone(another_client, doomed, posts, StorageContents.of(other, kept))
         await self._assert_added_again(another_client, doomed, posts)
 
     @staticmethod
     async def _fill(storage: Storage, doomed: User, other: User) -> tuple[Sequence[Post], Post]:
-        """Add a user with more records than are removed by the commit itself, and another one with one."""
+        """Add a user with more records than the commit of a removal deletes, and another one with one record."""
         posts, kept = [a_post(doomed) for _ in range(MANY)], a_post(other)
         await add(storage, doomed, other, kept, a_credential(doomed), *(a_session(doomed) for _ in range(5)))
         for start in range(0, MANY, 300):
@@ -139,9 +139,9 @@ class RemovalCases:
         return posts, kept
 
     @staticmethod
-    async def _assert_gone(storage: Storage, doomed: User, posts: Sequence[Post], expected: Everything) -> None:
+    async def _assert_gone(storage: Storage, doomed: User, posts: Sequence[Post], expected: StorageContents) -> None:
         unit = storage.unit_of_work()
-        assert await everything(storage) == expected
+        assert await read_all(storage) == expected
         assert await unit.users.find_by_email(doomed.email) is None
         assert await stored_credential(storage, doomed) is None
         for record_type in CONTRACT_TYPES:
@@ -154,7 +154,7 @@ class RemovalCases:
 
     @staticmethod
     async def _assert_added_again(storage: Storage, user: User, posts: Sequence[Post]) -> None:
-        """Add the user and some posts under the ids that they had, once the store has deleted what was there."""
+        """Add the user and some posts again under their ids, once the store has deleted the old records."""
         async with asyncio.timeout(PURGE_SECONDS):
             while True:
                 try:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.storage_contract.examples import LATER, a_credential, a_full_user, a_session, a_user, renamed
-from adapters.storage_contract.steps import add, everything, outcomes, remove, save
+from adapters.storage_contract.steps import add, outcomes, read_all, remove, save
 from adapters.storage_contract.versions import DISTANCES
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import StaleVersion, TooBusy
@@ -21,13 +21,13 @@ async def save_requiring(storage: Storage, saved: User, required: User) -> None:
 
 
 class RequirementCases:
-    """A commit applies only if what it requires is so, at that very moment."""
+    """A commit applies only if its requirements hold at that moment."""
 
     async def test_a_commit_that_requires_a_user_at_their_version_applies(self, storage: Storage) -> None:
         user, other = a_full_user(), a_user()
         await add(storage, user, other)
         await save_requiring(storage, renamed(other, "Renamed"), user)
-        assert (await everything(storage)).users == [user, renamed(other, "Renamed")]
+        assert (await read_all(storage)).users == [user, renamed(other, "Renamed")]
 
     @DISTANCES
     async def test_a_commit_that_requires_a_user_at_another_version_is_stale(
@@ -37,7 +37,7 @@ class RequirementCases:
         await add(storage, user, other)
         with pytest.raises(StaleVersion):
             await save_requiring(storage, renamed(other, "Renamed"), replace(user, version=user.version + distance))
-        assert (await everything(storage)).users == [user, other]
+        assert (await read_all(storage)).users == [user, other]
 
     async def test_a_user_who_is_gone_cannot_be_required(self, storage: Storage) -> None:
         gone, other = a_user(), a_user()
@@ -45,19 +45,19 @@ class RequirementCases:
         await remove(storage, gone)
         with pytest.raises(StaleVersion):
             await save_requiring(storage, renamed(other, "Renamed"), gone)
-        assert (await everything(storage)).users == [other]
+        assert (await read_all(storage)).users == [other]
 
     async def test_a_commit_that_only_requires_changes_nothing(self, storage: Storage) -> None:
         user = a_full_user()
         credential = a_credential(user)
         await add(storage, user, credential)
-        before = await everything(storage)
+        before = await read_all(storage)
         unit = storage.unit_of_work()
         unit.users.require(user)
         unit.records(CREDENTIALS).require(credential)
         await unit.commit()
-        assert await everything(storage) == before
-        await save(storage, renamed(user, "Renamed"))  # it is at the same version still
+        assert await read_all(storage) == before
+        await save(storage, renamed(user, "Renamed"))  # it is still at the same version
 
     async def test_a_required_user_can_be_given_a_session_in_the_same_commit(self, storage: Storage) -> None:
         user = a_user()
@@ -68,7 +68,7 @@ class RequirementCases:
         unit.records(CREDENTIALS).require(credential)
         unit.records(SESSIONS).add(session)
         await unit.commit()
-        assert (await everything(storage)).records["sessions"] == [session]
+        assert (await read_all(storage)).records["sessions"] == [session]
 
     async def test_of_two_users_who_require_each_other_one_at_most_is_saved(
         self, storage: Storage, another_client: Storage
@@ -107,7 +107,7 @@ class RequirementCases:
                 return_exceptions=True,
             )
             assert results[1] is None
-            # Either it began before, when they were active still, or not at all.
+            # The session began before the user became inactive, or not at all.
             began = len(await storage.unit_of_work().records(SESSIONS).page(owner=user.id, limit=1_000))
             assert began == (results[0] is None)
             assert results[0] is None or isinstance(results[0], StaleVersion)
@@ -133,5 +133,5 @@ class RequirementCases:
             signed_in, seen = await asyncio.gather(sign_in(), change_password(), return_exceptions=True)
             began = len(await storage.unit_of_work().records(SESSIONS).page(owner=user.id, limit=1_000))
             assert signed_in is None or isinstance(signed_in, StaleVersion)
-            # Whoever replaces a credential sees every session that began with the old one.
+            # A client that replaces a credential sees every session that began with the old one.
             assert began == seen == (signed_in is None)

@@ -1,4 +1,4 @@
-"""A record type that exists for the contract alone and has a field of every kind, each also as one that may be None."""
+"""A record type only for the contract, with a required and an optional field of every kind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,4 +64,4 @@ SAMPLES: Final = RecordType(
 )
 
 CONTRACT_TYPES: Final[Sequence[RecordType[Any]]] = (*RECORD_TYPES, SAMPLES)
-"""What a storage is opened with for the contract."""
+"""The record types with which the contract opens a storage."""

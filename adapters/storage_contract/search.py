@@ -8,10 +8,10 @@ from domain.storage import Storage
 from domain.user import User
 from domain.values import Name, SearchPrefix, Username
 
-# What some store could take for a pattern, an escape or a quote.
+# Characters that some store could interpret as a pattern, an escape or a quote.
 SPECIAL: Final = "%_\\*?[]^$.|(){}+-'\"`:;,#!&@/~ "
 
-# The edges of what a store may compute when it turns "starts with" into a range.
+# Edge cases of converting "starts with" into a range.
 BOUNDARIES: Final = {
     "before the surrogates": ("\ud7ff", "\ue000"),
     "behind the surrogates": ("\ue000", "\ue001"),
@@ -26,7 +26,7 @@ BOUNDARIES: Final = {
 
 
 async def _found(storage: Storage, prefix: SearchPrefix | str) -> list[User]:
-    """Search both ways and count, which must agree."""
+    """Search in both directions and count; all must agree."""
     users = storage.unit_of_work().users
     prefix = SearchPrefix(prefix)
     found = list(await users.search(prefix, limit=100))
@@ -36,7 +36,7 @@ async def _found(storage: Storage, prefix: SearchPrefix | str) -> list[User]:
 
 
 class SearchCases:
-    """Users are found by the beginning of their folded name, email or username."""
+    """Users are found by a prefix of their folded name, email or username."""
 
     async def test_users_are_found_by_each_of_their_keys(self, storage: Storage) -> None:
         user = a_user(name="Zoë Quinn", email=an_email("mail@example.org"), username=a_username("nick"))
@@ -191,6 +191,6 @@ class SearchCases:
     async def test_a_prefix_may_be_longer_than_any_key(self, storage: Storage) -> None:
         await add(storage, a_user())
         users = storage.unit_of_work().users
-        prefix = SearchPrefix.parse("\U0001d164" * SearchPrefix.LONGEST)  # a note that folds to three parts
+        prefix = SearchPrefix.parse("\U0001d164" * SearchPrefix.MAX_LENGTH)  # a note that folds to three parts
         assert list(await users.search(prefix, limit=10)) == []
         assert await users.count(prefix) == 0

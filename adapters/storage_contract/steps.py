@@ -1,4 +1,4 @@
-"""What the cases do over and over: commits of one kind of write, and a look at everything that is stored."""
+"""Steps that cases share: commits of one kind of write, and reading everything that is stored."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
@@ -66,7 +66,7 @@ async def stored_user(storage: Storage, user: User) -> User | None:
 
 
 async def stored(storage: Storage, record: R) -> R | None:
-    """Return the record that is stored under the key of this one."""
+    """Return the stored record with the key of this one."""
     record_type: RecordType[R] = _TYPES[type(record)]
     return await storage.unit_of_work().records(record_type).get(record_type.key_of(record))
 
@@ -80,14 +80,14 @@ async def owned(storage: Storage, record_type: RecordType[R], owner: User) -> Se
 
 
 @dataclass(frozen=True, slots=True)
-class Everything:
+class StorageContents:
     users: Sequence[User]
     records: Mapping[str, Sequence[Versioned]]
-    """Of every type, by its name, in the order of their keys."""
+    """The records of every type, by its name, in the order of their keys."""
 
     @classmethod
-    def of(cls, *records: Stored) -> "Everything":
-        """Return what a storage holds to which nothing but these was added."""
+    def of(cls, *records: Stored) -> "StorageContents":
+        """Return the contents of a storage to which only these were added."""
         users = sorted((record for record in records if isinstance(record, User)), key=lambda user: user.id)
         by_type: dict[str, Sequence[Versioned]] = {}
         for record_type in CONTRACT_TYPES:
@@ -96,26 +96,26 @@ class Everything:
         return cls(users, by_type)
 
 
-async def everything(storage: Storage) -> Everything:
-    """Read up to a thousand users and records of each type, to tell whether something has changed."""
+async def read_all(storage: Storage) -> StorageContents:
+    """Read up to 1,000 users and records of each type, to detect any change."""
     unit = storage.unit_of_work()
     users = list(await unit.users.page(limit=1_000))
     records = {
         record_type.name: list(await unit.records(record_type).page(limit=1_000)) for record_type in CONTRACT_TYPES
     }
-    return Everything(users, records)
+    return StorageContents(users, records)
 
 
 async def outcomes(attempts: Sequence[Awaitable[None]]) -> Sequence[type[BaseException] | None]:
-    """Run all at once and tell how each one ended: None for success, else the exact type of the error."""
+    """Run all concurrently; return the outcome of each: None for success, otherwise the exact type of the error."""
     results = await asyncio.gather(*attempts, return_exceptions=True)
     return [None if result is None else type(result) for result in results]
 
 
 def assert_same(found: object, given: object) -> None:
-    """Hold that a record came back as it was, each value of the very type that it had.
+    """Assert that a record was restored exactly, including the type of each value.
 
-    Equality alone would not do: 1 equals True, "admin" equals Role.ADMIN, and a time equals itself elsewhere.
+    Equality does not suffice: 1 equals True, "admin" equals Role.ADMIN, and times in different zones are equal.
     """
     assert found == given
     if isinstance(given, Mapping):

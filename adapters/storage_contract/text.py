@@ -29,7 +29,7 @@ TEXTS: Final = {
     "around the surrogates": "\ud7ff\ue000",
     "private use": "\ue000\uf8ff\U000f0000",
 }
-LONGEST_DOMAIN: Final = ".".join(["d" * 61] * 3) + ".de"  # 188 characters: with a local part of 64 and the @, 253
+LONG_DOMAIN: Final = ".".join(["d" * 61] * 3) + ".de"  # 188 characters: with a local part of 64 and the @, 253
 
 
 def _same(characters: str, length: int) -> str:
@@ -37,7 +37,7 @@ def _same(characters: str, length: int) -> str:
 
 
 class TextCases:
-    """Text is kept code point by code point, whatever its script and up to the lengths that the domain allows."""
+    """Text is stored code point by code point, in any script and up to the maximum lengths."""
 
     @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
     async def test_any_text_comes_back_in_every_field_of_a_user(self, storage: Storage, text: str) -> None:
@@ -62,17 +62,17 @@ class TextCases:
     # The last two take the most code points and the most bytes once they are folded.
     @pytest.mark.parametrize("local", ["a" * 64, "É" * 64, "ﬃ" * 64, "𐐀" * 64], ids=lambda text: text[0])
     async def test_the_longest_emails_are_kept_and_found(self, storage: Storage, local: str) -> None:
-        email = Email.parse(f"{local}@{LONGEST_DOMAIN}d")
-        assert len(email.address) == Email.LONGEST
+        email = Email.parse(f"{local}@{LONG_DOMAIN}d")
+        assert len(email.address) == Email.MAX_LENGTH
         user = a_user(email=email)
-        neighbour = a_user(email=Email.parse(f"{local[:-1]}b@{LONGEST_DOMAIN}d"))
+        neighbour = a_user(email=Email.parse(f"{local[:-1]}b@{LONG_DOMAIN}d"))
         await add(storage, neighbour, user)
         assert_same(await stored_user(storage, user), user)
         assert_same(await storage.unit_of_work().users.find_by_email(email), user)
         assert len(await storage.unit_of_work().users.find_by_emails([email, neighbour.email])) == 2
 
     async def test_emails_that_differ_in_the_last_of_their_characters_only_are_two(self, storage: Storage) -> None:
-        stem = f"{'ﬃ' * 64}@{LONGEST_DOMAIN}"
+        stem = f"{'ﬃ' * 64}@{LONG_DOMAIN}"
         first, second = a_user(email=Email.parse(stem + "d")), a_user(email=Email.parse(stem + "e"))
         await add(storage, first, second)
         assert_same(await storage.unit_of_work().users.find_by_email(first.email), first)

@@ -13,7 +13,7 @@ MOMENTS = [
     datetime(1000, 1, 1, tzinfo=UTC),
     datetime(1900, 2, 28, 12, 30, 15, 1_000, tzinfo=UTC),
     datetime(2024, 2, 29, 12, 0, 0, 100_000, tzinfo=UTC),
-    # An hour that does not exist, and one that exists twice, where clocks are moved for the summer.
+    # An hour that does not exist, and one that exists twice, when clocks change for the summer.
     datetime(2026, 3, 29, 2, 30, 0, 10_000, tzinfo=UTC),
     datetime(2026, 10, 25, 2, 30, 0, 1_000, tzinfo=UTC),
     datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC),

@@ -11,13 +11,13 @@ from adapters.storage_contract.examples import (
     an_email,
     renamed,
 )
-from adapters.storage_contract.steps import add, assert_same, everything, remove, save, stage_save, stored_user
+from adapters.storage_contract.steps import add, assert_same, read_all, remove, save, stage_save, stored_user
 from domain.errors import EmailTaken, IdTaken, UsernameTaken
 from domain.storage import Storage
 from domain.user import User
 from domain.values import Email, Username
 
-# Pairs that the domain tells apart and some collation, somewhere, does not.
+# Pairs that differ in the domain but are equal in some collation.
 DIFFERENT_TEXTS: Final = {
     "acute": ("e", "é"),
     "circumflex": ("ê", "é"),
@@ -68,7 +68,7 @@ DIFFERENT_TEXTS: Final = {
     "exponents": ("100", "1e2"),
 }
 
-# Addresses that belong to one person, in the judgement of the domain.
+# Addresses that are equal in the domain.
 SAME_EMAILS: Final = {
     "case": ("ann@example.org", "ANN@EXAMPLE.ORG"),
     "case beyond ascii": ("é@example.org", "É@example.org"),
@@ -91,7 +91,7 @@ DIFFERENT_USERNAMES: Final = [
 
 
 class UniquenessCases:
-    """An email and a username belong to one user, judged by nothing but the canonical form."""
+    """An email and a username belong to one user, decided by the canonical form alone."""
 
     @pytest.mark.parametrize("texts", SAME_EMAILS.values(), ids=SAME_EMAILS)
     async def test_one_email_however_it_is_written_has_one_owner(
@@ -106,7 +106,7 @@ class UniquenessCases:
 
     @pytest.mark.parametrize("texts", DIFFERENT_TEXTS.values(), ids=DIFFERENT_TEXTS)
     async def test_emails_that_only_look_alike_have_two_owners(self, storage: Storage, texts: tuple[str, str]) -> None:
-        # The text comes last, for what is done to the end of one.
+        # Ends with the text, to detect any processing of a text's end.
         first, second = (a_user(email=an_email(f"ann@{text}")) for text in texts)
         await add(storage, first)
         assert await storage.unit_of_work().users.find_by_email(second.email) is None
@@ -146,19 +146,19 @@ class UniquenessCases:
     async def test_nobody_can_change_to_an_email_that_is_taken(self, storage: Storage) -> None:
         owner, other = a_user(), a_user()
         await add(storage, owner, other)
-        before = await everything(storage)
+        before = await read_all(storage)
         with pytest.raises(EmailTaken):
             await save(storage, other.change(now=LATER, email=owner.email))
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
         assert await storage.unit_of_work().users.find_by_email(other.email) == other
 
     async def test_nobody_can_change_to_a_username_that_is_taken(self, storage: Storage) -> None:
         owner, other = a_user(username=a_username("ann")), a_user(username=a_username("ben"))
         await add(storage, owner, other)
-        before = await everything(storage)
+        before = await read_all(storage)
         with pytest.raises(UsernameTaken):
             await save(storage, other.change(now=LATER, username=owner.username))
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
         assert await storage.unit_of_work().users.find_by_username(a_username("ben")) == other
 
     async def test_users_may_write_their_own_email_and_username_otherwise(self, storage: Storage) -> None:
@@ -187,59 +187,59 @@ class UniquenessCases:
         owner = a_full_user()
         await add(storage, owner)
         await remove(storage, owner)
-        heir = a_user(email=owner.email, username=owner.username)
-        await add(storage, heir)
-        assert_same(await storage.unit_of_work().users.find_by_email(owner.email), heir)
+        next_owner = a_user(email=owner.email, username=owner.username)
+        await add(storage, next_owner)
+        assert_same(await storage.unit_of_work().users.find_by_email(owner.email), next_owner)
 
     async def test_a_change_frees_both(self, storage: Storage) -> None:
         owner = a_full_user()
         await add(storage, owner)
         await save(storage, owner.change(now=LATER, email=an_email("moved@example.org"), username=None))
-        heir = a_user(email=owner.email, username=owner.username)
-        await add(storage, heir)
-        assert_same(await storage.unit_of_work().users.find_by_email(owner.email), heir)
+        next_owner = a_user(email=owner.email, username=owner.username)
+        await add(storage, next_owner)
+        assert_same(await storage.unit_of_work().users.find_by_email(owner.email), next_owner)
 
     async def test_a_removal_frees_both_for_what_is_staged_after_it(self, storage: Storage) -> None:
         owner = a_full_user()
-        heir = a_user(email=owner.email, username=owner.username)
+        next_owner = a_user(email=owner.email, username=owner.username)
         await add(storage, owner)
         unit = storage.unit_of_work()
         unit.users.remove(owner)
-        unit.users.add(heir)
+        unit.users.add(next_owner)
         await unit.commit()
-        assert (await everything(storage)).users == [heir]
+        assert (await read_all(storage)).users == [next_owner]
 
     async def test_a_removal_between_two_additions_frees_both_for_the_second(self, storage: Storage) -> None:
         owner, newcomer = a_full_user(), a_user()
-        heir = a_user(email=owner.email, username=owner.username)
+        next_owner = a_user(email=owner.email, username=owner.username)
         await add(storage, owner)
         unit = storage.unit_of_work()
         unit.users.add(newcomer)
         unit.users.remove(owner)
-        unit.users.add(heir)
+        unit.users.add(next_owner)
         await unit.commit()
-        assert (await everything(storage)).users == [newcomer, heir]
+        assert (await read_all(storage)).users == [newcomer, next_owner]
 
     async def test_a_change_frees_both_for_what_is_staged_after_it(self, storage: Storage) -> None:
-        owner, heir = a_full_user(), a_user()
-        await add(storage, owner, heir)
+        owner, next_owner = a_full_user(), a_user()
+        await add(storage, owner, next_owner)
         moved = owner.change(now=LATER, email=an_email("moved@example.org"), username=None)
-        inherited = heir.change(now=LATER, email=owner.email, username=owner.username)
+        inherited = next_owner.change(now=LATER, email=owner.email, username=owner.username)
         unit = storage.unit_of_work()
         stage_save(unit, moved, inherited)
         await unit.commit()
-        assert (await everything(storage)).users == [moved, inherited]
+        assert (await read_all(storage)).users == [moved, inherited]
 
     async def test_what_is_freed_only_later_in_a_unit_of_work_is_still_taken(self, storage: Storage) -> None:
-        owner, heir = a_full_user(), a_user()
-        await add(storage, owner, heir)
-        before = await everything(storage)
+        owner, next_owner = a_full_user(), a_user()
+        await add(storage, owner, next_owner)
+        before = await read_all(storage)
         unit = storage.unit_of_work()
-        stage_save(unit, heir.change(now=LATER, email=owner.email))
+        stage_save(unit, next_owner.change(now=LATER, email=owner.email))
         stage_save(unit, owner.change(now=LATER, email=an_email("moved@example.org")))
         with pytest.raises(EmailTaken):
             await unit.commit()
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
 
     async def test_a_failed_removal_frees_nothing(self, storage: Storage) -> None:
         owner, other = a_full_user(), a_user()
@@ -257,27 +257,27 @@ class UniquenessCases:
         first = a_user()
         with pytest.raises(EmailTaken):
             await add(storage, first, a_user(email=first.email))
-        assert (await everything(storage)).users == []
+        assert (await read_all(storage)).users == []
 
     async def test_two_users_added_together_cannot_share_a_username(self, storage: Storage) -> None:
         first = a_user(username=a_username("ann"))
         with pytest.raises(UsernameTaken):
             await add(storage, first, a_user(username=a_username("ann")))
-        assert (await everything(storage)).users == []
+        assert (await read_all(storage)).users == []
 
     async def test_the_id_of_a_user_cannot_be_used_again(self, storage: Storage) -> None:
         first = a_user()
         await add(storage, first)
         with pytest.raises(IdTaken):
             await add(storage, a_user(id=first.id))
-        assert (await everything(storage)).users == [first]
+        assert (await read_all(storage)).users == [first]
 
     async def test_the_same_user_cannot_be_added_twice(self, storage: Storage) -> None:
         user = a_full_user()
         await add(storage, user, a_credential(user))
         with pytest.raises((IdTaken, EmailTaken, UsernameTaken)):
             await add(storage, user)
-        assert (await everything(storage)).users == [user]
+        assert (await read_all(storage)).users == [user]
 
     async def test_refusals_repeat_no_value(self, storage: Storage) -> None:
         owner: User = a_full_user()

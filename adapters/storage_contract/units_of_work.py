@@ -16,7 +16,7 @@ from adapters.storage_contract.examples import (
 )
 from adapters.storage_contract.steps import (
     add,
-    everything,
+    read_all,
     remove,
     save,
     stage_add,
@@ -30,17 +30,17 @@ from domain.post import POSTS, Post
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 Bad = Callable[[UnitOfWork, User, Post], None]
 
-# Each breaks a commit, given the oldest state of a user and of a post that have changed since.
+# Each breaks a commit, given outdated states of a user and of a post.
 FAILURES: dict[str, tuple[Bad, type[DomainError]]] = {
     "taken email": (lambda unit, user, _: stage_add(unit, a_user(email=user.email)), EmailTaken),
     "taken user id": (lambda unit, user, _: stage_add(unit, a_user(id=user.id)), IdTaken),
     "taken post id": (lambda unit, user, post: stage_add(unit, a_post(user, id=post.id)), IdTaken),
-    "post of nobody": (lambda unit, *_: stage_add(unit, a_post(a_user())), UserNotFound),
-    "credential of nobody": (lambda unit, *_: stage_add(unit, a_credential(a_user())), UserNotFound),
+    "post of an unknown user": (lambda unit, *_: stage_add(unit, a_post(a_user())), UserNotFound),
+    "credential of an unknown user": (lambda unit, *_: stage_add(unit, a_credential(a_user())), UserNotFound),
     "stale user saved": (lambda unit, user, _: stage_save(unit, renamed(user, "Stale")), StaleVersion),
     "stale user removed": (lambda unit, user, _: stage_remove(unit, user), StaleVersion),
     "stale post saved": (lambda unit, _, post: stage_save(unit, retitled(post, "Stale")), StaleVersion),
@@ -49,7 +49,7 @@ FAILURES: dict[str, tuple[Bad, type[DomainError]]] = {
 
 
 class UnitOfWorkCases:
-    """Writes wait for the commit, which applies all of them or none."""
+    """Writes wait for the commit, which applies all or none."""
 
     async def test_what_is_staged_is_seen_by_nobody_before_the_commit(
         self, storage: Storage, another_client: Storage
@@ -57,30 +57,30 @@ class UnitOfWorkCases:
         kept, doomed = a_user(), a_user()
         post = a_post(kept)
         await add(storage, kept, doomed, post)
-        before = await everything(storage)
+        before = await read_all(storage)
         unit = storage.unit_of_work()
         added = a_user()
         stage_add(unit, added, a_post(added), a_credential(kept))
         stage_save(unit, renamed(kept, "Renamed"), retitled(post, "Retitled"))
         stage_remove(unit, doomed)
-        assert await everything(storage) == before
-        assert await everything(another_client) == before
+        assert await read_all(storage) == before
+        assert await read_all(another_client) == before
         assert await unit.users.get(added.id) is None
         assert await unit.users.get(kept.id) == kept
         assert await unit.users.find_by_email(added.email) is None
         assert await unit.users.count() == 2
         await unit.commit()
-        assert await everything(storage) != before
+        assert await read_all(storage) != before
 
     async def test_a_unit_of_work_that_is_dropped_changes_nothing(self, storage: Storage) -> None:
         user = a_user()
         await add(storage, user)
-        before = await everything(storage)
+        before = await read_all(storage)
         unit = storage.unit_of_work()
         stage_add(unit, a_user(), a_post(user))
         stage_remove(unit, user)
         del unit
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
 
     async def test_what_was_committed_is_seen_by_every_client_at_once(
         self, storage: Storage, another_client: Storage
@@ -88,11 +88,11 @@ class UnitOfWorkCases:
         user = a_full_user()
         post, credential = a_post(user), a_credential(user)
         await add(storage, user, post, credential)
-        assert await everything(another_client) == await everything(storage)
+        assert await read_all(another_client) == await read_all(storage)
         await save(another_client, renamed(user, "Renamed"))
         assert await stored_user(storage, user) == renamed(user, "Renamed")
         await remove(storage, renamed(user, "Renamed"))
-        assert (await everything(another_client)).users == []
+        assert (await read_all(another_client)).users == []
 
     async def test_the_unit_of_work_that_committed_sees_it_too(self, storage: Storage) -> None:
         unit = storage.unit_of_work()
@@ -111,7 +111,7 @@ class UnitOfWorkCases:
         stage_save(unit, renamed(saved, "Renamed"), retitled(saved_post, "Retitled"))
         stage_remove(unit, removed, removed_post)
         await unit.commit()
-        found = await everything(storage)
+        found = await read_all(storage)
         assert found.users == [renamed(saved, "Renamed"), author]
         assert found.records["posts"] == [retitled(saved_post, "Retitled"), post]
         assert found.records["credentials"] == [credential]
@@ -126,7 +126,7 @@ class UnitOfWorkCases:
         stage_save(unit, third)
         stage_remove(unit, gone_post, gone)
         await unit.commit()
-        found = await everything(storage)
+        found = await read_all(storage)
         assert found.users == [third]
         assert found.records["posts"] == [retitled(post, "Second")]
 
@@ -137,7 +137,7 @@ class UnitOfWorkCases:
         unit.users.remove(user)
         unit.users.add(user)
         await unit.commit()
-        found = await everything(storage)
+        found = await read_all(storage)
         assert (found.users, found.records["posts"], found.records["credentials"]) == ([user], [], [])
 
     async def test_what_is_staged_with_an_author_goes_with_a_removal_that_is_staged_later(
@@ -151,7 +151,7 @@ class UnitOfWorkCases:
         await unit.commit()
         assert await stored(storage, post) is None
         await add(storage, author)
-        found = await everything(storage)
+        found = await read_all(storage)
         assert (found.users, found.records["posts"], found.records["credentials"]) == ([author], [], [])
 
     async def test_a_post_staged_before_its_author_has_none(self, storage: Storage) -> None:
@@ -171,7 +171,7 @@ class UnitOfWorkCases:
         post, others_post, others_credential = a_post(user), a_post(other), a_credential(other)
         await add(storage, user, other, gone, post, others_post, a_post(gone), others_credential, a_credential(gone))
         await save(storage, renamed(user, "Second"), retitled(post, "Second"))
-        before = await everything(storage)
+        before = await read_all(storage)
 
         unit = storage.unit_of_work()
         newcomer = a_full_user()
@@ -184,7 +184,7 @@ class UnitOfWorkCases:
             spoil(unit, user, post)
         with pytest.raises(error):
             await unit.commit()
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
         assert await storage.unit_of_work().users.find_by_email(newcomer.email) is None
         assert list(await storage.unit_of_work().users.search(a_prefix(newcomer.name), limit=5)) == []
 
@@ -192,7 +192,7 @@ class UnitOfWorkCases:
         user, gone, taken = a_full_user(), a_full_user(), a_user()
         post, credential = a_post(user), a_credential(user)
         await add(storage, user, gone, taken, post, a_post(gone), credential, a_credential(gone))
-        before = await everything(storage)
+        before = await read_all(storage)
         unit = storage.unit_of_work()
         second = user.change(now=LATER, email=an_email("second@example.org"), username=None)
         stage_save(unit, second, renamed(second, "Third"))
@@ -203,7 +203,7 @@ class UnitOfWorkCases:
         stage_add(unit, a_user(email=taken.email))
         with pytest.raises(EmailTaken):
             await unit.commit()
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
         assert await storage.unit_of_work().users.find_by_email(user.email) == user
         assert await storage.unit_of_work().users.find_by_email(second.email) is None
 
@@ -215,7 +215,7 @@ class UnitOfWorkCases:
         await unit.commit()
         await save(storage, renamed(user, "Renamed"))
         await unit.commit()
-        assert (await everything(storage)).users == [renamed(user, "Renamed")]
+        assert (await read_all(storage)).users == [renamed(user, "Renamed")]
 
     async def test_after_a_failed_commit_nothing_is_staged(self, storage: Storage) -> None:
         taken, added = a_user(), a_user()
@@ -226,7 +226,7 @@ class UnitOfWorkCases:
         with pytest.raises(EmailTaken):
             await unit.commit()
         await unit.commit()
-        assert (await everything(storage)).users == [taken]
+        assert (await read_all(storage)).users == [taken]
 
     async def test_a_unit_of_work_can_be_used_after_a_failed_commit(self, storage: Storage) -> None:
         taken, added = a_user(), a_user()
@@ -241,7 +241,7 @@ class UnitOfWorkCases:
 
     async def test_committing_nothing_is_fine(self, storage: Storage) -> None:
         await storage.unit_of_work().commit()
-        assert (await everything(storage)).users == []
+        assert (await read_all(storage)).users == []
 
     async def test_units_of_work_know_nothing_of_each_other(self, storage: Storage) -> None:
         first, second = storage.unit_of_work(), storage.unit_of_work()
@@ -249,9 +249,9 @@ class UnitOfWorkCases:
         first.users.add(ann)
         second.users.add(ben)
         await second.commit()
-        assert (await everything(storage)).users == [ben]
+        assert (await read_all(storage)).users == [ben]
         await first.commit()
-        assert (await everything(storage)).users == [ann, ben]
+        assert (await read_all(storage)).users == [ann, ben]
 
     async def test_many_records_go_in_one_commit(self, storage: Storage) -> None:
         users = [a_full_user() for _ in range(300)]
@@ -267,14 +267,14 @@ class UnitOfWorkCases:
             await add(
                 storage, *(a_user() for _ in range(150)), a_user(email=taken.email), *(a_user() for _ in range(150))
             )
-        assert (await everything(storage)).users == [taken]
+        assert (await read_all(storage)).users == [taken]
 
     async def test_many_credentials_go_in_one_commit(self, storage: Storage) -> None:
         users = [a_user() for _ in range(60)]
         credentials = [a_credential(user) for user in users]
         await add(storage, *users)
         await add(storage, *credentials)
-        assert (await everything(storage)).records["credentials"] == credentials
+        assert (await read_all(storage)).records["credentials"] == credentials
 
     async def test_a_commit_of_many_that_failed_is_in_nobodys_way(self, storage: Storage) -> None:
         taken = a_user()
@@ -282,6 +282,6 @@ class UnitOfWorkCases:
         await add(storage, taken)
         with pytest.raises(EmailTaken):
             await add(storage, *users, a_user(email=taken.email))
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await add(storage, *users)
-        assert (await everything(storage)).users == [taken, *users]
+        assert (await read_all(storage)).users == [taken, *users]

@@ -12,7 +12,7 @@ from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username
 
 
 class UserCases:
-    """Users come back as they went in."""
+    """Users are restored exactly."""
 
     async def test_a_user_comes_back_by_id_with_every_field(self, storage: Storage) -> None:
         user = a_full_user()

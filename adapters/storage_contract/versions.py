@@ -3,34 +3,34 @@ from dataclasses import replace
 import pytest
 
 from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_user, renamed
-from adapters.storage_contract.steps import add, everything, remove, save
+from adapters.storage_contract.steps import add, read_all, remove, save
 from domain.errors import StaleVersion
 from domain.storage import Storage
 
-# What is staged is based on a version that is so much away from the one that is stored.
+# The difference between the version that a write is based on and the stored one.
 DISTANCES = pytest.mark.parametrize("distance", [-2, -1, 1, 2])
 
 
 class VersionCases:
-    """A write that is based on another version than the stored one changes nothing."""
+    """A write based on another version than the stored one changes nothing."""
 
     @DISTANCES
     async def test_a_user_is_saved_only_over_the_version_that_was_read(self, storage: Storage, distance: int) -> None:
         user = a_full_user()
         await add(storage, user, a_user())
-        before = await everything(storage)
+        before = await read_all(storage)
         with pytest.raises(StaleVersion):
             await save(storage, replace(renamed(user, "Renamed"), version=user.version + 1 + distance))
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
 
     @DISTANCES
     async def test_a_user_is_removed_only_at_the_version_that_was_read(self, storage: Storage, distance: int) -> None:
         user = a_full_user()
         await add(storage, user, a_post(user), a_credential(user))
-        before = await everything(storage)
+        before = await read_all(storage)
         with pytest.raises(StaleVersion):
             await remove(storage, replace(user, version=user.version + distance))
-        assert await everything(storage) == before
+        assert await read_all(storage) == before
 
     async def test_a_second_save_over_the_same_version_is_stale(self, storage: Storage) -> None:
         user = a_user()
@@ -38,7 +38,7 @@ class VersionCases:
         await save(storage, renamed(user, "First"))
         with pytest.raises(StaleVersion):
             await save(storage, renamed(user, "Second"))
-        assert (await everything(storage)).users == [renamed(user, "First")]
+        assert (await read_all(storage)).users == [renamed(user, "First")]
 
     async def test_the_same_save_twice_is_stale_although_nothing_would_differ(self, storage: Storage) -> None:
         user = a_user()
@@ -53,14 +53,14 @@ class VersionCases:
         await save(storage, renamed(user, "Renamed"))
         with pytest.raises(StaleVersion):
             await remove(storage, user)
-        assert (await everything(storage)).users == [renamed(user, "Renamed")]
+        assert (await read_all(storage)).users == [renamed(user, "Renamed")]
 
     async def test_a_user_who_is_not_there_can_be_neither_saved_nor_removed(self, storage: Storage) -> None:
         user = a_user()
         for attempt in (save(storage, renamed(user, "Renamed")), save(storage, user), remove(storage, user)):
             with pytest.raises(StaleVersion):
                 await attempt
-        assert (await everything(storage)).users == []
+        assert (await read_all(storage)).users == []
 
     async def test_a_user_who_was_removed_can_be_neither_saved_nor_removed(self, storage: Storage) -> None:
         user = a_user()
@@ -69,7 +69,7 @@ class VersionCases:
         for attempt in (save(storage, renamed(user, "Renamed")), remove(storage, user)):
             with pytest.raises(StaleVersion):
                 await attempt
-        assert (await everything(storage)).users == []
+        assert (await read_all(storage)).users == []
 
     async def test_versions_go_up_save_by_save(self, storage: Storage) -> None:
         user = a_user()
@@ -78,5 +78,5 @@ class VersionCases:
             changed = renamed(user, f"Name {number}")
             await save(storage, changed)
             user = changed
-        assert (await everything(storage)).users == [user]
+        assert (await read_all(storage)).users == [user]
         assert user.version == 6

@@ -53,7 +53,7 @@ class EmailChangeService:
         """
         check = FieldChecks()
         new = check("new_email", self._parse, new_email)
-        check.done()
+        check.raise_if_invalid()
         claim = await self._current_passwords.claim(user_id, current_password, caller, address)
 
         async def attempt() -> None:
@@ -64,8 +64,8 @@ class EmailChangeService:
             credential = await unit.records(CREDENTIALS).get(user_id)
             await claim.verify(unit, credential)
             if new == user.email:
-                check.refuse("new_email", "unchanged", "is the present address")
-                check.done()
+                check.reject("new_email", "unchanged", "is the present address")
+                check.raise_if_invalid()
             request = await self._throttle.request([user.email, new], address)
             await request.stage(unit)
             await self._mails.stage_email_change(unit, user, new, language)

@@ -43,6 +43,9 @@ class Template(StrEnum):
     NEW_SIGN_IN = "new-sign-in"
     """Somebody signed in from a place where the account was not signed in. There is no link."""
 
+    TEST = "test"
+    """An operator tries the settings. There is no link."""
+
 
 _LINK: Final = frozenset({"address", "link"})
 _NOTICE: Final = frozenset({"address", "time"})
@@ -59,6 +62,7 @@ CONTEXT_KEYS: Final[Mapping[Template, Set[str]]] = {
     Template.SIGN_UP_ADDRESS_TAKEN: _NOTICE,
     Template.PASSWORD_CHANGED: _NOTICE,
     Template.NEW_SIGN_IN: _NOTICE | {"place"},
+    Template.TEST: _NOTICE,
 }
 """The texts that each template is rendered with, all of them in every mail of it.
 

@@ -51,7 +51,7 @@ class PasswordLinkService:
         """
         check = FieldChecks()
         parsed = check("email", lambda text: Email.parse(text, self._domain_names.to_ascii), email)
-        check.done()
+        check.raise_if_invalid()
         request = await self._throttle.request([parsed], address)
 
         async def attempt() -> None:

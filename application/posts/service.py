@@ -1,4 +1,4 @@
-"""What can be done with posts."""
+"""Use cases for posts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from application.ports import Clock, IdSource
 from domain.errors import FieldChecks, PostNotFound, UserNotFound
 from domain.post import POSTS, Post
 from domain.storage import Storage, UnitOfWork
-from domain.user import KEEP, Keep
+from domain.user import UNSET, Unset
 from domain.values import Body, PostId, Title, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPost:
-    """What is asked for when a post is published, unchecked."""
+    """The input for a new post, not yet validated."""
 
     title: str
     body: str
@@ -22,16 +22,16 @@ class NewPost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostChanges:
-    """What is asked for when a post is changed, unchecked."""
+    """The input for a change of a post, not yet validated."""
 
-    title: str | Keep = KEEP
-    body: str | Keep = KEEP
+    title: str | Unset = UNSET
+    body: str | Unset = UNSET
 
 
 class PostService:
-    """The use cases around posts. Besides what each one names, all raise what the storage port may raise.
+    """Publishes, lists, changes and removes posts. Every method may also raise what the storage port raises.
 
-    Where a caller may know of one user's posts alone, `of` is that user; any other post is not found then.
+    `of` restricts a call to the posts of one user; any other post is then not found.
     """
 
     def __init__(self, storage: Storage, clock: Clock, ids: IdSource) -> None:
@@ -42,7 +42,7 @@ class PostService:
         self._updates: RecordUpdates[PostId, Post] = RecordUpdates(storage, lambda unit: unit.records(POSTS))
 
     async def publish(self, author_id: UserId, new: NewPost) -> Post:
-        """Add a post; raises `InvalidInput`, or `UserNotFound`, also when the author is removed meanwhile."""
+        """Add a post. Raise `InvalidInput`, or `UserNotFound`, also when the author is removed concurrently."""
         check = FieldChecks()
         post = Post.publish(
             id=self._ids.new(PostId),
@@ -51,14 +51,14 @@ class PostService:
             title=check("title", Title.parse, new.title),
             body=check("body", Body.parse, new.body),
         )
-        check.done()
+        check.raise_if_invalid()
         unit = self._storage.unit_of_work()
         unit.records(POSTS).add(post)
         await unit.commit()
         return post
 
     async def get(self, post_id: PostId, *, of: UserId | None = None) -> Post:
-        """Raises `PostNotFound`."""
+        """Return a post. Raise `PostNotFound`."""
         return _expected(await self._storage.unit_of_work().records(POSTS).get(post_id), None, of)
 
     async def list_by(
@@ -70,7 +70,7 @@ class PostService:
         descending: bool = False,
         skip: int = 0,
     ) -> Sequence[Post]:
-        """List an author's posts by creation; see `Records.page`. Raises `UserNotFound`."""
+        """List an author's posts in creation order; see `Records.page`. Raise `UserNotFound`."""
         unit = self._storage.unit_of_work()
         posts = await unit.records(POSTS).page(
             owner=author_id, after=after, limit=limit, descending=descending, skip=skip
@@ -80,17 +80,17 @@ class PostService:
         return posts
 
     async def count_by(self, author_id: UserId) -> int:
-        """Count the posts of an author, known or not."""
+        """Count the posts of an author, who need not exist."""
         return await self._storage.unit_of_work().records(POSTS).count(owner=author_id)
 
     async def change(
         self, post_id: PostId, changes: PostChanges, expected: Expected = None, *, of: UserId | None = None
     ) -> Post:
-        """Change the fields that are named. Raises `InvalidInput`, `PostNotFound` or `VersionMismatch`."""
+        """Change the given fields. Raise `InvalidInput`, `PostNotFound` or `VersionMismatch`."""
         check = FieldChecks()
         title = check("title", Title.parse, changes.title)
         body = check("body", Body.parse, changes.body)
-        check.done()
+        check.raise_if_invalid()
 
         async def change(_: UnitOfWork, post: Post | None) -> Post:
             return _expected(post, expected, of).change(now=self._clock.now(), title=title, body=body)
@@ -98,7 +98,7 @@ class PostService:
         return await self._updates.apply(post_id, change)
 
     async def remove(self, post_id: PostId, expected: Expected = None, *, of: UserId | None = None) -> None:
-        """Raises `PostNotFound` or `VersionMismatch`."""
+        """Remove a post. Raise `PostNotFound` or `VersionMismatch`."""
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()

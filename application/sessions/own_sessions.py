@@ -1,4 +1,4 @@
-"""What users can do with their own sessions."""
+"""Use cases for a user's own sessions."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from domain.values import SessionId, UserId
 
 
 class OwnSessionService:
-    """The use cases around one's own sessions. All raise what the storage port may raise."""
+    """Lists and ends a user's own sessions. Every method may raise what the storage port raises."""
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
@@ -20,13 +20,13 @@ class OwnSessionService:
         self._retry = OptimisticRetry()
 
     async def list(self, user_id: UserId) -> Sequence[Session]:
-        """List the sessions of a user that go on, by when they began."""
+        """Return the active sessions of a user, oldest first."""
         now = self._clock.now()
         sessions = await sessions_of(self._storage.unit_of_work(), user_id)
         return [session for session in sessions if not session.has_expired(now)]
 
     async def end(self, user_id: UserId, session_id: SessionId) -> None:
-        """End a session; raises `SessionNotFound`, also for one of another user."""
+        """End a session. Raise `SessionNotFound`, also for another user's session."""
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()

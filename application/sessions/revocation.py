@@ -1,4 +1,4 @@
-"""Ending all sessions of a user at once."""
+"""End all sessions of a user at once."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,16 +9,16 @@ from domain.storage import Storage, UnitOfWork
 from domain.values import SessionId, UserId
 
 _MAX_SESSIONS: Final = 1_000
-"""Of one user; a sign-in leaves no more than `Session.MAX_PER_USER`, but several may happen at once."""
+"""Per user. Sign-ins keep at most `Session.MAX_PER_USER`, but concurrent ones may exceed it."""
 
 
 async def sessions_of(unit: UnitOfWork, user_id: UserId) -> Sequence[Session]:
-    """Return all sessions of a user by their ids, expired ones included."""
+    """Return all sessions of a user by id, including expired ones."""
     return await unit.records(SESSIONS).page(owner=user_id, limit=_MAX_SESSIONS)
 
 
 async def stage_session_revocation(unit: UnitOfWork, user_id: UserId, *, keep: SessionId | None = None) -> int:
-    """Stage the removal of a user's sessions but one, and tell how many these are."""
+    """Stage the removal of a user's sessions except one; return how many."""
     ended = [session for session in await sessions_of(unit, user_id) if session.id != keep]
     for session in ended:
         unit.records(SESSIONS).remove(session)
@@ -28,10 +28,10 @@ async def stage_session_revocation(unit: UnitOfWork, user_id: UserId, *, keep: S
 async def revoke_sessions(
     storage: Storage, retry: OptimisticRetry, user_id: UserId, *, keep: SessionId | None = None
 ) -> None:
-    """Remove a user's sessions until there are none, or none but one.
+    """Remove a user's sessions until none are left, or only the one to keep.
 
-    It is called after the commit that made an end of them too: a session that began during it is found only now, and
-    after it none can begin any more under what was so before.
+    Call it after the commit that also removed them: only now is a session visible that began during that commit, and no
+    session can begin under the old state any more.
     """
 
     async def attempt() -> int:

@@ -1,4 +1,4 @@
-"""Authentication of requests by access token."""
+"""Authenticate requests by access token."""
 
 import asyncio
 import time
@@ -28,11 +28,11 @@ class _CachedToken:
 
 
 class TokenAuthenticator:
-    """Authenticates access tokens, and notices within half a second when their access has been revoked.
+    """Authenticates access tokens, and notices a revocation within half a second.
 
-    The signature of a token is verified once. Its session and user are read again when the last read is half a second
-    old, so ending a session, disabling a user or taking away a role takes effect within that time in every process,
-    and a busy token costs two reads a second. Once the cached result is that old, a storage outage fails the request.
+    A token's signature is verified once. Its session and user are read again after half a second. Ending a session,
+    disabling a user or removing a role therefore takes effect within that time in every process, and a busy token costs
+    two reads a second. Once the cached result expires, a storage outage fails the request.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class TokenAuthenticator:
     async def authenticate(self, token: str, *, bypass_cache: bool = False) -> Principal:
         """Return the principal that a token authenticates.
 
-        With `bypass_cache`, session and user are read now, however recent the last read is.
+        With `bypass_cache`, session and user are always read.
 
         Raises:
             InvalidAccessToken: The token is malformed, forged, expired or revoked.
-            StorageUnavailable: The storage cannot be read; and whatever else the storage port raises.
+            StorageUnavailable: The storage cannot be read; or any other error of the storage port.
         """
         arrived_at = self._monotonic()
         cached = self._cache.get(token)
@@ -65,13 +65,13 @@ class TokenAuthenticator:
         if not bypass_cache and (principal := self._fresh(cached)) is not None:
             return principal
         async with cached.lock:
-            # Concurrent requests share one read, also when it fails or is slow. Otherwise each would wait for its own
-            # read after the others', and an unreachable storage would block the last of them for minutes.
+            # Concurrent requests share one read, even if it fails or is slow. With a read each, one after another, an
+            # unreachable storage would block the last request for minutes.
             if cached.checked_at < arrived_at and (bypass_cache or self._fresh(cached) is None):
                 await self._refresh(cached)
             principal, failure = cached.principal, cached.failure
         if failure is not None:
-            raise failure.with_traceback(None)  # the instance is shared, and each raise would lengthen its traceback
+            raise failure.with_traceback(None)  # the instance is shared, and each raise extends its traceback
         if principal is None:
             self._cache.pop(token, None)
             raise InvalidAccessToken

@@ -1,4 +1,4 @@
-"""Beginning a session, and the tokens that a client gets for it."""
+"""Begin a session and issue its tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,8 +42,8 @@ class TokenIssuer:
         user_agent: str | None,
         now: datetime,
     ) -> TokenPair:
-        """Stage a session, and the end of those others that have expired or are too many."""
-        # Of sessions that were last used in the same millisecond, the one with the greater id is newer.
+        """Stage a session, and the removal of expired and excess ones."""
+        # Of sessions last used in the same millisecond, the one with the greater id is newer.
         latest_first = sorted(others, key=lambda session: (session.last_used_at, session.id), reverse=True)
         for rank, session in enumerate(latest_first):
             if session.has_expired(now) or rank >= Session.MAX_PER_USER - 1:
@@ -57,7 +57,7 @@ class TokenIssuer:
         return self.issue(user, token, now)
 
     def issue(self, user: User, refresh_token: RefreshToken, now: datetime) -> TokenPair:
-        """Return a refresh token together with a new access token for its session."""
+        """Return a refresh token with a new access token for its session."""
         claims = AccessTokenClaims(
             user_id=user.id, session_id=refresh_token.session_id, role=user.role, expires_at=now + ACCESS_LIFETIME
         )

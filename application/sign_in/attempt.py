@@ -1,4 +1,4 @@
-"""One attempt to sign in."""
+"""A single attempt to sign in."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class ClientInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """What is stored of the user who signs in; for an unknown name, of one who does not exist."""
+    """The stored records of the user who signs in; for an unknown name, of a user who does not exist."""
 
     user: User | None
     sessions: Sequence[Session]
@@ -46,8 +46,7 @@ class _Account:
 class SignInAttempt:
     """One attempt of a client to sign in with a password.
 
-    It keeps what is slow, the check of a password and a new hash, for when its commit has lost to another writer and
-    is repeated.
+    It keeps the results of slow work (the verified password, a new hash) for retries after a conflict.
     """
 
     def __init__(
@@ -79,9 +78,12 @@ class SignInAttempt:
         self._renewed_hash: str | None = None
 
     async def run(self, user: User | None, retry: OptimisticRetry) -> TokenPair:
-        """Begin a session for a user who has just been read.
+        """Begin a session for a user who was just read.
 
-        Raises `InvalidCredentials`, which is counted as a failure, `TooManyFailures` or `TooBusy`.
+        Raises:
+            InvalidCredentials: The attempt was counted as a failure.
+            TooManyFailures: The account or the address is blocked for now.
+            TooBusy: Too many passwords are being hashed.
         """
         self._account = account = await self._read(self._storage.unit_of_work(), user)
         now = self._clock.now()
@@ -98,7 +100,7 @@ class SignInAttempt:
     async def _commit_session(self) -> TokenPair:
         unit = self._storage.unit_of_work()
         account = self._account or await self._read(unit, await unit.users.get(self._user_id))
-        self._account = None  # outdated if the commit fails
+        self._account = None  # stale if the commit fails
         user, credential = await self._verify(account)
         unit.users.require(user)
         unit.records(CREDENTIALS).require(credential)
@@ -139,7 +141,7 @@ class SignInAttempt:
         return _Account(user, sessions, credential, places)
 
     async def _verify(self, account: _Account) -> tuple[User, Credential]:
-        """Return user and credential if the password is theirs; raises `InvalidCredentials`."""
+        """Return user and credential if the password matches. Raise `InvalidCredentials`."""
         user, credential = account.user, account.credential
         if credential is None or credential != self._verified:
             may_sign_in = user is not None and user.active
@@ -154,7 +156,7 @@ class SignInAttempt:
 
     async def _stage_renewed_hash(self, unit: UnitOfWork, credential: Credential) -> None:
         if self._passwords.is_outdated(credential, self._password):
-            with suppress(TooBusy):  # then it is renewed another time
+            with suppress(TooBusy):  # a later sign-in renews it
                 self._renewed_hash = self._renewed_hash or await self._passwords.hash(
                     self._password, self._client.address
                 )

@@ -1,4 +1,4 @@
-"""Signing in, staying so, and signing out (RFC 6749, sections 4.3 and 6; RFC 7009)."""
+"""Sign in, refresh a session, sign out (RFC 6749, sections 4.3 and 6; RFC 7009)."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ _log = logging.getLogger("userport")
 
 
 class SignInService:
-    """The use cases around being signed in. Besides what each one names, all raise what the storage port may raise."""
+    """Begins, refreshes and revokes sessions. Every method may also raise what the storage port raises."""
 
     def __init__(
         self,
@@ -61,22 +61,25 @@ class SignInService:
     async def sign_in(self, name: str, password: str, client: ClientInfo) -> TokenPair:
         """Begin a session for the user with this email or username.
 
-        Raises `InvalidCredentials`, after the same work and no sooner than half a second, whatever was wrong; or
-        `TooManyFailures`; or `TooBusy` when too many passwords are being checked.
+        Raises:
+            InvalidCredentials: After the same work, and no sooner than half a second, for every reason.
+            TooManyFailures: The account or the address is blocked for now.
+            TooBusy: Too many passwords are being hashed.
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
             return await self._sign_in(name, Password.claimed(password), client)
         except InvalidCredentials:
-            # A hash that was made elsewhere may take longer to check than ours, which nobody's name is checked by.
+            # An imported hash may take longer to verify than the one that unknown names are verified against.
             await asyncio.sleep(begun + _SECONDS_TO_REFUSE - loop.time())
             raise
 
     async def refresh(self, token: str) -> TokenPair:
-        """Go on with a session; see `Session.refresh`.
+        """Return new tokens for a session; see `Session.refresh`.
 
-        Raises `InvalidRefreshToken`; when it is `RefreshTokenReused`, the session has been ended.
+        Raises:
+            InvalidRefreshToken: The token is not valid. For `RefreshTokenReused` the session has been ended.
         """
         given = _parsed(token)
 
@@ -95,7 +98,7 @@ class SignInService:
                 raise
             if following is not session:
                 unit.records(SESSIONS).save(following)
-            # Both at once: if the user turns out to be disabled, their sessions end anyway.
+            # Concurrently: if the user turns out to be disabled, their sessions end anyway.
             user, _ = await asyncio.gather(unit.users.get(session.user_id), unit.commit())
             if user is None or not user.active:
                 raise InvalidRefreshToken
@@ -104,7 +107,7 @@ class SignInService:
         return await self._retry.run(given.session_id, attempt)
 
     async def revoke(self, token: str) -> None:
-        """End the session of a refresh token or an access token; a token that is neither ends nothing."""
+        """End the session of a refresh token or an access token. Any other token has no effect."""
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
@@ -117,11 +120,11 @@ class SignInService:
 
     async def _sign_in(self, name: str, password: Password, client: ClientInfo) -> TokenPair:
         parsed = self._parse(name)
-        account = parsed.canonical if parsed else f"\0{name}"  # NUL is in no name
+        account = parsed.canonical if parsed else f"\0{name}"  # no name contains NUL
         home = None if client.address is None else network_of(client.address)
         throttled = await self._throttle.attempt(account, client.address, home)
         user, _ = await asyncio.gather(self._find(self._storage.unit_of_work(), parsed), throttled.read())
-        # For an unknown name, the same is done for a user who does not exist.
+        # For an unknown name, the same work is done for a user who does not exist.
         user_id = user.id if user else self._ids.new(UserId)
         attempt = SignInAttempt(
             self._storage,

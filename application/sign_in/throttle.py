@@ -1,4 +1,4 @@
-"""How often somebody may guess a password."""
+"""Limit how often passwords can be guessed."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ from domain.sign_in_failures import SIGN_IN_FAILURES, SignInFailures
 from domain.storage import Storage, UnitOfWork
 
 _SITE_FACTOR: Final = 5
-"""How many times the failures of an address an IPv6 /48 may have, which holds 65,536 of what counts as one."""
+"""An IPv6 /48 may have this many times the failures of an address; it contains 65,536 networks that count as one."""
 
 
 class _Scope(Enum):
@@ -33,11 +33,11 @@ class _Counter:
 
 
 _Failures: TypeAlias = Mapping[str, SignInFailures | None]
-"""The stored failures of each counter, by its key."""
+"""The stored failures of each counter, by key."""
 
 
 class ThrottledAttempt:
-    """One attempt at a password: judged by the failures before it, and counted with them if it fails."""
+    """One attempt at a password: judged by earlier failures, and counted itself if it fails."""
 
     def __init__(self, storage: Storage, clock: Clock, retry: OptimisticRetry, counters: Sequence[_Counter]) -> None:
         self._storage = storage
@@ -46,23 +46,23 @@ class ThrottledAttempt:
         self._counters = counters
         self._known: _Failures = {}
         self.at_home = False
-        """Whether the account is signed in where the attempt comes from; then failures elsewhere do not block it."""
+        """Whether the account has a session from the same network. Failures elsewhere then do not block it."""
 
     async def read(self) -> None:
         """Read the failures so far."""
         self._known = await self._read(self._storage.unit_of_work())
 
     def check(self) -> None:
-        """Raise `TooManyFailures` when the attempt has to wait, by what was read."""
+        """Raise `TooManyFailures` when the attempt must wait, according to `read`."""
         self._check(self._known)
 
     async def count_failure(self) -> None:
-        """Count a failure, durably; raises `TooManyFailures` when there were too many others meanwhile."""
+        """Count a failure, durably. Raise `TooManyFailures` when concurrent failures reached the limit."""
         if counted := self._counted():
             await self._retry.run(counted[-1].key, self._count_one)
 
     async def stage_success(self, unit: UnitOfWork) -> None:
-        """Have the unit's commit forget the account's failures; raises `TooManyFailures` by what is stored now."""
+        """Stage the reset of the account's failures. Raise `TooManyFailures` according to the stored state."""
         failures = await self._read(unit)
         self._check(failures)
         for counter in self._blocking():
@@ -72,7 +72,7 @@ class ThrottledAttempt:
 
     async def _count_one(self) -> None:
         unit = self._storage.unit_of_work()
-        # What is known is good enough for a start: the commit fails if it is outdated.
+        # Start with the known state: the commit fails if it is stale.
         failures, self._known = self._known or await self._read(unit), {}
         self._check(failures)
         now = self._clock.now()
@@ -84,7 +84,7 @@ class ThrottledAttempt:
                 unit.records(SIGN_IN_FAILURES).save(stored.one_more(now, counter.limit))
         try:
             await unit.commit()
-        except IdTaken:  # somebody else counted the first one
+        except IdTaken:  # a concurrent call counted the first one
             raise StaleVersion from None
 
     def _check(self, failures: _Failures) -> None:
@@ -101,18 +101,18 @@ class ThrottledAttempt:
         return (counter for counter in self._counted() if counter.scope is not _Scope.ACCOUNT or not self.at_home)
 
     async def _read(self, unit: UnitOfWork) -> _Failures:
-        """Read all counters together, which a store may do in one round trip."""
+        """Read all counters concurrently, which a store may do in one round trip."""
         keys = [counter.key for counter in self._counters]
         found = await asyncio.gather(*map(unit.records(SIGN_IN_FAILURES).get, keys))
         return dict(zip(keys, found, strict=True))
 
 
 class SignInThrottle:
-    """Refuses attempts at an account, or from a network, after too many failures there within a minute.
+    """Blocks attempts at an account, or from a network, after too many failures within a minute.
 
-    The counters are records of the storage, so all processes share them. An attempt that is refused is not counted,
-    so a block ends by itself. An attacker who keeps guessing does not keep the owner out: where the owner is signed in
-    already, at home, failures from elsewhere do not block. A limit of 0 is none.
+    The counters are records of the storage, so all processes share them. A blocked attempt is not counted, so a block
+    ends by itself. A persistent attacker cannot lock the owner out: failures from elsewhere do not block a network from
+    which the account is signed in. A limit of 0 means no limit.
     """
 
     def __init__(
@@ -126,10 +126,11 @@ class SignInThrottle:
         self._retry = OptimisticRetry()
 
     async def attempt(self, account: str, address: str | None, home: str | None) -> ThrottledAttempt:
-        """Return an attempt at an account, which has to be read.
+        """Return an attempt at an account; call `read` on it first.
 
-        `account` is what the caller named, so that two names of one user have nothing in common; `home` names where
-        failures are counted if the attempt is at home.
+        Args:
+            account: The name as the caller gave it. Two names of one user are counted separately.
+            home: The counter for attempts from a network where the account is signed in.
         """
         networks = [] if address is None else networks_of(address)
         counters = [_Counter(_Scope.ACCOUNT, await self._secret.digest("account", account), self._per_account)]
@@ -142,5 +143,5 @@ class SignInThrottle:
         return ThrottledAttempt(self._storage, self._clock, self._retry, limited)
 
     async def place_of(self, account: str, address: str | None) -> str | None:
-        """Return what a session remembers of where an account signed in from, which is no address in the clear."""
+        """Return a digest of the account and its network, which a session stores instead of an address."""
         return None if address is None else await self._secret.digest("place", account, network_of(address))

@@ -1,4 +1,4 @@
-"""Reading everything that a storage holds."""
+"""Read everything that a storage holds."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -13,17 +13,17 @@ from domain.user import User
 Stored: TypeAlias = User | Versioned
 """A user, or a record of one of `RECORD_TYPES`."""
 
-_BATCH_SIZE: Final = 200  # 50 MB if all are as large as a record may be
+_BATCH_SIZE: Final = 200  # at most 50 MB, given the maximum record size
 _TYPES: Final = {record_type.entity: record_type for record_type in RECORD_TYPES}
 
 
 def record_type_of(record: Versioned) -> RecordType[Any]:
-    """Return the type that a record is declared as."""
+    """Return the declared type of a record."""
     return _TYPES[type(record)]
 
 
 def position_of(record: Stored) -> tuple[int, str]:
-    """Return what sorts users and records as `all_records` does."""
+    """Return a sort key with the order of `all_records`."""
     if isinstance(record, User):
         return -1, record.id
     record_type = record_type_of(record)
@@ -31,9 +31,9 @@ def position_of(record: Stored) -> tuple[int, str]:
 
 
 async def all_records(storage: Storage) -> AsyncGenerator[Stored, None]:
-    """Iterate over all users by id, then over the records of each type by key, so that an owner comes first.
+    """Iterate over all users by id, then over the records of each type by key: owners come first.
 
-    Takes bounded memory, and reads ahead while the caller is busy. Raises what the storage port raises.
+    Uses bounded memory, and reads one batch ahead. Raises what the storage port raises.
     """
     async with aclosing(_read_ahead(_batches(storage))) as batches:
         async for batch in batches:

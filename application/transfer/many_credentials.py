@@ -1,4 +1,4 @@
-"""Reading the credentials of many users."""
+"""Read the credentials of many users."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from domain.credential import Credential
 from domain.storage import Records
 from domain.user import User
 
-_READS_AT_ONCE: Final = 8  # fewer than a storage has connections, so that none waits for another
+_READS_AT_ONCE: Final = 8  # fewer than a storage's connections, so none has to wait
 
 
 async def credentials_of(users: Sequence[User], credentials: Records[Credential]) -> Sequence[Credential | None]:
-    """Read each one's credential, a few at a time, in the order of the users. Raises what the storage port raises."""
+    """Return each user's credential, in order, with a few reads at a time. Raises what the storage port raises."""
     turn = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def read(user: User) -> Credential | None:
@@ -20,7 +20,7 @@ async def credentials_of(users: Sequence[User], credentials: Records[Credential]
             return await credentials.get(user.id)
 
     try:
-        # A group, since it lets nobody wait for a server that is gone once one of them has found out.
+        # A task group cancels the remaining reads as soon as one finds the server unreachable.
         async with asyncio.TaskGroup() as group:
             reads = [group.create_task(read(user)) for user in users]
     except ExceptionGroup as failed:

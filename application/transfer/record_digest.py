@@ -1,4 +1,4 @@
-"""Comparing what two storages hold."""
+"""Compare the contents of two storages."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ from domain.user import User
 
 
 class RecordDigest:
-    """Counts users and records, and computes a digest by which two storages can be compared."""
+    """Counts users and records, and digests them, so that two storages can be compared."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -34,12 +34,12 @@ class RecordDigest:
 
     @property
     def records(self) -> int:
-        """The number of users and records together."""
+        """The total number of users and records."""
         return self._counts.total()
 
     @property
     def digest(self) -> str:
-        """SHA-256 (FIPS 180-4), in hexadecimal, of every field of every record in the order of their entry."""
+        """SHA-256 (FIPS 180-4), in hexadecimal, of all fields of all records in the order they were added."""
         return self._hash.hexdigest()
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Moving everything from one storage to another."""
+"""Copy everything from one storage to another."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -12,23 +12,22 @@ from domain.storage import Storage
 from domain.user import User
 
 Advance: TypeAlias = Callable[[int], None]
-"""Takes the number of users dealt with so far."""
+"""Takes the number of users processed so far."""
 
 _RECORDS_IN_A_COMMIT: Final = 500
-_MOST_ATTEMPTS: Final = 60
+_MAX_ATTEMPTS: Final = 60
 _SECONDS_BETWEEN_ATTEMPTS: Final = 1.0
 
 
 class CopyFailed(Exception):
-    """The copy cannot be made, or is none. The text is a sentence that says what was found and what to do."""
+    """The copy is impossible or differs from its source. The text says what was found and what to do."""
 
 
 class StorageCopy:
-    """A copy of all users and of the records of every type, with their versions and times.
+    """A copy of all users and records, with their versions and times.
 
-    A run that is cut short is simply repeated: it copies what the target does not hold yet. Nobody else should write to
-    either storage meanwhile; if somebody does, the copy fails, here or when it is verified, and the target's own data
-    are left as they are.
+    After an interruption, run it again: it copies what the target lacks. Neither storage may be written to during a
+    copy. If one is, the copy fails, at the latest when it is verified, and the target's own data remain unchanged.
     """
 
     def __init__(self, source: Storage, target: Storage) -> None:
@@ -38,15 +37,15 @@ class StorageCopy:
         """What was read from the source so far."""
 
         self.found = 0
-        """How many records the target held before."""
+        """How many of the records the target already held."""
 
     async def run(self, advance: Advance) -> None:
-        """Copy whatever the target does not hold yet. Raises `CopyFailed`, and what the storage port raises.
+        """Copy everything that the target lacks. Raise `CopyFailed`, and what the storage port raises.
 
-        When the target holds anything else, nothing is written.
+        When the target holds any other data, nothing is written.
         """
         if await self._target.unit_of_work().users.page(limit=1):
-            async with aclosing(self._missing()) as missing:  # all of it is compared before anything is written
+            async with aclosing(self._missing()) as missing:  # compare everything before the first write
                 async for _ in missing:
                     pass
             self.read, self.found = RecordDigest(), 0
@@ -60,7 +59,7 @@ class StorageCopy:
         await self._commit(staged)
 
     async def _missing(self, advance: Advance | None = None) -> AsyncGenerator[Stored, None]:
-        """Iterate over what the target does not hold; raises `CopyFailed` when it holds what the source does not."""
+        """Iterate over what the target lacks. Raise `CopyFailed` when it holds something that the source lacks."""
         async with aclosing(all_records(self._source)) as source, aclosing(all_records(self._target)) as target:
             held = await anext(target, None)
             async for record in source:
@@ -81,7 +80,7 @@ class StorageCopy:
                 )
 
     async def verify(self, advance: Advance) -> None:
-        """Read the target anew and hold it against what was read from the source; raises `CopyFailed`."""
+        """Read the target back and compare it with what was read from the source. Raise `CopyFailed`."""
         held = RecordDigest()
         async with aclosing(all_records(self._target)) as target:
             async for record in target:
@@ -90,10 +89,10 @@ class StorageCopy:
         if held.digest != self.read.digest:
             raise CopyFailed(
                 f"the target holds {held}, the source {self.read}, and their digests differ: "
-                "let nobody write to them, and copy again into an empty storage"
+                "stop all writers, and copy again into an empty storage"
             )
         if await self._source.unit_of_work().users.count() != self.read.users:
-            raise CopyFailed("the source was written to meanwhile: let nobody do so, and run the copy again")
+            raise CopyFailed("the source was written to during the copy: stop all writers, and run the copy again")
 
     async def _commit(self, records: Sequence[Stored]) -> None:
         attempts = 1
@@ -101,14 +100,14 @@ class StorageCopy:
             try:
                 return await self._commit_once(records)
             except TooBusy:
-                # A store may still be tidying up behind a run that was killed.
-                if attempts == _MOST_ATTEMPTS:
+                # A store may still be purging after a run that was killed.
+                if attempts == _MAX_ATTEMPTS:
                     raise
             except (StorageUnavailable, StorageNotPrepared):
                 raise
             except DomainError as error:
                 raise CopyFailed(
-                    f"somebody else writes to the target ({error}): stop them, and copy into an empty storage"
+                    f"another process writes to the target ({error}): stop it, and copy into an empty storage"
                 ) from error
             attempts += 1
             await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)

@@ -1,4 +1,4 @@
-"""Taking all users out."""
+"""Export all users."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from domain.storage import Storage
 from domain.user import User
 
 _AT_ONCE: Final = 1_000
-_RECORDS_AT_ONCE: Final = 200  # 50 MB if all are as large as a record may be
+_RECORDS_AT_ONCE: Final = 200  # at most 50 MB, given the maximum record size
 
 
 class UserExport:
@@ -22,10 +22,10 @@ class UserExport:
         self._storage = storage
 
     async def batches(self) -> AsyncIterator[Sequence[User]]:
-        """Go through all users by creation, a batch at a time; see `UserRepository.page`.
+        """Iterate over all users in creation order, in batches; see `UserRepository.page`.
 
-        Each user who is there all the while comes exactly once, whatever is written meanwhile. Raises what the
-        storage port raises.
+        Each user who exists throughout comes exactly once, regardless of concurrent writes. Raises what the storage
+        port raises.
         """
         users = self._storage.unit_of_work().users
         batch = await users.page(limit=_AT_ONCE)
@@ -34,7 +34,7 @@ class UserExport:
             batch = await users.page(after=batch[-1].id, limit=_AT_ONCE)
 
     async def owned_records(self) -> AsyncIterator[Mapping[str, object]]:
-        """Iterate over the records of every type that belongs to users: its name, and the fields that are no secrets.
+        """Iterate over all records that users own: the name of the type, and the fields that are not secret.
 
         Times are RFC 3339, bytes Base64. Raises what the storage port raises.
         """
@@ -50,7 +50,7 @@ class UserExport:
                 records = await unit.records(record_type).page(after=after, limit=_RECORDS_AT_ONCE)
 
     async def batches_with_credentials(self) -> AsyncIterator[Sequence[tuple[User, Credential | None]]]:
-        """Go through all users in the same way, each with their credential, if they have one."""
+        """Iterate like `batches`, with each user's credential or None."""
         credentials = self._storage.unit_of_work().records(CREDENTIALS)
         async for users in self.batches():
             yield list(zip(users, await credentials_of(users, credentials), strict=True))

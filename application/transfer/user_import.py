@@ -1,4 +1,4 @@
-"""Bringing many users in from elsewhere."""
+"""Import many users from another system."""
 
 from asyncio import gather, sleep
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -13,31 +13,31 @@ from domain.credential import CREDENTIALS, Credential
 from domain.errors import DomainError, EmailTaken, FieldError, IdTaken, InvalidInput, UsernameTaken
 from domain.storage import Storage
 from domain.user import User
-from domain.values import Email, cut_to_milliseconds
+from domain.values import Email, truncate_to_milliseconds
 
 BATCH: Final = 1_000
-"""How many records one call takes: as many as `UserRepository.find_by_emails`."""
+"""The maximum number of records per call, as for `UserRepository.find_by_emails`."""
 
-_PARSED_AT_ONCE: Final = 100  # which takes a millisecond or two
-_MOST_REMEMBERED: Final = 1_000_000  # under 100 MB
+_PARSED_AT_ONCE: Final = 100  # one or two milliseconds
+_MAX_REMEMBERED: Final = 1_000_000  # under 100 MB
 
 
 class Imported(Enum):
-    """How a record fared that was not refused."""
+    """The outcome of a record that was not rejected."""
 
     ADDED = auto()
     ALREADY_THERE = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """Why a record was left out."""
+class Rejected:
+    """Why a record was rejected."""
 
     errors: tuple[FieldError, ...]
 
 
-Outcome: TypeAlias = Imported | Refused
-Parsed: TypeAlias = ParsedRecord | Refused
+Outcome: TypeAlias = Imported | Rejected
+Parsed: TypeAlias = ParsedRecord | Rejected
 
 _CONFLICTS: Final = (EmailTaken, UsernameTaken, IdTaken)
 _FIELD_IN_CONFLICT: Final[dict[str, str]] = {
@@ -45,7 +45,7 @@ _FIELD_IN_CONFLICT: Final[dict[str, str]] = {
     UsernameTaken.code: "username",
     IdTaken.code: "id",
 }
-_HASH_DIFFERS: Final = Refused(
+_HASH_DIFFERS: Final = Rejected(
     (
         FieldError(
             HASH_FIELD,
@@ -57,19 +57,18 @@ _HASH_DIFFERS: Final = Refused(
 
 
 class UserImport:
-    """One run of an import, batch by batch, in the order of the file.
+    """One run of an import, in batches, in the order of the file.
 
-    A record whose email is unknown is added, with all that it names restored exactly: an id, a version and times as
-    an export has them too, and a password by its hash, in one commit with the user. A record that says of the user
-    with its email nothing but what is so is already there; one that says something else is refused. So a run that was
-    cut short can simply be repeated.
+    A record with an unknown email is added, in one commit with its password hash. Its id, version and times are
+    restored exactly. A record that matches the stored user counts as present; any difference is rejected. A run that
+    was interrupted can therefore be repeated.
 
-    No password that is stored is ever replaced, and nobody who is there is given one. A hash that is weaker than
-    those made today counts as what is so where a hash of today is stored: most likely it was renewed at a sign-in.
+    No stored password is ever replaced, and no existing user gets one. A hash that is weaker than new ones matches if
+    the stored hash is a new one: a sign-in has probably renewed it.
 
-    A dry run checks the same and writes nothing, with two differences: it cannot tell which of its records a
-    store would lose to a writer in between, and beyond some hundred thousand records it forgets the earlier ones,
-    so that a repetition far behind is no longer noticed.
+    A dry run makes the same checks and writes nothing, with two limitations. It cannot foresee conflicts with
+    concurrent writers. And beyond some hundred thousand records it forgets the earliest ones, so it misses distant
+    duplicates.
     """
 
     def __init__(
@@ -84,41 +83,41 @@ class UserImport:
     ) -> None:
         self._clock = clock
         self._parser = RecordParser(ids, domain_names, hasher)
-        self._target: _Target = _Rehearsal(storage, hasher) if dry_run else _Store(storage, hasher)
-        self._may_expect_new = not dry_run  # a rehearsal adds nothing that could be in the way
+        self._target: _Target = _DryRun(storage, hasher) if dry_run else _Store(storage, hasher)
+        self._may_expect_new = not dry_run  # a dry run adds nothing that could conflict
         self._expects_new = self._may_expect_new
 
-    async def parse(self, records: Sequence[RawRecord | Refused]) -> Sequence[Parsed]:
-        """Check at most `BATCH` records, of which some may be refused already.
+    async def parse(self, records: Sequence[RawRecord | Rejected]) -> Sequence[Parsed]:
+        """Validate up to `BATCH` records, some of which may already be rejected.
 
-        Other tasks run now and then, such as one that stores the records before.
+        Yields to other tasks regularly, such as one that stores the previous batch.
         """
         if len(records) > BATCH:
             raise ValueError(f"an import takes at most {BATCH} records at a time")
         parsed: list[Parsed] = []
-        now = cut_to_milliseconds(self._clock.now())
+        now = truncate_to_milliseconds(self._clock.now())
         for raw in records:
             if len(parsed) % _PARSED_AT_ONCE == 0:
                 await sleep(0)
-            if isinstance(raw, Refused):
+            if isinstance(raw, Rejected):
                 parsed.append(raw)
                 continue
             try:
                 parsed.append(self._parser.parse(raw, now))
             except InvalidInput as error:
-                parsed.append(Refused(error.errors))
+                parsed.append(Rejected(error.errors))
         return parsed
 
     async def store(self, records: Sequence[Parsed]) -> Sequence[Outcome]:
-        """Import what was parsed, after all that came before it, and tell the outcome of each record, in their order.
+        """Import parsed records, after all previous batches; return the outcome of each, in order.
 
-        What is told as added is durable. Raises what the storage port raises; then some records of this batch may
-        have been added, and adding them all again completes it.
+        A record whose outcome is "added" is durable. Raises what the storage port raises. Part of the batch may have
+        been added then; importing the batch again completes it.
         """
         outcomes: dict[int, Outcome] = {}
         parsed: dict[int, ParsedRecord] = {}
         for place, record in enumerate(records):
-            if isinstance(record, Refused):
+            if isinstance(record, Rejected):
                 outcomes[place] = record
             else:
                 parsed[place] = record
@@ -131,7 +130,7 @@ class UserImport:
         return [outcomes[place] for place in range(len(records))]
 
     async def _all_added(self, parsed: dict[int, ParsedRecord]) -> dict[int, Outcome] | None:
-        """Add all without asking who is known; None if some are. In most files it is all or nobody."""
+        """Add all records without looking them up; return None if some exist. In most files, all or none do."""
         try:
             await self._target.add(list(parsed.values()))
         except _CONFLICTS:
@@ -146,7 +145,7 @@ class UserImport:
         try:
             await self._target.add(list(fresh.values()))
         except _CONFLICTS as error:
-            # One of them was in the way of all; halves find it in few steps, and each is looked up anew.
+            # One record conflicts. Halving finds it in few steps, and each half is looked up again.
             if len(fresh) == 1:
                 return outcomes | ((await self._known(fresh)) or {place: _refused(error) for place in fresh})
             for half in _halves(fresh):
@@ -161,16 +160,16 @@ class UserImport:
 
 class _Target(Protocol):
     async def known(self, records: Sequence[ParsedRecord]) -> Sequence[Outcome | None]:
-        """Tell of each record whether its email is known: already there, refused, or None if it is not."""
+        """Return an outcome for each record with a known email: present or rejected; None for the others."""
         ...
 
     async def add(self, records: Sequence[ParsedRecord]) -> None:
-        """Add all or nothing; raises one of `_CONFLICTS`."""
+        """Add all records or none. Raise one of `_CONFLICTS`."""
         ...
 
 
 class _Store:
-    """Users go where they belong."""
+    """Writes to the storage."""
 
     def __init__(self, storage: Storage, hasher: PasswordHasher) -> None:
         self._storage = storage
@@ -182,7 +181,7 @@ class _Store:
         by_email = {user.email.canonical: user for user in await unit.users.find_by_emails(emails)}
         stored = [by_email.get(record.user.email.canonical) for record in records]
         outcomes = list(map(_compared, records, stored))
-        # A read for each hash, so it is made only where everything else is as the record says.
+        # Reads one credential per record, so it is done only where everything else matches.
         hashes = {
             place: (user, record.password_hash)
             for place, (record, user) in enumerate(zip(records, stored, strict=True))
@@ -211,10 +210,10 @@ class _Store:
         return self._hasher.is_outdated(password_hash) and not self._hasher.is_outdated(credential.password_hash)
 
 
-class _Rehearsal(_Store):
-    """Users are only looked up, in the store and among those that would have been added before.
+class _DryRun(_Store):
+    """Only looks users up: in the storage, and among those that an import would have added before.
 
-    Of the latter it keeps hashes, which take little room and of which two are as good as never the same.
+    Of the latter it keeps hashes, which are small and practically unique.
     """
 
     def __init__(self, storage: Storage, hasher: PasswordHasher) -> None:
@@ -257,7 +256,7 @@ class _Rehearsal(_Store):
         return hash((kind, value)) in self._seen
 
     def _remember(self, record: ParsedRecord) -> None:
-        if len(self._seen) >= _MOST_REMEMBERED:
+        if len(self._seen) >= _MAX_REMEMBERED:
             self._seen.clear()
         keys: list[tuple[str, Hashable]] = [("email", record.user.email.canonical), ("record", _said(record))]
         if "id" in record.given:
@@ -272,7 +271,7 @@ class _Rehearsal(_Store):
 
 
 def _without_repetitions(parsed: dict[int, ParsedRecord]) -> dict[int, ParsedRecord]:
-    """Leave those for later that say the same id, email or username again: they must see what became of the first."""
+    """Postpone records that repeat an id, email or username: they must see the outcome of the first."""
     ids: set[str] = set()
     emails: set[str] = set()
     usernames: set[str] = set()
@@ -303,8 +302,8 @@ def _compared(record: ParsedRecord, stored: User | None) -> Outcome | None:
     return Imported.ALREADY_THERE if record.describes(stored) else _refused(EmailTaken())
 
 
-def _refused(error: DomainError) -> Refused:
-    return Refused((FieldError(_FIELD_IN_CONFLICT[error.code], error.code, str(error)),))
+def _refused(error: DomainError) -> Rejected:
+    return Rejected((FieldError(_FIELD_IN_CONFLICT[error.code], error.code, str(error)),))
 
 
 def _said(record: ParsedRecord) -> Hashable:

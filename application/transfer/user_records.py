@@ -1,4 +1,4 @@
-"""The form in which users travel between stores: one flat record of plain values a user."""
+"""The exchange format of imports and exports: one flat record of plain values per user."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -14,10 +14,10 @@ from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username
 
 RawRecord: TypeAlias = Mapping[str, object]
-"""What somebody wrote about a user, unchecked. A field that is absent, or None, is not given."""
+"""An unvalidated record of a user. An absent field or None means: not given."""
 
 PlainRecord: TypeAlias = dict[str, str | int | bool | None]
-"""A user as text, numbers and truth values, in the order of `FIELDS`, perhaps with `HASH_FIELD` behind them."""
+"""A user as texts, numbers and booleans, in the order of `FIELDS`, optionally followed by `HASH_FIELD`."""
 
 FIELDS: Final = (
     "id", "email", "username", "name", "bio", "role", "active", "email_verified", "version", "created_at",
@@ -25,20 +25,20 @@ FIELDS: Final = (
 )  # fmt: skip
 REQUIRED_FIELDS: Final = ("email", "name")
 HASH_FIELD: Final = "password_hash"
-"""A field that a record may have besides; it is a secret, and none of a user's own fields."""
+"""An optional field of a record; it is secret, and not a field of `User`."""
 
 CLEAR_TEXT_FIELD: Final = "password"
 NO_PASSWORDS: Final = f"a password must not lie in a file: give a hash of it instead, as {HASH_FIELD}"
 
-_CLEARABLE: Final = ("username", "bio")  # None says something of these: that there is none
+_CLEARABLE: Final = ("username", "bio")  # None clears these
 _UNLESS_GIVEN: Final = {
     "username": None, "bio": None, "role": Role.MEMBER, "active": True, "email_verified": False, "version": 1,
 }  # fmt: skip
 _WRONG_TYPE: Final = {str: "must be a text", bool: "must be true or false", int: "must be a whole number"}
 _BY_CODE: Final = {"unknown_field": 0, "password_not_supported": 0, "required": 1, "out_of_range": 3}
 _ROLES: Final = {role.value: role for role in Role}
-_HIGHEST_VERSION: Final = 1_000_000_000  # leaves room to count on in the 32 bits that a store may have
-# RFC 3339 in UTC; from 1970, since that is where some stores begin to count, and no finer than a store keeps it.
+_MAX_VERSION: Final = 1_000_000_000  # leaves room for increments in the 32 bits of some stores
+# RFC 3339 in UTC; from 1970, where some stores start, and in milliseconds, which all of them keep.
 _TIME: Final = re.compile(
     r"(?:19[7-9]\d|[2-9]\d{3})-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:[Zz]|[+-]00:00)", re.ASCII
 )
@@ -46,7 +46,7 @@ _TIME: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ParsedRecord:
-    """A user as a record describes them, and which of their fields it really named. Its repr hides the hash."""
+    """A user parsed from a record, and the fields that the record gave. The repr hides the hash."""
 
     user: User
     given: Collection[str]
@@ -57,12 +57,12 @@ class ParsedRecord:
         return None if self.password_hash is None else Credential(self.user.id, self.password_hash)
 
     def describes(self, stored: User) -> bool:
-        """Tell whether `stored` is just as the record says, in all that it says but the hash."""
+        """Return whether `stored` equals the record in every given field except the hash."""
         return all(getattr(self.user, name) == getattr(stored, name) for name in self.given)
 
 
 class RecordParser:
-    """Turns records into users."""
+    """Parses records into users."""
 
     def __init__(self, ids: IdSource, domain_names: DomainNames, hasher: PasswordHasher) -> None:
         self._ids = ids
@@ -84,9 +84,10 @@ class RecordParser:
         }
 
     def parse(self, raw: RawRecord, now: datetime) -> ParsedRecord:
-        """Check every field, and give the user a new id and `now` where the record names none.
+        """Validate every field; a missing id or time becomes a new id or `now`.
 
-        Raises `InvalidInput`, which lists all that is wrong.
+        Raises:
+            InvalidInput: Lists all errors.
         """
         values: dict[str, Any] = {}
         errors: list[FieldError] = []
@@ -96,7 +97,7 @@ class RecordParser:
                 errors.append(_unknown(name))
                 continue
             kind, parse = field
-            if type(given) is kind:  # isinstance would take True for a number
+            if type(given) is kind:  # `isinstance(True, int)` holds
                 try:
                     values[name] = parse(given)
                 except InvalidValue as error:
@@ -108,20 +109,20 @@ class RecordParser:
         version: int = values.get("version", 1)
         created_at: datetime | None = values.get("created_at")
         updated_at: datetime | None = values.get("updated_at")
-        if not 1 <= version <= _HIGHEST_VERSION:
-            errors.append(FieldError("version", "out_of_range", f"must be from 1 to {_HIGHEST_VERSION}"))
+        if not 1 <= version <= _MAX_VERSION:
+            errors.append(FieldError("version", "out_of_range", f"must be from 1 to {_MAX_VERSION}"))
         if created_at and updated_at and updated_at < created_at:
             errors.append(FieldError("updated_at", "out_of_range", "must not be before created_at"))
         if errors or not all(map(values.__contains__, REQUIRED_FIELDS)):
             errors += [FieldError(name, "required", "is required") for name in REQUIRED_FIELDS if raw.get(name) is None]
-            raise InvalidInput(tuple(sorted(errors, key=self._told_at)))
+            raise InvalidInput(tuple(sorted(errors, key=self._error_order)))
         password_hash = values.pop(HASH_FIELD, None)
         times = {"created_at": created_at or updated_at or now, "updated_at": updated_at or created_at or now}
         user = User(**{**_UNLESS_GIVEN, "id": values.get("id") or self._ids.new(UserId), **times, **values})
         return ParsedRecord(user, values, password_hash)
 
-    def _told_at(self, error: FieldError) -> tuple[int, int]:
-        """Sort first what should not be there, then what should, then what is wrong by itself, then beside others."""
+    def _error_order(self, error: FieldError) -> tuple[int, int]:
+        """Return a sort key: unknown fields, missing fields, then invalid values, then conflicts between fields."""
         order = [*self._fields]
         return _BY_CODE.get(error.code, 2), order.index(error.field) if error.field in order else -1
 
@@ -138,7 +139,7 @@ class RecordParser:
 
 
 def to_record(user: User) -> PlainRecord:
-    """Write a user down so that parsing the record makes an equal one."""
+    """Return the record of a user; parsing it returns an equal user."""
     return {
         "id": str(user.id),
         "email": user.email.address,
@@ -155,7 +156,7 @@ def to_record(user: User) -> PlainRecord:
 
 
 def to_record_with_hash(user: User, credential: Credential | None) -> PlainRecord:
-    """Write a user down with the hash of their password, or None if they have none."""
+    """Return the record of a user with the hash of their password, or None without one."""
     return to_record(user) | {HASH_FIELD: None if credential is None else credential.password_hash}
 
 
@@ -166,7 +167,7 @@ def _unknown(field: str) -> FieldError:
 
 
 def _short(field: str) -> str:
-    """Make what somebody else named a field fit to be shown."""
+    """Make an unknown field name safe to display."""
     return "".join(character if character.isprintable() else "?" for character in field[:40])
 
 
@@ -179,7 +180,7 @@ def _role(text: str) -> Role:
 
 def _time(text: str) -> datetime:
     try:
-        # What is no time of this form becomes an empty text, which is none at all.
+        # A text of another format becomes empty, which is never a time.
         return datetime.fromisoformat(text.upper() if _TIME.fullmatch(text) else "").replace(tzinfo=UTC)
     except ValueError:
         raise InvalidValue(

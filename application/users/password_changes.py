@@ -1,4 +1,4 @@
-"""Changing a password."""
+"""Change a password."""
 
 from application.concurrency import OptimisticRetry, commit_additions
 from application.languages import Language
@@ -36,11 +36,19 @@ class PasswordChangeService:
         address: str | None = None,
         language: Language = Language.ENGLISH,
     ) -> None:
-        """Give a user a new password, and sign them out everywhere but in the caller's own session.
+        """Set a user's password, and end all sessions of the user except the caller's.
 
-        `current` is checked unless it is None. The user is told of it, in their language if they are the caller. Raises
-        `UserNotFound`, `InvalidInput` for `new_password`, `WrongPassword`, `TooManyFailures` as a sign-in would,
-        `TooBusy`, and what the storage port may raise.
+        The user is mailed a notice, in `language` if they are the caller.
+
+        Args:
+            current: The current password, which is verified unless it is None.
+
+        Raises:
+            UserNotFound: There is no such user.
+            InvalidInput: The new password breaks the rules.
+            WrongPassword, TooManyFailures: As for a sign-in.
+            TooBusy: Too many passwords are being hashed.
+            DomainError: Any error of the storage port.
         """
         user = await self._storage.unit_of_work().users.get(user_id)
         if user is None:

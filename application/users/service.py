@@ -1,4 +1,4 @@
-"""What can be done with users."""
+"""Use cases for users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from domain.credential import CREDENTIALS, Credential
 from domain.errors import ConfirmationRequired, FieldChecks, InvalidValue, LastAdmin, UserNotFound
 from domain.one_time_token import TokenPurpose
 from domain.storage import Storage, UnitOfWork
-from domain.user import KEEP, Keep, Role, User
+from domain.user import UNSET, Role, Unset, User
 from domain.values import Bio, Email, Name, Password, SearchPrefix, UserId, Username
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUser:
-    """What is asked for when a user is registered, unchecked."""
+    """The input for a new user, not yet validated."""
 
     email: str
     name: str
@@ -33,18 +33,18 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserChanges:
-    """What is asked for when a user is changed, unchecked; None clears what can be cleared."""
+    """The input for a change of a user, not yet validated. None clears an optional field."""
 
-    email: str | Keep = KEEP
-    name: str | Keep = KEEP
-    username: str | Keep | None = KEEP
-    bio: str | Keep | None = KEEP
-    role: Role | Keep = KEEP
-    active: bool | Keep = KEEP
+    email: str | Unset = UNSET
+    name: str | Unset = UNSET
+    username: str | Unset | None = UNSET
+    bio: str | Unset | None = UNSET
+    role: Role | Unset = UNSET
+    active: bool | Unset = UNSET
 
 
 class UserService:
-    """The use cases around users. Besides what each one names, all raise what the storage port may raise."""
+    """Registers, finds, changes and removes users. Every method may also raise what the storage port raises."""
 
     def __init__(
         self,
@@ -57,10 +57,7 @@ class UserService:
         *,
         needs_admin: bool = False,
     ) -> None:
-        """`needs_admin` tells whether the last active admin has to stay one, as is so where users have to sign in.
-
-        Without `mails`, nobody is mailed, as in open mode.
-        """
+        """With `needs_admin`, the last active admin must stay one, as in token mode; without `mails`, none is sent."""
         self._storage = storage
         self._clock = clock
         self._ids = ids
@@ -74,11 +71,17 @@ class UserService:
     async def register(
         self, new: NewUser, address: str | None = None, *, verify_in: Language | None = None, invite: bool = False
     ) -> User:
-        """Add a user, on behalf of a client address, and their credential when they chose a password.
+        """Add a user, and their credential if they chose a password.
 
-        With `verify_in`, the user is mailed a link in that language that verifies their address; with `invite`, one by
-        which they choose their first password. Raises `InvalidInput`, `EmailTaken` or `UsernameTaken`; `TooBusy` when
-        too many passwords are being hashed.
+        Args:
+            address: The client address on whose behalf the password is hashed.
+            verify_in: The language in which the user is mailed a link that verifies their address; None for no mail.
+            invite: Whether the user is mailed a link by which they choose their first password.
+
+        Raises:
+            InvalidInput: Some fields break the rules.
+            EmailTaken, UsernameTaken: Another user has it.
+            TooBusy: Too many passwords are being hashed.
         """
         user, password = self.parse(new)
         unit = self._storage.unit_of_work()
@@ -107,14 +110,14 @@ class UserService:
             active=new.active,
         )
         own = [text for text in (new.email, new.name, new.username) if text is not None]
-        if isinstance(email, Email):  # it is none when it was refused
+        if isinstance(email, Email):  # it is None if it was rejected
             own.append(email.address)
         password = check("password", partial(self._passwords.parse, own=own), new.password)
-        check.done()
+        check.raise_if_invalid()
         return user, password
 
     async def get(self, user_id: UserId) -> User:
-        """Raises `UserNotFound`."""
+        """Return a user. Raise `UserNotFound`."""
         user = await self._storage.unit_of_work().users.get(user_id)
         if user is None:
             raise UserNotFound
@@ -123,11 +126,11 @@ class UserService:
     async def list(
         self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
     ) -> Sequence[User]:
-        """List users by creation; see `UserRepository.page`."""
+        """List users in creation order; see `UserRepository.page`."""
         return await self._storage.unit_of_work().users.page(after=after, limit=limit, descending=descending, skip=skip)
 
     async def find(self, *, email: str | None = None, username: str | None = None) -> User | None:
-        """Find the one user with this email and this username; a text that is neither is nobody's."""
+        """Return the user with this email and this username. Invalid texts match no user."""
         users = self._storage.unit_of_work().users
         found: list[User | None] = []
         try:
@@ -140,14 +143,14 @@ class UserService:
         return found[0] if len({user.id if user else None for user in found}) == 1 else None
 
     async def search(self, prefix: str, *, limit: int, descending: bool = False) -> Sequence[User]:
-        """Find users whose name, email or username starts with `prefix`, whatever its case, by id.
+        """Return users by id whose name, email or username starts with `prefix`, in any case.
 
         Raises `InvalidInput`.
         """
         return await self._storage.unit_of_work().users.search(self._prefix(prefix), limit=limit, descending=descending)
 
     async def count(self, prefix: str | None = None) -> int:
-        """Count all users, or all that `search` would find; raises `InvalidInput`."""
+        """Count all users, or all that `search` would find. Raise `InvalidInput`."""
         return await self._storage.unit_of_work().users.count(None if prefix is None else self._prefix(prefix))
 
     async def change(
@@ -159,24 +162,28 @@ class UserService:
         may_change_email: bool = True,
         language: Language = Language.ENGLISH,
     ) -> User:
-        """Change the fields that are named and keep the others, even those that somebody else is changing.
+        """Change the given fields and keep the others, including concurrent changes of them.
 
-        A user who is disabled by it is signed out everywhere. A notice in a language goes to an address that is
-        replaced; without `may_change_email`, that raises `ConfirmationRequired`.
+        A user who becomes disabled is signed out everywhere. A replaced address is mailed a notice in `language`.
 
-        Raises `InvalidInput`, `UserNotFound`, `VersionMismatch`,
-        `EmailTaken`, `UsernameTaken` or `LastAdmin`.
+        Raises:
+            InvalidInput: Some fields break the rules.
+            UserNotFound: There is no such user.
+            VersionMismatch: The user is not at an expected version.
+            ConfirmationRequired: The address differs, and `may_change_email` is false.
+            EmailTaken, UsernameTaken: Another user has it.
+            LastAdmin: The change would leave no active admin.
         """
         check = FieldChecks()
         email = check("email", self._email, changes.email)
         name = check("name", Name.parse, changes.name)
         username = check("username", Username.parse, changes.username)
         bio = check("bio", Bio.parse, changes.bio)
-        check.done()
+        check.raise_if_invalid()
 
         async def change(unit: UnitOfWork, stored: User | None) -> User:
             user = _expected(stored, expected)
-            if not may_change_email and email not in (KEEP, user.email):
+            if not may_change_email and email not in (UNSET, user.email):
                 raise ConfirmationRequired
             changed = user.change(
                 now=self._clock.now(),
@@ -202,7 +209,7 @@ class UserService:
         return changed
 
     async def remove(self, user_id: UserId, expected: Expected = None) -> None:
-        """Remove a user, with all that is theirs. Raises `UserNotFound`, `VersionMismatch` or `LastAdmin`."""
+        """Remove a user and everything they own. Raise `UserNotFound`, `VersionMismatch` or `LastAdmin`."""
 
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
@@ -214,7 +221,7 @@ class UserService:
         await self._retry.run(user_id, attempt)
 
     async def _check_not_last_admin(self, unit: UnitOfWork, user: User) -> None:
-        """Make sure that somebody else is an active admin at the moment of the commit, too; raises `LastAdmin`."""
+        """Require that another active admin exists at the moment of the commit. Raise `LastAdmin`."""
         if not self._needs_admin or not user.is_active_admin:
             return
         others = [admin for admin in await unit.users.active_admins(limit=2) if admin.id != user.id]
@@ -228,7 +235,7 @@ class UserService:
     def _prefix(self, text: str) -> SearchPrefix:
         check = FieldChecks()
         prefix = check("search", SearchPrefix.parse, text)
-        check.done()
+        check.raise_if_invalid()
         return prefix
 
 

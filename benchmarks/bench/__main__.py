@@ -1,9 +1,9 @@
-"""Compares userport with apps that keep the same users otherwise: in turns, in one run, on the same machine.
+"""Compare userport with other apps that store the same users: alternately, in one run, on one machine.
 
     python -m benchmarks.bench --out benchmarks/results/comparison.json
 
-For a short look: --seconds 1 --rounds 1 --users 2000 --only userport tutorial. It needs wrk, two cores, PostgreSQL
-or the URL of one, and the rivals' environment, which `make bench` makes.
+For a quick run: --seconds 1 --rounds 1 --users 2000 --only userport tutorial. It needs wrk, two cores, PostgreSQL or
+its URL, and the rivals' environment, which `make bench` creates.
 """
 
 import argparse
@@ -16,15 +16,15 @@ from typing import Final
 from benchmarks.bench.app import RIVALS_PYTHON
 from benchmarks.bench.apps import APPS, Checkout
 from benchmarks.bench.calls import CALLS
-from benchmarks.bench.cores import leave_the_workers_core
-from benchmarks.bench.places import Places, databases, files
-from benchmarks.bench.results import OnStore, write_down
+from benchmarks.bench.cores import leave_worker_core
+from benchmarks.bench.environment import machine, versions
+from benchmarks.bench.results import StoreResults, write_down
 from benchmarks.bench.rounds import Comparison, Plan
-from benchmarks.bench.surroundings import machine, versions
+from benchmarks.bench.storages import StorageProvider, databases, files
 from benchmarks.bench.table import tables
 from benchmarks.bench.wrk import check_wrk
 
-_FEWEST_USERS: Final = 200
+_MIN_USERS: Final = 200
 
 
 def main() -> None:
@@ -32,23 +32,23 @@ def main() -> None:
     check_wrk()
     if not RIVALS_PYTHON.exists():
         raise SystemExit("the rivals' environment is missing: make bench makes it")
-    leave_the_workers_core()
-    stores: dict[str, AbstractContextManager[Places]] = {
+    leave_worker_core()
+    stores: dict[str, AbstractContextManager[StorageProvider]] = {
         "sqlite": files(given.directory),
         "postgresql": databases(given.postgresql),
     }
-    found: dict[str, OnStore] = {}
+    found: dict[str, StoreResults] = {}
     with tempfile.TemporaryDirectory(prefix="userport-bench-", dir=given.directory) as directory:
-        surroundings = {"machine": machine(Path(directory)), "versions": versions()}
-        print(json.dumps(surroundings["machine"], ensure_ascii=False), flush=True)
+        environment = {"machine": machine(Path(directory)), "versions": versions()}
+        print(json.dumps(environment["machine"], ensure_ascii=False), flush=True)
         for store in given.stores:
             own = Path(directory, store)
             own.mkdir()
-            with stores[store] as places:
-                found[store] = Comparison(_plan(given, store), places, own).run()
+            with stores[store] as provider:
+                found[store] = Comparison(_plan(given, store), provider, own).run()
             print(f"\n{tables(found[store])}", flush=True)
     settings = {name: getattr(given, name) for name in ("users", "rounds", "seconds", "connections")}
-    results = {**surroundings, "settings": settings, "stores": {store: on.summary() for store, on in found.items()}}
+    results = {**environment, "settings": settings, "stores": {store: on.summary() for store, on in found.items()}}
     write_down(results, given.out)
 
 
@@ -70,8 +70,8 @@ def _arguments() -> argparse.Namespace:
         "--before", type=Path, metavar="CLONE", help="another commit, to be compared in the same run"
     )
     given = arguments.parse_args()
-    if given.users < _FEWEST_USERS:
-        arguments.error(f"--users must be at least {_FEWEST_USERS}, so that there is a page near their end")
+    if given.users < _MIN_USERS:
+        arguments.error(f"--users must be at least {_MIN_USERS}, so that there is a page near their end")
     return given
 
 

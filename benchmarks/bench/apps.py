@@ -1,4 +1,4 @@
-"""The apps that are compared: how each is filled and started."""
+"""The apps in the comparison: how to fill and start each."""
 
 import asyncio
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from benchmarks.bench.app import RIVALS_PYTHON, ROOT, App
-from benchmarks.bench.made_users import MadeUser, made_users
 from benchmarks.bench.pocketbase import PocketBase
+from benchmarks.bench.sample_users import SampleUser, sample_users
 from domain.user import Role, User
 from domain.values import Bio, Email, Name, UserId, Username
 from entrypoints.http.paging import make_cursor
@@ -43,7 +43,7 @@ class Userport(App):
 
 
 class Checkout(Userport):
-    """Userport at another commit, in a clone whose environment is made, to compare before and after."""
+    """Userport at another commit, in a clone with its own environment, for a comparison before and after a change."""
 
     def __init__(self, root: Path) -> None:
         super().__init__("before")
@@ -65,7 +65,7 @@ class Rival(App):
 
     def fill(self, url: str, users: int) -> None:
         command = [str(RIVALS_PYTHON), "-m", "benchmarks.rivals.fill", "--app", self._module, "--users", str(users)]
-        subprocess.run([*command, "--storage", url], cwd=ROOT, check=True)  # noqa: S603 - a program of ours
+        subprocess.run([*command, "--storage", url], cwd=ROOT, check=True)  # noqa: S603 - our own program
 
     def command(self, url: str, port: int) -> Sequence[str]:
         app = f"benchmarks.rivals.{self._module}:app"
@@ -79,7 +79,7 @@ class Rival(App):
 
 
 class Constant(Rival):
-    """Answers without any user behind it."""
+    """Responds with constant data."""
 
     keeps_users: ClassVar = False
 
@@ -102,7 +102,7 @@ async def _fill(url: str, users: int) -> None:
     storage = open_storage(url)
     await storage.prepare()
     unit = storage.unit_of_work()
-    for number, made in enumerate(made_users(users), start=1):
+    for number, made in enumerate(sample_users(users), start=1):
         unit.users.add(_user(made))
         if number % _IN_A_COMMIT == 0:
             await unit.commit()
@@ -110,7 +110,7 @@ async def _fill(url: str, users: int) -> None:
     await storage.close()
 
 
-def _user(made: MadeUser) -> User:
+def _user(made: SampleUser) -> User:
     return User(
         id=UserId(made.id),
         email=Email(made.email, made.email),

@@ -1,6 +1,6 @@
-"""PocketBase, a service in Go on SQLite, with the same users in a collection that anybody may write to.
+"""PocketBase, a service in Go on SQLite, with the same users in a collection that anyone may write to.
 
-Its settings are its own: it commits with `synchronous = NORMAL`, so a loss of power may take back what was answered.
+It has its default settings: with `synchronous = NORMAL`, a power failure may lose acknowledged commits.
 """
 
 import json
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from benchmarks.bench.app import RIVALS_BIN, App
-from benchmarks.bench.asking import ask
 from benchmarks.bench.calls import ONE_RECORD, ONE_USER
-from benchmarks.bench.made_users import made_users
+from benchmarks.bench.http_client import request
+from benchmarks.bench.sample_users import sample_users
 from tests.servers.process import free_port
 
 _PROGRAM: Final = RIVALS_BIN / "pocketbase"
@@ -40,7 +40,7 @@ class PocketBase(App):
             capture_output=True,
         )
         self._create_collection(url)
-        rows = ((user.email, _id_of(user.id), user.name, user.username, user.bio) for user in made_users(users))
+        rows = ((user.email, _id_of(user.id), user.name, user.username, user.bio) for user in sample_users(users))
         with sqlite3.connect(directory / "data.db") as database:
             database.executemany("INSERT INTO members (email, id, name, username, bio) VALUES (?, ?, ?, ?, ?)", rows)
         database.close()
@@ -68,18 +68,18 @@ class PocketBase(App):
         )
         try:
             _wait_for(port)
-            signed_in = ask(port, "POST", "/api/collections/_superusers/auth-with-password", _ADMIN).json()
+            signed_in = request(port, "POST", "/api/collections/_superusers/auth-with-password", _ADMIN).json()
             unique = [f"CREATE UNIQUE INDEX idx_{name} ON members ({name})" for name in ("email", "username")]
             collection = {
                 "name": "members",
                 "type": "base",
-                "viewRule": "",  # anybody may, as in open mode
+                "viewRule": "",  # anyone may, as in open mode
                 "updateRule": "",
                 "fields": [{"name": name, "type": "text"} for name in _TEXTS]
                 + [{"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True}],
                 "indexes": unique,
             }
-            created = ask(port, "POST", "/api/collections", collection, {"Authorization": signed_in["token"]})
+            created = request(port, "POST", "/api/collections", collection, {"Authorization": signed_in["token"]})
             if "id" not in created.json():
                 raise SystemExit(f"PocketBase refuses the collection: {json.dumps(created.json())}")
         finally:
@@ -91,7 +91,7 @@ def _wait_for(port: int) -> None:
     start = time.perf_counter()
     while time.perf_counter() - start < _START_SECONDS:
         try:
-            ask(port, "GET", PocketBase.ready_path)
+            request(port, "GET", PocketBase.ready_path)
         except OSError:
             time.sleep(0.05)
         else:
@@ -100,5 +100,5 @@ def _wait_for(port: int) -> None:
 
 
 def _id_of(user_id: str) -> str:
-    """Return 15 characters, as PocketBase's ids have, that sort as the id does."""
+    """Return 15 characters, the length of PocketBase's ids, that sort like the id."""
     return user_id.replace("-", "")[-15:]

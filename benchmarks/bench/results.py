@@ -1,4 +1,4 @@
-"""What was found, as it is written down."""
+"""The results of a run, as they are recorded."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from benchmarks.bench.wrk import Run
 
 
 @dataclass(frozen=True, slots=True)
-class AppAtRest:
-    """How one app starts and what it holds while nobody asks it anything, round by round."""
+class IdleApp:
+    """The start-up time and idle memory of one app, round by round."""
 
     seconds_to_first_answer: list[float] = field(default_factory=list)
     idle_mebibytes: list[float] = field(default_factory=list)
@@ -24,8 +24,8 @@ class AppAtRest:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """The runs of one call on one app at a number of connections."""
+class Measurement:
+    """The runs of one call on one app with a number of connections."""
 
     call: str
     connections: int
@@ -48,7 +48,7 @@ class Measured:
     def failed(self) -> int:
         return sum(run.failed for run in self.runs)
 
-    def summary(self, userport: "Measured | None") -> dict[str, object]:
+    def summary(self, userport: "Measurement | None") -> dict[str, object]:
         found: dict[str, object] = {
             "call": self.call,
             "connections": self.connections,
@@ -63,13 +63,13 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class OnStore:
+class StoreResults:
     version: str
-    at_rest: dict[str, AppAtRest]
-    measured: Sequence[Measured]
+    at_rest: dict[str, IdleApp]
+    measured: Sequence[Measurement]
 
-    def userport_beside(self, measured: Measured) -> Measured | None:
-        """Find userport's own at the same call and number of connections, unless this is it."""
+    def userport_beside(self, measured: Measurement) -> Measurement | None:
+        """Return userport's own measurement of the same case, unless this is it."""
         same = (measured.call, measured.connections, "userport")
         found = (other for other in self.measured if (other.call, other.connections, other.app) == same)
         return None if measured.app == "userport" else next(found, None)
@@ -83,11 +83,11 @@ class OnStore:
 
 
 def write_down(results: Mapping[str, object], file: Path | None) -> None:
-    """Write results into a file as JSON, if there is to be one."""
+    """Write results to a file as JSON, if there is one."""
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
 
 
-def ratio(userport: Measured, other: Measured) -> float:
+def ratio(userport: Measurement, other: Measurement) -> float:
     return round(userport.requests_per_second / other.requests_per_second, 2)

@@ -1,4 +1,4 @@
-"""The measuring: every app in turn, at every call, in every round."""
+"""The measurement: every app, with every call, in every round."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -10,10 +10,10 @@ from benchmarks.bench import tokens
 from benchmarks.bench.app import App
 from benchmarks.bench.apps import USERPORT, Userport
 from benchmarks.bench.calls import ANY_PAGE, LAST_PAGE, ONE_RECORD, ONE_USER, WITH_TOKEN, Call
-from benchmarks.bench.made_users import made_users
-from benchmarks.bench.places import Places
-from benchmarks.bench.results import AppAtRest, Measured, OnStore
-from benchmarks.bench.same_answers import check_answers, check_statuses
+from benchmarks.bench.conformance import check_responses, check_statuses
+from benchmarks.bench.results import IdleApp, Measurement, StoreResults
+from benchmarks.bench.sample_users import sample_users
+from benchmarks.bench.storages import StorageProvider
 from benchmarks.bench.worker import Worker
 from benchmarks.bench.wrk import Run, load
 from tests.servers.process import free_port
@@ -32,7 +32,7 @@ class Plan:
     seconds: int
 
     def cases(self) -> Iterator[tuple[Call, int]]:
-        """Make what is measured on each app; one connection alone tells how long an answer takes."""
+        """Return the cases for each app; one connection alone shows the latency."""
         for connections in self.connections:
             for call in self.calls:
                 yield call, connections
@@ -41,16 +41,16 @@ class Plan:
 
 
 class Comparison:
-    """The apps on one kind of store."""
+    """The comparison of the apps on one kind of store."""
 
-    def __init__(self, plan: Plan, places: Places, directory: Path) -> None:
+    def __init__(self, plan: Plan, provider: StorageProvider, directory: Path) -> None:
         self._plan = plan
-        self._places = places
+        self._provider = provider
         self._directory = directory
-        self._users = list(made_users(plan.users))
+        self._users = list(sample_users(plan.users))
         self._skipped = plan.users - _FROM_THE_END
 
-    def run(self) -> OnStore:
+    def run(self) -> StoreResults:
         urls = {app: self._filled(app) for app in self._plan.apps}
         at_rest = self._start_in_turns(urls)
         with ExitStack() as ends:
@@ -62,21 +62,21 @@ class Comparison:
                 tokens.add_admin(workers[USERPORT].port)
                 app = Userport("userport-token", tokens.make_key(self._directory))
                 with_token[USERPORT] = ends.enter_context(self._worker(app, urls[USERPORT]))
-            return OnStore(self._places.version, at_rest, self._measure(workers, with_token))
+            return StoreResults(self._provider.version, at_rest, self._measure(workers, with_token))
 
     def _filled(self, app: App) -> str:
         print(f"filling {app.name} …", flush=True)
-        url = self._places.new(app.name)
+        url = self._provider.new(app.name)
         app.fill(url, self._plan.users)
-        self._places.settle(url)
+        self._provider.settle(url)
         return url
 
     def _worker(self, app: App, url: str) -> Worker:
         port = free_port()
         return Worker(app, url, port, self._directory / f"{app.name}.log")
 
-    def _start_in_turns(self, urls: Mapping[App, str]) -> dict[str, AppAtRest]:
-        found = {app.name: AppAtRest() for app in urls}
+    def _start_in_turns(self, urls: Mapping[App, str]) -> dict[str, IdleApp]:
+        found = {app.name: IdleApp() for app in urls}
         for _ in range(self._plan.rounds):
             for app, url in urls.items():
                 with self._worker(app, url) as worker:
@@ -86,7 +86,7 @@ class Comparison:
 
     def _check(self, app: App, worker: Worker) -> None:
         if app.keeps_users:
-            check_answers(app.name, worker.port, self._users, self._path_of_last_page(app), self._skipped)
+            check_responses(app.name, worker.port, self._users, self._path_of_last_page(app), self._skipped)
         else:
             check_statuses(app.name, worker.port, app.path_of_user(self._users[0].id), app.calls is None)
 
@@ -97,7 +97,7 @@ class Comparison:
         return file
 
     def _paths_of_pages(self, app: App) -> Path:
-        """Write down where some pages are, evenly spread over all users."""
+        """Write the paths of some pages to a file, evenly spread over all users."""
         file = self._directory / f"{app.name}.pages"
         steps = range(0, len(self._users) - _FROM_THE_END, len(self._users) // _PAGES)
         file.write_text("".join(f"{app.path_of_page(self._users[step].id, step + 1)}\n" for step in steps))
@@ -106,9 +106,9 @@ class Comparison:
     def _path_of_last_page(self, app: App) -> str:
         return app.path_of_page(self._users[self._skipped - 1].id, self._skipped)
 
-    def _measure(self, workers: Mapping[App, Worker], with_token: Mapping[App, Worker]) -> Sequence[Measured]:
+    def _measure(self, workers: Mapping[App, Worker], with_token: Mapping[App, Worker]) -> Sequence[Measurement]:
         runs: dict[tuple[str, int, str], list[Run]] = {}
-        for number in range(self._plan.rounds + 1):  # the first of them warms up
+        for number in range(self._plan.rounds + 1):  # the first round warms up
             for call, connections in self._plan.cases():
                 print(f"round {number}: {call.name}, connections: {connections} …", flush=True)
                 for app, worker in (with_token if call is WITH_TOKEN else workers).items():
@@ -118,7 +118,7 @@ class Comparison:
                     run = load(worker.port, script, connections, self._plan.seconds, self._directory)
                     if number:
                         runs.setdefault((call.name, connections, app.name), []).append(run)
-        return [Measured(*case, found) for case, found in runs.items()]
+        return [Measurement(*case, found) for case, found in runs.items()]
 
     def _script(self, call: Call, app: App, worker: Worker) -> str:
         if call is WITH_TOKEN:

@@ -1,10 +1,10 @@
 from collections.abc import Iterator, Sequence
 
-from benchmarks.bench.results import Measured, OnStore, ratio
+from benchmarks.bench.results import Measurement, StoreResults, ratio
 
 
-def tables(found: OnStore) -> str:
-    """Write what was found on one store as two tables in Markdown."""
+def tables(found: StoreResults) -> str:
+    """Return the results on one store as two tables in Markdown."""
     rest = [
         [name, f"{app.summary()['seconds_to_first_answer']:.2f}", f"{app.summary()['idle_mebibytes']:.0f}"]
         for name, app in found.at_rest.items()
@@ -21,7 +21,7 @@ def tables(found: OnStore) -> str:
     )
 
 
-def _cells(found: OnStore, measured: Measured) -> Iterator[str]:
+def _cells(found: StoreResults, measured: Measurement) -> Iterator[str]:
     yield measured.call
     yield str(measured.connections)
     yield measured.app

@@ -1,4 +1,4 @@
-"""Userport with sign-in, beside the one without that serves the same place."""
+"""Userport in token mode, on the same storage as the one in open mode."""
 
 import subprocess
 import sys
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
-from benchmarks.bench.asking import ask
+from benchmarks.bench.http_client import request
 
 _ADMIN: Final = {
     "email": "admin@example.org",
     "name": "Admin",
     "role": "admin",
-    "password": "correct horse battery",  # of nobody
+    "password": "correct horse battery",  # of no real user
 }
 
 
@@ -26,17 +26,17 @@ def make_key(directory: Path) -> Path:
 
 
 def add_admin(port: int) -> None:
-    """Add, by a server without sign-in, somebody who may look at everybody."""
-    answer = ask(port, "POST", "/users", _ADMIN)
+    """Add an admin through a server in open mode."""
+    answer = request(port, "POST", "/users", _ADMIN)
     if answer.status != HTTPStatus.CREATED:
         raise SystemExit(f"the admin was not added: {answer.content!r}")
 
 
 def sign_in(port: int) -> Mapping[str, str]:
-    """Make the headers of somebody who has just signed in; they are good for a quarter of an hour."""
+    """Sign in and return the headers for requests; they are valid for 15 minutes."""
     form = {"grant_type": "password", "username": _ADMIN["email"], "password": _ADMIN["password"]}
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = ask(port, "POST", "/auth/token", urlencode(form).encode(), headers)
+    answer = request(port, "POST", "/auth/token", urlencode(form).encode(), headers)
     if answer.status != HTTPStatus.OK:
         raise SystemExit(f"the admin cannot sign in: {answer.content!r}")
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from benchmarks.bench.app import App
-from benchmarks.bench.asking import ask
-from benchmarks.bench.cores import on_the_workers_core
+from benchmarks.bench.cores import pin_to_worker_core
+from benchmarks.bench.http_client import request
 
-_PATIENCE: Final = 60.0
+_TIMEOUT_SECONDS: Final = 60.0
 _SECONDS_TO_SETTLE: Final = 1.0
 
 
@@ -16,7 +16,7 @@ class Worker:
 
     def __init__(self, app: App, url: str, port: int, log: Path) -> None:
         self._app = app
-        self._command = on_the_workers_core(app.command(url, port))
+        self._command = pin_to_worker_core(app.command(url, port))
         self._environment = app.environment(url)
         self._log = log
         self.port = port
@@ -52,18 +52,18 @@ class Worker:
             self._process.wait()
 
     def idle_mebibytes(self) -> float:
-        """Tell how much memory the process holds once it has answered and come to rest."""
+        """Return the memory of the process once it has responded and is idle."""
         time.sleep(_SECONDS_TO_SETTLE)
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
     def _check(self, begun: float) -> None:
-        if self._process.poll() is not None or time.perf_counter() - begun > _PATIENCE:
+        if self._process.poll() is not None or time.perf_counter() - begun > _TIMEOUT_SECONDS:
             raise SystemExit(f"{' '.join(self._command)} does not serve:\n{self._log.read_text()[-4000:]}")
 
     def _answers(self) -> bool:
-        """Ask for what takes the way through the storage; with tokens, to be told that one is missing is an answer."""
+        """Send a request that reads the storage; in token mode, a 401 counts as a response."""
         try:
-            return ask(self.port, "GET", self._app.ready_path).status in {200, 401}
+            return request(self.port, "GET", self._app.ready_path).status in {200, 401}
         except OSError:
             return False

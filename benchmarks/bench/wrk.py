@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run found; `failed` answers are counted in the rate all the same."""
+    """The results of one run; `failed` responses still count in the rate."""
 
     requests_per_second: float
     p50_milliseconds: float
@@ -24,12 +24,12 @@ def check_wrk() -> None:
 
 
 def wrk_version() -> str:
-    told = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)  # noqa: S607
-    return told.stdout.split("[")[0].removeprefix("wrk").strip()
+    printed = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)  # noqa: S607
+    return printed.stdout.split("[")[0].removeprefix("wrk").strip()
 
 
 def load(port: int, script: str, connections: int, seconds: int, directory: Path) -> Run:
-    """Send requests over so many connections, the next one on each as soon as the last is answered."""
+    """Send requests over some connections, each as soon as the previous one on its connection is answered."""
     file = directory / "load.lua"
     file.write_text(script)
     wanted = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "30s"]
@@ -39,10 +39,10 @@ def load(port: int, script: str, connections: int, seconds: int, directory: Path
         text=True,
         check=False,
     )
-    told = done.stdout.rpartition("\n")[2]
-    if done.returncode != 0 or not told.startswith("{"):
+    printed = done.stdout.rpartition("\n")[2]
+    if done.returncode != 0 or not printed.startswith("{"):
         raise SystemExit(f"wrk failed:\n{done.stdout}{done.stderr}")
-    found = json.loads(told)
+    found = json.loads(printed)
     if not found["answers"]:
         raise SystemExit(f"nothing was answered:\n{done.stdout}")
     return Run(

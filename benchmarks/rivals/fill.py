@@ -1,4 +1,4 @@
-"""Makes a rival's tables in an empty place and puts the made-up users there.
+"""Create a rival's tables in an empty database and add the sample users.
 
 benchmarks/.venv/bin/python -m benchmarks.rivals.fill --app tutorial --storage sqlite:////tmp/tutorial.db --users 100000
 """
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Table, create_engine, insert
 
-from benchmarks.bench.made_users import MadeUser, made_users
+from benchmarks.bench.sample_users import SampleUser, sample_users
 from benchmarks.rivals.addresses import sync_url
 
 _MODELS: Final = {"tutorial": "model", "by_hand": "model", "litestar_alchemy": "litestar_model"}
@@ -21,14 +21,14 @@ _IN_A_COMMIT: Final = 5_000
 def fill(table: Table, url: str, users: int) -> None:
     engine = create_engine(sync_url(url))
     table.metadata.create_all(engine, tables=[table])
-    made = made_users(users)
+    made = sample_users(users)
     while rows := [_row(user) for user in islice(made, _IN_A_COMMIT)]:
         with engine.begin() as connection:
             connection.execute(insert(table), rows)
     engine.dispose()
 
 
-def _row(user: MadeUser) -> dict[str, Any]:
+def _row(user: SampleUser) -> dict[str, Any]:
     row = user._asdict()
     made = row.pop("made")
     return row | {"id": UUID(user.id), "created_at": made, "updated_at": made}

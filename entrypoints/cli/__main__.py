@@ -1,4 +1,4 @@
-"""`python -m entrypoints.cli`, for where the package is not installed."""
+"""`python -m entrypoints.cli`, for a checkout where the package is not installed."""
 
 from entrypoints.cli.start import run
 

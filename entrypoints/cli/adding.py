@@ -10,11 +10,11 @@ from domain.errors import InvalidInput
 from domain.user import Role, User
 from domain.values import Password
 from entrypoints.cli.errors import CommandFailed
-from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
+from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.settings import Settings, load_settings
 
-_MOST_BYTES: Final = 20 * Password.LONGEST
-"""Of a character in any form, and of the line's end."""
+_MAX_BYTES: Final = 20 * Password.MAX_LENGTH
+"""Up to four bytes per character in each Unicode form, plus the line end."""
 
 
 def add_user(
@@ -26,8 +26,8 @@ def add_user(
 ) -> None:
     """Add a user, such as the first admin.
 
-    The password is asked for, or is the first line of what is piped in; it cannot be an argument, which other users
-    of this machine could see.
+    The command asks for the password, or reads it from the first line of standard input. A password is never an
+    argument, because other users of this machine could see it.
     """
     settings = load_settings(storage=storage)
     role = Role.ADMIN if admin else Role.MEMBER
@@ -37,8 +37,8 @@ def add_user(
 
 
 async def _register(settings: Settings, new: NewUser) -> User:
-    async with opened(settings) as container:
-        await make_ready(container)
+    async with open_container(settings) as container:
+        await ensure_prepared(container)
         try:
             return await container.users().register(new)
         except InvalidInput as error:
@@ -49,13 +49,13 @@ def _password() -> str:
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return given
-    content = sys.stdin.buffer.readline(_MOST_BYTES + 1)  # what is piped in may have no end
-    if len(content) > _MOST_BYTES:
-        raise CommandFailed(f"the password must be at most {Password.LONGEST} characters")
+    content = sys.stdin.buffer.readline(_MAX_BYTES + 1)  # standard input may be endless
+    if len(content) > _MAX_BYTES:
+        raise CommandFailed(f"the password must be at most {Password.MAX_LENGTH} characters")
     try:
         line = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise CommandFailed("the password must be a text in UTF-8") from None
+        raise CommandFailed("the password must be UTF-8 text") from None
     if not line:
-        raise CommandFailed("there is no password: pipe it in as the first line, or run this in a terminal")
+        raise CommandFailed("there is no password: pipe it in as the first line, or run this command in a terminal")
     return line

@@ -1,23 +1,23 @@
-"""Copying everything from one storage to another."""
+"""Copy all records from one storage to another."""
 
 import asyncio
 
 from application.transfer.storage_copy import CopyFailed, StorageCopy
-from entrypoints.cli.errors import CommandFailed, told
+from entrypoints.cli.errors import CommandFailed, format_error
 from entrypoints.cli.progress import users_bar
-from entrypoints.cli.session import opened
+from entrypoints.cli.session import open_container
 from entrypoints.settings import Settings, SettingsError
 from entrypoints.storage_by_url import storage_plugin
 
 
 async def copy(source: Settings, target: Settings) -> StorageCopy:
-    """Copy, then verify; raises `CommandFailed`, whose line tells how far it got and what to do."""
+    """Copy, then verify. Raise `CommandFailed` with the progress so far and the next step."""
     for flag, settings in (("--from", source), ("--to", target)):
         if not storage_plugin(settings.storage).shared:
-            raise SettingsError(f"{flag} names a storage that only the process which opened it can see")
+            raise SettingsError(f"{flag} names a storage that exists within one process only")
     if source.storage == target.storage:
         raise SettingsError("--from and --to name the same storage")
-    async with opened(source) as source_container, opened(target) as target_container:
+    async with open_container(source) as source_container, open_container(target) as target_container:
         await source_container.storage().ping()
         await target_container.storage().prepare()
         made = StorageCopy(source_container.storage(), target_container.storage())
@@ -30,7 +30,9 @@ async def copy(source: Settings, target: Settings) -> StorageCopy:
         except CopyFailed as error:
             raise CommandFailed(str(error)) from error
         except (Exception, asyncio.CancelledError) as error:
-            reason, exit_code = told(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
+            reason, exit_code = format_error(
+                KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error
+            )
             far = f"stopped after {made.read}; run the same command again to go on"
             raise CommandFailed(f"{reason.removesuffix('.')} - {far}", exit_code) from error
     return made

@@ -1,10 +1,11 @@
-"""How a command ends when it fails: one line for people and an exit code for scripts, never a traceback."""
+"""How a failed command ends: one line for people, an exit code for scripts, and no traceback."""
 
 import logging
 import sys
 import threading
 from enum import IntEnum
 from traceback import format_tb
+from typing import Final
 
 import typer
 from typer.exceptions import TyperException
@@ -16,7 +17,7 @@ log = logging.getLogger("userport")
 
 
 class ExitCode(IntEnum):
-    """What a command ends with when not all is well."""
+    """The exit codes of commands that did not succeed."""
 
     FAILED = 1
     WRONG_USAGE = 2
@@ -24,16 +25,22 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+EXIT_CODES: Final = (
+    f"Exit codes: 0 success; {ExitCode.FAILED} failure; {ExitCode.WRONG_USAGE} wrong usage or setting; "
+    f"{ExitCode.SOME_REFUSED} an import refused some records; {ExitCode.INTERRUPTED} interrupted."
+)
+
+
 class CommandFailed(Exception):
-    """A command cannot go on; the text is the line that is shown."""
+    """A command cannot continue; the text is the line to print."""
 
     def __init__(self, line: str, exit_code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(line)
         self.exit_code = exit_code
 
 
-def told(error: BaseException) -> tuple[str, ExitCode]:
-    """Put an error into one line, with the exit code to it. What a driver says is left out: it may hold a secret."""
+def format_error(error: BaseException) -> tuple[str, ExitCode]:
+    """Return the message for an error, and its exit code. A driver's own text is omitted: it may contain a secret."""
     match error:
         case CommandFailed():
             return str(error), error.exit_code
@@ -55,17 +62,17 @@ def told(error: BaseException) -> tuple[str, ExitCode]:
         case OSError(strerror=str() as reason):
             return reason, ExitCode.FAILED
         case _:
-            return f"unexpected failure ({type(error).__name__}); userport --debug … tells where", ExitCode.FAILED
+            return f"unexpected failure ({type(error).__name__}); run userport --debug … to see where", ExitCode.FAILED
 
 
 def end(error: BaseException) -> ExitCode:
-    """Show the line of an error and return its exit code."""
+    """Print the message for an error and return its exit code."""
     log.debug("%s raised at\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
-    line, exit_code = told(error)
+    line, exit_code = format_error(error)
     print(f"userport: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
     return exit_code
 
 
-def hush_threads() -> None:
-    """Let no thread of a driver print its traceback, as one does that outlives the event loop it reports to."""
+def silence_thread_tracebacks() -> None:
+    """Log exceptions of threads instead of printing tracebacks: a driver's thread may outlive its event loop."""
     threading.excepthook = lambda died: log.debug("%s ended a thread", died.exc_type.__name__)

@@ -1,4 +1,4 @@
-"""Writing all users to a file or a pipe."""
+"""Export all users to a file or to standard output."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from entrypoints.cli.errors import CommandFailed, ExitCode
 from entrypoints.cli.formats import Format
 from entrypoints.cli.ndjson import write_ndjson
 from entrypoints.cli.private_files import open_private
-from entrypoints.cli.session import opened
+from entrypoints.cli.session import open_container
 from entrypoints.settings import Settings
 
 
@@ -27,11 +27,11 @@ async def export_to(
     spreadsheet_safe: bool = False,
     with_records: bool = False,
 ) -> None:
-    """Write all users, a batch at a time; without a file, to standard output."""
+    """Write all users in batches, to standard output if `file` is None."""
     if with_records and file_format is Format.CSV:
         raise CommandFailed("--with-records is for NDJSON: add --format ndjson", ExitCode.WRONG_USAGE)
     write = _writer(file_format, spreadsheet_safe=spreadsheet_safe)
-    async with opened(settings) as container:
+    async with open_container(settings) as container:
         await container.storage().ping()
         with _written(file) as output:
             if file_format is Format.CSV:
@@ -63,10 +63,10 @@ def _writer(file_format: Format, *, spreadsheet_safe: bool) -> Callable[[Iterabl
 
 @contextmanager
 def _written(file: Path | None) -> Iterator[BinaryIO]:
-    """Open what to write to. A file gets its name when complete: half an export is none."""
+    """Open the output. A regular file gets its name only when it is complete."""
     if file is None:
         yield sys.stdout.buffer
-    elif file.exists() and not file.is_file():  # a named pipe, a device
+    elif file.exists() and not file.is_file():  # a named pipe or a device
         with open_private(file) as output:
             yield output
     else:

@@ -1,4 +1,4 @@
-"""Which format a file has."""
+"""The file formats of imports and exports."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Final
 
 from entrypoints.cli.csv_records import read_csv
 from entrypoints.cli.ndjson import read_ndjson
-from entrypoints.cli.source import Lines, SourceRecord
+from entrypoints.cli.source import LineReader, SourceRecord
 
 
 class Format(StrEnum):
@@ -21,19 +21,19 @@ _READERS: Final = {Format.CSV: read_csv, Format.NDJSON: read_ndjson}
 
 
 def format_by_name(name: str) -> Format | None:
-    """Tell the format by a file's ending."""
+    """Return the format that a file's extension stands for, or None."""
     return next((known for ending, known in _ENDINGS.items() if name.lower().endswith(ending)), None)
 
 
 def format_by_beginning(stream: BufferedReader) -> Format:
-    """Tell the format by the first bytes, and leave them to be read: an object begins with a brace, a header does not.
+    """Guess the format from the first bytes without consuming them: an object starts with a brace.
 
-    A wrong guess does no harm, since a header with an unknown column is refused.
+    A wrong guess is harmless: a header with an unknown column is rejected.
     """
     beginning = stream.peek(64).removeprefix(_BYTE_ORDER_MARK).lstrip()
     return Format.NDJSON if beginning.startswith(b"{") else Format.CSV
 
 
-def read_records(lines: Lines, file_format: Format) -> Iterator[SourceRecord]:
-    """Read a file of users; raises `CommandFailed` when it cannot be one."""
+def read_records(lines: LineReader, file_format: Format) -> Iterator[SourceRecord]:
+    """Yield the records of a file of users. Raise `CommandFailed` when it cannot be one."""
     return _READERS[file_format](lines)

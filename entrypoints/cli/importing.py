@@ -1,4 +1,4 @@
-"""Reading users from a file or a pipe into the storage."""
+"""Import users from a file or from standard input."""
 
 import asyncio
 import os
@@ -12,15 +12,15 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from application.transfer.user_import import BATCH, Imported, Outcome, Parsed, Refused
+from application.transfer.user_import import BATCH, Imported, Outcome, Parsed, Rejected
 from application.transfer.user_records import RawRecord
-from entrypoints.cli.errors import CommandFailed, told
+from entrypoints.cli.errors import CommandFailed, format_error
 from entrypoints.cli.formats import Format, format_by_beginning, format_by_name, read_records
 from entrypoints.cli.interpreter import collect_young, gc_paused, short_thread_turns
 from entrypoints.cli.progress import bytes_bar
 from entrypoints.cli.rejects import rejects_to
-from entrypoints.cli.session import make_ready, opened
-from entrypoints.cli.source import Lines, SourceRecord
+from entrypoints.cli.session import ensure_prepared, open_container
+from entrypoints.cli.source import LineReader, SourceRecord
 from entrypoints.settings import Settings
 
 _BATCH_BYTES: Final = 1024 * 1024
@@ -28,7 +28,7 @@ _BATCHES_BETWEEN_COLLECTIONS: Final = 20
 
 
 class _Batch(NamedTuple):
-    """Some records, and how far into the file they reach."""
+    """Some records, and the position in the file behind them."""
 
     records: Sequence[SourceRecord]
     last_line: int
@@ -36,8 +36,8 @@ class _Batch(NamedTuple):
 
 
 @dataclass(slots=True)
-class Tally:
-    """How far an import has got."""
+class ImportSummary:
+    """The counts of an import so far."""
 
     added: int = 0
     already_there: int = 0
@@ -50,7 +50,7 @@ class Tally:
                 self.added += 1
             case Imported.ALREADY_THERE:
                 self.already_there += 1
-            case Refused():
+            case Rejected():
                 self.refused += 1
 
     def __str__(self) -> str:
@@ -59,44 +59,45 @@ class Tally:
 
 async def import_from(
     name: str, given_format: Format | None, settings: Settings, *, rejects_file: Path | None, dry_run: bool
-) -> Tally:
-    """Import a file, or standard input for "-", in a bounded amount of memory.
+) -> ImportSummary:
+    """Import a file, or standard input for "-", in bounded memory.
 
-    Raises `CommandFailed` when it ends before the file does; its line tells how far it got.
+    Raises:
+        CommandFailed: The import ends before the file does. The text says how far it got.
     """
     with ExitStack() as stack:
-        stream = stack.enter_context(_opened(name))
+        stream = stack.enter_context(_open_source(name))
         reject = stack.enter_context(rejects_to(rejects_file, source=name))
         advance = stack.enter_context(bytes_bar(_size(stream)))
-        lines = Lines(stream)
+        lines = LineReader(stream)
         records = read_records(lines, given_format or format_by_name(name) or format_by_beginning(stream))
-        tally = Tally()
-        async with opened(settings) as container:
-            await make_ready(container)
+        tally = ImportSummary()
+        async with open_container(settings) as container:
+            await ensure_prepared(container)
             user_import = container.user_import(dry_run=dry_run)
 
             async def store(batch: _Batch, parsed: Sequence[Parsed]) -> None:
                 for record, outcome in zip(batch.records, await user_import.store(parsed), strict=True):
                     tally.count(outcome)
-                    if isinstance(outcome, Refused):
+                    if isinstance(outcome, Rejected):
                         reject(record, outcome)
                 tally.line = batch.last_line
                 advance(batch.bytes_read)
 
             batches = _interruptible(_batches(records, lines))
-            with _telling_how_far(tally), gc_paused(), short_thread_turns():
+            with _report_progress(tally), gc_paused(), short_thread_turns():
                 await _each(batches, user_import.parse, store, read_ahead=_size(stream) is not None)
     return tally
 
 
 async def _each(
     batches: Iterator[_Batch],
-    parse: Callable[[Sequence[RawRecord | Refused]], Awaitable[Sequence[Parsed]]],
+    parse: Callable[[Sequence[RawRecord | Rejected]], Awaitable[Sequence[Parsed]]],
     store: Callable[[_Batch, Sequence[Parsed]], Coroutine[Any, Any, None]],
     *,
     read_ahead: bool,
 ) -> None:
-    """Store batch after batch. With `read_ahead` the next one is read and parsed meanwhile, which a pipe would halt."""
+    """Store the batches in order. With `read_ahead`, parse the next batch during the write (a pipe would block it)."""
     storing: asyncio.Task[None] | None = None
     try:
         for number, batch in enumerate(batches, start=1):
@@ -104,16 +105,16 @@ async def _each(
             if storing is not None:
                 await asyncio.shield(storing)
             storing = asyncio.create_task(store(batch, parsed))
-            await (asyncio.sleep(0) if read_ahead else asyncio.shield(storing))  # it begins before the next is read
+            await (asyncio.sleep(0) if read_ahead else asyncio.shield(storing))  # the write starts first
             if number % _BATCHES_BETWEEN_COLLECTIONS == 0:
                 collect_young()
     finally:
         if storing is not None:
-            await storing  # what has gone to the storage counts, whatever has ended the reading
+            await storing  # count what was written, even if reading failed
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[BufferedReader]:
+def _open_source(name: str) -> Iterator[BufferedReader]:
     if name == "-":
         yield cast("BufferedReader", sys.stdin.buffer)
     else:
@@ -127,18 +128,18 @@ def _size(stream: BufferedReader) -> int | None:
 
 
 @contextmanager
-def _telling_how_far(tally: Tally) -> Iterator[None]:
+def _report_progress(tally: ImportSummary) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:
-        # A task is cancelled for one reason alone: somebody pressed ctrl-C.
-        reason, exit_code = told(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
+        # The task is cancelled for one reason only: Ctrl-C.
+        reason, exit_code = format_error(KeyboardInterrupt() if isinstance(error, asyncio.CancelledError) else error)
         far = f"stopped after line {tally.line} with {tally}; run the same command again to complete it"
         raise CommandFailed(f"{reason.removesuffix('.')} - {far}", exit_code) from error
 
 
 def _interruptible(batches: Iterator[_Batch]) -> Iterator[_Batch]:
-    """Let ctrl-C end the reading at once: the event loop's own handler would have it wait for the next line."""
+    """Let Ctrl-C interrupt a blocking read: the event loop's own handler would wait for the next line."""
     while True:
         handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
@@ -150,8 +151,8 @@ def _interruptible(batches: Iterator[_Batch]) -> Iterator[_Batch]:
         yield batch
 
 
-def _batches(records: Iterator[SourceRecord], lines: Lines) -> Iterator[_Batch]:
-    """Gather records, few enough that even huge ones take little room."""
+def _batches(records: Iterator[SourceRecord], lines: LineReader) -> Iterator[_Batch]:
+    """Group records into batches that stay small even when the records are large."""
     batch: list[SourceRecord] = []
     begun_at = lines.bytes_read
     for record in records:

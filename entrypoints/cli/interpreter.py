@@ -1,4 +1,4 @@
-"""The garbage collector and the switching of threads, which nothing else touches."""
+"""Settings of the interpreter: garbage collection and thread switching."""
 
 import gc
 import sys
@@ -10,37 +10,35 @@ _SHORT_SWITCH_INTERVAL_SECONDS: Final = 0.001
 
 
 def pause_gc() -> None:
-    """Stop looking for garbage while the program loads.
+    """Pause garbage collection while the program loads.
 
-    What is loaded stays for good. Going through it for garbage, again and again while it grows, would take a tenth of
-    the time until a server answers.
+    Loaded objects live until the end. Repeated collections over them would take a tenth of the start-up time.
     """
     gc.disable()
 
 
 def resume_gc() -> None:
-    """Look for garbage again, since all that a command needs is loaded."""
+    """Resume garbage collection once a command is loaded."""
     gc.enable()
 
 
 def resume_gc_for_serving() -> None:
-    """Look for garbage again, but not in what is there now.
+    """Resume garbage collection, but exclude all present objects.
 
-    It stays for good. If each full collection went through it, that would hold up requests for as long as some fifty
-    milliseconds.
+    They live until the end. A full collection over them would block requests for about 50 milliseconds.
     """
     gc.freeze()
     gc.enable()
 
 
 def collect_young() -> None:
-    """Remove garbage among what is young, while the collector is paused."""
+    """Collect the youngest generation, while automatic collection is paused."""
     gc.collect(1)
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Look for garbage only by `collect_young`, for work on many records that are never garbage."""
+    """Leave collection to `collect_young`, for work on many records that are freed by reference counting."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -52,7 +50,7 @@ def gc_paused() -> Iterator[None]:
 
 @contextmanager
 def short_thread_turns() -> Iterator[None]:
-    """Let a thread that waits for its turn have it soon, such as one that writes while another parses."""
+    """Switch threads more often, for a thread that writes while another one parses."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SHORT_SWITCH_INTERVAL_SECONDS)
     try:

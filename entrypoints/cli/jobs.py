@@ -10,7 +10,7 @@ from domain.errors import InvalidValue
 from domain.jobs import Job
 from domain.values import JobId
 from entrypoints.cli.errors import CommandFailed, ExitCode
-from entrypoints.cli.session import StorageOption, opened, run_async
+from entrypoints.cli.session import StorageOption, open_container, run_async
 from entrypoints.settings import Settings, load_settings
 
 app = typer.Typer(help="See which background jobs wait or have failed, and retry those.")
@@ -45,7 +45,7 @@ def retry(
 
 
 async def _list(settings: Settings, *, failed_only: bool, as_json: bool) -> None:
-    async with opened(settings) as container:
+    async with open_container(settings) as container:
         await container.storage().ping()
         async for jobs in container.job_service().batches(failed_only=failed_only):
             for job in jobs:
@@ -54,7 +54,7 @@ async def _list(settings: Settings, *, failed_only: bool, as_json: bool) -> None
 
 async def _retry(settings: Settings, texts: list[str]) -> int:
     job_ids = [_parse(text) for text in texts]
-    async with opened(settings) as container:
+    async with open_container(settings) as container:
         await container.storage().ping()
         service = container.job_service()
         if not job_ids:

@@ -10,25 +10,25 @@ from entrypoints.cli.errors import CommandFailed
 from entrypoints.settings import PREFIX
 from entrypoints.signing_keys import new_signing_keys
 
-app = typer.Typer(help="Make the keys that access tokens are signed with.")
+app = typer.Typer(help="Create the keys that sign access tokens.")
 
 
 @app.command("new")
 def new_keys(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to make.", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to create.", show_default=False)],
     retire: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The file of the key that signs now: what it has signed stays good.",
+            help="The file of the current key, whose tokens remain valid.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Write a new Ed25519 key, in PEM, into a file that only its owner can read.
+    """Write a new Ed25519 signing key, in PEM, to a file that only its owner can read.
 
-    A file that exists already is never overwritten. With --retire the public half of the old file's first key is
-    added, so that tokens which that one has signed go on being accepted until they expire.
+    An existing file is never overwritten. With --retire, the public half of the old file's first key is added, so
+    tokens that it signed remain valid until they expire.
     """
     made = new_signing_keys(retire)
     _write(out, made.to_pem())
@@ -36,11 +36,11 @@ def new_keys(
 
 
 def _write(path: Path, text: str) -> None:
-    """Make a file of mode 600 that is on the disk, whole, or not there."""
+    """Create a file of mode 600 that is either complete and on disk, or absent."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise CommandFailed(f"{path} exists already, and a key is never overwritten: choose another --out") from None
+        raise CommandFailed(f"{path} already exists, and keys are never overwritten: choose another --out") from None
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(text)

@@ -1,4 +1,4 @@
-"""Users as NDJSON: one JSON object a line."""
+"""Users as NDJSON: one JSON object per line."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,11 +7,11 @@ from typing import Final
 import orjson
 
 from application.transfer.user_records import RawRecord
-from entrypoints.cli.source import Lines, SourceRecord, Unreadable
+from entrypoints.cli.source import LineReader, SourceRecord, UnreadableLine
 
 
-def read_ndjson(lines: Lines) -> Iterator[SourceRecord]:
-    """Read one record a line; a line that is no JSON object is a refused one, a blank line none."""
+def read_ndjson(lines: LineReader) -> Iterator[SourceRecord]:
+    """Yield one record per line. A line that is not a JSON object is rejected; a blank line is skipped."""
     while True:
         try:
             line = lines.read()
@@ -24,7 +24,7 @@ def read_ndjson(lines: Lines) -> Iterator[SourceRecord]:
                     continue
                 record = _object(text)
             yield SourceRecord(lines.number, record)
-        except Unreadable as error:
+        except UnreadableLine as error:
             yield SourceRecord(lines.number, error.refused)
 
 
@@ -33,9 +33,9 @@ def write_ndjson(records: Iterable[Mapping[str, object]]) -> bytes:
 
 
 def _plain_object(line: bytes) -> RawRecord | None:
-    """Decode fast what has no pitfalls, as nearly every line does; None says nothing of a line.
+    """Decode the common case fast; return None when the line needs the strict decoder.
 
-    orjson does not tell of a name that comes twice, but then the line has more quotes than the names and texts in it.
+    orjson does not report duplicate names, but a line with duplicates has more quotes than its names and texts.
     """
     try:
         record = orjson.loads(line)
@@ -57,24 +57,24 @@ def _plain_object(line: bytes) -> RawRecord | None:
 def _object(text: str) -> RawRecord:
     try:
         record = _DECODE(text)
-    except (ValueError, RecursionError):  # a number of thousands of digits is a ValueError too
-        raise Unreadable("malformed_json", "must be JSON") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits is a ValueError
+        raise UnreadableLine("malformed_json", "must be JSON") from None
     if not isinstance(record, dict):
-        raise Unreadable("wrong_type", "must be a JSON object")
+        raise UnreadableLine("wrong_type", "must be a JSON object")
     return record
 
 
 def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise Unreadable("repeated_field", "must not name a field twice")
+        raise UnreadableLine("repeated_field", "must not name a field twice")
     return members
 
 
 def _refuse_constant(_: str) -> object:
-    raise ValueError  # NaN and Infinity, which RFC 8259 does not know
+    raise ValueError  # RFC 8259 has no NaN and no Infinity
 
 
 _PLAIN: Final = frozenset({str, bool, int, type(None)})
-# The standard library's decoder, since it is the one that tells of a name that comes twice.
+# The standard library's decoder reports duplicate names.
 _DECODE: Final = json.JSONDecoder(object_pairs_hook=_without_repetition, parse_constant=_refuse_constant).decode

@@ -5,8 +5,8 @@ import typer
 
 
 def openapi() -> None:
-    """Print the OpenAPI document of the HTTP API in token mode, as JSON. Needs no storage and no key."""
-    # Imported late, for it takes a moment that the other commands need not wait.
+    """Print the OpenAPI document of the HTTP API in token mode, as JSON. Needs neither a storage nor a key."""
+    # Imported late: it is slow, and other commands do not need it.
     from entrypoints.container import Container
     from entrypoints.http.app import create_app
     from entrypoints.settings import Auth, Settings

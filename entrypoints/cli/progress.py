@@ -1,4 +1,4 @@
-"""Showing how far a long command has got."""
+"""Progress bars for long commands."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,22 +6,22 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TypeAlias
 
 Advance: TypeAlias = Callable[[int], None]
-"""Takes how much is done so far."""
+"""Takes the amount done so far."""
 
 
 def bytes_bar(total: int | None) -> AbstractContextManager[Advance]:
-    """Show on standard error, while the context lasts, how many bytes are done; nothing where that is no terminal."""
+    """Show processed bytes on standard error inside the context, if that is a terminal."""
     return _bar("", total, of_bytes=True)
 
 
 def users_bar(doing: str, total: int) -> AbstractContextManager[Advance]:
-    """Show in the same way how many users are done, and what is done with them."""
+    """Show processed users in the same way, with a verb such as "copied"."""
     return _bar(doing, total, of_bytes=False)
 
 
 @contextmanager
 def _bar(doing: str, total: int | None, *, of_bytes: bool) -> Iterator[Advance]:
-    # Loaded here, since it takes its time, and most commands show no progress.
+    # Imported late: it is slow, and most commands show no progress.
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

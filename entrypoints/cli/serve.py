@@ -15,9 +15,10 @@ from uvicorn.supervisors import Multiprocess
 
 from entrypoints.cli.errors import CommandFailed
 from entrypoints.cli.interpreter import resume_gc
-from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
+from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.http.protocol import ConnectionLimits, ServerConfig
-from entrypoints.settings import PREFIX, Auth, Settings, SettingsError, load_settings
+from entrypoints.mail_sender import mail_directory
+from entrypoints.settings import FILE_SUFFIX, PREFIX, Auth, Settings, SettingsError, format_address, load_settings
 from entrypoints.storage_by_url import storage_plugin
 
 _APP: Final = "entrypoints.cli.worker:create_app"
@@ -28,55 +29,64 @@ _FILES_BESIDE_CONNECTIONS: Final = 128
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address of this machine. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 for any free one. [default: 8000]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one. [default: 8000]")] = None,
     storage: StorageOption = None,
-    workers: Annotated[int | None, typer.Option(help="Number of processes. [default: 1]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of worker processes. [default: 1]")] = None,
     auth: Annotated[
         Auth | None,
         typer.Option(
-            help="open: to this machine only, without sign-in; token: to whoever has an access token. "
-            "[default: token if there is a USERPORT_SIGNING_KEY, else open]",
+            help="open: no sign-in, loopback connections only; token: requires access tokens. "
+            "[default: token if USERPORT_SIGNING_KEY is set, else open]",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Serve the HTTP API.
 
-    An embedded storage, such as SQLite, is prepared first; any other one must have been, by: userport storage
-    prepare. SIGTERM and ctrl-C let running requests finish, for ten seconds at most.
+    An embedded storage, such as SQLite, is prepared first. Prepare any other storage with: userport storage prepare.
+    SIGTERM and Ctrl-C let running requests finish, for at most ten seconds.
     """
     flags = {"host": host, "port": port, "storage": storage, "workers": workers, "auth": auth}
     settings = load_settings(**flags)
     if settings.workers > 1 and not storage_plugin(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
-        raise SettingsError(f"{scheme}:// lives in one process: use --workers 1, or another --storage")
+        raise SettingsError(f"{scheme}:// is limited to one process: use --workers 1, or another --storage")
     if "*" in settings.cors_origins and not settings.asks_for_tokens:
         raise SettingsError(
-            f"{PREFIX}CORS_ORIGINS=* would let every web page do anything in open mode: "
+            f"{PREFIX}CORS_ORIGINS=* would give every web page full access in open mode: "
             "name the origins, or use --auth token"
         )
     family, address = _address(settings)
     run_async(_check(settings))
     with _listening(family, address) as listener:
-        bound, bound_port, *_ = listener.getsockname()
-        shown = f"[{bound}]" if family is socket.AF_INET6 else bound
-        mode = "in token mode" if settings.asks_for_tokens else "in open mode, to this machine only"
-        typer.echo(f"userport serves {mode}: http://{shown}:{bound_port}/docs", err=True)
-        _pass_on(flags)
+        served = format_address(*listener.getsockname()[:2])
+        mode = "in token mode" if settings.asks_for_tokens else "in open mode, for this machine only"
+        typer.echo(f"userport serves {mode}: {served}/docs", err=True)
+        if settings.asks_for_tokens:
+            _show_mail_settings(settings, served)
+        _pass_on({**flags, "public_url": settings.public_url or served})
         _run(settings, listener)
 
 
+def _show_mail_settings(settings: Settings, served: str) -> None:
+    directory = mail_directory(settings)
+    if directory is not None:
+        typer.echo(f"Mails are not sent, but written to the directory {directory}: see {PREFIX}MAIL", err=True)
+    elif settings.public_url is None:
+        typer.echo(f"Links in mails begin with {served}: see {PREFIX}PUBLIC_URL", err=True)
+
+
 def _address(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    """Find the address to listen on; whatever the name is, nobody else must reach it while there is no sign-in."""
+    """Resolve the address to listen on. In open mode it must be a loopback address, however it is written."""
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        raise SettingsError(f"--host ({PREFIX}HOST) is no address of this machine; use 127.0.0.1") from None
+        raise SettingsError(f"--host ({PREFIX}HOST) is not an address of this machine; use 127.0.0.1") from None
     is_local = all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
     if not is_local and not settings.asks_for_tokens:
         raise SettingsError(
-            f"--host ({PREFIX}HOST) would let other machines in, and in open mode anybody may do anything: "
+            f"--host ({PREFIX}HOST) would accept other machines, and open mode requires no sign-in: "
             "use 127.0.0.1, or --auth token"
         )
     family, *_, address = found[0]
@@ -84,19 +94,20 @@ def _address(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]
 
 
 async def _check(settings: Settings) -> None:
-    """Find out now whether the storage and the signing key are there, rather than in each worker."""
-    async with opened(settings) as container:
+    """Check the storage, the signing key and the mail settings once, before workers start."""
+    async with open_container(settings) as container:
         if settings.asks_for_tokens:
             container.signer()
-        await make_ready(container)
+            container.mail_sender()
+        await ensure_prepared(container)
 
 
 @contextmanager
 def _listening(family: socket.AddressFamily, address: tuple[str, int]) -> Iterator[socket.socket]:
-    """Take the port before anything is started, so that it is known to be free and asked for once."""
+    """Bind the port before workers start, so that a conflict is reported once."""
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit it. It bounds what is read from one of them at once, and so what may wait to be parsed.
+        # Connections inherit the buffer size. It bounds the bytes of one read, and so the bytes that wait to be parsed.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         try:
             listener.bind(address)
@@ -110,14 +121,15 @@ def _listening(family: socket.AddressFamily, address: tuple[str, int]) -> Iterat
 
 
 def _pass_on(flags: Mapping[str, object]) -> None:
-    """Put what was given as a flag where every worker process finds the other settings."""
+    """Put the values of flags into the environment, where worker processes read their settings."""
     for name, value in flags.items():
         if value is not None:
             os.environ[f"{PREFIX}{name.upper()}"] = str(value)
+            os.environ.pop(f"{PREFIX}{name.upper()}{FILE_SUFFIX}", None)
 
 
 class _Workers(Multiprocess):
-    """Uvicorn's supervisor, which otherwise keeps the port open until the last worker has ended."""
+    """Uvicorn's supervisor, except that it closes the port when it stops, not after the last worker."""
 
     def terminate_all(self) -> None:
         for listener in self.sockets:
@@ -126,14 +138,14 @@ class _Workers(Multiprocess):
 
 
 def _trusted(proxies: Iterable[str]) -> list[str]:
-    """Add to each IPv4 network the IPv6 one that a dual-stack socket reports it as (RFC 4291, section 2.5.5.2)."""
+    """Add the IPv4-mapped IPv6 network of each IPv4 network (RFC 4291, section 2.5.5.2)."""
     networks = [ip_network(proxy) for proxy in proxies]
     mapped = [IPv6Network(f"::ffff:{net.network_address}/{96 + net.prefixlen}") for net in networks if net.version == 4]
     return [str(network) for network in (*networks, *mapped)]
 
 
 def _raise_file_limit(connections: int) -> int:
-    """Allow this process, and its workers, enough open files; return how many connections that is enough for."""
+    """Raise the limit of open files for this process and its workers; return how many connections it allows."""
     if sys.platform == "win32":
         return connections
     import resource
@@ -167,17 +179,18 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         workers=settings.workers,
         log_level="warning",
         access_log=False,
+        use_colors=False if os.environ.get("NO_COLOR") else None,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=_trusted(settings.trusted_proxies),
         server_header=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
-    # Uvicorn handles these itself, and afterwards raises them once more to end the process: it has ended well.
+    # Uvicorn handles these signals itself, then raises them again to end the process: exit with 0 instead.
     for wanted in (signal.SIGINT, signal.SIGTERM):
         signal.signal(wanted, lambda *_: None)
     if settings.workers == 1:
         Server(config).run([listener])
     else:
-        resume_gc()  # a worker does so once its app is loaded
+        resume_gc()  # each worker pauses it until its app is loaded
         _Workers(config, [listener]).run()

@@ -1,4 +1,4 @@
-"""What the commands on a storage share."""
+"""Helpers of commands that use a storage."""
 
 import asyncio
 import sys
@@ -29,14 +29,14 @@ StorageOption: TypeAlias = Annotated[
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the fastest event loop that there is."""
+    """Run a coroutine on the fastest event loop available."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Container]:
-    """Put the objects together, and give the storage's connections back at the end."""
+async def open_container(settings: Settings) -> AsyncIterator[Container]:
+    """Build the container, and close its storage at the end."""
     container = Container(settings=settings)
     storage = container.storage()
     try:
@@ -45,8 +45,8 @@ async def opened(settings: Settings) -> AsyncIterator[Container]:
         await storage.close()
 
 
-async def make_ready(container: Container) -> None:
-    """Prepare a storage that nobody else looks after; make sure of any other. Raises what `Storage.ping` raises."""
+async def ensure_prepared(container: Container) -> None:
+    """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises."""
     storage = container.storage()
     if storage_plugin(container.settings().storage).embedded:
         await storage.prepare()

@@ -1,10 +1,10 @@
-"""Where the program `userport` starts."""
+"""The entry point of the program `userport`."""
 
 from entrypoints.cli.interpreter import pause_gc
 
 
 def run() -> None:
-    """Load the program and run it."""
+    """Load the program, then run it."""
     pause_gc()
     from entrypoints.cli.main import run
 

@@ -5,19 +5,19 @@ from typing import Annotated
 import typer
 
 from entrypoints.cli.copying import copy
-from entrypoints.cli.session import StorageOption, opened, run_async
+from entrypoints.cli.session import StorageOption, open_container, run_async
 from entrypoints.settings import COPY_TARGET, SettingsError, load_settings
 
-app = typer.Typer(help="Prepare a storage, see whether it is, or move to another one.")
+app = typer.Typer(help="Prepare, check or copy a storage.")
 
 
 @app.command()
 def prepare(storage: StorageOption = None) -> None:
-    """Create or update the tables and indexes that userport needs. Safe to repeat; loses nothing."""
+    """Create or update the tables and indexes that userport needs. Safe to repeat; no data is lost."""
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with opened(settings) as container:
+        async with open_container(settings) as container:
             await container.storage().prepare()
 
     run_async(main())
@@ -26,11 +26,11 @@ def prepare(storage: StorageOption = None) -> None:
 
 @app.command()
 def ping(storage: StorageOption = None) -> None:
-    """See whether the storage answers and is prepared: exit code 0 if so."""
+    """Check that the storage answers and is prepared: exit code 0 if so."""
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with opened(settings) as container:
+        async with open_container(settings) as container:
             await container.storage().ping()
 
     run_async(main())
@@ -41,19 +41,19 @@ def ping(storage: StorageOption = None) -> None:
 def copy_storage(
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="URL", help="What to read. [default: the storage of the other commands]"),
+        typer.Option("--from", metavar="URL", help="The storage to read. [default: as for --storage]"),
     ] = None,
     target: Annotated[
-        str, typer.Option("--to", metavar="URL", envvar=COPY_TARGET, help="What to fill.", show_default=False)
+        str, typer.Option("--to", metavar="URL", envvar=COPY_TARGET, help="The storage to fill.", show_default=False)
     ] = "",
 ) -> None:
     """Copy everything from one storage to another: users, posts, passwords and sessions, with ids, versions and times.
 
-    The target is prepared, and must be empty or hold the beginning of an earlier run: what ends a run, even kill -9,
-    only has to be followed by the same command again. At the end the target is read back and its digest compared.
-    Stop whatever writes to either of them first.
+    The target is prepared first. It must be empty or hold part of an earlier run: after an interruption, even by kill
+    -9, run the same command again. At the end the target is read back and its digest compared. Stop all writers to both
+    storages before you start.
 
-    A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) is not seen in the list of processes.
+    A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) does not appear in the process list.
     """
     if not target:
         raise SettingsError(f"--to ({COPY_TARGET}) is missing: name the storage to fill")

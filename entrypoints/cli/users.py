@@ -13,24 +13,24 @@ from entrypoints.cli.importing import import_from
 from entrypoints.cli.session import StorageOption, run_async
 from entrypoints.settings import load_settings
 
-app = typer.Typer(help="Add a user, bring many in from a file, or take them out.")
+app = typer.Typer(help="Add a user; import or export users.")
 app.command("add")(add_user)
 
 
 @app.command("import")
 def import_users(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to read; - reads from a pipe.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to read; - for standard input.")],
     storage: StorageOption = None,
     file_format: Annotated[
         Format | None,
-        typer.Option("--format", help="csv or ndjson. [default: by the file's ending, else by its beginning]"),
+        typer.Option("--format", help="csv or ndjson. [default: by the file's extension, else by its content]"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")] = False,
     rejects: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help='Where to write, as NDJSON, what was refused, and why: {"line": 17, "errors": '
+            help='Write rejected records to this file, as NDJSON: {"line": 17, "errors": '
             '[{"field", "code", "detail"}], "record": …}.',
             show_default=False,
         ),
@@ -38,21 +38,21 @@ def import_users(
 ) -> None:
     """Add the users of a CSV or NDJSON file.
 
-    email and name are required; username, bio, role, active, id, version, created_at, updated_at and password_hash
-    are optional. A CSV file begins with a header that names its columns; an empty cell is a field not given.
+    email and name are required; username, bio, role, active, id, version, created_at, updated_at and password_hash are
+    optional. A CSV file starts with a header row of field names; an empty cell is an omitted field.
 
-    A password_hash is by Argon2, bcrypt, scrypt, or PBKDF2 in Django's form; the user signs in with the password that
-    it was made of. A password itself is refused, for none must lie in a file.
+    A password_hash is by Argon2, bcrypt, scrypt, or PBKDF2 in Django's form; the user signs in with the original
+    password. Clear-text passwords are rejected, because files must not contain them.
 
-    A record that is wrong is refused and the others are added; then the exit code is 3. One that is there already,
-    just as the file says, is left alone. So a file can be put right and imported again, and an import
-    that was cut short be repeated. The rejects hide every password_hash: put the file itself right.
+    Invalid records are rejected and the others added; the exit code is then 3. A record that matches the stored user
+    counts as present. You can therefore correct a file and import it again, or repeat an interrupted import. The
+    rejects hide every password_hash, so correct the file itself.
 
-    No import changes the password of a user who is there, or gives one to them: a record with another password_hash
-    is refused. Only where the one in the file is weaker than those of today, and that of the user is not, it passes as
-    the same: a sign-in renews such a one.
+    An import never sets or changes the password of an existing user: a record with another password_hash is rejected.
+    One exception: the hash in the file is weaker than new hashes, and the user's hash is not. A sign-in upgrades weak
+    hashes, so the record counts as present.
 
-    A dry run does not notice a user who repeats one some hundred thousand records further up.
+    A dry run does not detect duplicates that are some hundred thousand records apart.
     """
     settings = load_settings(storage=storage)
     tally = run_async(import_from(file, file_format, settings, rejects_file=rejects, dry_run=dry_run))
@@ -70,7 +70,7 @@ def export_users(
     storage: StorageOption = None,
     file_format: Annotated[
         Format | None,
-        typer.Option("--format", help="ndjson or csv. [default: by the file's ending, else ndjson]"),
+        typer.Option("--format", help="ndjson or csv. [default: by the file's extension, else ndjson]"),
     ] = None,
     with_password_hashes: Annotated[
         bool,
@@ -80,7 +80,7 @@ def export_users(
         bool,
         typer.Option(
             "--with-records",
-            help="NDJSON only: add a line for every record that a user owns, such as a post, without secrets.",
+            help="NDJSON only: also write every record that a user owns, such as posts, without secrets.",
         ),
     ] = False,
     spreadsheet_safe: Annotated[
@@ -91,20 +91,20 @@ def export_users(
         ),
     ] = False,
 ) -> None:
-    """Write all users as NDJSON or CSV, by creation, without passwords unless they are asked for.
+    """Write all users as NDJSON or CSV, in the order of creation, by default without passwords.
 
-    A file is readable by its owner alone.
+    Only the owner of the file can read it.
 
-    Imported elsewhere, an NDJSON export makes the very same users, with their ids, versions and times. CSV cannot tell
-    a bio that is empty from one that is not there, and makes it the latter. Open CSV in a spreadsheet only if it was
-    made with --spreadsheet-safe, and do not import that: the apostrophes would become part of the texts.
+    An NDJSON export recreates the same users elsewhere, with their ids, versions and times. CSV cannot distinguish an
+    empty bio from a missing one, and restores it as missing. Open a CSV file in a spreadsheet only if it was made with
+    --spreadsheet-safe. Do not import such a file: the apostrophes would become part of the texts.
 
-    With records, lines such as {"type": "posts", "record": {…}} follow the users: everything that is kept about
-    them, as for a copy that somebody asks for of their own data. Such a file is not for an import; to move
-    everything, use: userport storage copy.
+    With --with-records, lines such as {"type": "posts", "record": {…}} follow the users. They hold everything that is
+    stored about them, for instance to answer a request for personal data. Such a file cannot be imported; to move all
+    data, use: userport storage copy.
 
-    With the hashes of their passwords they can sign in there as before. Whoever has the hashes can try passwords on
-    them for as long as they like: keep such a file as you would the database itself, and remove it afterwards.
+    With --with-password-hashes, users can sign in elsewhere as before. Anyone who has the hashes can try passwords
+    offline: protect the file like the database, and delete it afterwards.
     """
     settings = load_settings(storage=storage)
     by_name = format_by_name(file.name) if file else None

@@ -6,7 +6,7 @@ import signal
 import typer
 
 from entrypoints.background import background_work
-from entrypoints.cli.session import StorageOption, make_ready, opened, run_async
+from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.settings import Settings, SettingsError, load_settings
 from entrypoints.storage_by_url import storage_plugin
 
@@ -28,8 +28,8 @@ async def _work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for wanted in (signal.SIGINT, signal.SIGTERM):
         signal.signal(wanted, lambda *_: loop.call_soon_threadsafe(stop.set))
-    async with opened(settings) as container:
-        await make_ready(container)
+    async with open_container(settings) as container:
+        await ensure_prepared(container)
         typer.echo("userport runs background jobs", err=True)
         async with background_work(container):
             await stop.wait()

@@ -12,7 +12,7 @@ from entrypoints.http.app import create_app_from_environment
 
 
 def create_app() -> FastAPI:
-    """Make the app of this process, and end the process when the one that started it is gone."""
+    """Return the app of this worker process, which ends when its parent process does."""
     parent = parent_process()
     if parent is not None:
 
@@ -20,7 +20,7 @@ def create_app() -> FastAPI:
             parent.join()
             os.kill(os.getpid(), signal.SIGTERM)
 
-        # Nobody would replace or stop this worker any more, and it would keep the port from a new server.
+        # An orphaned worker would keep the port from a new server.
         Thread(target=follow, daemon=True).start()
     app = create_app_from_environment()
     resume_gc_for_serving()

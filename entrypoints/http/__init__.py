@@ -1,1 +1,1 @@
-"""The REST interface; its contract is described by the OpenAPI document that it serves."""
+"""The JSON API. The OpenAPI document that it serves describes its contract."""

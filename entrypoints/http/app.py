@@ -31,7 +31,7 @@ from entrypoints.version import version
 
 _log: Final = logging.getLogger("userport.http")
 
-# Without an SDK nothing receives telemetry, and FastAPI would look for an SDK at every request.
+# Without an SDK, telemetry has no receiver, and FastAPI would look for the SDK on every request.
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 
 _TOKEN_MODE_ROUTERS: Final = (auth.router, sessions.router, mail.signed_in_router, mail.router)
@@ -46,19 +46,19 @@ _EXCEPTION_HANDLERS: Final[Mapping[type[Exception], Any]] = {
 }
 
 _DESCRIPTION: Final = """
-Users and their posts, whatever storage is behind them.
+Users and their posts, on any storage.
 
-- Every error is a problem document, `application/problem+json` (RFC 9457), and never repeats a value that was sent.
+- Every error is a problem document, `application/problem+json` (RFC 9457), and never echoes a value from the request.
   The errors that OAuth 2 defines have its own format.
 - `HEAD` works wherever `GET` does. A trailing slash in a path makes no difference.
 - Malformed HTTP returns 400 `malformed_request`, a target and headers that are too large 431 `head_too_large`, and a
   request that does not arrive in time 408 `request_timeout`. The connection then closes.
-- Send a record's `ETag` in `If-Match` to change the record only if nobody else has changed it.
+- Send a record's `ETag` in `If-Match` to change the record only if it is unchanged since then.
 """
 
 
 def create_app(container: Container) -> FastAPI:
-    """Return userport as an app of its own, around the use cases of a container."""
+    """Return a standalone FastAPI app around the use cases of a container."""
     app = FastAPI(
         title="userport",
         version=version(),
@@ -76,8 +76,8 @@ def create_app(container: Container) -> FastAPI:
 def install(app: FastAPI, container: Container) -> None:
     """Add userport to an app: its routes, exception handlers and middleware, and the lifespan of the container.
 
-    The app may have other routes and middleware beside. Middleware that is added later is further out, and sees
-    userport's responses as clients do.
+    The app may have other routes and middleware. Middleware that is added later wraps userport's, and sees responses as
+    clients do.
     """
     settings = container.settings()
     app.state.container = container
@@ -102,12 +102,14 @@ def create_app_from_environment() -> FastAPI:
 
 
 def container_from_environment() -> Container:
-    """Return a container with settings from the environment. A wrong setting is one line, and ends the process."""
+    """Return a container with settings from the environment. A wrong setting prints one line and exits with 2."""
     try:
         container = Container(settings=load_settings())
         container.storage()
         if container.settings().asks_for_tokens:
-            container.signer()  # now, because the first request that needs it may find another file
+            # Now: the files may have changed by the first request or mail.
+            container.signer()
+            container.mail_sender()
     except SettingsError as error:
         print(f"userport: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
@@ -131,14 +133,14 @@ def _middleware(settings: Settings) -> Sequence[Middleware]:
 def _lifespan(container: Container) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        """Prepare an embedded storage, which nobody else does, and close the storage at the end."""
+        """Prepare an embedded storage at start-up, and close the storage at shutdown."""
         storage = container.storage()
         try:
             if storage_plugin(container.settings().storage).embedded:
                 try:
                     await storage.prepare()
                 except DomainError as error:
-                    _log.warning("the storage is not ready: %s", error)  # as requests and `/health/ready` will notice
+                    _log.warning("the storage is not ready: %s", error)  # requests and `/health/ready` will report it
             async with background_work(container) if container.settings().jobs else nullcontext():
                 yield
         finally:

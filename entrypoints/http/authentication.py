@@ -1,4 +1,4 @@
-"""Authentication of requests by access token (RFC 6750)."""
+"""Authenticate requests by access token (RFC 6750)."""
 
 import re
 from http import HTTPStatus
@@ -19,7 +19,7 @@ _CREDENTIALS: Final = re.compile(r"bearer(?: +(?P<token>[^ ].*))?", re.IGNORECAS
 
 
 class AccessTokenBearer(OAuth2PasswordBearer):
-    """The security scheme: returns the access token of a request, or None if there is none. Open mode asks for none."""
+    """Security scheme that returns the access token of a request, or None without one; always None in open mode."""
 
     def __init__(self) -> None:
         super().__init__(tokenUrl="/auth/token", refreshUrl="/auth/token", scheme_name="password", auto_error=False)
@@ -39,7 +39,7 @@ access_token: Final = AccessTokenBearer()
 
 
 async def current_principal(request: Request, token: Annotated[str | None, Security(access_token)]) -> Principal:
-    """Return who makes the request, which may be `ANONYMOUS`. Raises `InvalidAccessToken`."""
+    """Return the caller, which may be `ANONYMOUS`. Raise `InvalidAccessToken`."""
     if not asks_for_tokens(request):
         return OPERATOR
     if token is None:
@@ -47,7 +47,7 @@ async def current_principal(request: Request, token: Annotated[str | None, Secur
     authenticator = container_of(request).token_authenticator()
     principal = await authenticator.authenticate(token)
     if principal.is_admin and request.method not in _SAFE_METHODS:
-        # An admin who has just been demoted must not undo that with a token that was fine a moment ago.
+        # An admin who was just demoted must not undo that with a cached token.
         return await authenticator.authenticate(token, bypass_cache=True)
     return principal
 
@@ -56,14 +56,14 @@ CurrentPrincipal: TypeAlias = Annotated[Principal, Depends(current_principal)]
 
 
 async def signed_in_principal(principal: CurrentPrincipal) -> Principal:
-    """Return who makes the request. Raises `NotSignedIn`."""
+    """Return the caller. Raise `NotSignedIn` if it is anonymous."""
     if principal is ANONYMOUS:
         raise NotSignedIn
     return principal
 
 
 async def admin_principal(principal: CurrentPrincipal) -> Principal:
-    """Return the admin who makes the request; for anybody else, there is nothing here."""
+    """Return the caller if it is an admin. Raise a 404 otherwise, which hides the resource."""
     if not principal.is_admin:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     return principal

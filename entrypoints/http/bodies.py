@@ -1,4 +1,4 @@
-"""Strict parsing of JSON bodies, with errors that never echo them."""
+"""Parse JSON bodies strictly, with errors that never echo them."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ MAX_BODY_BYTES: Final = 256 * 1024
 _JSON: Final = "application/json"
 _MERGE_PATCH: Final = "application/merge-patch+json"  # RFC 7396
 
-# What each method takes, and the header that says so: RFC 5789 section 3.1, LDP 1.0 section 7.1, RFC 9110 section 12.5.
+# The accepted media types per method, and the header of a 415 that lists them: RFC 5789 section 3.1, LDP 1.0 section
+# 7.1, RFC 9110 section 12.5.
 ACCEPTED: Final = {
     "POST": ("Accept-Post", (_JSON,)),
     "PATCH": ("Accept-Patch", (_MERGE_PATCH, _JSON)),
@@ -36,7 +37,7 @@ UNSUPPORTED_MEDIA_TYPE: Final = ProblemKind(
 
 
 def check_media_type(request: Request, header: str, media_types: Sequence[str]) -> None:
-    """Raise a 415, whose `header` names the accepted types, unless the body is of one of them."""
+    """Raise a 415, whose `header` lists the accepted types, unless the body has one of them."""
     given = request.headers.get("content-type", "none/none")
     if given not in media_types and _without_parameters(given) not in media_types:
         detail = f"The body must be of the type {' or '.join(media_types)}."
@@ -50,9 +51,9 @@ def _without_parameters(content_type: str) -> str:
 
 
 async def read_body(request: Request) -> bytes:
-    """Read a body that is not too large; raises a 413."""
+    """Return the raw body. Raise a 413 if it is too large."""
     announced = request.headers.get("content-length", "0")
-    # Not `int`, which refuses thousands of digits.
+    # `int` rejects thousands of digits.
     if announced.isdecimal() and float(announced) > MAX_BODY_BYTES:
         raise RequestProblem(*BODY_TOO_LARGE)
     content = bytearray()
@@ -69,7 +70,7 @@ async def read_body(request: Request) -> bytes:
 
 
 async def read_json(request: Request) -> Any:
-    """Return the parsed JSON body. Raises a 400, 413 or 415."""
+    """Return the parsed JSON body. Raise a 400, 413 or 415."""
     return _parse_json(await _read_json_text(request))
 
 
@@ -96,7 +97,7 @@ async def _read_json_text(request: Request) -> bytes:
     if not content.strip(b" \t\r\n"):
         raise RequestProblem(*EMPTY_BODY)
     if not has_type:
-        check_media_type(request, header, media_types)  # refuses it, but an empty body is refused as empty
+        check_media_type(request, header, media_types)  # rejects it too, but an empty body is reported as empty
     return content
 
 

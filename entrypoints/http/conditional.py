@@ -24,7 +24,7 @@ class Versioned(Protocol):
 def etag(record: Versioned) -> str:
     """Return the strong entity tag of a record.
 
-    The id is part of it because one URL may name several records: `/users/me` is a different user for each caller.
+    It contains the id because one URL may name several records: `/users/me` is a different user for each caller.
     """
     return f'"{record.version}{_suffix(record.id)}"'
 
@@ -36,7 +36,7 @@ async def if_match(
         Header(alias="If-Match", description="Change the record only if its `ETag` is one of these; `*` matches any."),
     ] = None,
 ) -> Collection[str] | None:
-    """Return the strong tags of `If-Match`, unquoted; None if any record will do (section 13.1.1)."""
+    """Return the strong tags of `If-Match`, unquoted; None if the header matches any record (section 13.1.1)."""
     if first is None or (given := _all_lines(request, "if-match")).strip() == _ANY:
         return None
     tags = [match for part in given.split(",") if (match := _ENTITY_TAG.fullmatch(part))]
@@ -44,7 +44,7 @@ async def if_match(
 
 
 def expected_versions(record_id: str, tags: Collection[str] | None) -> Expected:
-    """Return the versions that the tags of `If-Match` name of one record; a tag of another record names none."""
+    """Return the versions that the tags of `If-Match` stand for. Tags of other records are ignored."""
     if tags is None:
         return None
     suffix = _suffix(record_id)
@@ -59,7 +59,7 @@ async def known_tags(
         Header(alias="If-None-Match", description="Return 304, without a body, if the `ETag` is one of these."),
     ] = None,
 ) -> Collection[str]:
-    """Return the tags of `If-None-Match`, quoted, for the weak comparison (section 13.1.2); `*` stands for itself."""
+    """Return the tags of `If-None-Match`, quoted, for the weak comparison (section 13.1.2). `*` is kept as it is."""
     if first is None:
         return ()
     given = _all_lines(request, "if-none-match")
@@ -70,7 +70,7 @@ async def known_tags(
 
 
 def is_known(record: Versioned, known: Collection[str]) -> bool:
-    """Return whether the client has this state of the record already."""
+    """Return whether the client already has this state of the record."""
     return bool(known) and (etag(record) in known or _ANY in known)
 
 
@@ -83,5 +83,5 @@ def _suffix(record_id: str) -> str:
 
 
 def _all_lines(request: Request, name: str) -> str:
-    """Return a header that may be sent in several lines, of which FastAPI gives the first."""
+    """Return all values of a header that may be sent in several lines; FastAPI provides only the first."""
     return ", ".join(request.headers.getlist(name))

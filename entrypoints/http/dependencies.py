@@ -1,4 +1,4 @@
-"""What endpoints depend on: use cases from the app's container, and values from the request.
+"""Dependencies of endpoints: use cases from the app's container, and values from the request.
 
 They are coroutine functions because FastAPI runs plain functions in threads.
 """
@@ -103,14 +103,14 @@ async def client_info(request: Request, language: Annotated[Language, Depends(cl
 
 
 async def own_user_id(principal: CurrentPrincipal) -> UserId:
-    """Return the id of the caller's own user. Raises `UserNotFound` where callers are no users, as in open mode."""
+    """Return the id of the caller's own user. Raise `UserNotFound` when the caller is not a user, as in open mode."""
     if principal.user_id is None:
         raise UserNotFound
     return principal.user_id
 
 
 async def user_id_in_path(text: _UserIdText, principal: CurrentPrincipal) -> UserId:
-    """Return the id of a user whom the caller may access. Raises `UserNotFound`."""
+    """Return the user id from the path if the caller may access that user. Raise `UserNotFound`."""
     if text == _ME:
         return await own_user_id(principal)
     try:

@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document. They hold no null, which FastAPI would drop."""
+"""Examples for the OpenAPI document. They contain no null, which FastAPI would drop."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -57,7 +57,7 @@ KEYS: Final = {
 
 
 def named(**examples: tuple[str, object]) -> dict[str, Any]:
-    """Return the examples of a body, each a name with a summary and a value."""
+    """Return OpenAPI examples of a body: each has a name, a summary and a value."""
     return {name: {"summary": summary, "value": value} for name, (summary, value) in examples.items()}
 
 

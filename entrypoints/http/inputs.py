@@ -7,7 +7,7 @@ _MAX_UNKNOWN_MEMBERS: Final = 100
 
 
 class InputModel(BaseModel):
-    """What a client sends, with no unknown members."""
+    """Base of models for client input; rejects unknown members."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -16,6 +16,6 @@ class InputModel(BaseModel):
     def _check_size(cls, members: object) -> object:
         limit = len(cls.model_fields) + _MAX_UNKNOWN_MEMBERS
         if isinstance(members, dict) and len(members) > limit:
-            # An error for each of thousands would block all other requests meanwhile.
+            # Thousands of unknown members, one error each, would block all other requests.
             raise PydanticKnownError("too_long", {"field_type": "Object", "max_length": limit, "actual_length": None})
         return members

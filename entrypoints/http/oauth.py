@@ -18,7 +18,7 @@ _MAX_PARAMETERS: Final = 20
 
 
 class OAuthRequestError(Exception):
-    """A token request that is refused with one of OAuth's error codes."""
+    """A token request rejected with one of OAuth's error codes."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -42,7 +42,7 @@ class Form:
         self._parameters = parameters
 
     def __getitem__(self, name: str) -> str:
-        """Return a parameter; raises `OAuthRequestError` if it is missing."""
+        """Return a parameter. Raise `OAuthRequestError` if it is missing."""
         if name not in self._parameters:
             raise OAuthRequestError("invalid_request", f"The parameter {name} is missing.")
         return self._parameters[name]
@@ -70,14 +70,14 @@ async def read_form(request: Request) -> Form:
 def form_schema(
     title: str, required: Mapping[str, str], optional: Mapping[str, str], examples: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Describe a form body for the OpenAPI document, by descriptions of its parameters."""
+    """Return the OpenAPI schema of a form body, from descriptions of its parameters."""
     described = {name: {"type": "string", "description": text} for name, text in {**required, **optional}.items()}
     schema = {"title": title, "type": "object", "properties": described, "required": list(required)}
     return {"requestBody": {"required": True, "content": {FORM: {"schema": schema, "examples": examples}}}}
 
 
 async def oauth_problem(_: Request, error: Exception) -> Response:
-    """Respond to a failed token request in the format of RFC 6749, section 5.2."""
+    """Return a failed token request's response in the format of RFC 6749, section 5.2."""
     if isinstance(error, OAuthRequestError):
         code, detail = error.code, error.detail
     else:

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI does not know about operations, added to what it generates."""
+"""Complete the OpenAPI document that FastAPI generates."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -38,7 +38,7 @@ _VARY: Final = {"Vary": header("The response depends on the caller.", const="Aut
 
 
 def openapi_of(app: FastAPI, *, asks_for_tokens: bool) -> Callable[[], Document]:
-    """Return a replacement for the app's `openapi` whose document is exact for the mode that the app is in."""
+    """Return a replacement for the app's `openapi` whose document is exact for the mode of the app."""
     generate = app.openapi
     completed: Document | None = None
 
@@ -84,7 +84,7 @@ def _operations(document: Document) -> Iterator[tuple[str, str, Operation]]:
 
 
 def _drop_nulls(parameters: Iterable[dict[str, Any]]) -> None:
-    """A parameter may be omitted, but unlike a field it cannot be null."""
+    """Remove null from the schemas of parameters: unlike a field, a parameter cannot be null."""
     null = {"type": "null"}
     for parameter in parameters:
         schema = parameter["schema"]
@@ -94,7 +94,7 @@ def _drop_nulls(parameters: Iterable[dict[str, Any]]) -> None:
 
 
 def _describe_security(operation: Operation, mode: Mode) -> None:
-    """Say of public operations, and of all in open mode, that they require no authentication."""
+    """Mark operations without authentication: the public ones, and all in open mode."""
     security = operation.setdefault("security", [])
     if mode == "open":
         security.clear()
@@ -105,7 +105,7 @@ def _describe_security(operation: Operation, mode: Mode) -> None:
 
 
 def _describe_media_types(operation: Operation, method: str) -> None:
-    """Name all media types of a body, and the header by which a 415 names them."""
+    """List all media types of a body, and the header by which a 415 names them."""
     if "415" in operation["responses"]:
         name, media_types = ACCEPTED[method]
         content = operation["requestBody"]["content"]
@@ -117,7 +117,7 @@ def _describe_media_types(operation: Operation, method: str) -> None:
 
 
 def _describe_errors(operation: Operation, path: str, mode: Mode) -> None:
-    """Keep the examples of errors that occur in a mode, and describe each error by them."""
+    """Keep the examples of errors that occur in this mode, and derive each error's description from them."""
     responses = operation["responses"]
     _replace_framework_422(responses)
     for status, response in list(responses.items()):
@@ -168,9 +168,9 @@ def _without(record: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, An
 
 
 def _replace_framework_422(responses: dict[str, Any]) -> None:
-    """Replace the 422 that FastAPI adds to an operation with parameters by ours.
+    """Replace the 422 that FastAPI adds to every operation with parameters.
 
-    Operations of userport describe all their errors, and have a 422 of their own where one can occur.
+    Operations of userport declare all their errors, including a 422 where one can occur.
     """
     if "application/json" in responses.get("422", {}).get("content", {}):
         if str(HTTPStatus.INTERNAL_SERVER_ERROR.value) in responses:

@@ -1,4 +1,4 @@
-"""Reading one page of a list in bounded memory, however large its records are and however slowly clients read it."""
+"""Read one page of a list in bounded memory, for any size of records and any speed of clients."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
@@ -8,8 +8,8 @@ MAX_PAGE_BYTES: Final = 1024 * 1024
 MAX_SMALL_PAGE_BYTES: Final = 64 * 1024
 MAX_LARGE_PAGES: Final = 16
 
-# The default page, and one record that tells whether there is another. The size of these decides how many of the others
-# are read, and how many are encoded, at once.
+# The default page, and one more record that shows whether a next page exists. Their size decides how many further
+# records are read, and encoded, at once.
 _FIRST_SLICE: Final = 51
 _SLICE_BYTES: Final = 256 * 1024
 _BATCH_BYTES: Final = 32 * 1024
@@ -25,16 +25,16 @@ R = TypeVar("R", bound=_Record)
 
 
 class LargePagePermit:
-    """Lets one page exceed `MAX_SMALL_PAGE_BYTES`, for as long as the object is referenced.
+    """Allows one page to exceed `MAX_SMALL_PAGE_BYTES`, as long as the permit is referenced.
 
-    A response holds it until it is sent, or until it is dropped unsent; there is nothing to give back.
+    A response holds it until it is sent or dropped; garbage collection releases it.
     """
 
     _in_use: Final[WeakSet["LargePagePermit"]] = WeakSet()
 
     @classmethod
     def acquire(cls) -> "LargePagePermit | None":
-        """Return one of the `MAX_LARGE_PAGES` permits of this process; None if all are in use."""
+        """Return one of the process's `MAX_LARGE_PAGES` permits; None if all are in use."""
         if len(cls._in_use) >= MAX_LARGE_PAGES:
             return None
         permit = cls()
@@ -43,7 +43,7 @@ class LargePagePermit:
 
 
 class Page(Generic[R]):
-    """The encoded records of one page. It ends early when they take too many bytes, but has at least one."""
+    """The encoded records of one page: as many as fit into its limit of bytes, and at least one."""
 
     def __init__(self, max_items: int, encode: Callable[[Sequence[R]], bytes]) -> None:
         self._max_items = max_items
@@ -56,25 +56,25 @@ class Page(Generic[R]):
         self.permit: LargePagePermit | None = None
         self.last_id: str | None = None
         self.has_more = False
-        """Whether there are records behind the last one."""
+        """Whether records follow the last one."""
 
     def take_chunks(self) -> list[bytes]:
-        """Return the records as a JSON array, cut into chunks of some 64 KiB."""
+        """Return the records as a JSON array in chunks of about 64 KiB."""
         self._complete_chunk(b"]")
         return self._chunks
 
     def count_within(self, size: int) -> int:
-        """Return how many records take so many bytes, by the average so far; one at least."""
+        """Return how many records fit into a number of bytes, estimated by the average so far; at least one."""
         return max(1, size * self._count // self._bytes) if self._count else 1
 
     def fill(self, records: Sequence[R]) -> int:
-        """Add as many records as fit, and return how many were given."""
+        """Add as many of the records as fit; return how many records were offered."""
         begin = 0
         while begin < len(records) and not self.has_more:
             room = self._max_items - self._count
             batch = records[begin : begin + min(room, self.count_within(_BATCH_BYTES))]
             begin += len(batch)
-            # One by one where they are larger than the average.
+            # Encode records one by one if they are larger than the average.
             fits = self._add(batch) or all(self._add((record,)) for record in batch)
             self.has_more = room == 0 or not fits
         return len(records)
@@ -115,11 +115,11 @@ async def read_page(
     skip: int,
     max_items: int,
 ) -> Page[R]:
-    """Read up to `max_items` records behind `after`, a slice at a time; `encode` makes a JSON array of some."""
+    """Read up to `max_items` records behind `after`, slice by slice; `encode` turns a slice into a JSON array."""
     page = Page(max_items, encode)
-    missing = max_items + 1  # one more tells whether there is a next page
+    missing = max_items + 1  # one more shows whether a next page exists
     wanted = min(missing, _FIRST_SLICE)
-    # No variable holds the records: they are gone before the next slice is read, or the response is sent.
+    # No variable keeps the records: they are freed before the next slice is read, and before the response is sent.
     while page.fill(await read(after=page.last_id or after, limit=wanted, skip=skip)) == wanted and not page.has_more:
         missing -= wanted
         wanted = min(missing, page.count_within(_SLICE_BYTES))

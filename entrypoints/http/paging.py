@@ -1,4 +1,4 @@
-"""Cursors, and links to the next page (RFC 8288)."""
+"""Cursors and links for pagination (RFC 8288)."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -26,14 +26,14 @@ _FORM: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 def _plain(text: object) -> object:
-    """Refuse what Python would read as a whole number too, such as 1.0, 1_0 and digits of other scripts."""
+    """Reject other spellings of integers that Python accepts: 1.0, 1_0, digits of other scripts."""
     if isinstance(text, str) and re.fullmatch(r"-?\d{1,9}", text, re.ASCII) is None:
         raise PydanticKnownError("int_parsing")
     return text
 
 
 def _documented(text: object) -> object:
-    """Refuse what pydantic would read as a boolean too, such as yes, on and 1."""
+    """Reject other spellings of booleans that pydantic accepts: yes, on, 1."""
     if isinstance(text, str) and text not in ("true", "false"):
         raise PydanticKnownError("bool_parsing")
     return text
@@ -67,7 +67,7 @@ class PageQuery(InputModel):
         return self.order == "desc"
 
     def list_name(self, name: str) -> str:
-        """Name the list that a cursor is for, with all that decides what is in it and in which order."""
+        """Return a name for the list: everything that decides its content and order. A cursor is bound to it."""
         return f"{name} {self.order}"
 
     @staticmethod
@@ -80,16 +80,16 @@ def raise_not_together(field: str, other: str) -> None:
 
 
 def make_cursor(list_name: str, last_id: str) -> str:
-    """Return a cursor to the records behind one: its id, and a digest that ties it to the list.
+    """Return a cursor to the records behind an id: the id, and a digest that binds it to the list.
 
-    The digest is not a secret and protects none. It detects cursors that are damaged or belong to another list.
+    The digest is no secret. It detects cursors that are damaged or belong to another list.
     """
     place = UUID(last_id).bytes
     return urlsafe_b64encode(place + _digest(list_name, place)).decode()
 
 
 def read_cursor(list_name: str, cursor: str) -> str:
-    """Read the id in a cursor; raises a 400 when the cursor was not made for this list."""
+    """Return the id in a cursor. Raise a 400 if the cursor was not made for this list."""
     if _FORM.fullmatch(cursor):
         content = urlsafe_b64decode(cursor)
         if _digest(list_name, content[:16]) == content[16:]:
@@ -98,7 +98,7 @@ def read_cursor(list_name: str, cursor: str) -> str:
 
 
 def link_header(query: PageQuery, path: str, list_name: str, page: Page[Any]) -> Mapping[str, str]:
-    """Return the `Link` to the page behind this one, if there is one."""
+    """Return the `Link` header with the next page, or no header on the last page."""
     if not page.has_more or page.last_id is None:
         return {}
     order = f"&order={query.order}" if query.descending else ""

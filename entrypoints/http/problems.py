@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457). No value that a client sent is ever echoed."""
+"""Render every error as `application/problem+json` (RFC 9457). No value sent by a client is ever echoed."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class ProblemKind(NamedTuple):
-    """What all problems of one code have in common; the arguments of `RequestProblem` and `problem_response`."""
+    """The common part of all problems with one code; the arguments of `RequestProblem` and `problem_response`."""
 
     status: HTTPStatus
     code: str
@@ -90,7 +90,7 @@ class ProblemKind(NamedTuple):
 
     @classmethod
     def of(cls, error: type[DomainError]) -> Self:
-        """Return what clients see of an error of the domain."""
+        """Return the problem that clients see for a domain error."""
         status = next(STATUS_BY_ERROR[kind] for kind in error.__mro__ if kind in STATUS_BY_ERROR)
         return cls(status, error.code, error.sentence)
 
@@ -101,7 +101,7 @@ class ProblemKind(NamedTuple):
 
 NOT_FOUND: Final = ProblemKind(HTTPStatus.NOT_FOUND, "not_found", "No resource exists at this path.")
 
-# Code and detail for the errors that the framework itself raises, by status.
+# Code and detail of the errors that the framework itself raises, by status.
 _FRAMEWORK_ERRORS: Final = {
     kind.status: kind
     for kind in (
@@ -134,7 +134,7 @@ _RETRY_AFTER_SECONDS: Final = 1
 
 
 class RequestProblem(HTTPException):
-    """A request that the HTTP layer refuses before any use case sees it."""
+    """A request that the HTTP layer rejects before it reaches a use case."""
 
     def __init__(self, status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, detail, headers)
@@ -172,12 +172,12 @@ def problem_response(
 
 
 async def domain_problem(request: Request, error: Exception) -> Response:
-    """Respond to an error that a use case raised."""
+    """Return the response for a domain error."""
     assert isinstance(error, DomainError)  # noqa: S101 - Starlette calls this for no other
     kind = ProblemKind.of(type(error))
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         _log.warning("request %s: %s", request.scope["state"]["request_id"], error)
-    # Only the sentence of the class: the text of an instance may hold details for the operator.
+    # Use the sentence of the class only: an instance's text may contain details for the operator.
     errors = None
     if isinstance(error, InvalidInput):
         errors = [_field_error(request, refused) for refused in error.errors]
@@ -185,7 +185,7 @@ async def domain_problem(request: Request, error: Exception) -> Response:
 
 
 async def http_problem(request: Request, error: Exception) -> Response:
-    """Respond to an error that the framework or the HTTP layer raised."""
+    """Return the response for an error of the framework or the HTTP layer."""
     assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls this for no other
     status = HTTPStatus(error.status_code)
     if isinstance(error, RequestProblem):
@@ -198,7 +198,7 @@ async def http_problem(request: Request, error: Exception) -> Response:
 
 
 async def validation_problem(request: Request, error: Exception) -> Response:
-    """Respond with the fields or parameters that are missing, unknown or of the wrong type."""
+    """Return a 422 that lists the missing, unknown or wrongly typed fields or parameters."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - FastAPI calls this for no other
     errors = []
     for found in error.errors()[:_MAX_ERRORS]:
@@ -210,7 +210,7 @@ async def validation_problem(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> Sequence[str]:
-    """Return the methods of all routes at the path of a request; the router names those of the first one alone."""
+    """Return the methods of all routes at the path of a request; the router only reports those of the first."""
     probes = ((method, {**request.scope, "method": method}) for method in _METHODS)
     routes: Sequence[BaseRoute] = request.app.routes
     methods = [method for method, probe in probes if any(route.matches(probe)[0] is Match.FULL for route in routes)]
@@ -237,6 +237,6 @@ def _field_error(request: Request, refused: FieldError) -> Mapping[str, str]:
 def _json_pointer(path: Sequence[str | int]) -> str:
     """Return the JSON Pointer (RFC 6901) for a location in the body.
 
-    A field name with a lone surrogate never gets here: pydantic reports it as an error of the whole body.
+    Pydantic reports a field name with a lone surrogate as an error of the whole body, so none gets here.
     """
     return "".join("/" + str(name).replace("~", "~0").replace("/", "~1") for name in path)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: uvicorn's protocol, with bounds on what a client can make it hold and wait for."""
+"""Uvicorn's HTTP/1.1 protocol, with limits on the memory and time that a client can occupy."""
 
 import asyncio
 import sys
@@ -23,10 +23,10 @@ if sys.platform == "linux":
 
 _MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_HEADERS: Final = 100
-# Bytes of a chunked body that are not data: sizes, extensions and trailers. In a row, and for each byte of data.
+# Framing bytes of a chunked body (sizes, extensions, trailers): the limit in a row, and per byte of data.
 _MAX_BYTES_WITHOUT_DATA: Final = 16 * 1024
 _MAX_BYTES_PER_DATA_BYTE: Final = 16
-# A refused client may still be sending; closing the socket at once would reset it, and could destroy the response.
+# A rejected client may still be sending. Closing the socket now would reset it, and could destroy the response.
 _LINGER_SECONDS: Final = 2.0
 _MAX_LINGERING: Final = 64
 _STALL_SECONDS_WHILE_STOPPING: Final = 1.0
@@ -36,7 +36,7 @@ _EMPTY_LINE: Final = b"\n\r\n"
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """How many connections a process keeps, and how many seconds it waits for a client."""
+    """The number of connections per process, and the timeouts for clients, in seconds."""
 
     max_connections: int
     head_timeout: float
@@ -46,12 +46,12 @@ class ConnectionLimits:
 
 
 class WaitingConnections:
-    """The connections of a process that wait for their clients, in the order in which they began to wait."""
+    """The connections of a process that wait for their clients, longest waiting first."""
 
     def __init__(self) -> None:
-        self.idle: dict[ProblemProtocol, None] = {}  # until the end of a head
-        self.stalled: dict[ProblemProtocol, float] = {}  # until the end of a body or of a response; since when
-        self.lingering: set[ProblemProtocol] = set()  # refused, until the client has read why
+        self.idle: dict[ProblemProtocol, None] = {}  # until the end of a request head
+        self.stalled: dict[ProblemProtocol, float] = {}  # until the end of a body or response; value: since when
+        self.lingering: set[ProblemProtocol] = set()  # rejected, until the client has read the response
 
     def remove(self, connection: "ProblemProtocol") -> None:
         self.idle.pop(connection, None)
@@ -60,7 +60,7 @@ class WaitingConnections:
 
 
 class ServerConfig(Config):
-    """Uvicorn's configuration, with limits on connections. Each worker process has a copy."""
+    """Uvicorn's configuration with connection limits. Each worker process has a copy."""
 
     def __init__(self, app: str, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(app, http=ProblemProtocol, ws="none", **options)
@@ -69,7 +69,7 @@ class ServerConfig(Config):
 
 
 class _Gate(FlowControl):
-    """Flow control that does not resume reading while it is closed."""
+    """Flow control that does not resume reading while `closed`."""
 
     closed = False
 
@@ -79,10 +79,10 @@ class _Gate(FlowControl):
 
 
 class ProblemProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol with bounds. Whatever it refuses gets a problem like every other.
+    """Uvicorn's protocol with limits. Every request that it rejects gets a problem document.
 
-    It parses one request at a time: what comes after a request stays unparsed, and nothing more is read, until the
-    response is complete. Uvicorn's own `pipeline` stays empty.
+    It parses one request at a time. Further bytes stay unparsed, and reading pauses, until the response is complete.
+    Uvicorn's own `pipeline` stays empty.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ProblemProtocol(HttpToolsProtocol):
         self._waiting = config.waiting
         self._unparsed = b""
         self._position = 0
-        # What comes next. Between the end of a message and the end of its response, neither does.
+        # The state of the parser. Between the end of a message and the end of its response, both are false.
         self._in_head = True
         self._in_body = False
         self._head_begun = False
@@ -114,7 +114,7 @@ class ProblemProtocol(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
         self._timer_due = 0.0
 
-    # The connection
+    # Connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -144,12 +144,12 @@ class ProblemProtocol(HttpToolsProtocol):
             return
         self.cycle.keep_alive = False
         self._expire_in(_STALL_SECONDS_WHILE_STOPPING)
-        # Before uvicorn cancels what still runs, and logs that.
+        # Before uvicorn cancels running requests and logs that.
         grace = (self.config.timeout_graceful_shutdown or 0) - _STALL_SECONDS_WHILE_STOPPING
         self.loop.call_later(max(0.0, grace), self.transport.abort)
 
     def _make_room(self) -> bool:
-        """Drop the connection that has been idle longest, or one that has stalled; return whether there was one."""
+        """Drop the connection that has been idle longest, or a stalled one; return whether there was one."""
         dropped = next(iter(self._waiting.idle), None)
         if dropped is None:
             dropped, since = next(iter(self._waiting.stalled.items()), (None, 0.0))
@@ -160,11 +160,11 @@ class ProblemProtocol(HttpToolsProtocol):
         return True
 
     def _close(self) -> None:
-        """Close when what was written has been sent, or when sending makes no progress."""
+        """Close once all output has been sent, or when sending makes no progress."""
         self._await_sent()
         self.transport.close()
 
-    # Bytes from the client
+    # Input
 
     def data_received(self, data: bytes) -> None:
         if self._unparsed:
@@ -172,7 +172,7 @@ class ProblemProtocol(HttpToolsProtocol):
             return
         ends_once = data.find(_EMPTY_LINE) == len(data) - len(_EMPTY_LINE)
         is_head = self._in_head and ends_once and data[0] not in _LINE_END
-        if is_head:  # as nearly always; this is the shortest way for it
+        if is_head:  # the common case, on the shortest path
             self._feed(data)
             if self._in_head or self._in_body:
                 self._parse(data, len(data))
@@ -180,14 +180,14 @@ class ProblemProtocol(HttpToolsProtocol):
             self._parse(data, 0)
 
     def _parse(self, data: bytes, position: int) -> None:
-        """Parse to the end of one message. While there is a rest, nothing more is read."""
+        """Parse to the end of one message. Reading pauses while unparsed bytes remain."""
         size = len(data)
         while position < size and (self._in_head or self._in_body):
             end = self._end_of_piece(data, position)
             self._feed(data[position:end])
             position = end
         if self._refused:
-            self.flow.pause_reading()  # the client has something to read first
+            self.flow.pause_reading()  # the client has a response to read first
             return
         if position < size:
             self._unparsed, self._position = data, position
@@ -206,10 +206,10 @@ class ProblemProtocol(HttpToolsProtocol):
             self._expire_in(self._limits.head_timeout, at_most=True)
 
     def _end_of_piece(self, data: bytes, start: int) -> int:
-        """Find where to stop parsing, so that no piece has the end of a message and the head of the next.
+        """Return where to stop parsing, so that no piece contains the end of a message and the head of the next.
 
         Heads and chunked bodies end with an empty line, which may have begun in an earlier piece. Other empty lines, as
-        in the data of a chunk, make more pieces and do no harm.
+        in the data of a chunk, cause more pieces but no harm.
         """
         if self._in_body and self._body_length is not None:
             return min(start + self._body_length - self._body_bytes, len(data))
@@ -254,7 +254,7 @@ class ProblemProtocol(HttpToolsProtocol):
     def _ignore_upgrade(self) -> None:
         """Parse the head again without its `Upgrade`, as RFC 9110, section 7.8, allows.
 
-        With it, the parser takes the body for another protocol, and then for the next request.
+        With it, the parser would take the body for another protocol, and then for the next request.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
@@ -266,7 +266,7 @@ class ProblemProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._feed(head)
 
-    # Callbacks of the parser. An exception ends in a 400.
+    # Callbacks of the parser. An exception results in a 400.
 
     def on_message_begin(self) -> None:
         if not self._in_head:
@@ -292,7 +292,7 @@ class ProblemProtocol(HttpToolsProtocol):
             self.expect_100_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
-        if self.parser.should_upgrade():  # the head will come again
+        if self.parser.should_upgrade():  # the head will be parsed again
             return
         if len(self.headers) > _MAX_HEADERS:
             raise ValueError("too many headers")
@@ -308,7 +308,7 @@ class ProblemProtocol(HttpToolsProtocol):
         if self._in_head:  # of an upgrade
             return
         self._in_body = False
-        if self._chunked:  # a trailer `Connection: close` would make the parser swallow all further requests
+        if self._chunked:  # a trailer `Connection: close` would make the parser ignore all further requests
             self.parser = httptools.HttpRequestParser(self)
         if not self.flow.write_paused:
             self._waiting.stalled.pop(self, None)
@@ -319,7 +319,7 @@ class ProblemProtocol(HttpToolsProtocol):
             self.cycle.more_body = False
             self.cycle.message_event.set()
 
-    # The response
+    # Output
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -328,7 +328,7 @@ class ProblemProtocol(HttpToolsProtocol):
             return
         if self.flow.read_paused:
             self.flow.resume_reading()
-        if self._in_body:  # the rest of which is dropped
+        if self._in_body:  # drop the rest of it
             return
         self._await_head()
         if self._unparsed:
@@ -348,9 +348,9 @@ class ProblemProtocol(HttpToolsProtocol):
             self._expire_in(self._limits.keep_alive_timeout)
 
     def _count_unsent(self) -> int:
-        """Count the bytes that the client has not received, if some of them still wait for room in the socket's buffer.
+        """Count the bytes that the client has not received, if some still wait for room in the socket's buffer.
 
-        What is in that buffer counts too, where the system tells: it takes no more before a third of it is free.
+        Bytes in that buffer count too where the system reports them: it accepts no more before a third of it is free.
         """
         unsent = self.transport.get_write_buffer_size()
         if unsent and sys.platform == "linux":
@@ -374,10 +374,10 @@ class ProblemProtocol(HttpToolsProtocol):
         else:
             self._deadline = None
 
-    # Waiting for the client
+    # Timeouts
 
     def _expire_in(self, seconds: float, *, at_most: bool = False) -> None:
-        """Set the deadline. The timer is left alone unless it is later: it looks at the deadline when it ends."""
+        """Set the deadline. A timer that ends earlier is kept: it checks the deadline when it ends."""
         if self._stopping:
             seconds = min(seconds, _STALL_SECONDS_WHILE_STOPPING)
         deadline = self.loop.time() + seconds
@@ -410,18 +410,18 @@ class ProblemProtocol(HttpToolsProtocol):
         elif unsent_bytes:  # fewer than before
             self._await_sent()
         elif self._in_body:
-            if self.flow.read_paused or self.cycle.waiting_for_100_continue:  # the client waits for us
+            if self.flow.read_paused or self.cycle.waiting_for_100_continue:  # the client waits for the server
                 self._expire_in(self._limits.body_timeout)
             else:
                 self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
         elif self._in_head and self._head_begun:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The head did not arrive in time.")
-        elif self._in_head and self._unsent_bytes:  # which have been sent in the meantime
+        elif self._in_head and self._unsent_bytes:  # they were sent since
             self._await_sent()
         elif self._in_head:
             self.transport.close()
 
-    # Refusals
+    # Rejections
 
     def _refuse_head(self) -> None:
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -431,9 +431,9 @@ class ProblemProtocol(HttpToolsProtocol):
         self._refuse(HTTPStatus.BAD_REQUEST, "malformed_request", "This is not an HTTP request.")
 
     def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
-        """Respond, unless a response has begun, and close the connection."""
+        """Respond, unless a response has begun, then close the connection."""
         in_request = not self._in_head
-        self._in_head = self._in_body = False  # nothing more is parsed
+        self._in_head = self._in_body = False  # parse nothing more
         if in_request:
             self._disconnect_app()
             if self.cycle.response_started:
@@ -457,7 +457,7 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def _refusal(self, status: HTTPStatus, code: str, detail: str) -> bytes:
         request_id = str(uuid4())
-        scope = {"path": "/", "state": {"request_id": request_id}}  # nothing that was sent can be trusted
+        scope = {"path": "/", "state": {"request_id": request_id}}  # the request cannot be trusted
         response = problem_response(scope, status, code, detail)
         headers = [
             *self.server_state.default_headers,

@@ -1,7 +1,6 @@
 """The models of response bodies, and the responses.
 
-The models are for the OpenAPI document alone. Responses are written straight from entities, which need no second
-validation.
+The models only serve the OpenAPI document. Responses are encoded directly from entities, without a second validation.
 """
 
 import asyncio
@@ -137,14 +136,14 @@ def sessions_response(sessions: Sequence[domain.session.Session], current: Sessi
 
 
 def not_modified(record: Versioned) -> Response:
-    """Say that what the client has is still current (RFC 9110, section 15.4.5)."""
+    """Return a 304: the client's copy is current (RFC 9110, section 15.4.5)."""
     headers = {"ETag": etag(record), "Cache-Control": CACHE_CONTROL}
     return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=headers)
 
 
 def time_text(moment: datetime) -> str:
-    """Format a UTC time like `application.timestamps`, but faster: times take half the time of writing a list."""
-    text = orjson.dumps(moment)  # as a quoted string, with microseconds if there are any
+    """Format a UTC time like `application.timestamps`, but faster: times are half the cost of encoding a list."""
+    text = orjson.dumps(moment)  # a quoted string, with microseconds if there are any
     return f"{text[1:24].decode()}Z" if moment.microsecond else f"{text[1:20].decode()}.000Z"
 
 
@@ -195,7 +194,7 @@ def _record_response(content: Mapping[str, Any], record: Versioned, location: st
 
 
 class _JsonResponse(Response):
-    """A JSON response whose common headers are encoded once; Starlette would encode them for each response."""
+    """A JSON response whose common headers are encoded once; Starlette encodes them for each response."""
 
     _HEADERS: Final = ((b"content-type", b"application/json"), (b"cache-control", CACHE_CONTROL.encode()))
 
@@ -209,11 +208,11 @@ class _JsonResponse(Response):
 
 
 class _PageResponse(_JsonResponse):
-    """Waits for a slow client between chunks, so that the server's write buffer never takes in a large page."""
+    """Waits for a slow client between chunks, so the server's write buffer never holds a large page."""
 
     def __init__(self, page: Page[Any], *, headers: Mapping[str, str]) -> None:
         first, *self._others = page.take_chunks()
-        self._permit = page.permit  # until this response is gone
+        self._permit = page.permit  # held for the lifetime of the response
         super().__init__(first, headers=headers)
 
     def render(self, content: bytes) -> bytes:
@@ -231,7 +230,7 @@ class _PageResponse(_JsonResponse):
                 return
             await send({**message, "more_body": True})
             while self._others:
-                await asyncio.sleep(0)  # a client that reads fast does not block all others meanwhile
+                await asyncio.sleep(0)  # a fast reader must not block the event loop
                 await send({**message, "body": self._others.pop(0), "more_body": bool(self._others)})
 
         await super().__call__(scope, receive, send_in_chunks if self._others else send)

@@ -71,7 +71,7 @@ _TAGGED: Final = {
 
 
 def _response(description: str, headers: Mapping[str, Any] | None = None, **content: Any) -> dict[str, Any]:
-    """Describe a response; `content` holds the examples of a JSON body, which FastAPI adds the schema to."""
+    """Return the description of a response. `content` holds examples of a JSON body; FastAPI adds the schema."""
     response: dict[str, Any] = {"description": description, "headers": {**(headers or {}), **_REQUEST_ID}}
     return {**response, "content": {"application/json": content}} if content else response
 
@@ -140,10 +140,10 @@ BODY_ERRORS: Final = (EMPTY_BODY, INVALID_JSON, BODY_TOO_LARGE, UNSUPPORTED_MEDI
 
 
 def error_responses(*errors: Error, token_mode: Iterable[Error] = (), uses_storage: bool = True) -> Responses:
-    """Describe the errors of an operation, with an example for each; `token_mode` lists those of token mode alone.
+    """Return the errors of an operation, with an example each. `token_mode` lists those that only token mode has.
 
-    Every operation may also fail with a bug, or without its storage, and is refused to other machines in open mode.
-    The document adds the errors of authentication to operations that require it.
+    Includes the errors that any operation may have: a bug, a storage outage, and in open mode a caller from another
+    machine. The document adds authentication errors where they apply.
     """
     responses: Responses = {}
     storage_errors = (StorageUnavailable, TooBusy) if uses_storage else ()
@@ -191,7 +191,7 @@ def _error_response(status: HTTPStatus) -> dict[str, Any]:
 
 
 def oauth_errors(**errors: str) -> Responses:
-    """Describe the errors that RFC 6749 defines, in its own format: a description for each code."""
+    """Return the errors that RFC 6749 defines, in its own format, from a description of each code."""
     values = {
         code: (description, {"error": code, "error_description": description}) for code, description in errors.items()
     }

@@ -1,4 +1,4 @@
-"""Routes that resolve the arguments of their endpoints by a plan made in advance.
+"""Routes that resolve the arguments of their endpoints by a precompiled plan.
 
 FastAPI's own handler works out for every request where each argument comes from, which takes longer than the rest of
 the application. A `PrecompiledRoute` does that once, from FastAPI's own analysis of the endpoint.
@@ -37,16 +37,16 @@ def create_router(**options: Any) -> APIRouter:
 class PrecompiledRoute(APIRoute):
     """An `APIRoute` that resolves arguments by a plan, compiled when the route is created or included.
 
-    Plans know coroutine endpoints that are annotated to return a response, coroutine dependencies, the request, text
-    of the path and of optional headers, and one model each for the query and the JSON body. FastAPI's own handler
-    serves every route that uses anything else, and every request for which a dependency of the route is overridden.
+    A plan supports coroutine endpoints annotated to return a response, coroutine dependencies, the request, text path
+    parameters, optional text headers, and one model each for the query and the JSON body. FastAPI's own handler serves
+    every other route, and every request with an overridden dependency.
 
-    A JSON body is read strictly in both cases. Plans call the dependencies of the router and the decorator before they
-    read it, so a caller who is rejected learns nothing about the body; FastAPI's handler reads it first.
+    JSON bodies are parsed strictly in both cases. A plan calls the dependencies of the router and the decorator before
+    it reads the body, so a rejected caller learns nothing about it. FastAPI's handler reads the body first.
     """
 
     def get_route_handler(self) -> Handler:
-        # An included route has the path and the dependencies of its inclusion, which are only in this variable.
+        # Only this variable has the path and the dependencies of an included route.
         context = _effective_route_context_var.get()
         route: Any = self if context is None or context.original_route is not self else context
         handle = super().get_route_handler()
@@ -63,7 +63,7 @@ class PrecompiledRoute(APIRoute):
 
 
 class _Step(NamedTuple):
-    """A function to call, and how to pick its arguments, in order, out of the values so far."""
+    """A function to call, and a picker of its arguments, in order, from the values so far."""
 
     call: Call
     pick: Callable[[list[Any]], Iterable[Any]]
@@ -90,7 +90,7 @@ class _Model(NamedTuple):
 
 
 def _read_query(request: Request) -> dict[str, str]:
-    """Return what `dict(request.query_params)` does, sooner; raises a 422 for very many parameters."""
+    """Return `dict(request.query_params)`, but faster. Raise a 422 for too many parameters."""
     query: bytes = request.scope["query_string"]
     try:
         return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS))
@@ -102,8 +102,8 @@ def _read_query(request: Request) -> dict[str, str]:
 class Plan:
     """How to respond to a request for a route.
 
-    Every value that any function takes is appended to one list: the request, texts, what guards and other dependencies
-    return, each once, and the models.
+    One list collects the values that functions take: the request, texts, the results of guards and other dependencies,
+    and the models.
     """
 
     texts: Sequence[ArgumentResolver]
@@ -116,7 +116,7 @@ class Plan:
 
     @classmethod
     def compile(cls, route: Any) -> "Plan | None":
-        """Return the plan of an `APIRoute`, or of one included; None if it uses what plans do not know."""
+        """Return the plan of an `APIRoute`; None if it uses a feature that plans do not support."""
         try:
             return _Compiler().compile(route)
         except _Unsupported:
@@ -134,7 +134,7 @@ class Plan:
         contents = [await model.read(request) for model in self.models] if self.models else ()
         for call, pick in self.dependencies:
             values.append(await call(*pick(values)))
-        # Validation comes last, so a caller who may not access a record learns nothing about its fields.
+        # Validation comes last: a caller without access learns nothing about the fields.
         if self.models:
             errors: list[Any] = []
             values += [model.parse(content, errors) for model, content in zip(self.models, contents, strict=True)]
@@ -148,11 +148,11 @@ class Plan:
 
 
 class _Unsupported(Exception):
-    """A route uses something that only FastAPI's own handler knows."""
+    """A route uses a feature that only FastAPI's own handler supports."""
 
 
 class _Compiler:
-    """Turns FastAPI's analysis of a route into a plan, in which values have keys until their places are known."""
+    """Compiles FastAPI's analysis of a route into a plan. Values have keys until their positions are known."""
 
     def __init__(self) -> None:
         self._texts: dict[Hashable, ArgumentResolver] = {}
@@ -172,20 +172,20 @@ class _Compiler:
         guard_count = len(self._steps)
         arguments = self._arguments(endpoint, models)
         keys = [Request, *self._texts, *self._steps, *models]
-        places = {key: place for place, key in enumerate(keys)}
-        steps = [_Step(call, _picker([places[key] for key in taken])) for call, taken in self._steps.items()]
+        positions = {key: position for position, key in enumerate(keys)}
+        steps = [_Step(call, _picker([positions[key] for key in taken])) for call, taken in self._steps.items()]
         return Plan(
             texts=list(self._texts.values()),
             guards=steps[:guard_count],
             dependencies=steps[guard_count:],
             models=models,
-            endpoint=_Step(function, _picker([places[key] for key in arguments])),
+            endpoint=_Step(function, _picker([positions[key] for key in arguments])),
             calls=frozenset(self._steps),
             overrides_provider=route.dependency_overrides_provider,
         )
 
     def _add(self, dependency: Dependant) -> Call:
-        """Add a dependency behind those that it depends on itself, unless it is there already."""
+        """Add a dependency, after its own dependencies, unless it is present."""
         call = _coroutine_function(dependency)
         if dependency.query_params or dependency.body_params or dependency.scope or not dependency.use_cache:
             raise _Unsupported
@@ -230,11 +230,11 @@ class _Compiler:
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def _picker(places: Sequence[int]) -> Callable[[list[Any]], Iterable[Any]]:
-    """Return a function that picks the values at these places out of a list."""
-    if len(places) == 1:
-        return itemgetter(slice(places[0], places[0] + 1))
-    return itemgetter(*places) if places else itemgetter(slice(0))
+def _picker(positions: Sequence[int]) -> Callable[[list[Any]], Iterable[Any]]:
+    """Return a function that picks the values at these positions from a list."""
+    if len(positions) == 1:
+        return itemgetter(slice(positions[0], positions[0] + 1))
+    return itemgetter(*positions) if positions else itemgetter(slice(0))
 
 
 def _path_text(name: str) -> ArgumentResolver:
@@ -255,7 +255,7 @@ def _header_text(name: str) -> ArgumentResolver:
 
 
 def _coroutine_function(dependant: Dependant) -> Call:
-    """Return the function itself; FastAPI runs plain functions in threads, and generators around the response."""
+    """Return the function. Plain functions, which FastAPI runs in threads, and generators are unsupported."""
     call = dependant.call
     if call is None or inspect.unwrap(call) is not call:
         raise _Unsupported
@@ -275,7 +275,7 @@ def _query_models(endpoint: Dependant) -> Sequence[_Model]:
 
 
 def _json_body(route: Any) -> _Model | None:
-    """Return the model that is the whole JSON body of a route, if there is one."""
+    """Return the model of the whole JSON body of a route, if any."""
     fields = route.dependant.body_params
     if len(fields) != 1 or not route.methods <= ACCEPTED.keys():
         return None
@@ -309,7 +309,7 @@ def _is_text(field: Any, annotation: object) -> bool:
 
 
 def _is_scalar(annotation: Any) -> bool:
-    """Return whether a query parameter of this type takes one value: the last, however often it is sent."""
+    """Return whether a query parameter takes a single value: the last one sent."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _is_scalar(get_args(annotation)[0])

@@ -1,7 +1,7 @@
 """The models of request bodies.
 
-They check which fields there are, and their JSON types. The rules for values belong to the domain, which normalises
-before it measures; the models only describe them.
+They check the names and JSON types of fields. The domain checks values, because it normalises them first; the models
+only document those rules.
 """
 
 from typing import Annotated, Any, Final, TypeAlias
@@ -22,15 +22,15 @@ def _text(description: str, **schema: Any) -> Any:
     return Field(description=description, json_schema_extra=schema)
 
 
-# One line of visible text: no control characters, and something else than white space.
+# One line of visible text: no control characters, and at least one character that is not white space.
 _LINE = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
 
 EmailText: TypeAlias = Annotated[
     str,
     _text(
         "Trimmed and normalised to NFC; the domain is stored as lower-case A-labels. Unique, ignoring case.",
-        format="idn-email",  # RFC 6531; `email` would allow ASCII alone
-        maxLength=Email.LONGEST,
+        format="idn-email",  # RFC 6531; `email` would be ASCII only
+        maxLength=Email.MAX_LENGTH,
         examples=["ann@example.com"],
     ),
 ]
@@ -39,7 +39,7 @@ NameText: TypeAlias = Annotated[
     _text(
         "In any script; trimmed and normalised to NFC.",
         minLength=1,
-        maxLength=Name.LONGEST,
+        maxLength=Name.MAX_LENGTH,
         pattern=_LINE,
         examples=["Ann"],
     ),
@@ -49,7 +49,7 @@ UsernameText: TypeAlias = Annotated[
     _text("Unique, ignoring case.", pattern=f"^{Username.PATTERN}$", minLength=3, maxLength=32, examples=["ann"]),
 ]
 BioText: TypeAlias = Annotated[
-    str, _text("May contain line breaks and tabs.", maxLength=Bio.LONGEST, examples=["Likes ports."])
+    str, _text("May contain line breaks and tabs.", maxLength=Bio.MAX_LENGTH, examples=["Likes ports."])
 ]
 PasswordText: TypeAlias = Annotated[
     str,
@@ -57,8 +57,8 @@ PasswordText: TypeAlias = Annotated[
         "Never returned. Must not be among the most common passwords, nor the user's own email, name or username.",
         format="password",
         writeOnly=True,
-        minLength=Password.SHORTEST,
-        maxLength=Password.LONGEST,
+        minLength=Password.MIN_LENGTH,
+        maxLength=Password.MAX_LENGTH,
         examples=["correct horse battery"],
     ),
 ]
@@ -68,14 +68,16 @@ CurrentPasswordText: TypeAlias = Annotated[
 ]
 TitleText: TypeAlias = Annotated[
     str,
-    _text("Trimmed and normalised to NFC.", minLength=1, maxLength=Title.LONGEST, pattern=_LINE, examples=["On ports"]),
+    _text(
+        "Trimmed and normalised to NFC.", minLength=1, maxLength=Title.MAX_LENGTH, pattern=_LINE, examples=["On ports"]
+    ),
 ]
 BodyText: TypeAlias = Annotated[
     str,
     _text(
         "Trimmed and normalised to NFC; may contain line breaks and tabs.",
         minLength=1,
-        maxLength=domain.values.Body.LONGEST,
+        maxLength=domain.values.Body.MAX_LENGTH,
         examples=["A port is\na promise."],
     ),
 ]
@@ -86,14 +88,14 @@ Active: TypeAlias = Annotated[bool, Field(description="Whether the user may sign
 
 
 ADMIN_FIELDS: Final = frozenset({"role", "active"})
-"""What only an admin may set."""
+"""Fields that only an admin may set."""
 
-# Never read: `model_fields_set` names the fields that were sent.
+# Never read: `model_fields_set` has the names of the sent fields.
 _OMITTED: Final[Any] = None
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
-    """Remove defaults from a schema; generators of typed clients take a field with a default for a required one."""
+    """Remove defaults from a schema: client generators take a field with a default for a required one."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
@@ -103,7 +105,7 @@ class _Input(InputModel):
 
 
 class NewUser(_Input):
-    """A user to create; `role` and `active` may be set by an admin alone."""
+    """A user to create. Only an admin may set `role` and `active`."""
 
     email: EmailText
     name: NameText
@@ -120,7 +122,7 @@ class NewUser(_Input):
 class UserReplacement(_Input):
     """All writable fields of a user except the password. An omitted optional field is cleared.
 
-    `role` and `active` may be set by an admin alone, and keep their values when they are omitted.
+    Only an admin may set `role` and `active`; they keep their values when omitted.
     """
 
     email: EmailText
@@ -150,7 +152,7 @@ class UserPatch(_Input):
 
 
 class PasswordChange(_Input):
-    """A new password. Members have to send the current one, too."""
+    """A new password. Members must send the current one, too."""
 
     current_password: CurrentPasswordText | None = Field(
         default=None, repr=False, description="Required unless the caller is an admin."

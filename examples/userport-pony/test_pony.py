@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from adapters.storage_contract.contract import PersistentStorageContract
 from adapters.storage_contract.examples import a_user
-from adapters.storage_contract.steps import add, everything
+from adapters.storage_contract.steps import add, read_all
 from domain.errors import TooBusy
 
 from userport_pony import database
@@ -80,7 +80,7 @@ async def test_a_file_that_somebody_keeps_locked_is_busy_until_it_is_free(
             rival.execute("BEGIN IMMEDIATE")
             with pytest.raises(TooBusy):
                 await add(storage, user)
-            assert (await everything(storage)).users == []
+            assert (await read_all(storage)).users == []
         await add(storage, user)
 
 
@@ -89,7 +89,7 @@ async def test_whoever_waits_too_long_for_others_is_told_so(tmp_path: Path, monk
     file = database.Database(tmp_path / "users.db")
     long_one = asyncio.create_task(file.read(lambda _: go_on.wait()))
     await asyncio.sleep(0)  # it is first in the queue now
-    monkeypatch.setattr(database, "_MOST_SECONDS", 0.1)
+    monkeypatch.setattr(database, "_MAX_SECONDS", 0.1)
     with pytest.raises(TooBusy):
         await file.read(lambda _: None)
     go_on.set()

@@ -7,46 +7,46 @@ from application.passwords import Passwords
 from application.posts.service import PostService
 from application.storage_secret import StorageSecret
 from application.users.service import UserService
-from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
+from tests.application.fakes import ConflictingStorage, ManualClock, OneCommonPassword, ReadableHasher
 
 
 @pytest.fixture
-def clock() -> WoundClock:
-    return WoundClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def storage() -> RivalledStorage:
-    return RivalledStorage()
+def storage() -> ConflictingStorage:
+    return ConflictingStorage()
 
 
 @pytest.fixture
-async def secret(storage: RivalledStorage) -> StorageSecret:
-    """The secret of a storage that has been used before, so that no test meets the commit which creates it."""
+async def secret(storage: ConflictingStorage) -> StorageSecret:
+    """The secret of a storage that is already in use, so that no test sees the commit that creates it."""
     secret = StorageSecret(storage, SystemSecrets())
     await secret.digest()
     return secret
 
 
 @pytest.fixture
-def users(storage: RivalledStorage, clock: WoundClock) -> UserService:
+def users(storage: ConflictingStorage, clock: ManualClock) -> UserService:
     passwords = Passwords(ReadableHasher(), OneCommonPassword())
     return UserService(storage, clock, Uuid7Source(), IdnaDomainNames(), passwords)
 
 
 @pytest.fixture
-def other_users(storage: RivalledStorage, clock: WoundClock) -> UserService:
-    """The service of another process, which knows nothing of what is under way in this one."""
+def other_users(storage: ConflictingStorage, clock: ManualClock) -> UserService:
+    """The same service in another process, which shares nothing with this one but the storage."""
     return UserService(
         storage, clock, Uuid7Source(), IdnaDomainNames(), Passwords(ReadableHasher(), OneCommonPassword())
     )
 
 
 @pytest.fixture
-def other_posts(storage: RivalledStorage, clock: WoundClock) -> PostService:
+def other_posts(storage: ConflictingStorage, clock: ManualClock) -> PostService:
     return PostService(storage, clock, Uuid7Source())
 
 
 @pytest.fixture
-def posts(storage: RivalledStorage, clock: WoundClock) -> PostService:
+def posts(storage: ConflictingStorage, clock: ManualClock) -> PostService:
     return PostService(storage, clock, Uuid7Source())

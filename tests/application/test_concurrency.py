@@ -10,7 +10,7 @@ from domain.errors import EmailTaken, StaleVersion, StorageUnavailable, TooBusy,
 from domain.storage import UnitOfWork
 from domain.user import User
 from domain.values import Email, Name, UserId
-from tests.application.surroundings import RivalledStorage
+from tests.application.fakes import ConflictingStorage
 
 
 async def test_an_attempt_is_repeated_until_it_is_the_fastest() -> None:
@@ -59,7 +59,7 @@ async def test_those_who_lost_go_on_one_after_another() -> None:
 
     await asyncio.gather(*(retry.run("a record", attempt) for _ in range(50)))
     assert version == 50
-    assert attempts <= 2 * 50 + 1  # each at most once in vain; more than 1,200 if all of them tried again at once
+    assert attempts <= 2 * 50 + 1  # each fails at most once; more than 1,200 if all retried at once
 
 
 async def test_races_for_other_records_are_waited_for_by_nobody() -> None:
@@ -94,8 +94,8 @@ def test_a_version_that_is_not_expected_is_a_mismatch(expected: list[int] | set[
         check_version(7, expected)
 
 
-class CountingStorage(RivalledStorage):
-    """Counts commits, each of which gives other tasks a turn, as a commit over a connection does."""
+class CountingStorage(ConflictingStorage):
+    """Counts commits, and yields to other tasks in each, as a commit over a connection does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class CountingStorage(RivalledStorage):
             await asyncio.sleep(0)
             await commit()
 
-        unit.commit = counted  # type: ignore[method-assign] # every commit comes by here
+        unit.commit = counted  # type: ignore[method-assign] # every commit passes here
         return unit
 
 
@@ -157,7 +157,7 @@ async def test_changes_of_one_record_share_commits_and_each_caller_gets_its_own_
     assert [state.version for state in states] == list(range(3, 67))
     assert all(state.name == "".join(str(nth % 10) for nth in range(number + 1)) for number, state in enumerate(states))
     assert await stored_user(counting, user) == states[-1]
-    assert counting.commits == 2  # the first one waits for nobody
+    assert counting.commits == 2  # the first one does not wait
 
 
 async def test_a_change_that_is_refused_or_changes_nothing_is_no_trouble_for_the_others(
@@ -185,7 +185,7 @@ async def test_a_storage_that_is_away_is_told_to_every_caller_by_an_error_of_its
     async def fail() -> None:
         raise StorageUnavailable
 
-    counting.deeds = [fail, fail]
+    counting.before_commit = [fail, fail]
     attempts = (updates.apply(user.id, appending("a")) for _ in range(5))
     results = await asyncio.gather(*attempts, return_exceptions=True)
     assert [type(result) for result in results] == [StorageUnavailable] * 5
@@ -199,11 +199,11 @@ async def test_other_processes_that_are_faster_are_met_by_repeating(
     async def rival() -> None:
         stored = await stored_user(counting, user)
         assert stored
-        deeds, counting.deeds = counting.deeds, []
+        before_commit, counting.before_commit = counting.before_commit, []
         await save(counting, stored.change(now=LATER, name=Name(stored.name + "!")))
-        counting.deeds = deeds
+        counting.before_commit = before_commit
 
-    counting.deeds = [rival] * 3
+    counting.before_commit = [rival] * 3
     await asyncio.gather(*(updates.apply(user.id, appending("a")) for _ in range(5)))
     stored = await stored_user(counting, user)
     assert stored

@@ -1,4 +1,4 @@
-"""The worker beside whatever else a process does."""
+"""The worker runs in the background of a process."""
 
 import asyncio
 import itertools

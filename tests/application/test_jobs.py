@@ -1,4 +1,4 @@
-"""Running jobs, step by step, in memory and by a clock that the tests move."""
+"""Jobs run step by step, in memory, with a clock that the tests move."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from application.ports import JobDelayed, JobFailed, JobHandler
 from domain.errors import StaleVersion, StorageUnavailable
 from domain.jobs import JOBS, Job
 from domain.values import JobId
-from tests.application.surroundings import RivalledStorage, WoundClock
+from tests.application.fakes import ConflictingStorage, ManualClock
 
 IDS = Uuid7Source()
 
@@ -32,7 +32,7 @@ class Deeds:
         self.done.append(job.id)
 
 
-async def stage(storage: RivalledStorage, clock: WoundClock, *kinds: str, **delay: float) -> list[Job]:
+async def stage(storage: ConflictingStorage, clock: ManualClock, *kinds: str, **delay: float) -> list[Job]:
     unit = storage.unit_of_work()
     due_at = clock.now() + timedelta(**delay)
     jobs = [Job.create(id=IDS.new(JobId), kind=kind, payload={"to": "ann"}, due_at=due_at) for kind in kinds]
@@ -42,7 +42,7 @@ async def stage(storage: RivalledStorage, clock: WoundClock, *kinds: str, **dela
     return jobs
 
 
-def a_runner(storage: RivalledStorage, clock: WoundClock, jitter: float = 0.0, **handlers: JobHandler) -> JobRunner:
+def a_runner(storage: ConflictingStorage, clock: ManualClock, jitter: float = 0.0, **handlers: JobHandler) -> JobRunner:
     return JobRunner(storage, clock, handlers, lambda: jitter)
 
 
@@ -53,32 +53,32 @@ async def run_due(runner: JobRunner, limit: int = 10) -> int:
     return len(claims.jobs)
 
 
-async def stored(storage: RivalledStorage) -> Mapping[str, Job]:
+async def stored(storage: ConflictingStorage) -> Mapping[str, Job]:
     return {job.id: job for job in await storage.unit_of_work().records(JOBS).page(limit=1_000)}
 
 
-async def test_a_due_job_is_done_once_and_removed(storage: RivalledStorage, clock: WoundClock) -> None:
-    deeds = Deeds()
-    runner = a_runner(storage, clock, mail=deeds)
+async def test_a_due_job_is_done_once_and_removed(storage: ConflictingStorage, clock: ManualClock) -> None:
+    before_commit = Deeds()
+    runner = a_runner(storage, clock, mail=before_commit)
     (job,) = await stage(storage, clock, "mail")
     assert await run_due(runner) == 1
-    assert deeds.done == [job.id]
+    assert before_commit.done == [job.id]
     assert await stored(storage) == {}
     assert await run_due(runner) == 0
 
 
-async def test_a_job_waits_until_it_is_due(storage: RivalledStorage, clock: WoundClock) -> None:
-    deeds = Deeds()
-    runner = a_runner(storage, clock, mail=deeds)
+async def test_a_job_waits_until_it_is_due(storage: ConflictingStorage, clock: ManualClock) -> None:
+    before_commit = Deeds()
+    runner = a_runner(storage, clock, mail=before_commit)
     await stage(storage, clock, "mail", minutes=5)
     clock.move(minutes=4, seconds=59)
     assert await run_due(runner) == 0
     clock.move(seconds=1)
     assert await run_due(runner) == 1
-    assert len(deeds.done) == 1
+    assert len(before_commit.done) == 1
 
 
-async def test_each_kind_has_its_handler(storage: RivalledStorage, clock: WoundClock) -> None:
+async def test_each_kind_has_its_handler(storage: ConflictingStorage, clock: ManualClock) -> None:
     mail, sweep = Deeds(), Deeds()
     runner = a_runner(storage, clock, mail=mail, sweep=sweep)
     mails = await stage(storage, clock, "mail", "mail")
@@ -89,10 +89,10 @@ async def test_each_kind_has_its_handler(storage: RivalledStorage, clock: WoundC
 
 
 async def test_no_more_jobs_are_claimed_than_asked_for_and_the_earliest_come_first(
-    storage: RivalledStorage, clock: WoundClock
+    storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    deeds = Deeds()
-    runner = a_runner(storage, clock, mail=deeds)
+    before_commit = Deeds()
+    runner = a_runner(storage, clock, mail=before_commit)
     later = await stage(storage, clock, "mail", "mail", seconds=1)
     sooner = await stage(storage, clock, "mail", "mail")
     clock.move(seconds=1)
@@ -105,22 +105,22 @@ async def test_no_more_jobs_are_claimed_than_asked_for_and_the_earliest_come_fir
 
 
 async def test_a_claimed_job_is_left_alone_until_its_lease_has_ended(
-    storage: RivalledStorage, clock: WoundClock
+    storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    deeds = Deeds()
+    before_commit = Deeds()
     await stage(storage, clock, "mail")
-    dead, other = a_runner(storage, clock, mail=deeds), a_runner(storage, clock, mail=deeds)
+    dead, other = a_runner(storage, clock, mail=before_commit), a_runner(storage, clock, mail=before_commit)
     await dead.claim(10)
     clock.move(seconds=59.9)
     assert await run_due(other) == 0
     clock.move(seconds=0.1)
     assert await run_due(other) == 1
-    assert len(deeds.done) == 1
+    assert len(before_commit.done) == 1
     assert await stored(storage) == {}
 
 
 async def test_what_another_worker_has_claimed_meanwhile_is_not_run(
-    storage: RivalledStorage, clock: WoundClock
+    storage: ConflictingStorage, clock: ManualClock
 ) -> None:
     first, other = a_runner(storage, clock), a_runner(storage, clock)
     jobs = await stage(storage, clock, *["mail"] * 5)
@@ -128,14 +128,14 @@ async def test_what_another_worker_has_claimed_meanwhile_is_not_run(
     async def claim_two() -> None:
         assert len((await other.claim(2)).jobs) == 2
 
-    storage.deeds = [claim_two]
+    storage.before_commit = [claim_two]
     claims = await first.claim(10)
     assert sorted(job.id for job in claims.jobs) == [job.id for job in jobs[2:]]
     assert {job.version for job in (await stored(storage)).values()} == {2}
 
 
 async def test_workers_that_compete_choose_among_more_jobs_than_they_claim(
-    storage: RivalledStorage, clock: WoundClock
+    storage: ConflictingStorage, clock: ManualClock
 ) -> None:
     first, other = a_runner(storage, clock), a_runner(storage, clock)
     jobs = await stage(storage, clock, *["mail"] * 200)
@@ -143,7 +143,7 @@ async def test_workers_that_compete_choose_among_more_jobs_than_they_claim(
     async def claim_first() -> None:
         await other.claim(1)
 
-    storage.deeds = [claim_first]
+    storage.before_commit = [claim_first]
     await first.claim(20)
     claimed = {job.id for job in (await first.claim(20)).jobs}
     assert len(claimed) == 20
@@ -151,10 +151,10 @@ async def test_workers_that_compete_choose_among_more_jobs_than_they_claim(
 
 
 async def test_a_failure_is_retried_after_longer_and_longer_pauses_and_at_last_is_final(
-    storage: RivalledStorage, clock: WoundClock
+    storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    deeds = Deeds(*[JobDelayed("The server is busy.")] * 10)
-    runner = a_runner(storage, clock, mail=deeds)
+    before_commit = Deeds(*[JobDelayed("The server is busy.")] * 10)
+    runner = a_runner(storage, clock, mail=before_commit)
     clock.time = clock.time.replace(microsecond=0)
     (job,) = await stage(storage, clock, "mail")
     pauses = []
@@ -166,10 +166,10 @@ async def test_a_failure_is_retried_after_longer_and_longer_pauses_and_at_last_i
     assert (now.attempts, now.last_error) == (10, "The server is busy.")
     clock.move(days=29)
     assert await run_due(runner) == 0
-    assert deeds.done == []
+    assert before_commit.done == []
 
 
-async def test_jitter_lengthens_pauses_up_to_an_hour(storage: RivalledStorage, clock: WoundClock) -> None:
+async def test_jitter_lengthens_pauses_up_to_an_hour(storage: ConflictingStorage, clock: ManualClock) -> None:
     runner = a_runner(storage, clock, jitter=0.5, mail=Deeds(*[JobDelayed("Not now.")] * 10))
     clock.time = clock.time.replace(microsecond=0)
     (job,) = await stage(storage, clock, "mail")
@@ -183,7 +183,7 @@ async def test_jitter_lengthens_pauses_up_to_an_hour(storage: RivalledStorage, c
 
 
 async def test_a_job_that_can_never_be_done_fails_at_once_and_is_kept_for_thirty_days(
-    storage: RivalledStorage, clock: WoundClock, caplog: pytest.LogCaptureFixture
+    storage: ConflictingStorage, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     runner = a_runner(storage, clock, mail=Deeds(JobFailed("550 No such mailbox.")))
     (job,) = await stage(storage, clock, "mail")
@@ -200,7 +200,7 @@ async def test_a_job_that_can_never_be_done_fails_at_once_and_is_kept_for_thirty
 
 
 async def test_what_an_unexpected_error_says_is_neither_stored_nor_logged(
-    storage: RivalledStorage, clock: WoundClock, caplog: pytest.LogCaptureFixture
+    storage: ConflictingStorage, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     runner = a_runner(storage, clock, mail=Deeds(RuntimeError("password=hunter2")))
@@ -208,10 +208,10 @@ async def test_what_an_unexpected_error_says_is_neither_stored_nor_logged(
     await run_due(runner)
     assert (await stored(storage))[job.id].last_error == "unexpected failure (RuntimeError)"
     assert "hunter2" not in caplog.text
-    assert "test_jobs.py" in caplog.text  # where it was raised is told to whoever debugs
+    assert "test_jobs.py" in caplog.text  # the log contains the source of the exception
 
 
-async def test_an_error_is_kept_as_one_line_of_bounded_length(storage: RivalledStorage, clock: WoundClock) -> None:
+async def test_an_error_is_kept_as_one_line_of_bounded_length(storage: ConflictingStorage, clock: ManualClock) -> None:
     runner = a_runner(storage, clock, mail=Deeds(JobFailed("550-No\r\n550\x1b[31m\0 " + "x" * 1_000)))
     (job,) = await stage(storage, clock, "mail")
     await run_due(runner)
@@ -221,19 +221,19 @@ async def test_an_error_is_kept_as_one_line_of_bounded_length(storage: RivalledS
     assert len(error) == Job.MAX_ERROR_LENGTH
 
 
-async def test_a_job_that_ends_its_worker_each_time_fails_too(storage: RivalledStorage, clock: WoundClock) -> None:
-    deeds = Deeds()
-    runner = a_runner(storage, clock, mail=deeds)
+async def test_a_job_that_ends_its_worker_each_time_fails_too(storage: ConflictingStorage, clock: ManualClock) -> None:
+    before_commit = Deeds()
+    runner = a_runner(storage, clock, mail=before_commit)
     (job,) = await stage(storage, clock, "mail")
     for _ in range(Job.MAX_ATTEMPTS):
         assert len((await runner.claim(10)).jobs) == 1
         clock.move(minutes=1)
     assert await run_due(runner) == 0
     assert (await stored(storage))[job.id].failed
-    assert deeds.done == []
+    assert before_commit.done == []
 
 
-async def test_a_kind_that_only_another_version_knows_waits(storage: RivalledStorage, clock: WoundClock) -> None:
+async def test_a_kind_that_only_another_version_knows_waits(storage: ConflictingStorage, clock: ManualClock) -> None:
     (job,) = await stage(storage, clock, "telegram")
     await run_due(a_runner(storage, clock))
     assert not (await stored(storage))[job.id].failed
@@ -243,7 +243,7 @@ async def test_a_kind_that_only_another_version_knows_waits(storage: RivalledSto
     assert telegraph.done == [job.id]
 
 
-async def test_an_attempt_ends_before_its_lease_does(storage: RivalledStorage, clock: WoundClock) -> None:
+async def test_an_attempt_ends_before_its_lease_does(storage: ConflictingStorage, clock: ManualClock) -> None:
     async def hang(_: Job) -> None:
         await asyncio.Event().wait()
 
@@ -256,7 +256,7 @@ async def test_an_attempt_ends_before_its_lease_does(storage: RivalledStorage, c
 
 
 async def test_an_outcome_that_could_not_be_saved_can_be_saved_later(
-    storage: RivalledStorage, clock: WoundClock
+    storage: ConflictingStorage, clock: ManualClock
 ) -> None:
     async def outage() -> None:
         raise StorageUnavailable
@@ -264,18 +264,18 @@ async def test_an_outcome_that_could_not_be_saved_can_be_saved_later(
     runner = a_runner(storage, clock, mail=Deeds(JobFailed("550 No.")))
     await stage(storage, clock, "mail", "mail")
     outcomes = [await runner.attempt(job) for job in (await runner.claim(10)).jobs]
-    storage.deeds = [outage]
+    storage.before_commit = [outage]
     with pytest.raises(StorageUnavailable):
         await runner.settle(outcomes)
     await runner.settle(outcomes)
     (job,) = (await stored(storage)).values()
     assert job.failed
-    await runner.settle(outcomes)  # as if the first commit had been applied, and only its confirmation was lost
+    await runner.settle(outcomes)  # as if the first commit had been applied and only its confirmation was lost
     assert list((await stored(storage)).values()) == [job]
 
 
 async def test_an_outcome_is_dropped_when_another_worker_has_the_job_now(
-    storage: RivalledStorage, clock: WoundClock
+    storage: ConflictingStorage, clock: ManualClock
 ) -> None:
     runner = a_runner(storage, clock, mail=Deeds())
     jobs = await stage(storage, clock, "mail", "mail")
@@ -289,10 +289,10 @@ async def test_an_outcome_is_dropped_when_another_worker_has_the_job_now(
 
 
 async def test_failed_jobs_are_restarted_with_all_of_their_attempts(
-    storage: RivalledStorage, clock: WoundClock
+    storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    deeds = Deeds(*[JobFailed("550 No.")] * 3)
-    runner, service = a_runner(storage, clock, mail=deeds), JobService(storage, clock)
+    before_commit = Deeds(*[JobFailed("550 No.")] * 3)
+    runner, service = a_runner(storage, clock, mail=before_commit), JobService(storage, clock)
     jobs = await stage(storage, clock, "mail", "mail", "mail")
     await run_due(runner)
     waiting = await stage(storage, clock, "mail", hours=1)
@@ -301,10 +301,10 @@ async def test_failed_jobs_are_restarted_with_all_of_their_attempts(
     assert await service.restart_all() == 2
     assert await service.restart_all() == 0
     assert await run_due(runner) == 2
-    assert sorted(deeds.done) == [job.id for job in jobs]
+    assert sorted(before_commit.done) == [job.id for job in jobs]
 
 
-async def test_a_restart_that_meets_another_one_is_repeated(storage: RivalledStorage, clock: WoundClock) -> None:
+async def test_a_restart_that_meets_another_one_is_repeated(storage: ConflictingStorage, clock: ManualClock) -> None:
     runner, service = a_runner(storage, clock, mail=Deeds(JobFailed("550 No."))), JobService(storage, clock)
     (job,) = await stage(storage, clock, "mail")
     await run_due(runner)
@@ -312,12 +312,12 @@ async def test_a_restart_that_meets_another_one_is_repeated(storage: RivalledSto
     async def restart_elsewhere() -> None:
         assert await service.restart_all() == 1
 
-    storage.deeds = [restart_elsewhere]
+    storage.before_commit = [restart_elsewhere]
     assert await service.restart([job.id]) == []
     assert (await stored(storage))[job.id].attempts == 0
 
 
-async def test_jobs_are_listed_by_creation_in_batches(storage: RivalledStorage, clock: WoundClock) -> None:
+async def test_jobs_are_listed_by_creation_in_batches(storage: ConflictingStorage, clock: ManualClock) -> None:
     jobs = await stage(storage, clock, *["mail"] * 450)
     service = JobService(storage, clock)
     assert [job.id async for batch in service.batches() for job in batch] == [job.id for job in jobs]
@@ -325,18 +325,18 @@ async def test_jobs_are_listed_by_creation_in_batches(storage: RivalledStorage, 
 
 
 def test_a_payload_is_in_no_repr() -> None:
-    job = Job.create(id=IDS.new(JobId), kind="mail", payload={"key": "hunter2"}, due_at=WoundClock().now())
+    job = Job.create(id=IDS.new(JobId), kind="mail", payload={"key": "hunter2"}, due_at=ManualClock().now())
     assert "hunter2" not in repr(job)
     assert JOBS.secrets == {"payload"}
-    assert JOBS.owner is None  # so no export of users has it
+    assert JOBS.owner is None  # so no export of users includes it
 
 
-async def test_a_lost_race_for_one_job_is_no_error(storage: RivalledStorage, clock: WoundClock) -> None:
+async def test_a_lost_race_for_one_job_is_no_error(storage: ConflictingStorage, clock: ManualClock) -> None:
     await stage(storage, clock, "mail")
 
     async def lose() -> None:
         raise StaleVersion
 
-    storage.deeds = [lose]
+    storage.before_commit = [lose]
     claims = await a_runner(storage, clock).claim(1)
     assert list(claims.jobs) == []

@@ -14,12 +14,12 @@ from application.users.service import NewUser, UserChanges, UserService
 from domain.errors import TooBusy, UserNotFound
 from domain.session import SESSIONS
 from domain.user import User
-from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
+from tests.application.fakes import ConflictingStorage, ManualClock, OneCommonPassword, ReadableHasher
 
 PASSWORD = "correct horse"
 NEW = "another horse"
 
-Deed: TypeAlias = Callable[[], Awaitable[object]]
+Callback: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class CountingHasher(ReadableHasher):
@@ -28,7 +28,7 @@ class CountingHasher(ReadableHasher):
 
     async def hash(self, password: object) -> str:
         self.hashed += 1
-        return await super().hash(password)  # type: ignore[arg-type] # what a password is, is no matter here
+        return await super().hash(password)  # type: ignore[arg-type] # the value does not matter here
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def hasher() -> CountingHasher:
 
 @pytest.fixture
 def changes(
-    storage: RivalledStorage, clock: WoundClock, hasher: CountingHasher, secret: StorageSecret
+    storage: ConflictingStorage, clock: ManualClock, hasher: CountingHasher, secret: StorageSecret
 ) -> PasswordChangeService:
     passwords = Passwords(hasher, OneCommonPassword())
     return PasswordChangeService(storage, passwords, SignInThrottle(storage, clock, secret, 5, 20))
@@ -49,7 +49,7 @@ async def user(users: UserService) -> User:
     return await users.register(NewUser(email="ann@example.org", name="Ann", password=PASSWORD))
 
 
-async def begin_session(storage: RivalledStorage, user: User) -> Principal:
+async def begin_session(storage: ConflictingStorage, user: User) -> Principal:
     session = a_session(user)
     unit = storage.unit_of_work()
     unit.records(SESSIONS).add(session)
@@ -57,22 +57,22 @@ async def begin_session(storage: RivalledStorage, user: User) -> Principal:
     return Principal(user.id, session.id, is_admin=False)
 
 
-async def sessions_of(storage: RivalledStorage, user: User) -> list[str]:
+async def sessions_of(storage: ConflictingStorage, user: User) -> list[str]:
     return [session.id for session in await storage.unit_of_work().records(SESSIONS).page(owner=user.id, limit=1_000)]
 
 
 async def test_a_session_that_begins_during_the_change_is_ended_too(
-    storage: RivalledStorage, changes: PasswordChangeService, user: User
+    storage: ConflictingStorage, changes: PasswordChangeService, user: User
 ) -> None:
     own = await begin_session(storage, user)
-    storage.deeds.append(lambda: begin_session(storage, user))
+    storage.before_commit.append(lambda: begin_session(storage, user))
     await changes.change(user.id, current=PASSWORD, new=NEW, caller=own)
-    assert storage.deeds == []
+    assert storage.before_commit == []
     assert await sessions_of(storage, user) == [own.session_id]
 
 
 async def test_other_sessions_end_in_the_very_commit_of_the_change(
-    storage: RivalledStorage, changes: PasswordChangeService, user: User, monkeypatch: pytest.MonkeyPatch
+    storage: ConflictingStorage, changes: PasswordChangeService, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def dies(*_: object, **__: object) -> None:
         raise TooBusy
@@ -86,17 +86,17 @@ async def test_other_sessions_end_in_the_very_commit_of_the_change(
 
 
 async def test_a_session_that_begins_while_its_user_is_disabled_is_ended_too(
-    storage: RivalledStorage, users: UserService, user: User
+    storage: ConflictingStorage, users: UserService, user: User
 ) -> None:
     await begin_session(storage, user)
-    storage.deeds.append(lambda: begin_session(storage, user))
+    storage.before_commit.append(lambda: begin_session(storage, user))
     await users.change(user.id, UserChanges(active=False))
-    assert storage.deeds == []
+    assert storage.before_commit == []
     assert await sessions_of(storage, user) == []
 
 
 async def test_a_change_that_has_to_be_repeated_hashes_once(
-    storage: RivalledStorage, changes: PasswordChangeService, hasher: CountingHasher, user: User
+    storage: ConflictingStorage, changes: PasswordChangeService, hasher: CountingHasher, user: User
 ) -> None:
     await begin_session(storage, user)
 
@@ -106,19 +106,19 @@ async def test_a_change_that_has_to_be_repeated_hashes_once(
         unit.records(SESSIONS).save(replace(session, version=session.version + 1))
         await unit.commit()
 
-    def refresh_twice() -> list[Deed]:
+    def refresh_twice() -> list[Callback]:
         return [refresh, storage.unit_of_work().commit, refresh]
 
-    storage.deeds.extend(refresh_twice())
+    storage.before_commit.extend(refresh_twice())
     await changes.change(user.id, current=PASSWORD, new=NEW, caller=OPERATOR)
     assert hasher.hashed == 1
     assert await sessions_of(storage, user) == []
 
 
 async def test_a_user_who_is_removed_meanwhile_has_no_password_to_change(
-    storage: RivalledStorage, users: UserService, changes: PasswordChangeService, user: User
+    storage: ConflictingStorage, users: UserService, changes: PasswordChangeService, user: User
 ) -> None:
     own = await begin_session(storage, user)
-    storage.deeds.append(lambda: users.remove(user.id))
+    storage.before_commit.append(lambda: users.remove(user.id))
     with pytest.raises(UserNotFound):
         await changes.change(user.id, current=PASSWORD, new=NEW, caller=own)

@@ -6,10 +6,10 @@ from domain.errors import InvalidInput, PostNotFound, UserNotFound, VersionMisma
 from domain.post import Post
 from domain.user import User
 from domain.values import PostId, UserId
-from tests.application.surroundings import RivalledStorage, WoundClock
+from tests.application.fakes import ConflictingStorage, ManualClock
 
 NOTHING = PostId("0193a7c5-0000-7000-8000-000000000000")
-NOBODY = UserId(NOTHING)
+UNKNOWN_ID = UserId(NOTHING)
 
 
 @pytest.fixture
@@ -38,16 +38,16 @@ async def test_everything_that_is_wrong_with_a_post_is_told_at_once(posts: PostS
 
 async def test_an_unknown_author_can_neither_publish_nor_be_listed(posts: PostService) -> None:
     with pytest.raises(UserNotFound):
-        await posts.publish(NOBODY, NewPost(title="T", body="B"))
+        await posts.publish(UNKNOWN_ID, NewPost(title="T", body="B"))
     with pytest.raises(UserNotFound):
-        await posts.list_by(NOBODY, limit=1)
-    assert await posts.count_by(NOBODY) == 0
+        await posts.list_by(UNKNOWN_ID, limit=1)
+    assert await posts.count_by(UNKNOWN_ID) == 0
 
 
 async def test_an_author_who_is_removed_meanwhile_cannot_publish(
-    posts: PostService, users: UserService, author: User, storage: RivalledStorage
+    posts: PostService, users: UserService, author: User, storage: ConflictingStorage
 ) -> None:
-    storage.deeds.append(lambda: users.remove(author.id))
+    storage.before_commit.append(lambda: users.remove(author.id))
     with pytest.raises(UserNotFound):
         await a_post(posts, author)
 
@@ -73,7 +73,7 @@ async def test_an_unknown_post_is_not_found(posts: PostService) -> None:
             await call
 
 
-async def test_a_change_touches_only_the_fields_it_names(posts: PostService, author: User, clock: WoundClock) -> None:
+async def test_a_change_touches_only_the_fields_it_names(posts: PostService, author: User, clock: ManualClock) -> None:
     post = await a_post(posts, author)
     clock.move(seconds=1)
     changed = await posts.change(post.id, PostChanges(title="On coffee"))
@@ -82,13 +82,15 @@ async def test_a_change_touches_only_the_fields_it_names(posts: PostService, aut
     assert await posts.get(post.id) == changed
 
 
-async def test_a_change_of_nothing_leaves_version_and_time(posts: PostService, author: User, clock: WoundClock) -> None:
+async def test_a_change_of_nothing_leaves_version_and_time(
+    posts: PostService, author: User, clock: ManualClock
+) -> None:
     post = await a_post(posts, author)
     clock.move(seconds=1)
     assert await posts.change(post.id, PostChanges(title="On tea")) == post
 
 
-async def test_updated_at_does_not_go_back_with_the_clock(posts: PostService, author: User, clock: WoundClock) -> None:
+async def test_updated_at_does_not_go_back_with_the_clock(posts: PostService, author: User, clock: ManualClock) -> None:
     post = await a_post(posts, author)
     clock.move(days=-1)
     assert (await posts.change(post.id, PostChanges(title="Later"))).updated_at == post.updated_at
@@ -112,10 +114,10 @@ async def test_a_change_and_a_removal_need_one_of_the_expected_versions(posts: P
 
 
 async def test_changes_of_different_fields_at_once_both_hold(
-    posts: PostService, other_posts: PostService, author: User, storage: RivalledStorage
+    posts: PostService, other_posts: PostService, author: User, storage: ConflictingStorage
 ) -> None:
     post = await a_post(posts, author)
-    storage.deeds.append(lambda: other_posts.change(post.id, PostChanges(body="Faster.")))
+    storage.before_commit.append(lambda: other_posts.change(post.id, PostChanges(body="Faster.")))
     changed = await posts.change(post.id, PostChanges(title="Slower"))
     assert (changed.title, changed.body, changed.version) == ("Slower", "Faster.", 3)
 

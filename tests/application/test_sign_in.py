@@ -21,17 +21,17 @@ from domain.errors import InvalidCredentials, InvalidRefreshToken, RefreshTokenR
 from domain.session import SESSIONS, Session
 from domain.user import User
 from domain.values import Password, UserId
-from tests.application.surroundings import OneCommonPassword, ReadableHasher, RivalledStorage, WoundClock
+from tests.application.fakes import ConflictingStorage, ManualClock, OneCommonPassword, ReadableHasher
 
 SIGNING_KEYS: Final = SigningKeys.new()
 PASSWORD: Final = "correct horse"
-VISITOR: Final = ClientInfo(address="192.0.2.1", user_agent="a browser")
+CLIENT: Final = ClientInfo(address="192.0.2.1", user_agent="a browser")
 
-Deed: TypeAlias = Callable[[RivalledStorage, UserService, UserId], Awaitable[object]]
+Callback: TypeAlias = Callable[[ConflictingStorage, UserService, UserId], Awaitable[object]]
 
 
 class BusyHasher(ReadableHasher):
-    """A hasher that can be too busy to hash, or to check."""
+    """A hasher that can be too busy to hash or to verify."""
 
     hashes = True
     verifies = True
@@ -48,8 +48,8 @@ class BusyHasher(ReadableHasher):
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a refusal take no longer than it has to."""
+def no_refusal_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the minimum duration of a failed sign-in."""
     monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
 
 
@@ -59,7 +59,9 @@ def hasher() -> BusyHasher:
 
 
 @pytest.fixture
-def sign_ins(storage: RivalledStorage, clock: WoundClock, hasher: BusyHasher, secret: StorageSecret) -> SignInService:
+def sign_ins(
+    storage: ConflictingStorage, clock: ManualClock, hasher: BusyHasher, secret: StorageSecret
+) -> SignInService:
     return SignInService(
         storage,
         clock,
@@ -78,14 +80,14 @@ async def user(users: UserService) -> User:
 
 
 async def sign_in(sign_ins: SignInService, password: str = PASSWORD) -> TokenPair:
-    return await sign_ins.sign_in("ann@example.com", password, VISITOR)
+    return await sign_ins.sign_in("ann@example.com", password, CLIENT)
 
 
-async def sessions_of(storage: RivalledStorage, user: User) -> list[Session]:
+async def sessions_of(storage: ConflictingStorage, user: User) -> list[Session]:
     return list(await storage.unit_of_work().records(SESSIONS).page(owner=user.id, limit=1_000))
 
 
-async def put_hash(storage: RivalledStorage, user_id: UserId, password_hash: str) -> None:
+async def put_hash(storage: ConflictingStorage, user_id: UserId, password_hash: str) -> None:
     unit = storage.unit_of_work()
     credential = await unit.records(CREDENTIALS).get(user_id)
     assert credential
@@ -93,7 +95,7 @@ async def put_hash(storage: RivalledStorage, user_id: UserId, password_hash: str
     await unit.commit()
 
 
-async def hash_of(storage: RivalledStorage, user: User) -> str:
+async def hash_of(storage: ConflictingStorage, user: User) -> str:
     credential = await storage.unit_of_work().records(CREDENTIALS).get(user.id)
     assert credential is not None
     return credential.password_hash
@@ -103,7 +105,7 @@ async def hash_of(storage: RivalledStorage, user: User) -> str:
 
 
 async def test_a_weaker_hash_is_renewed_at_a_sign_in(
-    sign_ins: SignInService, storage: RivalledStorage, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, user: User
 ) -> None:
     await put_hash(storage, user.id, f"old hash of {PASSWORD}")
     with pytest.raises(InvalidCredentials):
@@ -116,12 +118,12 @@ async def test_a_weaker_hash_is_renewed_at_a_sign_in(
 
 
 async def test_all_who_sign_in_while_a_hash_is_renewed_succeed(
-    sign_ins: SignInService, storage: RivalledStorage, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, user: User
 ) -> None:
     await put_hash(storage, user.id, f"old hash of {PASSWORD}")
-    storage.deeds.append(lambda: sign_in(sign_ins))
+    storage.before_commit.append(lambda: sign_in(sign_ins))
     await sign_in(sign_ins)
-    assert not storage.deeds
+    assert not storage.before_commit
     assert len(await sessions_of(storage, user)) == 2
     await put_hash(storage, user.id, f"old hash of {PASSWORD}")
     await asyncio.gather(*(sign_in(sign_ins) for _ in range(20)))
@@ -130,7 +132,7 @@ async def test_all_who_sign_in_while_a_hash_is_renewed_succeed(
 
 
 async def test_a_hash_that_cannot_be_renewed_now_is_good_enough_to_sign_in(
-    sign_ins: SignInService, storage: RivalledStorage, hasher: BusyHasher, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, hasher: BusyHasher, user: User
 ) -> None:
     await put_hash(storage, user.id, f"old hash of {PASSWORD}")
     hasher.hashes = False
@@ -150,43 +152,43 @@ async def test_whoever_cannot_be_checked_now_has_not_failed(
     await sign_in(sign_ins)
 
 
-# What happens just before the commit
+# Concurrent changes just before the commit
 
 
-async def disable(_: RivalledStorage, users: UserService, user_id: UserId) -> None:
+async def disable(_: ConflictingStorage, users: UserService, user_id: UserId) -> None:
     await users.change(user_id, UserChanges(active=False))
 
 
-async def remove(_: RivalledStorage, users: UserService, user_id: UserId) -> None:
+async def remove(_: ConflictingStorage, users: UserService, user_id: UserId) -> None:
     await users.remove(user_id)
 
 
-async def replace_password(storage: RivalledStorage, _: UserService, user_id: UserId) -> None:
+async def replace_password(storage: ConflictingStorage, _: UserService, user_id: UserId) -> None:
     await put_hash(storage, user_id, "hash of another horse")
 
 
-async def rename(_: RivalledStorage, users: UserService, user_id: UserId) -> None:
+async def rename(_: ConflictingStorage, users: UserService, user_id: UserId) -> None:
     await users.change(user_id, UserChanges(name="Ann Lee", email="lee@example.com"))
 
 
-@pytest.mark.parametrize("deed", [disable, remove, replace_password])
+@pytest.mark.parametrize("action", [disable, remove, replace_password])
 @pytest.mark.parametrize("kind", ["", "old "])
 async def test_no_session_begins_for_whoever_may_no_longer_sign_in(
-    sign_ins: SignInService, storage: RivalledStorage, users: UserService, user: User, deed: Deed, kind: str
+    sign_ins: SignInService, storage: ConflictingStorage, users: UserService, user: User, action: Callback, kind: str
 ) -> None:
     await put_hash(storage, user.id, f"{kind}hash of {PASSWORD}")
-    storage.deeds.append(lambda: deed(storage, users, user.id))
+    storage.before_commit.append(lambda: action(storage, users, user.id))
     with pytest.raises(InvalidCredentials):
         await sign_in(sign_ins)
     assert await sessions_of(storage, user) == []
-    if deed is replace_password:
+    if action is replace_password:
         assert await hash_of(storage, user) == "hash of another horse"
 
 
 async def test_whoever_is_renamed_meanwhile_signs_in_all_the_same(
-    sign_ins: SignInService, storage: RivalledStorage, users: UserService, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, users: UserService, user: User
 ) -> None:
-    storage.deeds.append(lambda: rename(storage, users, user.id))
+    storage.before_commit.append(lambda: rename(storage, users, user.id))
     await sign_in(sign_ins)
     assert len(await sessions_of(storage, user)) == 1
 
@@ -195,7 +197,7 @@ async def test_whoever_is_renamed_meanwhile_signs_in_all_the_same(
 
 
 async def test_sessions_that_have_expired_are_removed_at_a_sign_in(
-    sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, clock: ManualClock, user: User
 ) -> None:
     left, kept = await sign_in(sign_ins), await sign_in(sign_ins)
     clock.move(days=6)
@@ -210,7 +212,7 @@ async def test_sessions_that_have_expired_are_removed_at_a_sign_in(
 
 
 async def test_of_too_many_sessions_the_one_that_was_used_longest_ago_ends(
-    sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, clock: ManualClock, user: User
 ) -> None:
     grants = []
     for _ in range(Session.MAX_PER_USER):
@@ -227,7 +229,7 @@ async def test_of_too_many_sessions_the_one_that_was_used_longest_ago_ends(
 
 
 async def test_of_sessions_that_were_last_used_at_once_the_oldest_ends(
-    sign_ins: SignInService, storage: RivalledStorage, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, user: User
 ) -> None:
     tokens = [await sign_in(sign_ins) for _ in range(Session.MAX_PER_USER + 3)]
     assert len(await sessions_of(storage, user)) == Session.MAX_PER_USER
@@ -239,21 +241,21 @@ async def test_of_sessions_that_were_last_used_at_once_the_oldest_ends(
 
 
 async def test_a_sign_in_that_ends_a_session_which_is_refreshed_meanwhile_succeeds(
-    sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, clock: ManualClock, user: User
 ) -> None:
     first = await sign_in(sign_ins)
     for _ in range(Session.MAX_PER_USER - 1):
         clock.move(seconds=1)
         await sign_in(sign_ins)
     clock.move(seconds=1)
-    storage.deeds.append(lambda: sign_ins.refresh(first.refresh_token))
+    storage.before_commit.append(lambda: sign_ins.refresh(first.refresh_token))
     await sign_in(sign_ins)
     assert len(await sessions_of(storage, user)) == Session.MAX_PER_USER
     await sign_ins.refresh(first.refresh_token)
 
 
 async def test_two_who_refresh_at_once_get_the_same_token(
-    sign_ins: SignInService, storage: RivalledStorage, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, user: User
 ) -> None:
     token = (await sign_in(sign_ins)).refresh_token
     rivals = []
@@ -261,7 +263,7 @@ async def test_two_who_refresh_at_once_get_the_same_token(
     async def refresh() -> None:
         rivals.append(await sign_ins.refresh(token))
 
-    storage.deeds.append(refresh)
+    storage.before_commit.append(refresh)
     grant = await sign_ins.refresh(token)
     assert [rival.refresh_token for rival in rivals] == [grant.refresh_token]
     assert rivals[0].access_token != grant.access_token
@@ -269,34 +271,34 @@ async def test_two_who_refresh_at_once_get_the_same_token(
 
 
 async def test_a_token_that_is_used_again_ends_the_session_even_if_it_is_refreshed_meanwhile(
-    sign_ins: SignInService, storage: RivalledStorage, clock: WoundClock, user: User
+    sign_ins: SignInService, storage: ConflictingStorage, clock: ManualClock, user: User
 ) -> None:
     first = (await sign_in(sign_ins)).refresh_token
     second = (await sign_ins.refresh(first)).refresh_token
     clock.move(seconds=10.001)
-    storage.deeds.append(lambda: sign_ins.refresh(second))
+    storage.before_commit.append(lambda: sign_ins.refresh(second))
     with pytest.raises(RefreshTokenReused):
         await sign_ins.refresh(first)
     assert await sessions_of(storage, user) == []
 
 
-@pytest.mark.parametrize("deed", [disable, remove])
+@pytest.mark.parametrize("action", [disable, remove])
 async def test_nobody_goes_on_with_a_session_who_may_no_longer_sign_in(
-    sign_ins: SignInService, storage: RivalledStorage, users: UserService, user: User, deed: Deed
+    sign_ins: SignInService, storage: ConflictingStorage, users: UserService, user: User, action: Callback
 ) -> None:
     token = (await sign_in(sign_ins)).refresh_token
-    await deed(storage, users, user.id)
+    await action(storage, users, user.id)
     with pytest.raises(InvalidRefreshToken):
         await sign_ins.refresh(token)
     assert await sessions_of(storage, user) == []
 
 
-@pytest.mark.parametrize("deed", [disable, remove])
+@pytest.mark.parametrize("action", [disable, remove])
 async def test_a_session_that_is_refreshed_while_its_user_loses_it_has_ended(
-    sign_ins: SignInService, storage: RivalledStorage, users: UserService, user: User, deed: Deed
+    sign_ins: SignInService, storage: ConflictingStorage, users: UserService, user: User, action: Callback
 ) -> None:
     token = (await sign_in(sign_ins)).refresh_token
-    storage.deeds.append(lambda: deed(storage, users, user.id))
+    storage.before_commit.append(lambda: action(storage, users, user.id))
     with pytest.raises(InvalidRefreshToken):
         await sign_ins.refresh(token)
     assert await sessions_of(storage, user) == []
@@ -304,19 +306,21 @@ async def test_a_session_that_is_refreshed_while_its_user_loses_it_has_ended(
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 async def test_a_session_that_is_refreshed_while_it_is_revoked_has_ended(
-    sign_ins: SignInService, storage: RivalledStorage, user: User, kind: str
+    sign_ins: SignInService, storage: ConflictingStorage, user: User, kind: str
 ) -> None:
     grant = await sign_in(sign_ins)
     kept = await sign_in(sign_ins)
-    storage.deeds.append(lambda: sign_ins.refresh(grant.refresh_token))
+    storage.before_commit.append(lambda: sign_ins.refresh(grant.refresh_token))
     await sign_ins.revoke(getattr(grant, kind))
     assert len(await sessions_of(storage, user)) == 1
     await sign_ins.refresh(kept.refresh_token)
 
 
-async def test_what_is_no_token_revokes_nothing(sign_ins: SignInService, storage: RivalledStorage, user: User) -> None:
+async def test_what_is_no_token_revokes_nothing(
+    sign_ins: SignInService, storage: ConflictingStorage, user: User
+) -> None:
     token = (await sign_in(sign_ins)).refresh_token
-    made_up = token[:22] + token[22:][::-1]  # what comes first is the id
+    made_up = token[:22] + token[22:][::-1]  # the id comes first
     for text in ("", "x", "é\0", made_up, "A" * 88):
         await sign_ins.revoke(text)
     await sign_ins.refresh(token)

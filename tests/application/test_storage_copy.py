@@ -25,7 +25,7 @@ from domain.errors import StorageUnavailable, TooBusy
 from domain.post import POSTS
 from domain.session import SESSIONS, Session
 from domain.user import User
-from tests.application.surroundings import RivalledStorage
+from tests.application.fakes import ConflictingStorage
 
 pytestmark = pytest.mark.slow
 
@@ -36,12 +36,12 @@ def source() -> MemoryStorage:
 
 
 @pytest.fixture
-def target() -> RivalledStorage:
-    return RivalledStorage()
+def target() -> ConflictingStorage:
+    return ConflictingStorage()
 
 
 async def filled(storage: MemoryStorage, users: int = 250) -> Sequence[User]:
-    """Add users, some with a credential and sessions, some with posts; one has more posts than one read brings."""
+    """Add users, some with a credential and sessions, some with posts; one has more posts than one batch."""
     added = [a_full_user() for _ in range(users)]
     await add(storage, *added)
     await add(storage, *(a_credential(user) for user in added[::3]))
@@ -64,7 +64,7 @@ async def copied(source: MemoryStorage, target: MemoryStorage) -> StorageCopy:
     return copy
 
 
-async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, target: RivalledStorage) -> None:
+async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, target: ConflictingStorage) -> None:
     users = await filled(source)
     copy = await copied(source, target)
     assert await held(target) == await held(source)
@@ -79,36 +79,36 @@ async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, tar
     )
 
 
-async def test_an_empty_storage_is_copied_too(source: MemoryStorage, target: RivalledStorage) -> None:
+async def test_an_empty_storage_is_copied_too(source: MemoryStorage, target: ConflictingStorage) -> None:
     assert (await copied(source, target)).read.records == 0
 
 
-async def test_the_number_of_users_is_told_as_it_grows(source: MemoryStorage, target: RivalledStorage) -> None:
+async def test_the_number_of_users_is_told_as_it_grows(source: MemoryStorage, target: ConflictingStorage) -> None:
     await filled(source)
-    told: list[int] = []
+    reported: list[int] = []
     copy = StorageCopy(source, target)
-    await copy.run(told.append)
-    assert told == sorted(told)
-    assert told[-1] == 250
-    told.clear()
-    await copy.verify(told.append)
-    assert told == sorted(told)
-    assert told[-1] == 250
+    await copy.run(reported.append)
+    assert reported == sorted(reported)
+    assert reported[-1] == 250
+    reported.clear()
+    await copy.verify(reported.append)
+    assert reported == sorted(reported)
+    assert reported[-1] == 250
 
 
 @pytest.mark.parametrize("commits", range(4))
 async def test_a_run_goes_on_where_the_last_one_ended(
-    source: MemoryStorage, target: RivalledStorage, commits: int
+    source: MemoryStorage, target: ConflictingStorage, commits: int
 ) -> None:
     await filled(source)
 
     async def nothing() -> None:
-        """Let this commit through."""
+        """Do not interfere with this commit."""
 
     async def end() -> None:
         raise StorageUnavailable
 
-    target.deeds = [*[nothing] * commits, end]
+    target.before_commit = [*[nothing] * commits, end]
     with pytest.raises(StorageUnavailable):
         await copied(source, target)
     before = await held(target)
@@ -118,7 +118,7 @@ async def test_a_run_goes_on_where_the_last_one_ended(
     assert await held(target) == await held(source)
 
 
-async def test_copying_again_changes_nothing(source: MemoryStorage, target: RivalledStorage) -> None:
+async def test_copying_again_changes_nothing(source: MemoryStorage, target: ConflictingStorage) -> None:
     await filled(source)
     first = await copied(source, target)
     again = await copied(source, target)
@@ -127,7 +127,7 @@ async def test_copying_again_changes_nothing(source: MemoryStorage, target: Riva
 
 
 async def test_what_was_added_to_the_end_of_the_source_is_copied_by_another_run(
-    source: MemoryStorage, target: RivalledStorage
+    source: MemoryStorage, target: ConflictingStorage
 ) -> None:
     await filled(source)
     await copied(source, target)
@@ -137,15 +137,15 @@ async def test_what_was_added_to_the_end_of_the_source_is_copied_by_another_run(
 
 
 async def test_a_target_with_other_data_is_refused_and_left_alone(
-    source: MemoryStorage, target: RivalledStorage
+    source: MemoryStorage, target: ConflictingStorage
 ) -> None:
     users = await filled(source)
-    stranger = a_user()
-    await add(target, stranger)
-    with pytest.raises(CopyFailed, match=f"user {stranger.id}"):
+    other_user = a_user()
+    await add(target, other_user)
+    with pytest.raises(CopyFailed, match=f"user {other_user.id}"):
         await copied(source, target)
-    assert await held(target) == [stranger]
-    await remove(target, stranger)
+    assert await held(target) == [other_user]
+    await remove(target, other_user)
     await copied(source, target)
     await save(target, renamed(users[100], "Renamed"))
     before = await held(target)
@@ -155,7 +155,7 @@ async def test_a_target_with_other_data_is_refused_and_left_alone(
 
 
 async def test_data_behind_those_of_the_source_are_other_data_too(
-    source: MemoryStorage, target: RivalledStorage
+    source: MemoryStorage, target: ConflictingStorage
 ) -> None:
     users = await filled(source)
     await copied(source, target)
@@ -171,7 +171,7 @@ async def test_data_behind_those_of_the_source_are_other_data_too(
 
 
 async def test_a_session_that_differs_is_other_data_and_nothing_secret_of_it_is_told(
-    source: MemoryStorage, target: RivalledStorage
+    source: MemoryStorage, target: ConflictingStorage
 ) -> None:
     users = await filled(source)
     await copied(source, target)
@@ -183,7 +183,7 @@ async def test_a_session_that_differs_is_other_data_and_nothing_secret_of_it_is_
         assert secret not in str(failed.value)
 
 
-async def test_records_without_an_owner_are_copied_too(source: MemoryStorage, target: RivalledStorage) -> None:
+async def test_records_without_an_owner_are_copied_too(source: MemoryStorage, target: ConflictingStorage) -> None:
     failures = some_failures()
     await filled(source, 20)
     await add(source, failures)
@@ -217,15 +217,15 @@ async def test_users_are_followed_by_the_records_of_each_type_whatever_their_num
     assert await held(source) == [*users, *credentials, *sessions, *posts]
 
 
-async def test_a_rival_who_writes_to_the_target_is_told_of(source: MemoryStorage, target: RivalledStorage) -> None:
+async def test_a_rival_who_writes_to_the_target_is_told_of(source: MemoryStorage, target: ConflictingStorage) -> None:
     users = await filled(source)
-    target.deeds = [lambda: add(target, a_user(email=users[0].email))]
-    with pytest.raises(CopyFailed, match="somebody else writes to the target"):
+    target.before_commit = [lambda: add(target, a_user(email=users[0].email))]
+    with pytest.raises(CopyFailed, match="another process writes to the target"):
         await copied(source, target)
 
 
 async def test_a_target_that_is_busy_for_a_while_is_waited_for(
-    source: MemoryStorage, target: RivalledStorage, monkeypatch: pytest.MonkeyPatch
+    source: MemoryStorage, target: ConflictingStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("application.transfer.storage_copy._SECONDS_BETWEEN_ATTEMPTS", 0)
     await filled(source)
@@ -233,16 +233,16 @@ async def test_a_target_that_is_busy_for_a_while_is_waited_for(
     async def be_busy() -> None:
         raise TooBusy
 
-    target.deeds = [be_busy] * 50
+    target.before_commit = [be_busy] * 50
     await copied(source, target)
     assert await held(target) == await held(source)
     await add(source, a_user())
-    target.deeds = [be_busy] * 100
+    target.before_commit = [be_busy] * 100
     with pytest.raises(TooBusy):
         await copied(source, target)
 
 
-async def test_a_copy_that_is_not_the_same_is_no_copy(source: MemoryStorage, target: RivalledStorage) -> None:
+async def test_a_copy_that_is_not_the_same_is_no_copy(source: MemoryStorage, target: ConflictingStorage) -> None:
     users = await filled(source)
     copy = StorageCopy(source, target)
     await copy.run(lambda _: None)
@@ -253,11 +253,11 @@ async def test_a_copy_that_is_not_the_same_is_no_copy(source: MemoryStorage, tar
 
 
 async def test_a_source_that_was_written_to_meanwhile_is_told_of(
-    source: MemoryStorage, target: RivalledStorage
+    source: MemoryStorage, target: ConflictingStorage
 ) -> None:
     await filled(source)
     copy = StorageCopy(source, target)
     await copy.run(lambda _: None)
     await add(source, a_user())
-    with pytest.raises(CopyFailed, match="the source was written to meanwhile"):
+    with pytest.raises(CopyFailed, match="the source was written to during the copy"):
         await copy.verify(lambda _: None)

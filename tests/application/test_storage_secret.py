@@ -4,22 +4,22 @@ from adapters.memory.storage import MemoryStorage
 from adapters.security.system_secrets import SystemSecrets
 from application.storage_secret import StorageSecret
 from domain.secret import SECRETS
-from tests.application.surroundings import RivalledStorage
+from tests.application.fakes import ConflictingStorage
 
 
 def secret_of(storage: MemoryStorage) -> StorageSecret:
-    """Return the secret as a process of its own knows it."""
+    """Return the secret as another process reads it."""
     return StorageSecret(storage, SystemSecrets())
 
 
 async def test_all_processes_of_a_storage_make_the_same_digests() -> None:
-    storage = RivalledStorage()
+    storage = ConflictingStorage()
     digests = []
 
     async def rival() -> None:
         digests.append(await secret_of(storage).digest("ann", "192.0.2.1"))
 
-    storage.deeds.append(rival)
+    storage.before_commit.append(rival)
     await rival()
     digests += await asyncio.gather(*(secret_of(storage).digest("ann", "192.0.2.1") for _ in range(5)))
     assert len(digests) == 7
@@ -44,4 +44,4 @@ async def test_the_repr_of_a_secret_tells_nothing() -> None:
     assert len(stored.value) == 32
     assert "value" not in repr(stored)
     assert SECRETS.secrets == {"value"}
-    assert SECRETS.owner is None  # so no export of users has it
+    assert SECRETS.owner is None  # so no export of users includes it

@@ -17,7 +17,7 @@ from domain.refresh_token import RefreshToken
 from domain.session import SESSIONS, Session
 from domain.user import Role, User
 from domain.values import Email, Name, SessionId, UserId
-from tests.application.surroundings import WoundClock
+from tests.application.fakes import ManualClock
 
 SIGNING_KEYS: Final = SigningKeys.new()
 USER_ID: Final = UserId("0193a7c5-0000-7000-8000-000000000000")
@@ -28,13 +28,13 @@ End: TypeAlias = Callable[[MemoryStorage], Awaitable[None]]
 
 
 class WatchedStorage(MemoryStorage):
-    """Storage that counts the readings of sessions, and can hold them up or fail at them."""
+    """Storage that counts reads of sessions, and can delay or fail them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.readings = 0
         self.failure: Exception | None = None
-        self.deed: Callable[[], None] = lambda: None
+        self.action: Callable[[], None] = lambda: None
         self.open = asyncio.Event()
         self.open.set()
 
@@ -46,12 +46,12 @@ class WatchedStorage(MemoryStorage):
         async def get_watched(session_id: str) -> Session | None:
             self.readings += 1
             await self.open.wait()
-            self.deed()
+            self.action()
             if self.failure is not None:
                 raise self.failure
             return await get(session_id)
 
-        sessions.get = get_watched  # type: ignore[method-assign, assignment] # the one reading that every check needs
+        sessions.get = get_watched  # type: ignore[method-assign, assignment] # every check reads the session
         unit.records = lambda _: sessions  # type: ignore[method-assign, assignment, return-value]
         return unit
 
@@ -75,8 +75,8 @@ class Stopwatch:
 
 
 @pytest.fixture
-def clock() -> WoundClock:
-    return WoundClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -96,13 +96,13 @@ def signer() -> CountingSigner:
 
 @pytest.fixture
 def authenticator(
-    storage: WatchedStorage, clock: WoundClock, signer: CountingSigner, stopwatch: Stopwatch
+    storage: WatchedStorage, clock: ManualClock, signer: CountingSigner, stopwatch: Stopwatch
 ) -> TokenAuthenticator:
     return TokenAuthenticator(storage, clock, signer, stopwatch)
 
 
 @pytest.fixture
-async def user(storage: WatchedStorage, clock: WoundClock) -> User:
+async def user(storage: WatchedStorage, clock: ManualClock) -> User:
     """A user with a session."""
     user = User.register(id=USER_ID, now=clock.now(), email=Email.parse("ann@example.com"), name=Name("Ann"))
     token = RefreshToken.first(SESSION_ID, bytes(RefreshToken.SECRET_BYTES), "salt")
@@ -116,7 +116,7 @@ async def user(storage: WatchedStorage, clock: WoundClock) -> User:
 
 
 @pytest.fixture
-def token(user: User, signer: CountingSigner, clock: WoundClock) -> str:
+def token(user: User, signer: CountingSigner, clock: ManualClock) -> str:
     """An access token of the user's session."""
     now = clock.now()
     claims = AccessTokenClaims(user_id=user.id, session_id=SESSION_ID, role=user.role, expires_at=now + ACCESS_LIFETIME)
@@ -124,7 +124,7 @@ def token(user: User, signer: CountingSigner, clock: WoundClock) -> str:
 
 
 async def waiting(*calls: Awaitable[Principal]) -> Sequence[asyncio.Future[Principal]]:
-    """Begin to call, and return when none gets any further."""
+    """Start calls, and return when all of them wait."""
     begun = [asyncio.ensure_future(call) for call in calls]
     for _ in range(10):
         await asyncio.sleep(0)
@@ -184,14 +184,14 @@ async def test_calls_that_come_together_learn_it_from_one_reading(
 async def test_readings_that_take_long_serve_all_who_wait(
     authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, stopwatch: Stopwatch
 ) -> None:
-    storage.deed = stopwatch.move
+    storage.action = stopwatch.move
     storage.open.clear()
     begun = await waiting(*(authenticator.authenticate(token) for _ in range(50)))
     stopwatch.move()
     later = await waiting(*(authenticator.authenticate(token) for _ in range(50)))
     storage.open.set()
     await asyncio.gather(*begun, *later)
-    assert storage.readings == 2  # the first may have missed what was done before the later ones came
+    assert storage.readings == 2  # the first read may be older than the later calls
 
 
 @pytest.mark.parametrize("end", [end_session, disable_user, remove_user])
@@ -226,7 +226,7 @@ async def test_a_role_that_was_given_or_taken_away_counts_rather_than_that_of_th
     user: User,
     storage: WatchedStorage,
     stopwatch: Stopwatch,
-    clock: WoundClock,
+    clock: ManualClock,
 ) -> None:
     admin = user.change(now=clock.now(), role=Role.ADMIN)
     for state in (admin, admin.change(now=clock.now(), role=Role.MEMBER)):
@@ -236,7 +236,7 @@ async def test_a_role_that_was_given_or_taken_away_counts_rather_than_that_of_th
 
 
 async def test_a_token_expires_at_once_and_is_forgotten(
-    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, clock: WoundClock, stopwatch: Stopwatch
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, clock: ManualClock, stopwatch: Stopwatch
 ) -> None:
     await authenticator.authenticate(token)
     clock.move(seconds=ACCESS_LIFETIME.total_seconds())
@@ -247,7 +247,7 @@ async def test_a_token_expires_at_once_and_is_forgotten(
 
 
 async def test_a_session_that_has_expired_lets_nobody_in(
-    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, storage: WatchedStorage, clock: WoundClock
+    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, storage: WatchedStorage, clock: ManualClock
 ) -> None:
     clock.move(days=7)
     claims = AccessTokenClaims(
@@ -259,7 +259,7 @@ async def test_a_session_that_has_expired_lets_nobody_in(
 
 
 async def test_a_token_for_the_session_of_somebody_else_lets_nobody_in(
-    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, clock: WoundClock
+    authenticator: TokenAuthenticator, user: User, signer: CountingSigner, clock: ManualClock
 ) -> None:
     other = UserId("0193a7c5-0000-7000-8000-000000000002")
     expires_at = clock.now() + ACCESS_LIFETIME

@@ -9,14 +9,14 @@ from adapters.runtime.domain_names import IdnaDomainNames
 from adapters.runtime.ids import Uuid7Source
 from adapters.storage_contract.steps import save
 from application.transfer.user_export import UserExport
-from application.transfer.user_import import BATCH, Imported, Outcome, Refused, UserImport
+from application.transfer.user_import import BATCH, Imported, Outcome, Rejected, UserImport
 from application.transfer.user_records import PlainRecord, RawRecord, RecordParser, to_record, to_record_with_hash
 from application.users.service import NewUser, UserService
 from domain.credential import Credential
 from domain.errors import FieldError, StorageUnavailable
 from domain.user import Role
 from domain.values import UserId
-from tests.application.surroundings import ReadableHasher, RivalledStorage, WoundClock
+from tests.application.fakes import ConflictingStorage, ManualClock, ReadableHasher
 
 ADDED = Imported.ADDED
 THERE = Imported.ALREADY_THERE
@@ -41,42 +41,42 @@ EXPORTED: RawRecord = {
 
 
 def codes(outcomes: Sequence[Outcome]) -> list[object]:
-    """Show outcomes so that they can be compared: what was refused, by field and code."""
+    """Return outcomes in a comparable form: rejections as field and code."""
     return [
-        [(error.field, error.code) for error in outcome.errors] if isinstance(outcome, Refused) else outcome
+        [(error.field, error.code) for error in outcome.errors] if isinstance(outcome, Rejected) else outcome
         for outcome in outcomes
     ]
 
 
-async def exported(storage: RivalledStorage) -> list[PlainRecord]:
+async def exported(storage: ConflictingStorage) -> list[PlainRecord]:
     return [to_record(user) async for batch in UserExport(storage).batches() for user in batch]
 
 
-async def exported_with_hashes(storage: RivalledStorage) -> list[PlainRecord]:
+async def exported_with_hashes(storage: ConflictingStorage) -> list[PlainRecord]:
     batches = UserExport(storage).batches_with_credentials()
     return [to_record_with_hash(user, credential) async for batch in batches for user, credential in batch]
 
 
-async def hashes(storage: RivalledStorage) -> list[object]:
+async def hashes(storage: ConflictingStorage) -> list[object]:
     return [record["password_hash"] for record in await exported_with_hashes(storage)]
 
 
-async def brought(user_import: UserImport, records: Sequence[RawRecord | Refused]) -> Sequence[Outcome]:
+async def run_import(user_import: UserImport, records: Sequence[RawRecord | Rejected]) -> Sequence[Outcome]:
     return await user_import.store(await user_import.parse(records))
 
 
 @pytest.fixture
-def user_import(storage: RivalledStorage, clock: WoundClock) -> UserImport:
+def user_import(storage: ConflictingStorage, clock: ManualClock) -> UserImport:
     return UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
 
 
 @pytest.fixture
-def rehearsal(storage: RivalledStorage, clock: WoundClock) -> UserImport:
+def dry_run(storage: ConflictingStorage, clock: ManualClock) -> UserImport:
     return UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher(), dry_run=True)
 
 
 async def test_records_become_users_in_their_order(user_import: UserImport, users: UserService) -> None:
-    assert await brought(user_import, [ANN, BOB]) == [ADDED, ADDED]
+    assert await run_import(user_import, [ANN, BOB]) == [ADDED, ADDED]
     ann, bob = await users.list(limit=10)
     assert (ann.name, bob.name) == ("Ann", "Bob")
     assert (bob.username, bob.bio, bob.role, bob.active, bob.version) == (None, None, Role.MEMBER, True, 1)
@@ -91,45 +91,49 @@ async def test_an_imported_address_is_unverified_unless_the_record_says_otherwis
         {"email": "d@example.com", "name": "D", "email_verified": False},
         {"email": "e@example.com", "name": "E", "email_verified": True},
     ]
-    assert await brought(user_import, records) == [ADDED] * 4
+    assert await run_import(user_import, records) == [ADDED] * 4
     assert [user.email_verified for user in await users.list(limit=10)] == [False, False, False, True]
 
 
-async def test_a_new_user_is_made_now(user_import: UserImport, storage: RivalledStorage) -> None:
-    await brought(user_import, [BOB])
+async def test_a_new_user_is_made_now(user_import: UserImport, storage: ConflictingStorage) -> None:
+    await run_import(user_import, [BOB])
     (record,) = await exported(storage)
     assert record["created_at"] == record["updated_at"] == "2026-11-20T20:36:00.123Z"
 
 
-async def test_what_was_exported_is_restored_exactly(user_import: UserImport, storage: RivalledStorage) -> None:
-    assert await brought(user_import, [EXPORTED]) == [ADDED]
+async def test_what_was_exported_is_restored_exactly(user_import: UserImport, storage: ConflictingStorage) -> None:
+    assert await run_import(user_import, [EXPORTED]) == [ADDED]
     assert await exported(storage) == [{**EXPORTED, "email": "Zoë@xn--bcher-kva.example"}]
 
 
-async def test_an_export_imported_elsewhere_exports_the_same(user_import: UserImport, storage: RivalledStorage) -> None:
-    await brought(user_import, [ANN, BOB, EXPORTED])
-    elsewhere, clock = RivalledStorage(), WoundClock()
+async def test_an_export_imported_elsewhere_exports_the_same(
+    user_import: UserImport, storage: ConflictingStorage
+) -> None:
+    await run_import(user_import, [ANN, BOB, EXPORTED])
+    elsewhere, clock = ConflictingStorage(), ManualClock()
     clock.move(days=100)
     first = await exported(storage)
     there = UserImport(elsewhere, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
-    assert await brought(there, first) == [ADDED] * 3
+    assert await run_import(there, first) == [ADDED] * 3
     assert await exported(elsewhere) == first
 
 
-async def test_an_export_walks_over_more_than_one_batch(user_import: UserImport, storage: RivalledStorage) -> None:
+async def test_an_export_walks_over_more_than_one_batch(user_import: UserImport, storage: ConflictingStorage) -> None:
     for start in range(0, 2_500, 500):
-        await brought(user_import, [{"email": f"u{n}@example.com", "name": str(n)} for n in range(start, start + 500)])
+        await run_import(
+            user_import, [{"email": f"u{n}@example.com", "name": str(n)} for n in range(start, start + 500)]
+        )
     assert [record["name"] for record in await exported(storage)] == [str(n) for n in range(2_500)]
 
 
 async def test_a_second_run_adds_and_refuses_nothing(user_import: UserImport) -> None:
-    await brought(user_import, [ANN, BOB, EXPORTED])
-    assert await brought(user_import, [ANN, BOB, EXPORTED]) == [THERE] * 3
+    await run_import(user_import, [ANN, BOB, EXPORTED])
+    assert await run_import(user_import, [ANN, BOB, EXPORTED]) == [THERE] * 3
 
 
 async def test_a_record_that_says_less_than_is_known_is_already_there(user_import: UserImport) -> None:
-    await brought(user_import, [ANN])
-    assert await brought(user_import, [{"email": "ann@example.com", "name": "Ann"}]) == [THERE]
+    await run_import(user_import, [ANN])
+    assert await run_import(user_import, [{"email": "ann@example.com", "name": "Ann"}]) == [THERE]
 
 
 @pytest.mark.parametrize(
@@ -147,13 +151,13 @@ async def test_a_record_that_says_less_than_is_known_is_already_there(user_impor
 async def test_a_record_that_says_something_else_is_refused(
     user_import: UserImport, users: UserService, difference: RawRecord
 ) -> None:
-    await brought(user_import, [ANN])
-    assert codes(await brought(user_import, [{**ANN, **difference}])) == [[("email", "email_taken")]]
+    await run_import(user_import, [ANN])
+    assert codes(await run_import(user_import, [{**ANN, **difference}])) == [[("email", "email_taken")]]
     assert [user.name for user in await users.list(limit=10)] == ["Ann"]
 
 
 async def test_one_user_twice_in_a_batch_is_added_once(user_import: UserImport, users: UserService) -> None:
-    outcomes = await brought(user_import, [ANN, ANN, {**ANN, "name": "Anna"}])
+    outcomes = await run_import(user_import, [ANN, ANN, {**ANN, "name": "Anna"}])
     assert codes(outcomes) == [ADDED, THERE, [("email", "email_taken")]]
     assert await users.count() == 1
 
@@ -166,8 +170,8 @@ async def test_a_batch_may_be_parsed_before_an_earlier_one_is_stored(user_import
 
 
 async def test_what_could_not_be_read_stays_refused_in_its_place(user_import: UserImport) -> None:
-    unread = Refused((FieldError("", "not_utf8", "must be UTF-8 text"),))
-    assert await brought(user_import, [unread, BOB, unread]) == [unread, ADDED, unread]
+    unread = Rejected((FieldError("", "not_utf8", "must be UTF-8 text"),))
+    assert await run_import(user_import, [unread, BOB, unread]) == [unread, ADDED, unread]
 
 
 async def test_others_have_their_turn_while_a_batch_is_parsed(user_import: UserImport) -> None:
@@ -186,19 +190,19 @@ async def test_others_have_their_turn_while_a_batch_is_parsed(user_import: UserI
 
 
 async def test_a_record_may_succeed_where_an_earlier_one_with_its_email_failed(user_import: UserImport) -> None:
-    await brought(user_import, [ANN])
-    outcomes = await brought(user_import, [{**BOB, "username": "ANN"}, BOB])
+    await run_import(user_import, [ANN])
+    outcomes = await run_import(user_import, [{**BOB, "username": "ANN"}, BOB])
     assert codes(outcomes) == [[("username", "username_taken")], ADDED]
 
 
 async def test_clashes_concern_nobody_else_in_the_batch(user_import: UserImport, users: UserService) -> None:
-    await brought(user_import, [ANN, EXPORTED])
+    await run_import(user_import, [ANN, EXPORTED])
     batch: list[RawRecord] = [{"email": f"u{n}@example.com", "name": "U"} for n in range(BATCH)]
     batch[3] = {**batch[3], "username": "Ann"}
     batch[500] = {**batch[500], "id": EXPORTED["id"]}
     batch[501] = {**batch[501], "username": "u999"}
     batch[999] = {**batch[999], "username": "U999"}
-    outcomes = codes(await brought(user_import, batch))
+    outcomes = codes(await run_import(user_import, batch))
     assert outcomes.pop(999) == outcomes.pop(3) == [("username", "username_taken")]
     assert outcomes.pop(499) == [("id", "id_taken")]
     assert outcomes == [ADDED] * (BATCH - 3)
@@ -206,18 +210,18 @@ async def test_clashes_concern_nobody_else_in_the_batch(user_import: UserImport,
 
 
 async def test_a_rival_with_the_same_email_is_noticed(
-    user_import: UserImport, users: UserService, storage: RivalledStorage
+    user_import: UserImport, users: UserService, storage: ConflictingStorage
 ) -> None:
-    storage.deeds.append(lambda: users.register(NewUser(email="bob@example.com", name="Rival")))
-    assert codes(await brought(user_import, [ANN, BOB])) == [ADDED, [("email", "email_taken")]]
+    storage.before_commit.append(lambda: users.register(NewUser(email="bob@example.com", name="Rival")))
+    assert codes(await run_import(user_import, [ANN, BOB])) == [ADDED, [("email", "email_taken")]]
 
 
 async def test_two_imports_of_one_file_at_once_lose_nothing(
-    user_import: UserImport, users: UserService, storage: RivalledStorage, clock: WoundClock
+    user_import: UserImport, users: UserService, storage: ConflictingStorage, clock: ManualClock
 ) -> None:
     other = UserImport(storage, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
-    storage.deeds.append(lambda: brought(other, [ANN, BOB]))
-    assert await brought(user_import, [ANN, BOB, EXPORTED]) == [THERE, THERE, ADDED]
+    storage.before_commit.append(lambda: run_import(other, [ANN, BOB]))
+    assert await run_import(user_import, [ANN, BOB, EXPORTED]) == [THERE, THERE, ADDED]
     assert await users.count() == 3
 
 
@@ -235,7 +239,7 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
         "created_at": "yesterday",
         "updated_at": 5,
     }
-    assert codes(await brought(user_import, [record])) == [
+    assert codes(await run_import(user_import, [record])) == [
         [
             ("nmae", "unknown_field"),
             ("email", "required"),
@@ -265,40 +269,40 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
 async def test_what_is_no_hash_of_a_password_is_refused_and_never_repeated(
     user_import: UserImport, users: UserService, field: str, value: object, code: str
 ) -> None:
-    outcomes = await brought(user_import, [{**BOB, field: value}])
+    outcomes = await run_import(user_import, [{**BOB, field: value}])
     assert codes(outcomes) == [[(field, code)]]
     assert "horse" not in repr(outcomes)
     assert await users.count() == 0
 
 
 async def test_a_user_gets_the_password_that_their_record_has_a_hash_of(
-    user_import: UserImport, storage: RivalledStorage
+    user_import: UserImport, storage: ConflictingStorage
 ) -> None:
-    assert await brought(user_import, [{**ANN, **OLD}, BOB, {**EXPORTED, **TODAY}]) == [ADDED] * 3
+    assert await run_import(user_import, [{**ANN, **OLD}, BOB, {**EXPORTED, **TODAY}]) == [ADDED] * 3
     assert await hashes(storage) == [TODAY["password_hash"], OLD["password_hash"], None]
 
 
 async def test_a_user_and_their_password_are_there_together_or_not_at_all(
-    user_import: UserImport, users: UserService, storage: RivalledStorage
+    user_import: UserImport, users: UserService, storage: ConflictingStorage
 ) -> None:
     async def end() -> None:
         raise StorageUnavailable
 
-    storage.deeds = [end]
+    storage.before_commit = [end]
     with pytest.raises(StorageUnavailable):
-        await brought(user_import, [{**ANN, **TODAY}])
+        await run_import(user_import, [{**ANN, **TODAY}])
     assert await users.count() == 0
-    await brought(user_import, [{**ANN, **TODAY}])
+    await run_import(user_import, [{**ANN, **TODAY}])
     assert await hashes(storage) == [TODAY["password_hash"]]
 
 
-async def test_clashes_leave_each_with_their_own_password(user_import: UserImport, storage: RivalledStorage) -> None:
+async def test_clashes_leave_each_with_their_own_password(user_import: UserImport, storage: ConflictingStorage) -> None:
     batch: list[RawRecord] = [
         {"email": f"u{n}@example.com", "name": "U", "password_hash": f"hash of {n}"} for n in range(20)
     ]
     batch[7] = {**batch[7], "username": "ann"}
-    await brought(user_import, [ANN])
-    assert codes(await brought(user_import, batch)).pop(7) == [("username", "username_taken")]
+    await run_import(user_import, [ANN])
+    assert codes(await run_import(user_import, batch)).pop(7) == [("username", "username_taken")]
     assert await hashes(storage) == [None, *(f"hash of {n}" for n in range(20) if n != 7)]
 
 
@@ -317,57 +321,57 @@ async def test_clashes_leave_each_with_their_own_password(user_import: UserImpor
 )
 async def test_whoever_is_there_keeps_their_password(
     user_import: UserImport,
-    rehearsal: UserImport,
-    storage: RivalledStorage,
+    dry_run: UserImport,
+    storage: ConflictingStorage,
     stored: str | None,
     given: str | None,
     outcome: object,
 ) -> None:
     first = {**ANN, "password_hash": stored}
     again = {**ANN, "password_hash": given}
-    assert codes(await brought(rehearsal, [first])) == [ADDED]
-    assert codes(await brought(rehearsal, [again])) == [outcome]  # as it follows from the file
-    assert codes(await brought(user_import, [first, again])) == [ADDED, outcome]
-    assert codes(await brought(rehearsal, [again])) == [outcome]  # as it follows from the storage
+    assert codes(await run_import(dry_run, [first])) == [ADDED]
+    assert codes(await run_import(dry_run, [again])) == [outcome]  # according to the file
+    assert codes(await run_import(user_import, [first, again])) == [ADDED, outcome]
+    assert codes(await run_import(dry_run, [again])) == [outcome]  # according to the storage
     assert await hashes(storage) == [stored]
 
 
 async def test_an_import_can_be_repeated_after_a_sign_in_has_renewed_a_hash(
-    user_import: UserImport, storage: RivalledStorage
+    user_import: UserImport, storage: ConflictingStorage
 ) -> None:
-    await brought(user_import, [{**EXPORTED, **OLD}])
+    await run_import(user_import, [{**EXPORTED, **OLD}])
     await save(storage, Credential(UserId(str(EXPORTED["id"])), "hash of tea", version=2))
-    assert await brought(user_import, [{**EXPORTED, **OLD}]) == [THERE]
+    assert await run_import(user_import, [{**EXPORTED, **OLD}]) == [THERE]
     assert await hashes(storage) == ["hash of tea"]
 
 
 async def test_an_export_holds_hashes_only_when_it_is_told_to(
-    user_import: UserImport, storage: RivalledStorage
+    user_import: UserImport, storage: ConflictingStorage
 ) -> None:
-    await brought(user_import, [{**ANN, **TODAY}])
+    await run_import(user_import, [{**ANN, **TODAY}])
     assert "hash" not in str(await exported(storage))
 
 
 async def test_an_export_with_hashes_imported_elsewhere_exports_the_same(
-    user_import: UserImport, storage: RivalledStorage, clock: WoundClock
+    user_import: UserImport, storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    await brought(user_import, [{**ANN, **TODAY}, BOB, {**EXPORTED, **OLD}])
+    await run_import(user_import, [{**ANN, **TODAY}, BOB, {**EXPORTED, **OLD}])
     first = await exported_with_hashes(storage)
     assert [record["password_hash"] for record in first] == [OLD["password_hash"], TODAY["password_hash"], None]
-    elsewhere = RivalledStorage()
+    elsewhere = ConflictingStorage()
     other = UserImport(elsewhere, clock, Uuid7Source(), IdnaDomainNames(), ReadableHasher())
-    assert await brought(other, first) == [ADDED] * 3
-    assert await brought(other, first) == [THERE] * 3
+    assert await run_import(other, first) == [ADDED] * 3
+    assert await run_import(other, first) == [THERE] * 3
     assert await exported_with_hashes(elsewhere) == first
 
 
 async def test_credentials_are_read_a_few_at_a_time_and_only_for_hashes(
-    user_import: UserImport, storage: RivalledStorage, monkeypatch: pytest.MonkeyPatch
+    user_import: UserImport, storage: ConflictingStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch: list[RawRecord] = [
         {"email": f"u{n}@example.com", "name": "U", **(TODAY if n % 2 else {})} for n in range(100)
     ]
-    await brought(user_import, batch)
+    await run_import(user_import, batch)
     reading, most, reads = 0, 0, 0
 
     async def get(_: object, user_id: UserId) -> Credential:
@@ -379,7 +383,7 @@ async def test_credentials_are_read_a_few_at_a_time_and_only_for_hashes(
         return Credential(user_id, TODAY["password_hash"])
 
     monkeypatch.setattr(MemoryRecords, "get", get)
-    assert await brought(user_import, batch) == [THERE] * 100
+    assert await run_import(user_import, batch) == [THERE] * 100
     assert reads == 50
     assert 1 < most <= 8
 
@@ -387,17 +391,17 @@ async def test_credentials_are_read_a_few_at_a_time_and_only_for_hashes(
 async def test_a_storage_lost_while_credentials_are_read_is_told_as_such(
     user_import: UserImport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await brought(user_import, [{**ANN, **TODAY}])
+    await run_import(user_import, [{**ANN, **TODAY}])
 
     async def get(_: object, user_id: UserId) -> Credential:
         raise StorageUnavailable
 
     monkeypatch.setattr(MemoryRecords, "get", get)
     with pytest.raises(StorageUnavailable):
-        await brought(user_import, [{**ANN, **TODAY}])
+        await run_import(user_import, [{**ANN, **TODAY}])
 
 
-def test_what_was_read_of_a_record_hides_its_hash(clock: WoundClock) -> None:
+def test_what_was_read_of_a_record_hides_its_hash(clock: ManualClock) -> None:
     parser = RecordParser(Uuid7Source(), IdnaDomainNames(), ReadableHasher())
     parsed = parser.parse({**ANN, **TODAY}, clock.now())
     assert parsed.password_hash == TODAY["password_hash"]
@@ -406,7 +410,7 @@ def test_what_was_read_of_a_record_hides_its_hash(clock: WoundClock) -> None:
 
 @pytest.mark.parametrize("version", [True, 1.0, "1", 10**10, -1])
 async def test_a_version_is_a_whole_number_from_one(user_import: UserImport, version: object) -> None:
-    assert isinstance((await brought(user_import, [{**BOB, "version": version}]))[0], Refused)
+    assert isinstance((await run_import(user_import, [{**BOB, "version": version}]))[0], Rejected)
 
 
 @pytest.mark.parametrize(
@@ -425,35 +429,35 @@ async def test_a_version_is_a_whole_number_from_one(user_import: UserImport, ver
     ],
 )
 async def test_a_time_that_could_not_be_kept_exactly_is_refused(user_import: UserImport, time: str) -> None:
-    assert codes(await brought(user_import, [{**BOB, "created_at": time}])) == [[("created_at", "invalid_time")]]
+    assert codes(await run_import(user_import, [{**BOB, "created_at": time}])) == [[("created_at", "invalid_time")]]
 
 
 @pytest.mark.parametrize("time", ["2026-11-20T20:36:00.100Z", "2026-11-20t20:36:00.1z", "2026-11-20T20:36:00.10+00:00"])
-async def test_one_time_given_stands_for_both(user_import: UserImport, storage: RivalledStorage, time: str) -> None:
-    await brought(user_import, [{**BOB, "updated_at": time}, {**ANN, "created_at": time}])
+async def test_one_time_given_stands_for_both(user_import: UserImport, storage: ConflictingStorage, time: str) -> None:
+    await run_import(user_import, [{**BOB, "updated_at": time}, {**ANN, "created_at": time}])
     for record in await exported(storage):
         assert record["created_at"] == record["updated_at"] == "2026-11-20T20:36:00.100Z"
 
 
 async def test_a_user_cannot_have_been_updated_before_they_were_created(user_import: UserImport) -> None:
     times = {"created_at": "2026-01-02T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
-    assert codes(await brought(user_import, [{**BOB, **times}])) == [[("updated_at", "out_of_range")]]
+    assert codes(await run_import(user_import, [{**BOB, **times}])) == [[("updated_at", "out_of_range")]]
 
 
 async def test_what_an_unknown_field_is_called_is_made_fit_to_show(user_import: UserImport) -> None:
-    (outcome,) = await brought(user_import, [{**BOB, "\x1b[31m" + "x" * 10_000: 1}])
-    assert isinstance(outcome, Refused)
+    (outcome,) = await run_import(user_import, [{**BOB, "\x1b[31m" + "x" * 10_000: 1}])
+    assert isinstance(outcome, Rejected)
     assert outcome.errors[0].field == "?[31m" + "x" * 35
 
 
 async def test_nothing_is_taken_beyond_a_batch(user_import: UserImport) -> None:
     with pytest.raises(ValueError, match=str(BATCH)):
-        await brought(user_import, [BOB] * (BATCH + 1))
-    assert await brought(user_import, []) == []
+        await run_import(user_import, [BOB] * (BATCH + 1))
+    assert await run_import(user_import, []) == []
 
 
 async def test_a_dry_run_tells_the_same_and_writes_nothing(
-    rehearsal: UserImport, user_import: UserImport, users: UserService
+    dry_run: UserImport, user_import: UserImport, users: UserService
 ) -> None:
     await users.register(NewUser(email="ann@example.com", name="Ann", username="ann"))
     records: list[RawRecord] = [
@@ -473,13 +477,13 @@ async def test_a_dry_run_tells_the_same_and_writes_nothing(
         {"email": "eve@example.com", "name": "Eve", "password_hash": "hash of another"},
         {"email": "eve@example.com", "name": "Eve", "password_hash": "of no known form"},
     ]
-    rehearsed = await brought(rehearsal, records)
+    dry_outcomes = await run_import(dry_run, records)
     assert await users.count() == 1
-    assert rehearsed == await brought(user_import, records)
+    assert dry_outcomes == await run_import(user_import, records)
 
 
-async def test_a_dry_run_compares_batches_with_each_other(rehearsal: UserImport, users: UserService) -> None:
-    assert await brought(rehearsal, [BOB, EXPORTED]) == [ADDED, ADDED]
-    outcomes = await brought(rehearsal, [BOB, {**EXPORTED, "email": "other@example.com"}, {**BOB, "bio": "New."}])
+async def test_a_dry_run_compares_batches_with_each_other(dry_run: UserImport, users: UserService) -> None:
+    assert await run_import(dry_run, [BOB, EXPORTED]) == [ADDED, ADDED]
+    outcomes = await run_import(dry_run, [BOB, {**EXPORTED, "email": "other@example.com"}, {**BOB, "bio": "New."}])
     assert codes(outcomes) == [THERE, [("id", "id_taken")], [("email", "email_taken")]]
     assert await users.count() == 0

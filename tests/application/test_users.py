@@ -16,9 +16,9 @@ from domain.errors import (
 from domain.post import POSTS
 from domain.user import Role, User
 from domain.values import UserId
-from tests.application.surroundings import RivalledStorage, WoundClock
+from tests.application.fakes import ConflictingStorage, ManualClock
 
-NOBODY = UserId("0193a7c5-0000-7000-8000-000000000000")
+UNKNOWN_ID = UserId("0193a7c5-0000-7000-8000-000000000000")
 
 
 async def ann(users: UserService, username: str | None = None) -> User:
@@ -52,7 +52,7 @@ async def test_ids_sort_by_creation(users: UserService) -> None:
 
 async def test_everything_that_is_wrong_with_a_new_user_is_told_at_once(users: UserService) -> None:
     with pytest.raises(InvalidInput) as caught:
-        await users.register(NewUser(email="nobody", name=" ", username="-", bio="\0", password="short"))
+        await users.register(NewUser(email="unknown", name=" ", username="-", bio="\0", password="short"))
     assert [(error.field, error.code) for error in caught.value.errors] == [
         ("email", "invalid_email"),
         ("name", "blank"),
@@ -75,7 +75,7 @@ async def test_a_username_is_taken_whatever_its_case(users: UserService) -> None
         await users.register(NewUser(email="other@example.com", name="Another", username="ANN"))
 
 
-async def test_a_password_becomes_a_credential(users: UserService, storage: RivalledStorage) -> None:
+async def test_a_password_becomes_a_credential(users: UserService, storage: ConflictingStorage) -> None:
     user = await users.register(NewUser(email="ann@example.com", name="Ann", password="correct horse"))
     credential = await storage.unit_of_work().records(CREDENTIALS).get(user.id)
     assert credential is not None
@@ -83,7 +83,7 @@ async def test_a_password_becomes_a_credential(users: UserService, storage: Riva
     assert "horse" not in repr(credential)
 
 
-async def test_a_user_without_a_password_has_no_credential(users: UserService, storage: RivalledStorage) -> None:
+async def test_a_user_without_a_password_has_no_credential(users: UserService, storage: ConflictingStorage) -> None:
     user = await ann(users)
     assert await storage.unit_of_work().records(CREDENTIALS).get(user.id) is None
 
@@ -106,7 +106,7 @@ async def test_a_password_that_is_easily_guessed_is_refused(users: UserService, 
 
 
 async def test_an_unknown_user_is_not_found(users: UserService) -> None:
-    for call in (users.get(NOBODY), users.change(NOBODY, UserChanges()), users.remove(NOBODY)):
+    for call in (users.get(UNKNOWN_ID), users.change(UNKNOWN_ID, UserChanges()), users.remove(UNKNOWN_ID)):
         with pytest.raises(UserNotFound):
             await call
 
@@ -131,7 +131,7 @@ async def test_a_user_is_not_found_when_only_one_of_two_texts_is_theirs(users: U
     await ann(users, "ann")
     await users.register(NewUser(email="bob@example.com", name="Bob", username="bob"))
     assert await users.find(email="ann@example.com", username="bob") is None
-    assert await users.find(email="ann@example.com", username="nobody") is None
+    assert await users.find(email="ann@example.com", username="unknown") is None
     assert await users.find(email="no address") is None
     assert await users.find(username="!") is None
 
@@ -154,7 +154,7 @@ async def test_search_refuses_what_can_be_the_beginning_of_nothing(users: UserSe
         await users.count(prefix)
 
 
-async def test_a_change_touches_only_the_fields_it_names(users: UserService, clock: WoundClock) -> None:
+async def test_a_change_touches_only_the_fields_it_names(users: UserService, clock: ManualClock) -> None:
     before = await users.register(NewUser(email="ann@example.com", name="Ann", username="ann", bio="Tea."))
     clock.move(seconds=1)
     after = await users.change(before.id, UserChanges(name="Anna"))
@@ -171,7 +171,7 @@ async def test_none_clears_what_can_be_cleared(users: UserService) -> None:
     await users.register(NewUser(email="bob@example.com", name="Bob", username="ann"))
 
 
-async def test_a_change_of_nothing_leaves_version_and_time(users: UserService, clock: WoundClock) -> None:
+async def test_a_change_of_nothing_leaves_version_and_time(users: UserService, clock: ManualClock) -> None:
     user = await ann(users)
     clock.move(hours=1)
     assert await users.change(user.id, UserChanges()) == user
@@ -179,7 +179,7 @@ async def test_a_change_of_nothing_leaves_version_and_time(users: UserService, c
     assert await users.get(user.id) == user
 
 
-async def test_updated_at_does_not_go_back_with_the_clock(users: UserService, clock: WoundClock) -> None:
+async def test_updated_at_does_not_go_back_with_the_clock(users: UserService, clock: ManualClock) -> None:
     user = await ann(users)
     clock.move(days=-1)
     changed = await users.change(user.id, UserChanges(name="Anna"))
@@ -225,70 +225,70 @@ async def test_a_change_needs_one_of_the_expected_versions(users: UserService) -
 
 
 async def test_changes_of_different_fields_at_once_both_hold(
-    users: UserService, other_users: UserService, storage: RivalledStorage
+    users: UserService, other_users: UserService, storage: ConflictingStorage
 ) -> None:
     user = await ann(users)
 
     async def rival() -> None:
         await other_users.change(user.id, UserChanges(bio="Tea."))
 
-    storage.deeds.append(rival)
+    storage.before_commit.append(rival)
     changed = await users.change(user.id, UserChanges(name="Anna"))
     assert (changed.name, changed.bio, changed.version) == ("Anna", "Tea.", 3)
 
 
 async def test_a_change_that_expects_a_version_loses_to_a_faster_one(
-    users: UserService, other_users: UserService, storage: RivalledStorage
+    users: UserService, other_users: UserService, storage: ConflictingStorage
 ) -> None:
     user = await ann(users)
 
     async def rival() -> None:
         await other_users.change(user.id, UserChanges(bio="Tea."))
 
-    storage.deeds.append(rival)
+    storage.before_commit.append(rival)
     with pytest.raises(VersionMismatch):
         await users.change(user.id, UserChanges(name="Anna"), expected={1})
     assert (await users.get(user.id)).name == "Ann"
 
 
 async def test_a_change_of_a_user_who_is_removed_meanwhile_finds_nobody(
-    users: UserService, storage: RivalledStorage
+    users: UserService, storage: ConflictingStorage
 ) -> None:
     user = await ann(users)
-    storage.deeds.append(lambda: users.remove(user.id))
+    storage.before_commit.append(lambda: users.remove(user.id))
     with pytest.raises(UserNotFound):
         await users.change(user.id, UserChanges(name="Anna"))
 
 
 async def test_a_removal_without_a_version_outlasts_a_faster_change(
-    users: UserService, storage: RivalledStorage
+    users: UserService, storage: ConflictingStorage
 ) -> None:
     user = await ann(users)
-    storage.deeds.append(lambda: users.change(user.id, UserChanges(name="Anna")))
+    storage.before_commit.append(lambda: users.change(user.id, UserChanges(name="Anna")))
     await users.remove(user.id)
     assert await users.count() == 0
 
 
-async def test_a_change_that_never_wins_ends_as_too_busy(users: UserService, storage: RivalledStorage) -> None:
+async def test_a_change_that_never_wins_ends_as_too_busy(users: UserService, storage: ConflictingStorage) -> None:
     user = await ann(users)
 
     async def rival() -> None:
-        # Put past the service, so that this deed is not met by the next one at its own commit.
+        # Bypasses the service, so that the next callback does not run at this commit.
         unit = storage.unit_of_work()
         current = await unit.users.get(user.id)
         assert current is not None
         unit.users.save(current.change(now=current.updated_at, active=not current.active))
-        deeds, storage.deeds = storage.deeds, []
+        before_commit, storage.before_commit = storage.before_commit, []
         await unit.commit()
-        storage.deeds = [*deeds, rival]
+        storage.before_commit = [*before_commit, rival]
 
-    storage.deeds.append(rival)
+    storage.before_commit.append(rival)
     with pytest.raises(TooBusy):
         await users.change(user.id, UserChanges(name="Anna"))
 
 
 async def test_removing_a_user_removes_posts_and_credential(
-    users: UserService, posts: PostService, storage: RivalledStorage
+    users: UserService, posts: PostService, storage: ConflictingStorage
 ) -> None:
     user = await users.register(NewUser(email="ann@example.com", name="Ann", password="correct horse"))
     post = await posts.publish(user.id, NewPost(title="T", body="B"))

@@ -1,4 +1,4 @@
-"""Every refusal has a name for machines and a sentence for people."""
+"""Every domain error has a code for machines and a sentence for people."""
 
 import inspect
 import re

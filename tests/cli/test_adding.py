@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from tests.cli.commands import Ended, userport
+from tests.cli.commands import CommandResult, userport
 
 ROOT = ("--email", "root@example.org", "--name", "Root")
 
 
-def add(storage: str, *options: str, password: bytes = b"correct horse battery\n") -> Ended:
+def add(storage: str, *options: str, password: bytes = b"correct horse battery\n") -> CommandResult:
     return userport("users", "add", "--storage", storage, *options, pipe=password)
 
 
@@ -25,13 +25,13 @@ def test_an_admin_is_added_with_the_first_line_as_password(prepared: str) -> Non
 
 
 def test_without_more_a_member_is_added(sqlite: str) -> None:
-    assert add(sqlite, *ROOT, password=b"correct horse battery").exit_code == 0  # to the end, without a line break
+    assert add(sqlite, *ROOT, password=b"correct horse battery").exit_code == 0  # without a final line break
     (user,) = exported(sqlite)
     assert user["role"] == "member"
 
 
 @pytest.mark.parametrize(
-    ("options", "password", "told"),
+    ("options", "password", "message"),
     [
         (ROOT, b"", "no password"),
         (ROOT, b"\n", "no password"),
@@ -44,10 +44,12 @@ def test_without_more_a_member_is_added(sqlite: str) -> None:
         (("--email", "x", "--name", ""), b"correct horse battery\n", "name must"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(sqlite: str, options: tuple[str, ...], password: bytes, told: str) -> None:
+def test_what_is_wrong_is_told_in_one_line(
+    sqlite: str, options: tuple[str, ...], password: bytes, message: str
+) -> None:
     refused = add(sqlite, *options, password=password)
     assert (refused.exit_code, refused.errors.count("\n")) == (1, 1)
-    assert told in refused.errors
+    assert message in refused.errors
     if len(password) > 1:
         assert password.decode(errors="replace").strip() not in refused.errors
     assert exported(sqlite) == []

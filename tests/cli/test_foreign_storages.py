@@ -1,4 +1,4 @@
-"""Packages that offer a storage of their own, from whole to broken: what is wrong with one is told in one line."""
+"""Third-party storage packages, valid and broken: each error is one line."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pytest
 
 from entrypoints.storage_by_url import _offers
-from tests.cli.commands import Ended, userport
+from tests.cli.commands import CommandResult, userport
 
 GOOD = """
 from adapters.memory.storage import MemoryStorage
@@ -22,7 +22,7 @@ Install: TypeAlias = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Install packages, of one module each, for the time of a test."""
+    """Install packages with one module each for the duration of a test."""
 
     def install(
         module: str = "toy", content: str = GOOD, scheme: str = "toy", value: str = "toy:KIND", extra: str = ""
@@ -44,12 +44,12 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         sys.modules.pop(module, None)
 
 
-def ping(url: str = "toy://user:secret@host/place") -> Ended:
+def ping(url: str = "toy://user:secret@host/place") -> CommandResult:
     return userport("storage", "ping", "--storage", url)
 
 
-def refusal(url: str = "toy://user:secret@host/place") -> str:
-    """Ping a storage that cannot be opened, and return the only line that is said about it."""
+def open_error(url: str = "toy://user:secret@host/place") -> str:
+    """Ping a storage that cannot be opened, and return the only line of the error."""
     ended = ping(url)
     assert (ended.exit_code, ended.output) == (2, b"")
     (line,) = ended.errors.splitlines()
@@ -65,7 +65,7 @@ def test_a_storage_that_a_package_offers_is_opened_by_its_scheme(install: Instal
 def test_an_unknown_scheme_is_answered_with_those_that_are_installed(install: Install) -> None:
     install()
     for url in ("tay://user:secret@host", "TOY://secret", "toy:secret", "secret", "://secret"):
-        line = refusal(url)
+        line = open_error(url)
         assert line.startswith("the storage URL must start with one of: ")
         assert {"sqlite://", "toy://"} <= set(line.rpartition(": ")[2].split(", "))
 
@@ -73,31 +73,31 @@ def test_an_unknown_scheme_is_answered_with_those_that_are_installed(install: In
 @pytest.mark.parametrize("scheme", ["toy", "toy+tls"])
 def test_a_driver_that_is_missing_is_told_with_the_command_that_installs_it(install: Install, scheme: str) -> None:
     install(content="import no_such_driver", scheme=scheme, extra="toy")
-    line = refusal(f"{scheme}://secret")
+    line = open_error(f"{scheme}://secret")
     assert line == f"{scheme}:// needs the package no_such_driver: pip install 'userport-toy[toy]'"
 
 
 def test_a_driver_that_is_missed_only_when_a_url_is_opened_is_told_alike(install: Install) -> None:
     content = GOOD.replace("MemoryStorage(record_types)", "__import__('no_such_driver')")
     install(content=content, extra="toy")
-    assert refusal() == "toy:// needs the package no_such_driver: pip install 'userport-toy[toy]'"
+    assert open_error() == "toy:// needs the package no_such_driver: pip install 'userport-toy[toy]'"
 
 
 @pytest.mark.parametrize("extra", ["", "other"])
 def test_no_extra_is_named_that_the_package_does_not_have(install: Install, extra: str) -> None:
     install(content="import no_such_driver", extra=extra)
-    assert refusal() == "toy:// needs the package no_such_driver"
+    assert open_error() == "toy:// needs the package no_such_driver"
 
 
 def test_two_packages_that_offer_one_scheme_are_both_named(install: Install) -> None:
     install()
     install(module="other_toy", value="other_toy:KIND")
-    assert refusal() == ("several packages offer toy://, so uninstall all but one: userport-other_toy and userport-toy")
+    assert open_error() == ("several packages offer toy://; uninstall all but one: userport-other_toy and userport-toy")
 
 
 def test_what_is_no_storage_kind_is_told(install: Install) -> None:
     install(content="KIND = object()")
-    assert refusal() == "the package that offers toy:// is broken: toy:KIND is no StoragePlugin"
+    assert open_error() == "the package that offers toy:// is broken: toy:KIND is not a StoragePlugin"
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_what_is_no_storage_kind_is_told(install: Install) -> None:
 )
 def test_what_cannot_be_loaded_is_told(install: Install, content: str, value: str, reason: str) -> None:
     install(content=content, value=value)
-    assert refusal() == f"the package that offers toy:// is broken: {value} cannot be loaded ({reason})"
+    assert open_error() == f"the package that offers toy:// is broken: {value} cannot be loaded ({reason})"
 
 
 def test_a_url_that_the_storage_refuses_is_told_with_its_reason(install: Install) -> None:
     install(content=f"{GOOD}\ndef refuse(*_):\n    raise ValueError('it is too long')\n\nKIND = StoragePlugin(refuse)")
-    assert refusal() == "the storage URL is wrong: it is too long"
+    assert open_error() == "the storage URL is wrong: it is too long"
 
 
 def test_a_package_that_is_broken_is_no_trouble_for_other_schemes(install: Install) -> None:

@@ -24,8 +24,8 @@ from benchmarks.fill_storage import fill
 from benchmarks.make_users import FIELDS, lines
 from domain.errors import StorageUnavailable
 from entrypoints.cli.csv_records import write_csv
-from entrypoints.cli.source import Lines
-from tests.cli.commands import PROGRAM, Ended, environment, userport
+from entrypoints.cli.source import LineReader
+from tests.cli.commands import PROGRAM, CommandResult, environment, userport
 from tests.servers.databases import Databases
 
 ANN = b'{"email": "ann@example.com", "name": "Ann"}\n'
@@ -45,14 +45,14 @@ def summary(added: int = 0, there: int = 0, refused: int = 0) -> str:
 
 
 def rejects(file: Path) -> list[tuple[int, str]]:
-    """Read the line and the code of each error in a file of rejects."""
+    """Return the line and the code of each error in a file of rejects."""
     records = [orjson.loads(line) for line in file.read_bytes().splitlines()]
     return [(record["line"], error["code"]) for record in records for error in record["errors"]]
 
 
 def imported(
     sqlite: str, tmp_path: Path, content: bytes, name: str = "users.csv"
-) -> tuple[Ended, list[tuple[int, str]]]:
+) -> tuple[CommandResult, list[tuple[int, str]]]:
     file = tmp_path / name
     file.write_bytes(content)
     ended = userport("users", "import", file, "--storage", sqlite, "--rejects", tmp_path / "rejects.ndjson")
@@ -63,7 +63,7 @@ def names(url: str) -> list[str]:
     return [orjson.loads(line)["name"] for line in userport("users", "export", "--storage", url).output.splitlines()]
 
 
-# The whole way, on every storage
+# End to end, on every storage
 
 
 @pytest.mark.parametrize("ending", ["csv", "ndjson"])
@@ -194,7 +194,7 @@ def test_truth_is_read_as_spreadsheets_write_it(sqlite: str, tmp_path: Path) -> 
         (b"email;name\nann@example.com;Ann\n", "email;name"),
         (b"email,name,password\nann@example.com,Ann,hunter22\n", "give a hash of it instead, as password_hash"),
         (b"name\nAnn\n", "no column email"),
-        (b"email,email,name\na,b,c\n", "twice"),
+        (b"email,email,name\na,b,c\n", "duplicate"),
         ("email,name\nann@example.com,Ann\n".encode("utf-16"), "UTF-8"),
         (b'"email,name\n', "header"),
         (b"ann@example.com,Ann\n", "unknown column"),
@@ -246,7 +246,7 @@ def test_an_empty_file_of_ndjson_is_an_import_of_nobody(sqlite: str, tmp_path: P
     assert (ended.exit_code, ended.text) == (0, summary())
 
 
-# Where from, and what is told
+# Sources and messages
 
 
 @pytest.mark.parametrize("content", [ANN, b"email,name\nann@example.com,Ann\n", b"\xef\xbb\xbf \n" + ANN])
@@ -301,7 +301,7 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(sqlite: str, tmp_path: P
 
 def test_an_export_is_complete_or_not_there(sqlite: str, tmp_path: Path) -> None:
     ended = userport("users", "export", tmp_path / "users.ndjson", "--storage", sqlite)
-    assert ended.exit_code == 1  # the storage has not been prepared
+    assert ended.exit_code == 1  # the storage is not prepared
     assert list(tmp_path.iterdir()) == []
 
 
@@ -388,7 +388,7 @@ def test_an_export_that_nobody_reads_to_its_end_stops_quietly(sqlite: str) -> No
         assert process.stderr.read() == b""
 
 
-# In the middle
+# Interruptions
 
 
 @pytest.mark.slow
@@ -406,7 +406,7 @@ def test_an_interrupted_import_says_how_far_it_got_and_can_be_repeated(sqlite: s
             while not names(sqlite):
                 time.sleep(0.1)
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)  # before the end of the file, which would be the end of the import as well
+            process.wait(timeout=60)  # before the end of the file, which would also end the import
         output, errors = process.communicate()
     assert (process.returncode, output) == (130, "")
     assert errors.strip().startswith("userport: interrupted - stopped after line")
@@ -447,16 +447,16 @@ def test_a_file_that_ends_badly_loses_nothing_of_what_came_before(
 ) -> None:
     source = tmp_path / "users.ndjson"
     source.write_bytes(b"".join(line for line, _ in lines(2_500, bad=0, seed=1, as_csv=False)))
-    read, reads = Lines.read, 0
+    read, reads = LineReader.read, 0
 
-    def fail_at_last(self: Lines) -> bytes:
+    def fail_at_last(self: LineReader) -> bytes:
         nonlocal reads
         reads += 1
         if reads > 2_100:
             raise OSError(errno.EIO, "Input/output error")
         return read(self)
 
-    monkeypatch.setattr(Lines, "read", fail_at_last)
+    monkeypatch.setattr(LineReader, "read", fail_at_last)
     failed = userport("users", "import", source, "--storage", sqlite)
     assert failed.exit_code == 1
     assert "stopped after line 2000 with 2000 added" in failed.errors
@@ -514,9 +514,9 @@ def test_rejects_hide_the_hash_of_a_password(sqlite: str, tmp_path: Path) -> Non
     ]
     ended, refused = imported(sqlite, tmp_path, b"\n".join(map(orjson.dumps, records)), "users.ndjson")
     assert refused == [(2, "password_hash_differs"), (3, "invalid_email"), (4, "invalid_email")]
-    told = (tmp_path / "rejects.ndjson").read_text()
-    assert not any(password_hash in told + ended.errors for password_hash in HASHES)
-    hidden = [orjson.loads(line)["record"].get("password_hash") for line in told.splitlines()]
+    message = (tmp_path / "rejects.ndjson").read_text()
+    assert not any(password_hash in message + ended.errors for password_hash in HASHES)
+    hidden = [orjson.loads(line)["record"].get("password_hash") for line in message.splitlines()]
     assert hidden == ["(hidden)", "(hidden)", None]
 
 

@@ -61,7 +61,7 @@ def test_what_a_retired_key_has_signed_stays_good(tmp_path: Path) -> None:
     assert signer_of(new).verify(token, NOW) == ACCESS
     assert signer_of(newest).verify(signer_of(new).sign(ACCESS, NOW), NOW) == ACCESS
     assert [len(signer_of(path).public_keys()) for path in (old, new, newest)] == [1, 2, 2]
-    assert new.read_text().count("BEGIN PRIVATE KEY") == 1  # which signs no more, and need not be there
+    assert new.read_text().count("BEGIN PRIVATE KEY") == 1  # the retired key no longer signs
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "link", "dangling link"])
@@ -79,7 +79,7 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path, kind: str) -> None:
             out.symlink_to(elsewhere)
     ended = userport("keys", "new", "--out", out)
     assert ended.exit_code == 1
-    assert "exists already" in ended.errors
+    assert "already exists" in ended.errors
     assert ended.errors.count("\n") == 1
     assert kind not in {"file", "link"} or out.read_text() == "precious"
     assert kind != "dangling link" or not elsewhere.exists()

@@ -52,7 +52,7 @@ def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("USERPORT_SIGNUP", "did you mean USERPORT_SIGN_UP?"),
         ("USERPORT_SIGNIN_KEY", "did you mean USERPORT_SIGNING_KEY?"),
@@ -63,12 +63,12 @@ def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("command", [("serve",), ("storage", "prepare"), ("users", "export")])
 def test_an_unknown_variable_is_refused_with_the_nearest_name(
-    tmp_path: Path, command: tuple[str, ...], name: str, told: str
+    tmp_path: Path, command: tuple[str, ...], name: str, message: str
 ) -> None:
     ended = userport(*command, cwd=tmp_path, pipe=b"", **{name: "secret"})
     assert (ended.exit_code, len(ended.errors.splitlines())) == (2, 1)
     assert ended.errors.startswith(f"userport: {name} is unknown")
-    assert told in ended.errors
+    assert message in ended.errors
     assert "secret" not in ended.errors
     assert list(tmp_path.iterdir()) == []
 
@@ -103,7 +103,7 @@ def test_a_storage_out_of_reach_is_told_in_one_line_without_its_url(
         ended = userport(*command, "--storage", url)
     assert ended.exit_code == 1
     assert len(ended.errors.splitlines()) == 1
-    what_to_do = "see to its folder" if kind == "sqlite" else "userport storage prepare"
+    what_to_do = "check its folder" if kind == "sqlite" else "userport storage prepare"
     assert what_to_do in ended.errors
     assert "secret" not in ended.errors
 

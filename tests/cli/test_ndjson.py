@@ -1,4 +1,4 @@
-"""That a line is read as the standard library reads it, whichever decoder has read it."""
+"""Both decoders read a line as the standard library does."""
 
 import json
 from io import BytesIO
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.transfer.user_import import Refused
+from application.transfer.user_import import Rejected
 from entrypoints.cli.ndjson import read_ndjson
-from entrypoints.cli.source import Lines
+from entrypoints.cli.source import LineReader
 
 _TEXTS: Final = st.builds(json.dumps, st.text('ab"\\/\n\0é\u2003🌍{}:,', max_size=5), ensure_ascii=st.booleans())
 _NAMES: Final = st.one_of(st.sampled_from(['"a"', '"b"', '"\\u0061"', '""', '"a\\""', '"a\\\\"']), _TEXTS)
@@ -27,9 +27,9 @@ _AROUND: Final = st.sampled_from(["", "", "", " ", "\r", "\u2003", "\x1c", "x", 
 
 
 def read(line: str) -> object:
-    (record,) = read_ndjson(Lines(BytesIO(b"\n" + line.encode())))  # the first line may have a byte order mark
+    (record,) = read_ndjson(LineReader(BytesIO(b"\n" + line.encode())))  # the first line may have a byte order mark
     content = record.content
-    return content.errors[0].code if isinstance(content, Refused) else repr(content)
+    return content.errors[0].code if isinstance(content, Rejected) else repr(content)
 
 
 def read_by_the_book(line: str) -> object:

@@ -1,4 +1,4 @@
-"""What clients of a served process meet while its storage is away."""
+"""What clients of a served process experience during a storage outage."""
 
 import asyncio
 
@@ -10,8 +10,8 @@ from tests.cli.serving import serving, wait_until_ready
 from tests.http.records import new_user
 from tests.http.test_failures import CALLS
 from tests.servers.choice import SERVED, Kind
-from tests.servers.databases import Databases, served_kind
-from tests.storage.served_contract import opened
+from tests.servers.databases import Databases, server_kind
+from tests.storage.database_contract import connected
 
 pytestmark = pytest.mark.slow
 
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.slow
 async def test_every_call_is_503_while_the_storage_fails_and_works_once_it_is_back(
     databases: Databases, kind: Kind
 ) -> None:
-    served = served_kind(kind)
+    served = server_kind(kind)
     with databases.fresh(kind) as url, FaultyProxy(served.endpoint(url)) as proxy:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
         with serving(served.moved(url, proxy.port)) as (_, address):
             wait_until_ready(address)

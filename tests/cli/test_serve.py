@@ -34,7 +34,7 @@ def command_line(pid: int) -> str:
 
 def is_running(pid: int) -> bool:
     try:
-        # A dead process whose new parent has not asked after it is a zombie.
+        # A dead process that its new parent has not waited for is a zombie.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False

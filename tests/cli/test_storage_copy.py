@@ -27,7 +27,7 @@ def back(databases: Databases) -> Iterator[str]:
 
 
 def copied(source: str, target: str) -> str:
-    """Copy and return what was said of it."""
+    """Run a copy and return its output."""
     ended = userport("storage", "copy", "--from", source, "--to", target)
     assert ended.exit_code == 0
     return ended.text
@@ -113,22 +113,22 @@ def test_a_source_that_nobody_has_prepared_is_told_with_the_command_that_does(so
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--from", "sqlite:///a.db"), "--to (USERPORT_COPY_TO) is missing"),
         (("--from", "sqlite:///a.db", "--to", "sqlite:///a.db"), "name the same storage"),
-        (("--from", "memory://", "--to", "sqlite:///a.db"), "--from names a storage that only"),
-        (("--from", "sqlite:///a.db", "--to", "memory://"), "--to names a storage that only"),
+        (("--from", "memory://", "--to", "sqlite:///a.db"), "--from names a storage that exists within"),
+        (("--from", "sqlite:///a.db", "--to", "memory://"), "--to names a storage that exists within"),
         (("--from", "sqlite:///a.db", "--to", "oracle://secret@host/a"), "must start with one of"),
-        (("--to", "postgresql://user:secret@host"), "it names no database"),
+        (("--to", "postgresql://user:secret@host"), "it does not name a database"),
     ],
 )
 def test_storages_that_cannot_be_copied_are_told_in_one_line(
-    tmp_path: Path, arguments: tuple[str, ...], told: str
+    tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     ended = userport("storage", "copy", *arguments, cwd=tmp_path)
     assert (ended.exit_code, ended.text, len(ended.errors.splitlines())) == (2, "", 1)
-    assert told in ended.errors
+    assert message in ended.errors
     assert "secret" not in ended.errors
     assert list(tmp_path.iterdir()) == []
 

@@ -18,7 +18,7 @@ from application.jobs.runner import JobRunner
 from domain.jobs import JOBS, Job
 from domain.values import JobId
 from entrypoints.storage_by_url import open_storage
-from tests.application.surroundings import WoundClock
+from tests.application.fakes import ManualClock
 from tests.cli.commands import PROGRAM, environment, userport
 from tests.servers.choice import is_chosen
 from tests.servers.databases import Databases
@@ -39,7 +39,7 @@ async def handle(job):
 Container.job_handlers.override(Dict(slow=Object(handle)))
 work(sys.argv[1])
 """
-"""`userport work` with a handler of jobs that take their time."""
+"""`userport work` with a slow job handler."""
 
 
 @contextmanager
@@ -108,14 +108,14 @@ def test_a_job_whose_worker_was_killed_runs_again(databases: Databases, kind: st
 
 
 def run_at(url: str, moment: datetime) -> Sequence[str]:
-    """Run what is due at a moment; return what was done."""
+    """Run the jobs due at a moment; return what was done."""
     done: list[str] = []
 
     async def handle(job: Job) -> None:
         done.append(job.id)
 
     async def run() -> None:
-        clock = WoundClock()
+        clock = ManualClock()
         clock.time = moment
         storage = open_storage(url)
         runner = JobRunner(storage, clock, {"slow": handle})
@@ -143,9 +143,9 @@ def test_the_program_runs_jobs_and_ends_well(sqlite: str) -> None:
     job = stage(sqlite, "unheard-of")
     with working(*PROGRAM, "work", "--storage", sqlite) as process:
         assert process.stderr is not None
-        told = process.stderr.readline()
+        message = process.stderr.readline()
         reason = "this version of userport has no handler for unheard-of"
-        assert told == f"a unheard-of job will be tried again: {reason} ({job.id}, attempt 1)\n"
+        assert message == f"a unheard-of job will be tried again: {reason} ({job.id}, attempt 1)\n"
         process.terminate()
         assert process.wait(timeout=30) == 0
     listed = userport("jobs", "list", "--storage", sqlite).text

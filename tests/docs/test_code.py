@@ -14,7 +14,7 @@ SOURCES: Final = [
 ]
 BLOCKS: Final = re.findall(
     r"^```(?:python|toml)\n(.*?)^```$",
-    (ROOT / "docs" / "adding-a-storage.md").read_text(),
+    (ROOT / "docs" / "how-to" / "add-a-storage.md").read_text(),
     re.DOTALL | re.MULTILINE,
 )
 

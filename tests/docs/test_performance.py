@@ -1,4 +1,4 @@
-"""The figures in docs/performance.md are those that were recorded."""
+"""The figures in docs/explanation/performance.md equal the recorded results."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from benchmarks.report import table
 
 ROOT: Final = Path(__file__).parents[2]
-PAGE: Final = (ROOT / "docs" / "performance.md").read_text()
+PAGE: Final = (ROOT / "docs" / "explanation" / "performance.md").read_text()
 RESULTS: Final[dict[str, Any]] = json.loads((ROOT / "benchmarks" / "results" / "comparison.json").read_text())
 
 

@@ -5,7 +5,8 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-NAMED: Final = sorted(set(re.findall(r"([\w/.]+\.py)::(\w+)", (ROOT / "docs" / "security.md").read_text())))
+PAGES: Final = [ROOT / "docs" / "reference" / name for name in ("limits.md", "security-checklist.md")]
+NAMED: Final = sorted({named for page in PAGES for named in re.findall(r"([\w/.]+\.py)::(\w+)", page.read_text())})
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED, ids=lambda part: part)

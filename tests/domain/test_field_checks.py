@@ -1,21 +1,21 @@
 import pytest
 
 from domain.errors import FieldChecks, FieldError, InvalidInput
-from domain.user import KEEP
+from domain.user import UNSET
 from domain.values import Bio, Name, Username
 
 
 def test_good_fields_come_back_parsed() -> None:
     check = FieldChecks()
     assert check("name", Name.parse, " Ann ") == "Ann"
-    check.done()
+    check.raise_if_invalid()
 
 
 def test_what_is_no_text_passes_as_it_is() -> None:
     check = FieldChecks()
     assert check("bio", Bio.parse, None) is None
-    assert check("name", Name.parse, KEEP) is KEEP
-    check.done()
+    assert check("name", Name.parse, UNSET) is UNSET
+    check.raise_if_invalid()
 
 
 def test_every_refused_field_is_named_in_order() -> None:
@@ -24,7 +24,7 @@ def test_every_refused_field_is_named_in_order() -> None:
     check("bio", Bio.parse, "fine")
     check("name", Name.parse, "")
     with pytest.raises(InvalidInput) as caught:
-        check.done()
+        check.raise_if_invalid()
     assert caught.value.errors == (
         FieldError(
             "username",
@@ -40,4 +40,4 @@ def test_a_check_may_be_repeated() -> None:
     check("name", Name.parse, "")
     for _ in range(2):
         with pytest.raises(InvalidInput):
-            check.done()
+            check.raise_if_invalid()

@@ -1,4 +1,4 @@
-"""Sessions, the refresh tokens that they go on by, and the count of failed sign-ins."""
+"""Sessions, their refresh tokens, and the count of failed sign-ins."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from domain.errors import InvalidRefreshToken, InvalidValue, RefreshTokenReused
 from domain.refresh_token import RefreshToken
 from domain.session import Session
 from domain.sign_in_failures import SignInFailures
-from domain.values import SessionId, UserId, cut_to_milliseconds
+from domain.values import SessionId, UserId, truncate_to_milliseconds
 from tests.domain.texts import any_text
 
 NOW: Final = datetime(2026, 11, 20, 20, 36, 0, 123_000, tzinfo=UTC)
@@ -85,12 +85,12 @@ def test_a_successor_is_always_the_same_and_depends_on_the_salt(token: RefreshTo
 
 @given(steps=st.lists(st.tuples(moves, st.integers(0, 4)), max_size=30))
 def test_whatever_is_refreshed_and_retried_one_token_is_current(steps: list[tuple[timedelta, int]]) -> None:
-    """Tokens are used that were issued so many uses ago, by a clock that may go back."""
+    """Tokens issued some uses ago are used, with a clock that may go back."""
     session, clock, issued, used_at = begin(), NOW, [TOKEN], list[datetime]()
     for move, ago in steps:
         clock += move
         nth = max(0, len(issued) - 1 - ago)
-        now = max(cut_to_milliseconds(clock), session.last_used_at)
+        now = max(truncate_to_milliseconds(clock), session.last_used_at)
         if clock >= session.expires_at:
             with pytest.raises(InvalidRefreshToken) as caught:
                 session.refresh(issued[nth], clock)
@@ -234,7 +234,7 @@ def no_failures() -> SignInFailures:
 def test_as_many_failures_as_are_allowed_block_until_one_is_a_minute_old(most: int, pauses: list[timedelta]) -> None:
     failures, now, moments = no_failures(), NOW, list[datetime]()
     for pause in pauses:
-        now = cut_to_milliseconds(now + pause)
+        now = truncate_to_milliseconds(now + pause)
         within = [moment for moment in moments if now - moment < timedelta(minutes=1)]
         end = failures.blocked_until(most, now)
         assert (end is not None) is (len(within) >= most)

@@ -23,9 +23,9 @@ from domain.values import (
     UserId,
     Username,
     ascii_domain_only,
-    cut_to_milliseconds,
     fold,
     nfc,
+    truncate_to_milliseconds,
 )
 from tests.domain.texts import (
     PARSERS,
@@ -44,7 +44,7 @@ TEXTS = (Name, Bio, Title, Body)
 
 
 def code_of(parser: str, text: str) -> str | None:
-    """Tell the code with which a text is refused, or None if it is accepted."""
+    """Return the code with which a text is rejected, or None if it is accepted."""
     try:
         PARSERS[parser](text)
     except InvalidValue as error:
@@ -58,7 +58,7 @@ def code_of(parser: str, text: str) -> str | None:
 @settings(max_examples=200)
 @given(text=st.one_of(any_text, emails, usernames))
 def test_any_text_is_either_accepted_or_refused(text: str) -> None:
-    for parse in PARSERS.values():  # here and below, since to make a text takes longer than to parse it
+    for parse in PARSERS.values():  # in one test, here and below: generating a text takes longer than parsing it
         with suppress(InvalidValue):
             parse(text)
 
@@ -67,12 +67,12 @@ def test_any_text_is_either_accepted_or_refused(text: str) -> None:
 @given(secret=st.text("qx#7", min_size=6, max_size=30), around=any_text)
 def test_a_refusal_never_repeats_the_text(secret: str, around: str) -> None:
     for parse in PARSERS.values():
-        told = ""
+        message = ""
         try:
             parse(f"{around}{secret}")
         except InvalidValue as error:
-            told = f"{error.code} {error.detail} {error!r}"
-        assert secret not in told
+            message = f"{error.code} {error.detail} {error!r}"
+        assert secret not in message
 
 
 # Texts
@@ -102,10 +102,10 @@ def test_white_space_around_a_text_does_not_count(text: str, before: str, after:
 
 @pytest.mark.parametrize("kind", TEXTS)
 def test_length_is_counted_in_code_points_after_composition(kind: type[Name]) -> None:
-    assert len(kind.parse("e\u0301" * kind.LONGEST)) == kind.LONGEST
-    assert len(kind.parse(f"  {'🌍' * kind.LONGEST}  ")) == kind.LONGEST
-    for too_long in ("e\u0301" * (kind.LONGEST + 1), "\u0958" * kind.LONGEST):  # the latter grows under NFC
-        with pytest.raises(InvalidValue, match=str(kind.LONGEST)):
+    assert len(kind.parse("e\u0301" * kind.MAX_LENGTH)) == kind.MAX_LENGTH
+    assert len(kind.parse(f"  {'🌍' * kind.MAX_LENGTH}  ")) == kind.MAX_LENGTH
+    for too_long in ("e\u0301" * (kind.MAX_LENGTH + 1), "\u0958" * kind.MAX_LENGTH):  # the latter grows under NFC
+        with pytest.raises(InvalidValue, match=str(kind.MAX_LENGTH)):
             kind.parse(too_long)
 
 
@@ -124,7 +124,7 @@ def test_controls_at_an_end_are_refused_not_stripped(parser: str, control: str) 
 
 @pytest.mark.parametrize("parser", ["Name", "Bio", "Title", "Body", "Email", "SearchPrefix", "Password"])
 def test_lone_surrogates_are_refused(parser: str) -> None:
-    assert code_of(parser, "somebody\ud800@example.com") == "invalid_character"
+    assert code_of(parser, "someone\ud800@example.com") == "invalid_character"
 
 
 @pytest.mark.parametrize("parser", ["Name", "Email"])
@@ -189,19 +189,19 @@ def test_an_email_parses_to_itself(text: str) -> None:
     with suppress(InvalidValue):
         email = parse_email(text)
         assert parse_email(email.address) == email
-        assert Email.parse(email.address) == email  # its domain is ASCII by now
+        assert Email.parse(email.address) == email  # its domain is ASCII now
 
 
 @given(text=emails)
 def test_the_canonical_form_of_an_email_is_stable(text: str) -> None:
     email = parse_email(text)
-    with suppress(InvalidValue):  # folding may make it longer than allowed
+    with suppress(InvalidValue):  # folding may make it too long
         assert parse_email(email.canonical).canonical == email.canonical
 
 
 @given(text=emails)
 def test_emails_that_differ_by_case_or_composition_alone_are_one(text: str) -> None:
-    assume("ı" not in text)  # its capital is an I, whose small letter is another one
+    assume("ı" not in text)  # its capital is I, whose lower-case letter is i
     canonical = parse_email(text).canonical
     local, _, domain = text.rpartition("@")
     for variant in (local.upper(), local.casefold(), normalize("NFD", local)):
@@ -267,13 +267,13 @@ def test_a_local_part_is_made_of_letters_some_signs_and_whatever_else_can_be_see
 def test_a_domain_is_two_labels_or_more_of_which_the_last_is_no_number(domain: str) -> None:
     labels = domain.split(".")
     sound = all(0 < len(label) <= 63 and "-" not in (label[0], label[-1]) for label in labels)
-    fits = len(labels) > 1 and sound and not labels[-1].isdigit() and len(domain) <= Email.LONGEST - len("a@")
+    fits = len(labels) > 1 and sound and not labels[-1].isdigit() and len(domain) <= Email.MAX_LENGTH - len("a@")
     assert (code_of("Email", f"a@{domain}") is None) == fits
 
 
 def test_an_email_has_254_characters_and_64_before_the_at_at_most() -> None:
     longest = f"{'l' * 64}@{'d' * 63}.{'d' * 63}.{'d' * 61}"
-    assert len(longest) == Email.LONGEST
+    assert len(longest) == Email.MAX_LENGTH
     assert parse_email(longest).address == longest
     assert code_of("Email", "e\u0301" * 64 + "@example.com") is None
     for too_long in (f"{'l' * 65}@example.com", f"{longest}d", "\u0958" * 64 + "@example.com"):
@@ -351,7 +351,7 @@ def test_a_prefix_is_folded_as_what_it_searches_is(text: str) -> None:
 def test_a_folded_name_starts_with_the_prefix_it_was_cut_to(text: str, length: int) -> None:
     name = Name.parse(text)
     prefix = name[:length]
-    # A cut may fall between a letter and a mark that composes with it; only then may the match be lost.
+    # The prefix may end between a letter and a mark that composes with it; only then may the match be lost.
     assume(fold(prefix) + fold(name[length:]) == fold(name))
     assert fold(name).startswith(SearchPrefix.parse(prefix))
 
@@ -361,7 +361,7 @@ def test_a_folded_name_starts_with_the_prefix_it_was_cut_to(text: str, length: i
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=16, max_size=60))
 def test_a_password_is_kept_in_nfc_and_nothing_else_is_done_to_it(text: str) -> None:
-    assume(len(normalize("NFC", text)) >= Password.SHORTEST)
+    assume(len(normalize("NFC", text)) >= Password.MIN_LENGTH)
     password = Password.parse(text)
     assert password.secret == normalize("NFC", text)
     assert Password.parse(password.secret) == password
@@ -381,24 +381,24 @@ def test_a_password_has_8_to_256_code_points_after_composition() -> None:
 @given(moment=st.datetimes(timezones=st.timezones(), allow_imaginary=False, min_value=datetime(1970, 1, 3)))  # noqa: DTZ001
 def test_a_time_is_cut_down_to_milliseconds_in_utc(moment: datetime) -> None:
     assume(moment.year < 9999)
-    cut = cut_to_milliseconds(moment)
+    cut = truncate_to_milliseconds(moment)
     assert cut.utcoffset() == timedelta(0)
     assert cut.microsecond % 1_000 == 0
     assert timedelta(0) <= moment - cut < timedelta(milliseconds=1)
-    assert cut_to_milliseconds(cut) == cut
+    assert truncate_to_milliseconds(cut) == cut
 
 
 def test_times_of_another_zone_are_the_same_moment() -> None:
     moment = datetime(2026, 11, 20, 22, 36, 0, 123_999, tzinfo=timezone(timedelta(hours=2)))
-    assert cut_to_milliseconds(moment) == datetime(2026, 11, 20, 20, 36, 0, 123_000, tzinfo=UTC)
+    assert truncate_to_milliseconds(moment) == datetime(2026, 11, 20, 20, 36, 0, 123_000, tzinfo=UTC)
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(InvalidValue):
-        cut_to_milliseconds(datetime(2026, 11, 20))  # noqa: DTZ001
+        truncate_to_milliseconds(datetime(2026, 11, 20))  # noqa: DTZ001
 
 
-# Pitfalls of Unicode, each in each place
+# Pitfalls of Unicode, in every position
 
 
 @pytest.mark.parametrize("pitfall", PITFALLS, ids=ascii)
@@ -410,7 +410,7 @@ def test_no_pitfall_is_more_than_a_refusal(parser: str, pitfall: str) -> None:
 
 
 DISORDER: Final = "a" + "\u0301" * 5_000 + "\u0316" * 5_000
-"""Combining marks that are not in their order, of which a library may make a sum that grows with their square."""
+"""Combining marks out of order, which a library may process in quadratic time."""
 
 
 MARKS_AND_BASES: Final = "ae\u0301\u0316\u0345\u0344\u0f71\u0f72\u0f73\u0f75\u0f81\u05b7\u05b0ặ가각\u1100\u1161\u11a8"

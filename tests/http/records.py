@@ -1,4 +1,4 @@
-"""Users and posts to test with."""
+"""Test data for users and posts."""
 
 from itertools import count
 from typing import Any, Final, TypeAlias
@@ -7,14 +7,14 @@ import httpx
 
 Record: TypeAlias = dict[str, Any]
 
-NOBODY: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
+UNKNOWN_ID: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
 """An id that no record has."""
 
 _numbers = count()
 
 
 def new_user(**fields: Any) -> Record:
-    """Make the fields of a user whom nobody has registered yet."""
+    """Return the fields of a user who is not registered yet."""
     return {"email": f"user{next(_numbers)}@example.org", "name": "Ann Example", **fields}
 
 
@@ -33,5 +33,5 @@ async def publish(client: httpx.AsyncClient, author: Record, **fields: Any) -> R
 
 
 def path_of(record: Record) -> str:
-    """Tell where a record lives."""
+    """Return the path of a record."""
     return f"/posts/{record['id']}" if "author_id" in record else f"/users/{record['id']}"

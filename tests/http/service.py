@@ -1,4 +1,4 @@
-"""The application, running in this process, and connections to it."""
+"""The application in this process, and clients for it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,10 +16,10 @@ from domain.storage import Storage
 from entrypoints.container import Container
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
-from tests.application.surroundings import ReadableHasher
+from tests.application.fakes import ReadableHasher
 from tests.http.document import Document
 from tests.http.mailbox import Mailbox
-from tests.http.problems import check_oauth_refusal, check_problem, is_oauth_refusal
+from tests.http.problems import check_oauth_error, check_problem, is_oauth_error
 
 THIS_MACHINE: Final = ("127.0.0.1", 50000)
 
@@ -44,9 +44,9 @@ class Service:
         documented: bool = True,
         **settings: Any,
     ) -> httpx.AsyncClient:
-        """Make a client that holds every answer against the contract, and, if it is `documented`, the document.
+        """Return a client that checks every response against the contract and, if `documented`, the OpenAPI document.
 
-        One that survives bugs shows what a client of a real server would see of an unexpected exception.
+        With `survives_bugs`, an unexpected exception looks as it would to a client of a real server.
         """
         document = self.document if documented else None
         transport = _CheckingTransport(self.app, document, peer, raise_app_exceptions=not survives_bugs)
@@ -59,7 +59,7 @@ class Service:
             await runner.settle([await runner.attempt(job) for job in jobs])
 
     async def empty(self) -> None:
-        """Remove all users, and all that is theirs, all mails and jobs, and the counts of failures."""
+        """Remove all users, their records, all mails and jobs, and the counts of failures."""
         while users := await self.storage.unit_of_work().users.page(limit=200):
             unit = self.storage.unit_of_work()
             for user in users:
@@ -83,9 +83,9 @@ class Service:
 async def running(
     url: str = "memory://", storage: Storage | None = None, *, hashes: bool = True, **settings: Any
 ) -> AsyncIterator[Service]:
-    """Run the application on a storage, given by URL or as it is; where nothing hashes, passwords cost no time.
+    """Run the application on a storage, given by URL or as an object; without `hashes`, passwords cost no time.
 
-    It runs no jobs unless `jobs` is true, for tests count what is asked of a storage.
+    Jobs only run if `jobs` is true, because tests count storage calls.
     """
     container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:
@@ -104,7 +104,7 @@ _documents: Final[dict[bool, Document]] = {}
 
 
 def _document_of(app: FastAPI, *, asks_for_tokens: bool) -> Document:
-    """Make the document of each mode once: it takes longer than all else of starting, and no other setting is in it."""
+    """Return the document of a mode. It is generated once: that is slow, and depends on no other setting."""
     if asks_for_tokens not in _documents:
         _documents[asks_for_tokens] = Document(app.openapi())
     return _documents[asks_for_tokens]
@@ -114,7 +114,7 @@ class _CheckingTransport(httpx.ASGITransport):
     def __init__(
         self, app: FastAPI, document: Document | None, peer: tuple[str, int] | None, *, raise_app_exceptions: bool
     ) -> None:
-        # The signature leaves None out, which is what a server says of a peer that it does not know.
+        # The signature does not allow None, with which a server reports an unknown peer.
         super().__init__(app, raise_app_exceptions, client=peer)  # type: ignore[arg-type]
         self._document = document
 
@@ -123,8 +123,8 @@ class _CheckingTransport(httpx.ASGITransport):
         response.request = request
         await response.aread()
         assert "x-request-id" in response.headers
-        if is_oauth_refusal(response):
-            check_oauth_refusal(response)
+        if is_oauth_error(response):
+            check_oauth_error(response)
         elif response.status_code >= 400 and request.method != "HEAD":
             check_problem(response)
         if self._document is not None:

@@ -1,4 +1,4 @@
-"""Who comes in with which token (RFC 6750), and that nobody does with a forged one (RFC 8725)."""
+"""Valid access tokens are accepted (RFC 6750), and forged ones are not (RFC 8725)."""
 
 import json
 import time
@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from tests.http.problems import code_of
-from tests.http.records import NOBODY
+from tests.http.records import UNKNOWN_ID
 from tests.http.service import Service
-from tests.http.signing_in import SIGNING_KEY, Person, a_member, bearer
+from tests.http.sign_in_helpers import SIGNING_KEY, SignedInUser, a_member, bearer
 
 KEY = load_pem_private_key(SIGNING_KEY.encode(), None)
 assert isinstance(KEY, Ed25519PrivateKey)
@@ -24,29 +24,29 @@ PUBLIC = KEY.public_key()
 GUARDED = [
     ("GET", "/users"),
     ("GET", "/users/me"),
-    ("GET", f"/users/{NOBODY}"),
+    ("GET", f"/users/{UNKNOWN_ID}"),
     ("GET", "/users/no-uuid"),
-    ("PUT", f"/users/{NOBODY}"),
-    ("PATCH", f"/users/{NOBODY}"),
-    ("DELETE", f"/users/{NOBODY}"),
-    ("PUT", f"/users/{NOBODY}/password"),
-    ("POST", f"/users/{NOBODY}/invitation"),
+    ("PUT", f"/users/{UNKNOWN_ID}"),
+    ("PATCH", f"/users/{UNKNOWN_ID}"),
+    ("DELETE", f"/users/{UNKNOWN_ID}"),
+    ("PUT", f"/users/{UNKNOWN_ID}/password"),
+    ("POST", f"/users/{UNKNOWN_ID}/invitation"),
     ("POST", "/users/me/email-change"),
     ("POST", "/auth/email-verification"),
-    ("POST", f"/users/{NOBODY}/posts"),
-    ("GET", f"/users/{NOBODY}/posts"),
-    ("GET", f"/posts/{NOBODY}"),
-    ("PATCH", f"/posts/{NOBODY}"),
-    ("DELETE", f"/posts/{NOBODY}"),
+    ("POST", f"/users/{UNKNOWN_ID}/posts"),
+    ("GET", f"/users/{UNKNOWN_ID}/posts"),
+    ("GET", f"/posts/{UNKNOWN_ID}"),
+    ("PATCH", f"/posts/{UNKNOWN_ID}"),
+    ("DELETE", f"/posts/{UNKNOWN_ID}"),
     ("GET", "/auth/sessions"),
-    ("DELETE", f"/auth/sessions/{NOBODY}"),
+    ("DELETE", f"/auth/sessions/{UNKNOWN_ID}"),
 ]
 OPEN_TO_ALL = ["/health/live", "/health/ready", "/docs", "/openapi.json", "/.well-known/jwks.json"]
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 async def test_nobody_comes_in_without_a_token(memory_token_client: httpx.AsyncClient, method: str, path: str) -> None:
-    for content in (b"", b"{not json", b"{}"):  # whatever else is wrong is not looked at
+    for content in (b"", b"{not json", b"{}"):  # authentication comes before any other check
         response = await memory_token_client.request(
             method, path, content=content, headers={"content-type": "application/json"}
         )
@@ -62,7 +62,7 @@ async def test_every_call_of_the_document_but_a_few_is_guarded(memory_token_serv
         if {"password": []} in operation.get("security", ()) and {} not in operation["security"]
     }
     as_documented = {
-        (method, path.replace(NOBODY, "{id}")) for method, path in GUARDED if not path.endswith(("/me", "/no-uuid"))
+        (method, path.replace(UNKNOWN_ID, "{id}")) for method, path in GUARDED if not path.endswith(("/me", "/no-uuid"))
     }
     assert operations == as_documented
     unguarded = {
@@ -118,7 +118,7 @@ def encoded(part: Any) -> str:
 
 
 def forged(token: str) -> dict[str, str]:
-    """Make tokens of which each is wrong in one way, out of one that is right."""
+    """Yield tokens that differ from a valid one in one respect each."""
     header, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     head, body, signature = token.split(".")
 
@@ -174,11 +174,11 @@ def forged(token: str) -> dict[str, str]:
 
 
 @pytest.fixture
-async def member(memory_token_client: httpx.AsyncClient) -> Person:
+async def member(memory_token_client: httpx.AsyncClient) -> SignedInUser:
     return await a_member(memory_token_client)
 
 
-async def test_no_forged_token_comes_in(memory_token_client: httpx.AsyncClient, member: Person) -> None:
+async def test_no_forged_token_comes_in(memory_token_client: httpx.AsyncClient, member: SignedInUser) -> None:
     tokens = forged(member.tokens["access_token"])
     assert len(tokens) > 40
     let_in = []
@@ -194,7 +194,9 @@ async def test_no_forged_token_comes_in(memory_token_client: httpx.AsyncClient, 
     assert (await memory_token_client.get("/users/me", headers=member.headers)).status_code == 200
 
 
-async def test_a_token_says_what_others_need_to_know(memory_token_client: httpx.AsyncClient, member: Person) -> None:
+async def test_a_token_says_what_others_need_to_know(
+    memory_token_client: httpx.AsyncClient, member: SignedInUser
+) -> None:
     token = member.tokens["access_token"]
     (key,) = (await memory_token_client.get("/.well-known/jwks.json")).json()["keys"]
     assert key == {"kty": "OKP", "crv": "Ed25519", "x": key["x"], "kid": key["kid"], "use": "sig", "alg": "EdDSA"}

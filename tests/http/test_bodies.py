@@ -1,4 +1,4 @@
-"""Bodies that are no JSON, no object, too large, or of another media type."""
+"""Bodies that are not JSON, not an object, too large, or of another media type."""
 
 import codecs
 import json
@@ -56,7 +56,7 @@ NOT_JSON: Final = [
 
 @pytest.fixture
 async def writes(memory_client: httpx.AsyncClient) -> list[tuple[str, str]]:
-    """Every call that takes a body."""
+    """Every call with a body."""
     user = await register(memory_client)
     post = await publish(memory_client, user)
     return [

@@ -1,4 +1,4 @@
-"""What browsers are told: to take no answer for a page, and which other pages may call."""
+"""Headers for browsers: no response is a page, and only some origins may call."""
 
 import httpx
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from tests.http.problems import check_problem, code_of
 from tests.http.records import new_user, register
 from tests.http.service import running
-from tests.http.signing_in import SIGNING_KEY
+from tests.http.sign_in_helpers import SIGNING_KEY
 
 APP = "https://app.example"
 PREFLIGHT = {"access-control-request-method": "PATCH", "access-control-request-headers": "authorization,if-match"}

@@ -1,24 +1,24 @@
-"""What a cache between two callers and the service is told."""
+"""Headers for caches between callers and the service."""
 
 import httpx
 import pytest
 
-from tests.http.records import NOBODY, new_user, publish, register
-from tests.http.signing_in import PASSWORD, Person, a_member, bearer
+from tests.http.records import UNKNOWN_ID, new_user, publish, register
+from tests.http.sign_in_helpers import PASSWORD, SignedInUser, a_member, bearer
 
 
 @pytest.fixture
-async def ann(token_client: httpx.AsyncClient) -> Person:
+async def ann(token_client: httpx.AsyncClient) -> SignedInUser:
     return await a_member(token_client, name="Ann")
 
 
 @pytest.fixture
-async def ben(token_client: httpx.AsyncClient) -> Person:
+async def ben(token_client: httpx.AsyncClient) -> SignedInUser:
     return await a_member(token_client, name="Ben")
 
 
 async def test_what_one_caller_has_cached_is_never_confirmed_to_another(
-    token_client: httpx.AsyncClient, ann: Person, ben: Person
+    token_client: httpx.AsyncClient, ann: SignedInUser, ben: SignedInUser
 ) -> None:
     cached = await token_client.get("/users/me", headers=ann.headers)
     response = await token_client.get("/users/me", headers={**ben.headers, "if-none-match": cached.headers["etag"]})
@@ -26,7 +26,7 @@ async def test_what_one_caller_has_cached_is_never_confirmed_to_another(
 
 
 async def test_what_one_caller_has_seen_does_not_let_another_write(
-    token_client: httpx.AsyncClient, ann: Person, ben: Person
+    token_client: httpx.AsyncClient, ann: SignedInUser, ben: SignedInUser
 ) -> None:
     seen = await token_client.get("/users/me", headers=ann.headers)
     if_match = {"if-match": seen.headers["etag"]}
@@ -36,7 +36,9 @@ async def test_what_one_caller_has_seen_does_not_let_another_write(
     assert (await token_client.get("/users/me", headers=ben.headers)).json() == ben.user
 
 
-async def test_every_response_that_depends_on_the_caller_says_so(token_client: httpx.AsyncClient, ann: Person) -> None:
+async def test_every_response_that_depends_on_the_caller_says_so(
+    token_client: httpx.AsyncClient, ann: SignedInUser
+) -> None:
     token_client.headers.update(ann.headers)
     read = await token_client.get("/users/me")
     stale, forged = {"if-match": '"1"'}, bearer("forged")
@@ -51,7 +53,7 @@ async def test_every_response_that_depends_on_the_caller_says_so(token_client: h
         (401, await token_client.get("/users/me", headers=forged)),
         (403, await token_client.patch("/users/me", json={"role": "admin"})),
         (404, await token_client.get("/users")),
-        (404, await token_client.get(f"/posts/{NOBODY}")),
+        (404, await token_client.get(f"/posts/{UNKNOWN_ID}")),
         (409, await token_client.post("/users", json=new_user(email=ann.user["email"]))),
         (412, await token_client.patch("/users/me", json={}, headers=stale)),
         (415, await token_client.patch("/users/me", content=b"{}", headers={"content-type": "text/plain"})),
@@ -67,9 +69,9 @@ async def test_what_everybody_is_answered_alike_does_not_vary(
 ) -> None:
     for path in ("/health/live", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"):
         assert "vary" not in (await token_client.get(path)).headers
-    form = {"grant_type": "password", "username": "nobody", "password": PASSWORD}
+    form = {"grant_type": "password", "username": "unknown", "password": PASSWORD}
     assert "vary" not in (await token_client.post("/auth/token", data=form)).headers
-    user = await register(memory_client)  # in open mode there is one caller
+    user = await register(memory_client)  # open mode has only one caller
     await publish(memory_client, user)
     for path in (f"/users/{user['id']}", f"/users/{user['id']}/posts", "/users"):
         assert "vary" not in (await memory_client.get(path)).headers

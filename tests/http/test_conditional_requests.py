@@ -10,7 +10,7 @@ from domain.post import POSTS, Post
 from domain.user import User
 from domain.values import PostId, UserId
 from tests.http.problems import code_of
-from tests.http.records import NOBODY, Record, new_user, path_of, publish, register
+from tests.http.records import UNKNOWN_ID, Record, new_user, path_of, publish, register
 from tests.http.service import Service, running
 
 KINDS: Final = ("user", "post")
@@ -40,7 +40,7 @@ async def test_an_etag_is_strong_and_changes_with_every_change(
 ) -> None:
     field = next(iter(CHANGE[kind]))
     first = await etag_of(client, record)
-    # Quicker than the clock ticks, so that an ETag made from the time would stay the same.
+    # Within one tick of the clock, so that an ETag derived from the time would stay the same.
     changes = [await client.patch(path_of(record), json={field: f"Change {n}"}) for n in range(10)]
     etags = [first, *(change.headers["etag"] for change in changes)]
     assert all(re.fullmatch(r'"[\x21\x23-\x7e]+"', etag) for etag in etags)
@@ -154,7 +154,7 @@ async def test_the_etag_from_before_a_change_is_stale_after_it(
 
 @pytest.mark.parametrize("if_match", ["*", '"1"'])
 async def test_if_match_on_what_does_not_exist_is_404(client: httpx.AsyncClient, kind: str, if_match: str) -> None:
-    path = f"/{kind}s/{NOBODY}"
+    path = f"/{kind}s/{UNKNOWN_ID}"
     for method, body in (("PATCH", CHANGE[kind]), ("DELETE", None)):
         response = await client.request(method, path, json=body, headers={"if-match": if_match})
         assert response.status_code == 404

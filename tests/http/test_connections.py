@@ -1,4 +1,4 @@
-"""Clients that stall, and more of them than there is room for, against a real server."""
+"""Slow clients, and more clients than allowed, against a real server."""
 
 import signal
 import socket
@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from tests.cli.commands import userport
-from tests.http.served import Served, receive, send, serving, statuses
+from tests.http.running_server import RunningServer, receive, send, serving, statuses
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,20 +27,20 @@ BODY: Final = b'{"email": "slow@example.org", "name": "Ann"}'
 CREATE: Final = b"POST /users HTTP/1.1\r\n" + JSON + b"Content-Length: %d\r\n\r\n" % len(BODY)
 CHUNKED: Final = b"POST /users HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n"
 
-# More than the kernel takes of responses that a client does not read.
+# More than the kernel buffers for a client that does not read.
 UNREAD: Final = 100
 SMALL_BUFFER: Final = 32 * 1024
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    directory = tmp_path_factory.mktemp("impatient")
+def short_timeouts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    directory = tmp_path_factory.mktemp("short_timeouts")
     with serving(directory, head_timeout=0.7, body_timeout=1, write_timeout=1, keep_alive_timeout=1) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with serving(tmp_path_factory.mktemp("small"), max_connections=4, head_timeout=1) as served:
         yield served
 
@@ -48,16 +48,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(autouse=True)
 def no_accidents(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    for name in {"impatient", "small"} & set(request.fixturenames):
-        served: Served = request.getfixturevalue(name)
+    for name in {"short_timeouts", "small"} & set(request.fixturenames):
+        served: RunningServer = request.getfixturevalue(name)
         assert statuses(served.exchange(HEAD + b"Connection: close\r\n\r\n")) == [200]
-        assert "Traceback" not in served.told
-        assert "ERROR" not in served.told
+        assert "Traceback" not in served.output
+        assert "ERROR" not in served.output
         served.wait_for_connections(0)
 
 
 def drip(connection: socket.socket, content: bytes) -> bytes:
-    """Send a byte after another until there is a response, and receive that."""
+    """Send bytes one by one until there is a response, and receive it."""
     connection.settimeout(0.1)
     for byte in content:
         send(connection, bytes([byte]))
@@ -68,7 +68,7 @@ def drip(connection: socket.socket, content: bytes) -> bytes:
 
 
 def is_served(connection: socket.socket) -> bool:
-    """Send a request and receive its response, with which the connection stays open."""
+    """Send a request and receive its response; the connection stays open."""
     send(connection, LIVE)
     received = b""
     while not received.endswith(b'{"status":"ok"}') and (more := connection.recv(1000)):
@@ -76,8 +76,8 @@ def is_served(connection: socket.socket) -> bool:
     return statuses(received) == [200]
 
 
-def stop_reading(served: Served, requests: bytes) -> socket.socket:
-    """Open a connection, send requests and read no response."""
+def stop_reading(served: RunningServer, requests: bytes) -> socket.socket:
+    """Open a connection and send requests, without reading responses."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
     connection.settimeout(30)
@@ -86,18 +86,18 @@ def stop_reading(served: Served, requests: bytes) -> socket.socket:
     return connection
 
 
-def test_a_connection_without_a_request_is_closed_without_a_response(impatient: Served) -> None:
-    assert impatient.exchange(b"") == b""
-    assert impatient.exchange(b"\r\n") == b""
+def test_a_connection_without_a_request_is_closed_without_a_response(short_timeouts: RunningServer) -> None:
+    assert short_timeouts.exchange(b"") == b""
+    assert short_timeouts.exchange(b"\r\n") == b""
 
 
-def test_an_idle_connection_is_closed_after_its_last_response(impatient: Served) -> None:
-    assert statuses(impatient.exchange(LIVE, LIVE)) == [200, 200]
+def test_an_idle_connection_is_closed_after_its_last_response(short_timeouts: RunningServer) -> None:
+    assert statuses(short_timeouts.exchange(LIVE, LIVE)) == [200, 200]
 
 
 @pytest.mark.parametrize("earlier", [b"", LIVE])
-def test_a_head_that_stays_away_is_408(impatient: Served, earlier: bytes) -> None:
-    received = impatient.exchange(earlier + HEAD)
+def test_a_head_that_stays_away_is_408(short_timeouts: RunningServer, earlier: bytes) -> None:
+    received = short_timeouts.exchange(earlier + HEAD)
     assert statuses(received) == [200] * bool(earlier) + [408]
     head, _, body = received.rpartition(b"\r\n\r\n")
     assert b"connection: close" in head
@@ -105,55 +105,55 @@ def test_a_head_that_stays_away_is_408(impatient: Served, earlier: bytes) -> Non
     assert b'"request_timeout"' in body
 
 
-def test_a_head_that_drips_is_408(impatient: Served) -> None:
-    with impatient.connection() as connection:
+def test_a_head_that_drips_is_408(short_timeouts: RunningServer) -> None:
+    with short_timeouts.connection() as connection:
         assert statuses(drip(connection, HEAD * 5)) == [408]
 
 
 @pytest.mark.parametrize("start", [CREATE + BODY[:10], CREATE, CHUNKED + b"5\r\n{"])
-def test_a_body_that_stops_is_408(impatient: Served, start: bytes) -> None:
-    received = impatient.exchange(start)
+def test_a_body_that_stops_is_408(short_timeouts: RunningServer, start: bytes) -> None:
+    received = short_timeouts.exchange(start)
     assert statuses(received) == [408]
     assert b'"request_timeout"' in received
 
 
-def test_a_body_that_stops_after_its_response_is_no_second_response(impatient: Served) -> None:
+def test_a_body_that_stops_after_its_response_is_no_second_response(short_timeouts: RunningServer) -> None:
     head = b"POST /users HTTP/1.1\r\n" + JSON + b"Content-Length: 300000\r\n\r\n"
-    assert statuses(impatient.exchange(head + b"{")) == [413]
+    assert statuses(short_timeouts.exchange(head + b"{")) == [413]
 
 
-def test_a_slow_body_arrives(impatient: Served) -> None:
-    with impatient.connection() as connection:
+def test_a_slow_body_arrives(short_timeouts: RunningServer) -> None:
+    with short_timeouts.connection() as connection:
         send(connection, CREATE)
         assert statuses(drip(connection, BODY)) == [201]
 
 
 @pytest.mark.parametrize("also", [b"", b"GET /"])
-def test_a_client_that_reads_nothing_is_dropped(impatient: Served, also: bytes) -> None:
-    with stop_reading(impatient, DOCUMENT * UNREAD) as connection:
-        impatient.wait_for_connections(1)
+def test_a_client_that_reads_nothing_is_dropped(short_timeouts: RunningServer, also: bytes) -> None:
+    with stop_reading(short_timeouts, DOCUMENT * UNREAD) as connection:
+        short_timeouts.wait_for_connections(1)
         send(connection, also)
-        impatient.wait_for_connections(0)
+        short_timeouts.wait_for_connections(0)
         assert len(statuses(receive(connection))) < UNREAD
 
 
-def test_a_client_that_asks_to_close_and_reads_nothing_is_dropped(impatient: Served) -> None:
+def test_a_client_that_asks_to_close_and_reads_nothing_is_dropped(short_timeouts: RunningServer) -> None:
     last = HEAD + b"Connection: close\r\n\r\n"
-    with stop_reading(impatient, DOCUMENT * UNREAD + last) as connection:
+    with stop_reading(short_timeouts, DOCUMENT * UNREAD + last) as connection:
         connection.shutdown(socket.SHUT_WR)
-        impatient.wait_for_connections(0)
+        short_timeouts.wait_for_connections(0)
 
 
-def test_a_client_that_reads_slowly_gets_everything(impatient: Served) -> None:
+def test_a_client_that_reads_slowly_gets_everything(short_timeouts: RunningServer) -> None:
     received = b""
-    with stop_reading(impatient, DOCUMENT * UNREAD + HEAD + b"Connection: close\r\n\r\n") as connection:
+    with stop_reading(short_timeouts, DOCUMENT * UNREAD + HEAD + b"Connection: close\r\n\r\n") as connection:
         for _ in range(25):
             received += connection.recv(SMALL_BUFFER)
             sleep(0.1)
         assert statuses(received + receive(connection)) == [200] * (UNREAD + 1)
 
 
-def test_the_longest_idle_connection_makes_room(small: Served) -> None:
+def test_the_longest_idle_connection_makes_room(small: RunningServer) -> None:
     with ExitStack() as connections:
         first, *others = (connections.enter_context(small.connection()) for _ in range(4))
         assert all(map(is_served, (first, *others)))
@@ -163,14 +163,14 @@ def test_the_longest_idle_connection_makes_room(small: Served) -> None:
 
 
 @pytest.mark.parametrize("start", [b"", b"GET /", CREATE[:50]])
-def test_unfinished_heads_do_not_keep_others_out(small: Served, start: bytes) -> None:
+def test_unfinished_heads_do_not_keep_others_out(small: RunningServer, start: bytes) -> None:
     with ExitStack() as connections:
         for _ in range(20):
             send(connections.enter_context(small.connection()), start)
         assert statuses(small.exchange(HEAD + b"Connection: close\r\n\r\n")) == [200]
 
 
-def test_a_new_connection_gets_503_while_all_others_are_in_use(small: Served) -> None:
+def test_a_new_connection_gets_503_while_all_others_are_in_use(small: RunningServer) -> None:
     with ExitStack() as connections:
         busy = [connections.enter_context(small.connection()) for _ in range(4)]
         for connection in busy:
@@ -181,7 +181,7 @@ def test_a_new_connection_gets_503_while_all_others_are_in_use(small: Served) ->
         assert b"retry-after: 1" in received
         assert b"application/problem+json" in received
         assert b"connection: close" in received
-        # Bodies that stay away make room as well, a little later.
+        # A connection whose body does not arrive also makes room, a little later.
         while statuses(small.exchange(HEAD + b"Connection: close\r\n\r\n")) != [200]:
             sleep(0.1)
         assert receive(busy[0]) == b""
@@ -189,7 +189,7 @@ def test_a_new_connection_gets_503_while_all_others_are_in_use(small: Served) ->
 
 def test_a_low_limit_of_open_files_does_not_keep_others_out(tmp_path: Path) -> None:
     with serving(tmp_path, files=200) as served, ExitStack() as connections:
-        assert "200 files" in served.told
+        assert "200 files" in served.output
         for _ in range(400):
             connections.enter_context(served.connection())
         with ThreadPoolExecutor(20) as threads:
@@ -209,7 +209,7 @@ def test_stalled_clients_do_not_keep_a_server_from_stopping(tmp_path: Path) -> N
             thread.submit(drip, dripping, b"1\r\nx\r\n" * 1_000)
             served.process.send_signal(signal.SIGTERM)
             assert served.process.wait(timeout=30) == 0
-        assert served.told.count("\n") == 1
+        assert served.output.count("\n") == 1
 
 
 @pytest.mark.parametrize(

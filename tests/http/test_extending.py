@@ -1,4 +1,4 @@
-"""Whatever FastAPI offers to those who extend an app works with userport's."""
+"""FastAPI's extension points work with userport's app."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,9 +21,9 @@ from entrypoints.http.authentication import access_token, current_principal
 from entrypoints.http.dependencies import Users, user_service
 from entrypoints.settings import Settings
 from tests.http.problems import check_problem, code_of
-from tests.http.records import NOBODY, new_user, register
+from tests.http.records import UNKNOWN_ID, new_user, register
 from tests.http.service import THIS_MACHINE
-from tests.http.signing_in import SIGNING_KEY
+from tests.http.sign_in_helpers import SIGNING_KEY
 
 
 class Note(BaseModel):
@@ -32,7 +32,7 @@ class Note(BaseModel):
 
 @pytest.fixture
 def app() -> FastAPI:
-    """Userport in open mode, which nothing has been asked yet."""
+    """A fresh userport app in open mode."""
     return create_app(Container(settings=Settings(storage="memory://")))
 
 
@@ -47,7 +47,7 @@ def client_of(app: ASGIApp) -> httpx.AsyncClient:
 
 
 class RouteObserver:
-    """Middleware as metrics have it: notes method and template when a response starts and when it has ended."""
+    """Middleware as for metrics: records method and route template at the start and end of a response."""
 
     def __init__(self, app: ASGIApp, seen: list[tuple[str, ...]]) -> None:
         self.app = app
@@ -116,7 +116,7 @@ async def test_a_dependency_is_overridden_from_when_it_is_said_to_when_it_is_tak
         user = await register(client)
         path = f"/users/{user['id']}"
         assert (await client.get(path)).status_code == 200
-        member = Principal(UserId(NOBODY), SessionId(NOBODY), is_admin=False)
+        member = Principal(UserId(UNKNOWN_ID), SessionId(UNKNOWN_ID), is_admin=False)
         app.dependency_overrides[current_principal] = lambda: member
         assert (await client.get(path)).status_code == 404
         app.dependency_overrides[access_token] = lambda: "unused"
@@ -174,7 +174,7 @@ async def test_bodies_are_read_strictly_while_a_dependency_is_overridden(app: Fa
         assert (await client.post("/users", content=b"{}")).status_code == 415
         assert (await client.post("/users", json=new_user())).status_code == 201
         merge_patch = {"Content-Type": "application/merge-patch+json"}
-        assert (await client.patch(f"/users/{NOBODY}", content=b"{}", headers=merge_patch)).status_code == 404
+        assert (await client.patch(f"/users/{UNKNOWN_ID}", content=b"{}", headers=merge_patch)).status_code == 404
 
 
 async def test_an_app_that_is_mounted_is_served_with_its_own_errors_and_overrides(app: FastAPI) -> None:
@@ -250,8 +250,8 @@ SEEN = [
     ("HEAD", "/users", "/users", "200"),
     ("GET", "/users/", "/users", "200"),
     ("HEAD", "/users/", "/users", "200"),
-    ("GET", f"/users/{NOBODY}", "/users/{id}", "404"),
-    ("GET", f"/users/{NOBODY}/posts/", "/users/{id}/posts", "404"),
+    ("GET", f"/users/{UNKNOWN_ID}", "/users/{id}", "404"),
+    ("GET", f"/users/{UNKNOWN_ID}/posts/", "/users/{id}/posts", "404"),
     ("POST", "/users", "/users", "400"),
     ("PUT", "/health/live", "/health/live", "405"),
     ("GET", "/broken/7", "/broken/{number}", "500"),
@@ -297,7 +297,7 @@ async def test_exceptions_of_ones_own_have_handlers_of_ones_own(app: FastAPI) ->
 
     app.state.container.users.override(Users())
     async with client_of(app) as client:
-        assert (await client.get(f"/users/{NOBODY}")).status_code == 402
+        assert (await client.get(f"/users/{UNKNOWN_ID}")).status_code == 402
         assert (await client.get("/nothing")).text == "own"
 
 
@@ -357,4 +357,4 @@ async def test_where_telemetry_observes_the_search_the_framework_searches(app: F
     }
     await app(scope, receive, send)
     assert seen[0]["status"] == 200
-    assert "fastapi" in scope  # which the framework's search leaves behind
+    assert "fastapi" in scope  # set by the framework's routing

@@ -1,4 +1,4 @@
-"""What a client sees when the store is away or the service has a bug."""
+"""What clients see during a storage outage, and after a bug."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -18,29 +18,30 @@ from domain.errors import (
     StorageUnavailable,
     TooBusy,
     TooManyFailures,
+    TooManyMailRequests,
 )
 from tests.http.problems import check_problem, code_of
-from tests.http.records import NOBODY, new_user, register
+from tests.http.records import UNKNOWN_ID, new_user, register
 from tests.http.service import Service, running
 from tests.http.storages import FailingStorage
 from tests.servers.choice import SERVED, Kind
-from tests.servers.databases import Databases, served_kind
+from tests.servers.databases import Databases, server_kind
 
 SECRET: Final = "postgresql://userport:Xq7marker9Zt@db.internal"
 CALLS: Final = [
     ("GET", "/users", None),
     ("GET", "/users?search=a&count=true", None),
     ("POST", "/users", new_user()),
-    ("GET", f"/users/{NOBODY}", None),
-    ("HEAD", f"/users/{NOBODY}", None),
-    ("PUT", f"/users/{NOBODY}", new_user()),
-    ("PATCH", f"/users/{NOBODY}", {"name": "New"}),
-    ("DELETE", f"/users/{NOBODY}", None),
-    ("GET", f"/users/{NOBODY}/posts", None),
-    ("POST", f"/users/{NOBODY}/posts", {"title": "News", "body": "Text"}),
-    ("GET", f"/posts/{NOBODY}", None),
-    ("PATCH", f"/posts/{NOBODY}", {"title": "New"}),
-    ("DELETE", f"/posts/{NOBODY}", None),
+    ("GET", f"/users/{UNKNOWN_ID}", None),
+    ("HEAD", f"/users/{UNKNOWN_ID}", None),
+    ("PUT", f"/users/{UNKNOWN_ID}", new_user()),
+    ("PATCH", f"/users/{UNKNOWN_ID}", {"name": "New"}),
+    ("DELETE", f"/users/{UNKNOWN_ID}", None),
+    ("GET", f"/users/{UNKNOWN_ID}/posts", None),
+    ("POST", f"/users/{UNKNOWN_ID}/posts", {"title": "News", "body": "Text"}),
+    ("GET", f"/posts/{UNKNOWN_ID}", None),
+    ("PATCH", f"/posts/{UNKNOWN_ID}", {"title": "New"}),
+    ("DELETE", f"/posts/{UNKNOWN_ID}", None),
     ("GET", "/health/ready", None),
 ]
 
@@ -61,7 +62,7 @@ def storage(service_that_can_fail: Service) -> FailingStorage:
 
 @pytest.fixture
 async def failing(service_that_can_fail: Service, storage: FailingStorage) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a service whose storage can be told to fail."""
+    """A client of a service whose storage fails on demand."""
     async with service_that_can_fail.connect(survives_bugs=True) as client:
         yield client
 
@@ -128,7 +129,7 @@ async def test_a_bug_in_one_request_leaves_the_next_one_alone(
 
 def _kinds(kind: type[DomainError]) -> Iterator[type[DomainError]]:
     for subclass in kind.__subclasses__():
-        if subclass.__module__ == kind.__module__:  # the contract has some of its own
+        if subclass.__module__ == kind.__module__:  # the contract suite defines some of its own
             yield subclass
         yield from _kinds(subclass)
 
@@ -144,7 +145,7 @@ async def test_every_domain_error_has_a_status_and_a_code(storage: FailingStorag
         TooManyMailRequests: 7,
     }
     storage.failure = kind(arguments[kind]) if kind in arguments else kind()
-    # No one call meets all of them, so the document cannot know them all.
+    # No single call raises all of them, so the document does not declare them all.
     async with running(storage=storage) as service, service.connect(survives_bugs=True, documented=False) as client:
         response = await client.get("/users")
     assert response.status_code >= 400
@@ -156,7 +157,7 @@ async def test_every_domain_error_has_a_status_and_a_code(storage: FailingStorag
 async def test_a_service_survives_the_outage_of_its_server(databases: Databases, kind: Kind) -> None:
     # Durable, so that the kill loses nothing.
     with databases.own_server(kind, durable=True) as server:
-        async with running(served_kind(kind).create(server.url)) as service, service.connect() as client:
+        async with running(server_kind(kind).create(server.url)) as service, service.connect() as client:
             await _check_outage(service, client, server.kill, server.start)
 
 

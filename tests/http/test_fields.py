@@ -1,4 +1,4 @@
-"""What a client may write into each field, and how it comes back, on every store."""
+"""The allowed values of each field, and how they are returned, on every store."""
 
 import json
 from typing import Any
@@ -308,6 +308,6 @@ async def _post_post(client: httpx.AsyncClient, **fields: Any) -> httpx.Response
 
 
 async def _post(client: httpx.AsyncClient, path: str, fields: Record) -> httpx.Response:
-    # Escaped, since UTF-8 has no way to write a lone surrogate.
+    # Escaped, because UTF-8 cannot encode a lone surrogate.
     content = json.dumps(fields).encode()
     return await client.post(path, content=content, headers={"content-type": "application/json"})

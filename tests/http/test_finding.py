@@ -1,4 +1,4 @@
-"""Finding a user by email, by username, or while typing; on every store."""
+"""Find users by email, by username, or by a prefix; on every store."""
 
 import httpx
 import pytest

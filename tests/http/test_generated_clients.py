@@ -1,4 +1,4 @@
-"""Tools for OpenAPI documents take ours: a linter, and generators of typed clients in two languages."""
+"""Third-party tools accept the OpenAPI document: a linter, and generators of typed clients in two languages."""
 
 import shutil
 import subprocess
@@ -53,14 +53,14 @@ print(minimal.to_dict())
 
 @pytest.fixture
 def document(tmp_path: Path) -> Path:
-    """The document as an integrator gets it."""
+    """The document as clients get it."""
     path = tmp_path / "openapi.json"
     path.write_bytes(userport("openapi").output)
     return path
 
 
 def run(program: Path, *arguments: object, cwd: Path) -> str:
-    """Run a program, and return what it prints."""
+    """Run a program and return its output."""
     if not program.exists():
         pytest.skip(f"{program.name} is not installed; `make test` installs it, with npm if it is a package of npm")
     with subprocess.Popen(  # noqa: S603
@@ -92,7 +92,7 @@ def test_a_typescript_client_accepts_a_user_of_email_and_name_alone(document: Pa
 
 def test_a_python_client_accepts_a_user_of_email_and_name_alone(document: Path) -> None:
     directory = document.parent
-    (directory / "config.yaml").write_text("post_hooks: []")  # ruff, by which it would rewrite its code, breaks types
+    (directory / "config.yaml").write_text("post_hooks: []")  # the generator's run of ruff would break type annotations
     options = ("--path", document, "--meta", "none", "--output-path", "client", "--config", "config.yaml")
     run(_GENERATOR / "openapi-python-client", "generate", *options, "--fail-on-warning", cwd=directory)
     (directory / "register.py").write_text(_PYTHON)

@@ -1,4 +1,4 @@
-"""Where users sign in, there is always somebody who may do everything, on every store."""
+"""In token mode there is always an active admin, on every store."""
 
 import asyncio
 from typing import Any
@@ -9,12 +9,12 @@ import pytest
 from tests.http.problems import code_of
 from tests.http.records import new_user, path_of, register
 from tests.http.service import Service
-from tests.http.signing_in import Person, a_member, an_admin
+from tests.http.sign_in_helpers import SignedInUser, a_member, an_admin
 
 WAYS: list[tuple[str, Any]] = [("PATCH", {"role": "member"}), ("PATCH", {"active": False}), ("DELETE", None)]
 
 
-async def end(client: httpx.AsyncClient, by: Person, of: Person, way: tuple[str, Any]) -> httpx.Response:
+async def end(client: httpx.AsyncClient, by: SignedInUser, of: SignedInUser, way: tuple[str, Any]) -> httpx.Response:
     method, body = way
     return await client.request(method, path_of(of.user), json=body, headers=by.headers)
 
@@ -60,7 +60,7 @@ async def test_a_dismissed_admin_cannot_undo_it_with_what_their_token_was_good_f
     token_service: Service, token_client: httpx.AsyncClient
 ) -> None:
     admin, dismissed = await an_admin(token_service, token_client), await an_admin(token_service, token_client)
-    assert (await token_client.get("/users", headers=dismissed.headers)).status_code == 200  # it is remembered now
+    assert (await token_client.get("/users", headers=dismissed.headers)).status_code == 200  # it is cached now
     body = {"role": "member"}
     assert (await token_client.patch(path_of(dismissed.user), json=body, headers=admin.headers)).status_code == 200
     undone = await token_client.patch("/users/me", json={"role": "admin"}, headers=dismissed.headers)

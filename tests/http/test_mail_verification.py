@@ -10,17 +10,17 @@ from tests.http.mailbox import token_of
 from tests.http.problems import code_of
 from tests.http.records import new_user, path_of
 from tests.http.service import Service
-from tests.http.sign_in_helpers import Person, a_member, an_admin
+from tests.http.sign_in_helpers import SignedInUser, a_member, an_admin
 
 CONFIRM = "/auth/email-verification/confirm"
 
 
-async def user_of(client: httpx.AsyncClient, person: Person) -> dict[str, object]:
+async def user_of(client: httpx.AsyncClient, person: SignedInUser) -> dict[str, object]:
     user: dict[str, object] = (await client.get("/users/me", headers=person.headers)).json()
     return user
 
 
-async def requested(service: Service, client: httpx.AsyncClient, person: Person) -> str:
+async def requested(service: Service, client: httpx.AsyncClient, person: SignedInUser) -> str:
     """Request a verification, and return the token that is mailed."""
     assert (await client.post("/auth/email-verification", headers=person.headers)).status_code == 202
     await service.do_jobs()
@@ -28,7 +28,7 @@ async def requested(service: Service, client: httpx.AsyncClient, person: Person)
 
 
 @pytest.fixture
-async def ann(token_service: Service, token_client: httpx.AsyncClient) -> Person:
+async def ann(token_service: Service, token_client: httpx.AsyncClient) -> SignedInUser:
     """Somebody who has signed up, and has read the mail about it."""
     person = await a_member(token_client)
     await token_service.do_jobs()
@@ -59,7 +59,7 @@ async def test_a_user_whom_an_admin_creates_is_not_mailed(
 
 
 async def test_a_verification_is_mailed_on_request(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     answer = await token_client.post("/auth/email-verification", headers=ann.headers)
     assert (answer.status_code, answer.content) == (202, b"")
@@ -71,7 +71,7 @@ async def test_a_verification_is_mailed_on_request(
 
 
 async def test_a_link_leads_to_a_page_and_has_its_token_in_the_fragment(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     await token_client.post("/auth/email-verification", headers=ann.headers)
     await token_service.do_jobs()
@@ -82,7 +82,7 @@ async def test_a_link_leads_to_a_page_and_has_its_token_in_the_fragment(
 
 
 async def test_a_mail_is_in_the_language_of_the_request(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     headers = {**ann.headers, "accept-language": "de-AT, en;q=0.5"}
     await token_client.post("/auth/email-verification", headers=headers)
@@ -91,7 +91,7 @@ async def test_a_mail_is_in_the_language_of_the_request(
 
 
 async def test_a_verified_address_is_not_verified_again(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     token = await requested(token_service, token_client, ann)
     await token_client.post(CONFIRM, json={"token": token})
@@ -99,7 +99,7 @@ async def test_a_verified_address_is_not_verified_again(
     assert (again.status_code, code_of(again)) == (409, "already_verified")
 
 
-async def test_a_token_works_once(token_service: Service, token_client: httpx.AsyncClient, ann: Person) -> None:
+async def test_a_token_works_once(token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser) -> None:
     token = await requested(token_service, token_client, ann)
     answers = [await token_client.post(CONFIRM, json={"token": token}) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [204, 400, 400]
@@ -107,7 +107,7 @@ async def test_a_token_works_once(token_service: Service, token_client: httpx.As
 
 
 async def test_of_fifty_parallel_confirmations_one_succeeds(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     token = await requested(token_service, token_client, ann)
     answers = await asyncio.gather(*(token_client.post(CONFIRM, json={"token": token}) for _ in range(50)))
@@ -115,7 +115,7 @@ async def test_of_fifty_parallel_confirmations_one_succeeds(
 
 
 async def test_a_newer_link_voids_an_older_one(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     older, newer = [await requested(token_service, token_client, ann) for _ in range(2)]
     assert older != newer
@@ -124,7 +124,7 @@ async def test_a_newer_link_voids_an_older_one(
 
 
 async def test_another_address_voids_a_link_for_good(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     admin = await an_admin(token_service, token_client)
     token = await requested(token_service, token_client, ann)
@@ -137,7 +137,7 @@ async def test_another_address_voids_a_link_for_good(
 
 
 async def test_a_disabled_user_cannot_use_a_link_nor_once_they_are_active_again(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     admin = await an_admin(token_service, token_client)
     token = await requested(token_service, token_client, ann)
@@ -147,7 +147,7 @@ async def test_a_disabled_user_cannot_use_a_link_nor_once_they_are_active_again(
 
 
 async def test_a_changed_password_voids_no_verification(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     admin = await an_admin(token_service, token_client)
     token = await requested(token_service, token_client, ann)
@@ -158,7 +158,7 @@ async def test_a_changed_password_voids_no_verification(
 
 
 async def test_a_link_of_a_removed_user_is_not_valid(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     token = await requested(token_service, token_client, ann)
     assert (await token_client.delete("/users/me", headers=ann.headers)).status_code == 204
@@ -166,7 +166,7 @@ async def test_a_link_of_a_removed_user_is_not_valid(
 
 
 async def test_a_user_who_is_removed_before_the_mail_goes_out_gets_none(
-    token_service: Service, token_client: httpx.AsyncClient, ann: Person
+    token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     await token_client.post("/auth/email-verification", headers=ann.headers)
     await token_client.delete("/users/me", headers=ann.headers)

@@ -1,4 +1,4 @@
-"""What a member may do, and that it concerns nobody else, on every store."""
+"""What members may do, and that they cannot reach other users, on every store."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from tests.http.problems import code_of, pointers_of
-from tests.http.records import NOBODY, new_user, path_of, publish
+from tests.http.records import UNKNOWN_ID, new_user, path_of, publish
 from tests.http.service import Service, running
-from tests.http.signing_in import PASSWORD, SIGNING_KEY, a_member, an_admin, bearer, tokens_of
+from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY, a_member, an_admin, bearer, tokens_of
 
 CALLS_ON_A_USER: list[tuple[str, str, Any]] = [
     ("GET", "", None),
@@ -37,16 +37,16 @@ async def test_a_member_reaches_nothing_of_anybody_else(token_client: httpx.Asyn
     ).json()
     for method, rest, body in CALLS_ON_A_USER:
         theirs = await token_client.request(method, f"{path_of(ben.user)}{rest}", json=body, headers=ann.headers)
-        nobodys = await token_client.request(method, f"/users/{NOBODY}{rest}", json=body, headers=ann.headers)
-        assert theirs.status_code == nobodys.status_code == 404
+        unknown = await token_client.request(method, f"/users/{UNKNOWN_ID}{rest}", json=body, headers=ann.headers)
+        assert theirs.status_code == unknown.status_code == 404
         if method != "HEAD":
-            assert code_of(theirs) == code_of(nobodys) == "user_not_found"
+            assert code_of(theirs) == code_of(unknown) == "user_not_found"
     for method, body in CALLS_ON_A_POST:
         theirs = await token_client.request(method, path_of(post), json=body, headers=ann.headers)
-        nobodys = await token_client.request(method, f"/posts/{NOBODY}", json=body, headers=ann.headers)
-        assert theirs.status_code == nobodys.status_code == 404
+        unknown = await token_client.request(method, f"/posts/{UNKNOWN_ID}", json=body, headers=ann.headers)
+        assert theirs.status_code == unknown.status_code == 404
         if method != "HEAD":
-            assert code_of(theirs) == code_of(nobodys) == "post_not_found"
+            assert code_of(theirs) == code_of(unknown) == "post_not_found"
     (session,) = (await token_client.get("/auth/sessions", headers=ben.headers)).json()
     ended = await token_client.delete(f"/auth/sessions/{session['id']}", headers=ann.headers)
     assert (ended.status_code, code_of(ended)) == (404, "session_not_found")
@@ -91,10 +91,10 @@ async def test_a_member_does_all_that_concerns_themselves(token_client: httpx.As
 @pytest.mark.parametrize("field", [{"role": "admin"}, {"role": "member"}, {"active": True}, {"active": False}])
 async def test_only_an_admin_sets_role_and_active(token_client: httpx.AsyncClient, field: dict[str, Any]) -> None:
     ann = await a_member(token_client)
-    whole = {"email": ann.user["email"], "name": "Ann", **field}
+    complete = {"email": ann.user["email"], "name": "Ann", **field}
     for method, path, body, headers in (
         ("PATCH", "/users/me", field, ann.headers),
-        ("PUT", "/users/me", whole, ann.headers),
+        ("PUT", "/users/me", complete, ann.headers),
         ("POST", "/users", new_user(**field), ann.headers),
         ("POST", "/users", new_user(**field), {}),
     ):
@@ -120,8 +120,8 @@ async def test_an_admin_does_everything(token_service: Service, token_client: ht
 
 async def test_sign_up_can_be_switched_off() -> None:
     async with running(hashes=False, signing_key=SIGNING_KEY, sign_up=False) as service, service.connect() as client:
-        nobody = await client.post("/users", json=new_user())
-        assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, "Bearer")
+        anonymous = await client.post("/users", json=new_user())
+        assert (anonymous.status_code, anonymous.headers["www-authenticate"]) == (401, "Bearer")
         admin = await an_admin(service, client)
         made = await client.post("/users", json=new_user(password=PASSWORD), headers=admin.headers)
         assert made.status_code == 201

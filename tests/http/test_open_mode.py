@@ -1,19 +1,19 @@
-"""Without a signing key everything is allowed, but only to this machine."""
+"""Without a signing key, everything is allowed, but only from this machine."""
 
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from tests.http.problems import code_of
-from tests.http.records import NOBODY, new_user
+from tests.http.records import UNKNOWN_ID, new_user
 from tests.http.service import Service, running
 
 CALLS = [
     ("GET", "/users"),
     ("HEAD", "/users"),
     ("POST", "/users"),
-    ("GET", f"/users/{NOBODY}"),
-    ("DELETE", f"/users/{NOBODY}"),
+    ("GET", f"/users/{UNKNOWN_ID}"),
+    ("DELETE", f"/users/{UNKNOWN_ID}"),
     ("OPTIONS", "/users"),
     ("GET", "/nothing"),
 ]

@@ -1,4 +1,4 @@
-"""Pages are bounded in bytes as well as in items, and so is what slow clients keep in memory."""
+"""Pages have a maximum size in bytes and in items, which bounds the memory for slow clients."""
 
 import asyncio
 import socket
@@ -18,14 +18,14 @@ from domain.post import POSTS, Post
 from domain.user import User
 from domain.values import Body, Email, Name, PostId, Title, UserId
 from tests.http.records import Record, new_user, path_of, publish, register
-from tests.http.served import Served, serving
+from tests.http.running_server import RunningServer, serving
 from tests.http.service import Service, running
 
 MAX_PAGE = 1024 * 1024
 MAX_SMALL_PAGE = 64 * 1024
-LARGEST_BODY = "\U0001f600" * 10_000
+MAX_BODY = "\U0001f600" * 10_000
 ITEMS_IN_A_PAGE = 26
-"""So many of the largest posts fit."""
+"""The number of posts of maximum size that fit."""
 
 
 async def pages(client: httpx.AsyncClient, path: str | None) -> AsyncIterator[httpx.Response]:
@@ -40,7 +40,7 @@ async def pages(client: httpx.AsyncClient, path: str | None) -> AsyncIterator[ht
 @pytest.mark.parametrize("order", ["asc", "desc"])
 async def test_a_page_of_large_items_ends_early_and_links_to_the_rest(client: httpx.AsyncClient, order: str) -> None:
     author = await register(client)
-    posts = [await publish(client, author, body=LARGEST_BODY) for _ in range(30)]
+    posts = [await publish(client, author, body=MAX_BODY) for _ in range(30)]
     expected = posts if order == "asc" else posts[::-1]
     walked = [page async for page in pages(client, f"{path_of(author)}/posts?limit=200&count=true&order={order}")]
     assert [page.json() for page in walked] == [expected[:ITEMS_IN_A_PAGE], expected[ITEMS_IN_A_PAGE:]]
@@ -50,7 +50,7 @@ async def test_a_page_of_large_items_ends_early_and_links_to_the_rest(client: ht
 
 @asynccontextmanager
 async def service_with_posts(sizes: Sequence[int]) -> AsyncIterator[tuple[Service, UserId]]:
-    """Run the application with an author of posts whose bodies have so many code points of four bytes."""
+    """Run the application with an author of posts whose bodies have this many code points of four bytes."""
     async with running() as service:
         now, ids = datetime.now(UTC), Uuid7Source()
         author = User.register(
@@ -145,18 +145,18 @@ async def test_while_many_large_pages_are_unread_others_are_small() -> None:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[RunningServer]:
     with serving(tmp_path) as served:
         yield served
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the memory of a process is read as Linux tells it")
-def test_slow_readers_of_large_pages_take_little_memory(served: Served) -> None:
+def test_slow_readers_of_large_pages_take_little_memory(served: RunningServer) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{served.port}") as client:
         author = client.post("/users", json=new_user()).json()["id"]
         for _ in range(200):
-            post = {"title": "T", "body": LARGEST_BODY}
+            post = {"title": "T", "body": MAX_BODY}
             assert client.post(f"/users/{author}/posts", json=post).status_code == 201
         idle = served.memory
         request = f"GET /users/{author}/posts?limit=200 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()

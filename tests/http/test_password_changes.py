@@ -1,4 +1,4 @@
-"""Changing a password, on every store."""
+"""Change a password, on every store."""
 
 import asyncio
 from typing import Any
@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from tests.http.problems import code_of, pointers_of
-from tests.http.records import NOBODY, path_of, register
+from tests.http.records import UNKNOWN_ID, path_of, register
 from tests.http.service import Service
-from tests.http.signing_in import PASSWORD, a_member, an_admin, sign_in
+from tests.http.sign_in_helpers import PASSWORD, a_member, an_admin, sign_in
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("short_delays")
 
 NEW = "another horse battery"
 
@@ -61,7 +61,7 @@ async def test_an_admin_needs_no_current_password_but_a_wrong_one_is_refused(
     ):
         assert (await token_client.put(path, json=body, headers=admin.headers)).status_code == status
     assert (await sign_in(token_client, without["email"])).status_code == 200
-    missing = await token_client.put(f"/users/{NOBODY}/password", json={"new_password": NEW}, headers=admin.headers)
+    missing = await token_client.put(f"/users/{UNKNOWN_ID}/password", json={"new_password": NEW}, headers=admin.headers)
     assert missing.status_code == 404
 
 

@@ -5,7 +5,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from tests.http.problems import check_problem, code_of
-from tests.http.records import NOBODY, new_user, path_of, publish, register
+from tests.http.records import UNKNOWN_ID, new_user, path_of, publish, register
 from tests.http.service import THIS_MACHINE, Service
 
 
@@ -28,11 +28,11 @@ from tests.http.service import THIS_MACHINE, Service
         "/users/%0d%0aX-Evil:%201",
         "/users/..%5c..",
         "/users/\u202e",
-        f"/users/{NOBODY}%00",
-        f"/users/{NOBODY}%20",
-        f"/users/{NOBODY}%0a",
-        f"/users/{NOBODY};v=1",
-        f"/users/{NOBODY.replace('0', '%D9%A0')}",
+        f"/users/{UNKNOWN_ID}%00",
+        f"/users/{UNKNOWN_ID}%20",
+        f"/users/{UNKNOWN_ID}%0a",
+        f"/users/{UNKNOWN_ID};v=1",
+        f"/users/{UNKNOWN_ID.replace('0', '%D9%A0')}",
         "/users/" + "a" * 60_000,
         "/" + "a/" * 20_000,
         "/users%0a",
@@ -41,7 +41,7 @@ from tests.http.service import THIS_MACHINE, Service
         "/health/live%0a",
         "/docs%0A",
         "/openapi.json%0a",
-        f"/users/{NOBODY}/posts%0a",
+        f"/users/{UNKNOWN_ID}/posts%0a",
         "/posts",
         "/posts/",
         "/posts/%00",
@@ -141,7 +141,7 @@ async def test_head_gives_no_body_to_the_server_either(memory_service: Service, 
     assert not any(sent)
 
 
-@pytest.mark.parametrize("path", [f"/users/{NOBODY}", "/nothing", "/users?limit=0", "/users?cursor=x"])
+@pytest.mark.parametrize("path", [f"/users/{UNKNOWN_ID}", "/nothing", "/users?limit=0", "/users?cursor=x"])
 async def test_head_of_an_error_is_that_of_get(memory_client: httpx.AsyncClient, path: str) -> None:
     got, head = await memory_client.get(path), await memory_client.head(path)
     assert (head.status_code, head.content) == (got.status_code, b"")
@@ -179,7 +179,7 @@ ANSWERS = [("GET", "/users", 200), ("GET", "/nothing", 404), ("PUT", "/users", 4
 
 
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
-@pytest.mark.parametrize("sane", ["a", "!~", "0" * 128, '4f2d/x=1,"y"', NOBODY])
+@pytest.mark.parametrize("sane", ["a", "!~", "0" * 128, '4f2d/x=1,"y"', UNKNOWN_ID])
 async def test_a_sane_request_id_is_taken_over(
     memory_client: httpx.AsyncClient, method: str, path: str, status: int, sane: str
 ) -> None:

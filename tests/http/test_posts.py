@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.http.problems import code_of, pointers_of
-from tests.http.records import NOBODY, Record, path_of, publish, register
+from tests.http.records import UNKNOWN_ID, Record, path_of, publish, register
 
 
 async def test_a_new_post_is_answered_with_201_its_location_and_its_etag(client: httpx.AsyncClient) -> None:
@@ -45,7 +45,7 @@ async def test_title_and_body_are_required(client: httpx.AsyncClient, missing: s
 
 
 async def test_nobody_can_post_for_an_unknown_author(client: httpx.AsyncClient) -> None:
-    response = await client.post(f"/users/{NOBODY}/posts", json={"title": "News", "body": "Text"})
+    response = await client.post(f"/users/{UNKNOWN_ID}/posts", json={"title": "News", "body": "Text"})
     assert (response.status_code, code_of(response)) == (404, "user_not_found")
 
 
@@ -66,7 +66,7 @@ async def test_posts_of_an_unknown_author_are_404_even_when_counted_or_past_an_o
     client: httpx.AsyncClient,
 ) -> None:
     for query in ("", "?count=true", "?offset=5", "?limit=1"):
-        response = await client.get(f"/users/{NOBODY}/posts{query}")
+        response = await client.get(f"/users/{UNKNOWN_ID}/posts{query}")
         assert (response.status_code, code_of(response)) == (404, "user_not_found")
 
 
@@ -108,7 +108,7 @@ async def test_a_deleted_post_is_gone_and_its_author_stays(client: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PATCH", "DELETE"])
-@pytest.mark.parametrize("post_id", [NOBODY, "1", "news", NOBODY.replace("-", "")])
+@pytest.mark.parametrize("post_id", [UNKNOWN_ID, "1", "news", UNKNOWN_ID.replace("-", "")])
 async def test_an_unknown_id_and_one_that_is_no_uuid_are_404(
     client: httpx.AsyncClient, method: str, post_id: str
 ) -> None:

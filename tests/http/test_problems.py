@@ -1,21 +1,21 @@
-"""Every error is one kind of document. (Every other test of this folder holds each error it meets to that, too.)"""
+"""Every error is a problem document. (All other HTTP tests check the errors that they see, too.)"""
 
 import httpx
 import pytest
 
 from tests.http.problems import check_problem, code_of, pointers_of
-from tests.http.records import NOBODY, new_user, path_of, register
+from tests.http.records import UNKNOWN_ID, new_user, path_of, register
 
 
 async def test_a_problem_tells_what_where_and_by_which_request(memory_client: httpx.AsyncClient) -> None:
-    response = await memory_client.get(f"/users/{NOBODY}?x=1", headers={"x-request-id": "mine"})
+    response = await memory_client.get(f"/users/{UNKNOWN_ID}?x=1", headers={"x-request-id": "mine"})
     assert response.status_code == 404
     assert response.json() == {
         "type": "about:blank",
         "title": "Not Found",
         "status": 404,
         "detail": response.json()["detail"],
-        "instance": f"/users/{NOBODY}",
+        "instance": f"/users/{UNKNOWN_ID}",
         "code": "user_not_found",
         "request_id": "mine",
     }
@@ -30,8 +30,8 @@ async def test_each_status_has_its_codes(memory_client: httpx.AsyncClient) -> No
         (await post("/users", content=b"{", headers={"content-type": "application/json"}), 400, "invalid_json"),
         (await memory_client.get("/users?cursor=x"), 400, "invalid_cursor"),
         (await memory_client.get("/users", headers={"host": "example.org"}), 403, "not_local"),
-        (await memory_client.get(f"/users/{NOBODY}"), 404, "user_not_found"),
-        (await memory_client.get(f"/posts/{NOBODY}"), 404, "post_not_found"),
+        (await memory_client.get(f"/users/{UNKNOWN_ID}"), 404, "user_not_found"),
+        (await memory_client.get(f"/posts/{UNKNOWN_ID}"), 404, "post_not_found"),
         (await memory_client.get("/nothing"), 404, "not_found"),
         (await memory_client.put("/users"), 405, "method_not_allowed"),
         (await post("/users", json=new_user(email="ANN@example.org")), 409, "email_taken"),

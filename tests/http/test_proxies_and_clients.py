@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.http.served import Served, serving, statuses
-from tests.http.signing_in import SIGNING_KEY
+from tests.http.running_server import RunningServer, serving, statuses
+from tests.http.sign_in_helpers import SIGNING_KEY
 from tests.servers.choice import find_program
 from tests.servers.proxies import haproxy, nginx
 
@@ -22,7 +22,7 @@ LIMIT: Final = 5
 UPGRADE: Final = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
 
-# As for web sockets, which is how an Upgrade passes through nginx.
+# The configuration for web sockets, with which nginx passes an Upgrade on.
 NGINX: Final = """
     proxy_http_version 1.1;
     proxy_set_header Host $host;
@@ -76,8 +76,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", params=PROXIES)
-def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A service that takes the address of a client from a proxy, at the address of that proxy."""
+def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A service behind a trusted proxy, at the proxy's address."""
     directory = tmp_path_factory.mktemp("proxied")
     settings: dict[str, Any] = {
         "signing_key": SIGNING_KEY,
@@ -87,7 +87,7 @@ def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     }
     with serving(directory, **settings) as served, PROXIES[request.param](directory, served.port) as address:
         yield replace(served, port=int(address.rpartition(":")[2]), client="127.0.0.2")
-        assert "Traceback" not in served.told
+        assert "Traceback" not in served.output
 
 
 def post(path: bytes, headers: bytes, body: bytes, trailer: bytes = b"") -> bytes:
@@ -104,7 +104,7 @@ def guess(number: int, headers: bytes = b"", trailer: bytes = b"") -> bytes:
     return post(b"/auth/token", headers, form, trailer)
 
 
-def test_no_guess_evades_the_limit_of_its_address(proxied: Served) -> None:
+def test_no_guess_evades_the_limit_of_its_address(proxied: RunningServer) -> None:
     contents = []
     for number in range(2 * LIMIT):
         forged = b"X-Forwarded-For: 10.0.0.%d\r\n" % number
@@ -114,12 +114,12 @@ def test_no_guess_evades_the_limit_of_its_address(proxied: Served) -> None:
     with ThreadPoolExecutor(10) as threads:
         received = list(threads.map(proxied.exchange, contents))
     assert [len(statuses(responses)) for responses in received] == [1, 1, 2, 1] * 2 * LIMIT
-    everything = b"".join(received)
-    assert everything.count(b'"invalid_grant"') == LIMIT
-    assert everything.count(b'"too_many_failures"') == 7 * LIMIT
+    read_all = b"".join(received)
+    assert read_all.count(b'"invalid_grant"') == LIMIT
+    assert read_all.count(b'"too_many_failures"') == 7 * LIMIT
 
 
-def test_each_client_gets_its_own_responses(proxied: Served) -> None:
+def test_each_client_gets_its_own_responses(proxied: RunningServer) -> None:
     def request(name: str, headers: bytes, body: bytes) -> bytes:
         return post(b"/nothing", headers + b"X-Request-Id: %s\r\n" % name.encode(), body, b"Connection: close\r\n")
 

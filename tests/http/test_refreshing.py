@@ -1,4 +1,4 @@
-"""Going on with a session, by refresh tokens that are used once each (RFC 6749, section 6; RFC 9700, section 4.14)."""
+"""Refresh a session, with refresh tokens that are each used once (RFC 6749, section 6; RFC 9700, section 4.14)."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -7,16 +7,16 @@ import httpx
 import pytest
 from dependency_injector.providers import Object
 
-from tests.application.surroundings import WoundClock
+from tests.application.fakes import ManualClock
 from tests.http.service import Service
-from tests.http.signing_in import Person, a_member, bearer, refresh, tokens_of
+from tests.http.sign_in_helpers import SignedInUser, a_member, bearer, refresh, tokens_of
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("short_delays")
 
 
 @pytest.fixture
-def clock(memory_token_service: Service) -> WoundClock:
-    clock = WoundClock()
+def clock(memory_token_service: Service) -> ManualClock:
+    clock = ManualClock()
     clock.time = datetime.now(UTC)
     memory_token_service.container.clock.override(Object(clock))
     return clock
@@ -62,7 +62,7 @@ async def test_a_token_used_again_at_once_gives_a_working_pair_even_when_the_nex
 
 
 async def test_a_token_used_again_later_ends_the_whole_family(
-    memory_token_client: httpx.AsyncClient, clock: WoundClock
+    memory_token_client: httpx.AsyncClient, clock: ManualClock
 ) -> None:
     thief = victim = await a_member(memory_token_client)
     other = await _second_session(memory_token_client, victim)
@@ -70,14 +70,14 @@ async def test_a_token_used_again_later_ends_the_whole_family(
     clock.move(seconds=10.001)
     assert (await refresh(memory_token_client, thief.tokens["refresh_token"])).json()["error"] == "invalid_grant"
     assert (await refresh(memory_token_client, newer["refresh_token"])).json()["error"] == "invalid_grant"
-    await asyncio.sleep(0.15)  # which is less than a second where nothing is hasty
+    await asyncio.sleep(0.15)  # one second without shortened delays
     for access in (victim.tokens["access_token"], newer["access_token"]):
         assert (await memory_token_client.get("/users/me", headers=bearer(access))).status_code == 401
     assert (await memory_token_client.get("/users/me", headers=other.headers)).status_code == 200
 
 
 async def test_a_token_used_again_within_ten_seconds_is_a_retry(
-    memory_token_client: httpx.AsyncClient, clock: WoundClock
+    memory_token_client: httpx.AsyncClient, clock: ManualClock
 ) -> None:
     person = await a_member(memory_token_client)
     newer = (await refresh(memory_token_client, person.tokens["refresh_token"])).json()
@@ -89,7 +89,7 @@ async def test_a_token_used_again_within_ten_seconds_is_a_retry(
 
 
 async def test_an_old_token_of_many_uses_ago_ends_the_family(
-    memory_token_client: httpx.AsyncClient, clock: WoundClock
+    memory_token_client: httpx.AsyncClient, clock: ManualClock
 ) -> None:
     person = await a_member(memory_token_client)
     tokens = person.tokens
@@ -103,13 +103,13 @@ async def test_an_old_token_of_many_uses_ago_ends_the_family(
 async def test_a_made_up_token_with_the_id_of_a_session_ends_nothing(memory_token_client: httpx.AsyncClient) -> None:
     person = await a_member(memory_token_client)
     token = person.tokens["refresh_token"]
-    made_up = token[:22] + token[22:][::-1]  # what comes first is the id
+    made_up = token[:22] + token[22:][::-1]  # the id comes first
     assert (await refresh(memory_token_client, made_up)).status_code == 400
     assert (await refresh(memory_token_client, token)).status_code == 200
 
 
 async def test_a_session_ends_a_week_after_its_last_use_and_thirty_days_after_its_first(
-    memory_token_client: httpx.AsyncClient, clock: WoundClock
+    memory_token_client: httpx.AsyncClient, clock: ManualClock
 ) -> None:
     left, kept = await a_member(memory_token_client), await a_member(memory_token_client)
     begun, tokens = clock.time, kept.tokens
@@ -124,7 +124,7 @@ async def test_a_session_ends_a_week_after_its_last_use_and_thirty_days_after_it
 
 
 async def test_an_access_token_is_good_for_fifteen_minutes(
-    memory_token_client: httpx.AsyncClient, clock: WoundClock
+    memory_token_client: httpx.AsyncClient, clock: ManualClock
 ) -> None:
     person = await a_member(memory_token_client)
     clock.move(minutes=14, seconds=58)
@@ -143,6 +143,6 @@ async def test_an_access_token_refreshes_nothing_and_a_refresh_token_opens_nothi
     assert opened.status_code == 401
 
 
-async def _second_session(client: httpx.AsyncClient, person: Person) -> Person:
+async def _second_session(client: httpx.AsyncClient, person: SignedInUser) -> SignedInUser:
 
-    return Person(person.user, await tokens_of(client, person.user["email"]))
+    return SignedInUser(person.user, await tokens_of(client, person.user["email"]))

@@ -1,4 +1,4 @@
-"""Precompiled routes give their endpoints what FastAPI would give them, and leave to FastAPI what they don't know."""
+"""Precompiled routes resolve arguments as FastAPI does, and leave unsupported features to FastAPI."""
 
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -67,20 +67,20 @@ async def whole_path(request: Request, name: Annotated[str, Path()]) -> str:
 
 
 class Greeting:
-    """A dependency that is an object, as security schemes are."""
+    """A dependency that is an object, like a security scheme."""
 
     async def __call__(self, x_greeting: Annotated[str | None, Header()] = None) -> str:
         return f"{x_greeting}!"
 
 
-async def told(
+async def received(
     greeting: Annotated[str, Depends(Greeting())],
     name: str,
     request: Request,
-    whole: Annotated[str, Depends(whole_path)],
+    complete: Annotated[str, Depends(whole_path)],
     numbers: Annotated[Numbers, Query()],
 ) -> Response:
-    return Response(" ".join(map(str, [request.method, name, whole, greeting, numbers.first, numbers.second])))
+    return Response(" ".join(map(str, [request.method, name, complete, greeting, numbers.first, numbers.second])))
 
 
 async def total(numbers: Numbers) -> PlainTextResponse:
@@ -90,16 +90,18 @@ async def total(numbers: Numbers) -> PlainTextResponse:
 @pytest.mark.parametrize("query", ["first=1", "first=1&second=5", "first=1&first=7&other=x"])
 async def test_an_endpoint_is_given_what_its_parameters_ask_for(query: str) -> None:
     path, headers = f"/things/lamp?{query}", {"X-Greeting": "Hello"}
-    app = an_app("GET", "/things/{name}", told)
+    app = an_app("GET", "/things/{name}", received)
     assert is_planned(app)
     response = await ask(app, "GET", path, headers=headers)
     assert response.text.startswith("GET lamp /things/lamp of lamp Hello! ")
-    by_fastapi = await ask(an_app("GET", "/things/{name}", told, APIRoute), "GET", path, headers=headers)
+    by_fastapi = await ask(an_app("GET", "/things/{name}", received, APIRoute), "GET", path, headers=headers)
     assert response.content == by_fastapi.content
 
 
 async def test_a_header_that_is_missing_is_none() -> None:
-    assert (await ask(an_app("GET", "/things/{name}", told), "GET", "/things/lamp?first=1")).text.endswith("None! 1 2")
+    assert (await ask(an_app("GET", "/things/{name}", received), "GET", "/things/lamp?first=1")).text.endswith(
+        "None! 1 2"
+    )
 
 
 async def test_a_body_is_given_as_its_model() -> None:
@@ -152,7 +154,7 @@ async def test_who_is_turned_away_by_the_router_learns_nothing_of_the_body() -> 
     assert (await ask(app, "POST", "/totals", content=b"{")).status_code == 403
 
 
-# Endpoints that use what plans do not know, with a request for each.
+# Endpoints with features that plans do not support, with a request for each.
 
 events: list[str] = []
 
@@ -320,7 +322,7 @@ async def test_the_dependencies_and_the_prefix_of_an_inclusion_count() -> None:
         events.append(tenant)
 
     router = APIRouter(route_class=PrecompiledRoute)
-    router.add_api_route("/things/{name}", told, methods=["GET"])
+    router.add_api_route("/things/{name}", received, methods=["GET"])
     app = FastAPI()
     for prefix in ("/a/{tenant}", "/b/{tenant}"):
         app.include_router(router, prefix=prefix, dependencies=[Depends(guard)])

@@ -1,4 +1,4 @@
-"""No value that a client sent comes back in an error or reaches a log."""
+"""No value from a request is echoed in an error or reaches a log."""
 
 import json
 import logging
@@ -7,12 +7,12 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.http.records import NOBODY, Record, new_user, path_of, publish, register
+from tests.http.records import UNKNOWN_ID, Record, new_user, path_of, publish, register
 from tests.http.service import Service
 
 SECRET: Final = "Xq7marker9Zt"
 OURS_TO_SEND: Final = ("httpx", "httpcore")
-"""The loggers of the client, which may tell what it sends."""
+"""The loggers of the client, which may log what it sends."""
 
 
 def _user(**fields: Any) -> Record:
@@ -104,7 +104,12 @@ async def test_nothing_of_a_header_comes_back(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     user = await register(memory_client)
-    for method, path in (("PATCH", path_of(user)), ("GET", f"/users/{NOBODY}"), ("PUT", "/users"), ("POST", "/users")):
+    for method, path in (
+        ("PATCH", path_of(user)),
+        ("GET", f"/users/{UNKNOWN_ID}"),
+        ("PUT", "/users"),
+        ("POST", "/users"),
+    ):
         response = await memory_client.request(method, path, headers={name: f'"{SECRET}"'}, json={"name": 1})
         assert response.status_code >= 400
         _check(response, caplog)
@@ -128,10 +133,10 @@ async def test_a_password_of_a_new_user_is_in_no_log(memory_service: Service, ca
 
 
 def _check(response: httpx.Response, caplog: pytest.LogCaptureFixture) -> None:
-    told = [response.text, *(f"{name}: {value}" for name, value in response.headers.multi_items())]
-    told += [
+    revealed = [response.text, *(f"{name}: {value}" for name, value in response.headers.multi_items())]
+    revealed += [
         f"{record.getMessage()} {record.exc_text or ''} {record.__dict__}"
         for record in caplog.records
         if not record.name.startswith(OURS_TO_SEND)
     ]
-    assert not [text for text in told if SECRET.lower() in text.lower()]
+    assert not [text for text in revealed if SECRET.lower() in text.lower()]

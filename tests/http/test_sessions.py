@@ -1,4 +1,4 @@
-"""One's own sessions, and what ends them, on every store."""
+"""A user's own sessions, and what ends them, on every store."""
 
 import asyncio
 from typing import Any
@@ -7,26 +7,26 @@ import httpx
 import pytest
 
 from tests.http.problems import code_of
-from tests.http.records import NOBODY, Record, path_of
+from tests.http.records import UNKNOWN_ID, Record, path_of
 from tests.http.service import Service
-from tests.http.signing_in import PASSWORD, Person, a_member, an_admin, refresh, sign_in, tokens_of
+from tests.http.sign_in_helpers import PASSWORD, SignedInUser, a_member, an_admin, refresh, sign_in, tokens_of
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("short_delays")
 
 NOT_ANY_MORE = 0.15
-"""Longer than a token is believed without asking, in these tests; `tests/cli/test_tokens.py` takes the whole second."""
+"""Longer than the shortened caching of tokens; `tests/cli/test_tokens.py` waits for the full second."""
 
 
-async def again(client: httpx.AsyncClient, person: Person) -> Person:
-    """Sign somebody in once more."""
-    return Person(person.user, await tokens_of(client, person.user["email"]))
+async def again(client: httpx.AsyncClient, person: SignedInUser) -> SignedInUser:
+    """Sign in once more."""
+    return SignedInUser(person.user, await tokens_of(client, person.user["email"]))
 
 
-async def status(client: httpx.AsyncClient, person: Person) -> int:
+async def status(client: httpx.AsyncClient, person: SignedInUser) -> int:
     return (await client.get("/users/me", headers=person.headers)).status_code
 
 
-async def assert_ended(client: httpx.AsyncClient, *people: Person) -> None:
+async def assert_ended(client: httpx.AsyncClient, *people: SignedInUser) -> None:
     await asyncio.sleep(NOT_ANY_MORE)
     for person in people:
         assert await status(client, person) == 401
@@ -34,7 +34,7 @@ async def assert_ended(client: httpx.AsyncClient, *people: Person) -> None:
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 
-async def assert_goes_on(client: httpx.AsyncClient, *people: Person) -> None:
+async def assert_goes_on(client: httpx.AsyncClient, *people: SignedInUser) -> None:
     for person in people:
         assert await status(client, person) == 200
         assert (await refresh(client, person.tokens["refresh_token"])).status_code == 200
@@ -72,7 +72,7 @@ async def test_one_ends_one_of_ones_sessions_and_the_others_go_on(token_client: 
     assert (gone.status_code, code_of(gone)) == (404, "session_not_found")
 
 
-@pytest.mark.parametrize("session_id", [NOBODY, "no-uuid", "me"])
+@pytest.mark.parametrize("session_id", [UNKNOWN_ID, "no-uuid", "me"])
 async def test_a_session_that_is_not_there_cannot_be_ended(token_client: httpx.AsyncClient, session_id: str) -> None:
     person = await a_member(token_client)
     response = await token_client.delete(f"/auth/sessions/{session_id}", headers=person.headers)
@@ -84,7 +84,7 @@ async def test_a_revoked_token_ends_its_session(token_client: httpx.AsyncClient,
     person = await a_member(token_client)
     other = await again(token_client, person)
     assert await status(token_client, person) == 200
-    for _ in range(2):  # a second time there is nothing to do
+    for _ in range(2):  # the second time has no effect
         response = await revoke(token_client, person.tokens[kind], token_type_hint=kind)
         assert (response.status_code, response.content) == (200, b"")
     await assert_ended(token_client, person)
@@ -95,7 +95,7 @@ async def test_a_used_up_refresh_token_revokes_its_session_too(token_client: htt
     person = await a_member(token_client)
     newer = (await refresh(token_client, person.tokens["refresh_token"])).json()
     assert (await revoke(token_client, person.tokens["refresh_token"])).status_code == 200
-    await assert_ended(token_client, Person(person.user, newer))
+    await assert_ended(token_client, SignedInUser(person.user, newer))
 
 
 @pytest.mark.parametrize("token", ["unknown", "A" * 88, "a.b.c", "é"])
@@ -170,5 +170,5 @@ async def test_nobody_has_more_than_fifty_sessions(memory_token_client: httpx.As
     latest = [await again(memory_token_client, person) for _ in range(50)]
     sessions = (await memory_token_client.get("/auth/sessions", headers=latest[-1].headers)).json()
     assert len(sessions) == 50
-    await assert_ended(memory_token_client, person)  # whose session was the one used longest ago
+    await assert_ended(memory_token_client, person)  # the least recently used session
     assert await status(memory_token_client, latest[0]) == 200

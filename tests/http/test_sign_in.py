@@ -5,9 +5,9 @@ import pytest
 
 from tests.http.records import new_user, register
 from tests.http.service import Service
-from tests.http.signing_in import PASSWORD, a_member, an_admin, bearer, sign_in, tokens_of
+from tests.http.sign_in_helpers import PASSWORD, a_member, an_admin, bearer, sign_in, tokens_of
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("short_delays")
 
 WRONG = {"error": "invalid_grant", "error_description": "The name or the password is wrong."}
 
@@ -44,8 +44,8 @@ async def test_whatever_is_wrong_is_told_in_the_same_way(
     for name, password in (
         (known["email"], "wrong horse battery"),
         ("known", PASSWORD.upper()),
-        ("nobody@example.org", PASSWORD),
-        ("nobody", PASSWORD),
+        ("unknown@example.org", PASSWORD),
+        ("unknown", PASSWORD),
         ("no name at all", PASSWORD),
         ("@", PASSWORD),
         (without_password["email"], PASSWORD),
@@ -126,7 +126,7 @@ async def test_a_refusal_takes_its_time_and_a_success_does_not(
     monkeypatch.setattr("application.sign_in.service.asyncio.sleep", wait)
     assert (await sign_in(memory_token_client, user["email"])).status_code == 200
     assert waited == []
-    for name in (user["email"], "nobody"):
+    for name in (user["email"], "unknown"):
         assert (await sign_in(memory_token_client, name, "wrong")).status_code == 400
     assert all(0 < seconds <= 0.5 for seconds in waited)
     assert len(waited) == 2

@@ -1,4 +1,4 @@
-"""Making, reading, replacing, changing and removing users, on every store."""
+"""Create, read, replace, change and delete users, on every store."""
 
 import re
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import pytest
 from domain.credential import CREDENTIALS
 from domain.values import UserId
 from tests.http.problems import code_of, pointers_of
-from tests.http.records import NOBODY, Record, new_user, path_of, publish, register
+from tests.http.records import UNKNOWN_ID, Record, new_user, path_of, publish, register
 from tests.http.service import Service
 
 WRITABLE = {"email": "ann@example.org", "name": "Ann", "username": "ann", "bio": "Likes tea"}
@@ -147,7 +147,7 @@ async def test_a_put_keeps_the_password(client: httpx.AsyncClient, service: Serv
 
 
 async def test_a_put_never_creates(client: httpx.AsyncClient) -> None:
-    response = await client.put(f"/users/{NOBODY}", json=new_user())
+    response = await client.put(f"/users/{UNKNOWN_ID}", json=new_user())
     assert (response.status_code, code_of(response)) == (404, "user_not_found")
     assert (await client.get("/users")).json() == []
 
@@ -226,7 +226,16 @@ CALLS = [
 
 @pytest.mark.parametrize(("method", "path", "body"), CALLS)
 @pytest.mark.parametrize(
-    "user_id", [NOBODY, "1", "ann", NOBODY.replace("-", ""), f"{NOBODY}0", f"{{{NOBODY}}}", f"urn:uuid:{NOBODY}"]
+    "user_id",
+    [
+        UNKNOWN_ID,
+        "1",
+        "ann",
+        UNKNOWN_ID.replace("-", ""),
+        f"{UNKNOWN_ID}0",
+        f"{{{UNKNOWN_ID}}}",
+        f"urn:uuid:{UNKNOWN_ID}",
+    ],
 )
 async def test_an_unknown_id_and_one_that_is_no_uuid_are_404(
     client: httpx.AsyncClient, method: str, path: str, body: Record | None, user_id: str

@@ -1,4 +1,4 @@
-"""Whether an address is verified, as clients see it."""
+"""The verification of an address, as clients see it."""
 
 import httpx
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from tests.http.problems import pointers_of
 from tests.http.records import new_user, path_of, register
 from tests.http.service import Service
-from tests.http.signing_in import a_member, an_admin
+from tests.http.sign_in_helpers import a_member, an_admin
 
 
 async def test_in_token_mode_a_user_says_whether_the_email_is_verified(

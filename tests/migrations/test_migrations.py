@@ -17,9 +17,9 @@ from adapters.sql.schema import MIGRATIONS, migration_config
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import METADATA
 from adapters.storage_contract.examples import a_full_user, some_failures
-from adapters.storage_contract.steps import Everything, add, everything
+from adapters.storage_contract.steps import StorageContents, add, read_all
 from domain.errors import StorageNotPrepared
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ REVISIONS = [
 
 @pytest.fixture
 def alembic(url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
-    """Alembic as its command line runs it at the repository's root."""
+    """Run Alembic's command line in the repository's root."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("USERPORT_STORAGE", url)
 
@@ -81,7 +81,7 @@ def test_autogenerate_writes_a_migration_that_makes_the_same_schema(
     alembic("upgrade", "head")
     expected = schema_of(url)
     alembic("downgrade", "base")
-    # As if nobody had written a migration yet.
+    # As if no migration existed yet.
     scripts = Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations", ignore=shutil.ignore_patterns("2*.py")))
     config = Config("alembic.ini")
     config.set_main_option("script_location", str(scripts))
@@ -94,7 +94,7 @@ def test_autogenerate_writes_a_migration_that_makes_the_same_schema(
 
 
 async def test_an_empty_database_is_not_prepared_until_it_is(url: str) -> None:
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         with pytest.raises(StorageNotPrepared):
             await storage.ping()
         await storage.prepare()
@@ -102,25 +102,25 @@ async def test_an_empty_database_is_not_prepared_until_it_is(url: str) -> None:
 
 
 async def test_a_schema_that_a_newer_userport_has_migrated_can_still_be_used(url: str) -> None:
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         assert isinstance(storage, SqlStorage)
         await storage.prepare()
 
         pretence = text("UPDATE alembic_version SET version_num = 'from_the_future'")
         await storage.database.migrate(lambda connection: connection.execute(pretence))
         await storage.ping()
-        await storage.prepare()  # as a server of the older version does when it starts on an embedded storage
+        await storage.prepare()  # as an older server does when it starts on an embedded storage
         await storage.ping()
 
 
 async def test_a_migration_that_was_interrupted_goes_on_where_it_stopped(url: str) -> None:
     def interrupt(connection: Connection) -> None:
-        # As MariaDB, which commits each statement by itself, leaves it behind.
+        # The state after an interruption in MariaDB, which commits each statement on its own.
         connection.execute(text("DROP TABLE sign_in_failures"))
         connection.execute(text("DROP TABLE samples"))
         connection.execute(text("DELETE FROM alembic_version"))
 
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         assert isinstance(storage, SqlStorage)
         await storage.prepare()
         user, failures = a_full_user(), some_failures()
@@ -131,18 +131,18 @@ async def test_a_migration_that_was_interrupted_goes_on_where_it_stopped(url: st
         await storage.prepare()
         await storage.ping()
         await add(storage, failures)
-        assert await everything(storage) == Everything.of(user, failures)
+        assert await read_all(storage) == StorageContents.of(user, failures)
 
 
 async def test_several_processes_may_prepare_one_database_at_once(url: str) -> None:
-    async with opened(url) as one, opened(url) as other, opened(url) as third:
+    async with connected(url) as one, connected(url) as other, connected(url) as third:
         await asyncio.gather(*(storage.prepare() for storage in (one, other, third)))
         await third.ping()
 
 
 def look_at(url: str, look: Callable[[Connection], T]) -> T:
     async def run() -> T:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             assert isinstance(storage, SqlStorage)
             return await storage.database.migrate(look)
 

@@ -1,4 +1,4 @@
-"""Mistakes in the DynamoDB adapter."""
+"""Bugs in the DynamoDB adapter."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -56,7 +56,7 @@ BUGS: Final[Sequence[Bug]] = (
     _commits(
         what="what is staged is planned once and not again after a refusal",
         where="Committer.commit",
-        node="Assign 6",
+        node="Assign 5",
         new="raise error",
     ),
     _commits(
@@ -93,7 +93,7 @@ BUGS: Final[Sequence[Bug]] = (
         what="a write intent whose commit failed is not taken off",
         where="WriteIntents.commit",
         node="ExceptHandler",
-        new="except (Refused, TooBusy):\n            raise",
+        new="except (ConditionCheckFailed, TooBusy):\n            raise",
     ),
     _intents(
         what="a commit is undone by making it so",
@@ -109,7 +109,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _reader(
         what="what a commit under way writes is seen as if it were committed",
-        where="_View._image",
+        where="_Snapshot._image",
         node="IfExp",
         new="next_image(image)",
     ),
@@ -121,7 +121,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _reader(
         what="a large record is read without its parts",
-        where="Reader._whole",
+        where="Reader._resolve",
         node="If 1",
         new="return found",
     ),
@@ -202,7 +202,7 @@ BUGS: Final[Sequence[Bug]] = (
         where="",
         node="For 3",
         new="pass",
-        allowed="nobody finds them; a crash test of this store looks at all that is in the table",
+        allowed="they are invisible; a crash test of this store checks the whole table",
     ),
     _records(
         what="a skip is ignored",
@@ -242,13 +242,13 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _removals(
         what="nothing of a removed user is deleted, and the tombstone is",
-        where="Removals.purge.is_deleted",
+        where="UserRemovals.purge.is_deleted",
         node="Await",
         new="True",
     ),
     _removals(
         what="a purge deletes what the commit has written that added the user again",
-        where="Removals._some_owned",
+        where="UserRemovals._some_owned",
         node="GeneratorExp 1",
         new="((key, image) for key, image in images )",
     ),
@@ -278,12 +278,6 @@ BUGS: Final[Sequence[Bug]] = (
         new="image['name']",
     ),
     _user_items(
-        what="an empty bio is taken for none",
-        where="user_image.values",
-        node="IfExp",
-        new="str(user.bio) if user.bio else None",
-    ),
-    _user_items(
         what="an admin who is not active is taken for one who is",
         where="is_active_admin",
         node="BoolOp",
@@ -302,7 +296,7 @@ BUGS: Final[Sequence[Bug]] = (
         new="pass",
     ),
     _user_rules(
-        what="a removed user leaves no tombstone, so that records can be added meanwhile",
+        what="a removed user leaves no tombstone, so records can be added during the purge",
         where="remove_user",
         node="Dict 1",
         new="None",

@@ -1,4 +1,4 @@
-"""Plant bugs into copies of the adapters, one by one, and tell which of them the storage contract notices.
+"""Plant bugs in copies of the adapters, one by one, and report which of them the storage contract notices.
 
 python -m tests.mutation.plant_bugs [store ...]
 """
@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -27,23 +29,26 @@ Verdict: TypeAlias = Literal["caught", "SURVIVED", "BROKEN"]
 
 ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = ("domain", "application", "adapters", "entrypoints", "tests/servers", "tests/storage")
-SECONDS: Final = 600  # a suite that hangs has noticed, too
+TIMES_AS_LONG: Final = 5
+"""A suite that takes this many times as long as without a bug hangs, which counts as noticed."""
+
 AT_ONCE: Final = 2
 
 
+log: Final = Console(stderr=True)
+
+
 class Broken(Exception):
-    """The suite told nothing about the bug: it did not run, or fails without it."""
+    """The suite shows nothing about the bug: it did not run, or fails without it."""
 
 
 def main(chosen: Sequence[str]) -> int:
     bugs = [bug for bug in all_bugs() if not chosen or bug.store in chosen]
     for bug in bugs:
-        planted(bug, (ROOT / bug.file).read_text())  # all of them, before the first one takes its time
-    for store in sorted({bug.store for bug in bugs}):
-        if noticed(store, None):
-            raise Broken(f"the suite fails on {store} before there is any bug")
+        planted(bug, (ROOT / bug.file).read_text())  # check all of them before the first slow run
+    timeouts = {store: TIMES_AS_LONG * seconds_without_bug(store) for store in sorted({bug.store for bug in bugs})}
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        verdicts = list(threads.map(verdict, bugs))
+        verdicts = list(threads.map(lambda bug: verdict(bug, timeouts[bug.store]), bugs))
     report(bugs, verdicts)
     for store in {bug.store for bug in bugs}:
         of_store = [result for bug, result in zip(bugs, verdicts, strict=True) if bug.store == store]
@@ -52,7 +57,7 @@ def main(chosen: Sequence[str]) -> int:
 
 
 def all_bugs() -> Sequence[Bug]:
-    """Gather the `BUGS` of every module beside this one that has some."""
+    """Return the `BUGS` of every module in this package."""
     modules = (import_module(f"{mutation.__name__}.{found.name}") for found in pkgutil.iter_modules(mutation.__path__))
     return [bug for module in modules for bug in getattr(module, "BUGS", ())]
 
@@ -68,15 +73,23 @@ def planted(bug: Bug, text: str) -> str:
         raise Broken(f"{bug.file} has changed, so a bug cannot be planted any more: {bug.what} ({error})") from None
 
 
-def verdict(bug: Bug) -> Verdict:
-    try:
-        return "caught" if noticed(bug.store, bug) else "SURVIVED"
-    except Broken as error:
-        Console(stderr=True).print(f"{bug.what}: {error}", markup=False)
-        return "BROKEN"
+def seconds_without_bug(store: str) -> float:
+    begun = time.monotonic()
+    if noticed(store, None, None):
+        raise Broken(f"the suite fails on {store} before there is any bug")
+    return time.monotonic() - begun
 
 
-def noticed(store: str, bug: Bug | None) -> bool:
+def verdict(bug: Bug, timeout: float) -> Verdict:
+    begun = time.monotonic()
+    found: Verdict = "BROKEN"
+    with suppress(Broken):
+        found = "caught" if noticed(bug.store, bug, timeout) else "SURVIVED"
+    log.print(f"{bug.store}: {found} after {time.monotonic() - begun:.0f} s: {bug.what}", markup=False)
+    return found
+
+
+def noticed(store: str, bug: Bug | None, timeout: float | None) -> bool:
     """Run the suite of one store on a copy with the bug in it."""
     with tempfile.TemporaryDirectory(prefix="userport-bug-") as directory:
         copy = Path(directory)
@@ -95,14 +108,15 @@ def noticed(store: str, bug: Bug | None) -> bool:
                 env={**os.environ, "REQUIRE_STORAGES": store, "STORAGES": store, "PYTHONPATH": str(copy)},
                 capture_output=True,
                 text=True,
-                timeout=SECONDS,
+                timeout=timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired:
             return True
-    # A case has to have failed: a copy that cannot even be imported shows nothing.
+    # A case must have failed: a copy that cannot be imported shows nothing.
     if done.returncode not in {0, 1} or "E       NameError" in done.stdout:
-        raise Broken(done.stdout[-2000:])
+        log.print(done.stdout[-2000:], markup=False)
+        raise Broken
     return done.returncode == 1
 
 

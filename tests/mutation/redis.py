@@ -1,4 +1,4 @@
-"""Mistakes in the Redis adapter, in its scripts above all."""
+"""Bugs in the Redis adapter, mainly in its scripts."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,6 +18,7 @@ _encoding = partial(Bug, file="adapters/redis/encoding.py", store="redis")
 _storage = partial(Bug, file="adapters/redis/storage.py", store="redis")
 _connections = partial(Bug, file="adapters/redis/connections.py", store="redis")
 _resilience = partial(Bug, file="adapters/resilience.py", store="redis")
+_domain_records = partial(Bug, file="domain/records.py", store="redis")
 _errors = partial(Bug, file="adapters/redis/errors.py", store="redis")
 
 BUGS: Final[Sequence[Bug]] = (
@@ -222,7 +223,7 @@ BUGS: Final[Sequence[Bug]] = (
         new="      if not value then\n        return\n      end\n      found[#found + 1] = value\n",
     ),
     _prepared(
-        what="nobody looks whether the service is prepared",
+        what="the schema version is not checked",
         old="if not IS_PREPARED then",
         new="if false then",
     ),
@@ -258,9 +259,9 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _repositories(
         what="the version of a saved record is not that of the one before",
-        where="RedisRecords.save",
+        where="_Collection.save",
         node="BinOp",
-        new="record.version",
+        new="entity.version",
     ),
     _encoding(
         what="an admin who is not active counts as one who is",
@@ -278,19 +279,13 @@ BUGS: Final[Sequence[Bug]] = (
         what="times before 1970 sort backwards",
         where="encode_due",
         node="BinOp",
-        new="abs(_milliseconds(moment))",
+        new="abs(to_milliseconds(moment))",
     ),
-    _encoding(
+    _domain_records(
         what="times lose their milliseconds",
-        where="_milliseconds",
+        where="to_milliseconds",
         node="BinOp 1",
-        new="int(time.timestamp()) * 1000",
-    ),
-    _encoding(
-        what="an empty bio comes back as none",
-        where="decode_user",
-        node="IfExp 2",
-        new="Bio(bio) if bio else None",
+        new="int(moment.timestamp()) * 1000",
     ),
     _encoding(
         what="unique values are mixed up among the fields",
@@ -312,7 +307,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _connections(
         what="a connection whose answer was not read is used again",
-        where="Connections._given_back_or_closed",
+        where="Connections._release_or_close",
         node="Await 3",
         new="self._idle[address].append(connection)",
         allowed="the driver closes it as well",
@@ -322,7 +317,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _errors(
         what="a service that is not prepared is an outage",
-        where="_meaning_of_code",
+        where="_translate_code",
         node="Name 3",
         new="StorageUnavailable",
     ),

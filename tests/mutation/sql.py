@@ -1,4 +1,4 @@
-"""Mistakes in the SQL adapter. What only some database can get wrong is run on that one."""
+"""Bugs in the SQL adapter. A bug that concerns only some database runs on that one."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,9 +20,9 @@ _search = partial(Bug, file="adapters/sql/search.py")
 _sqlite_backend = partial(Bug, file="adapters/sql/sqlite/backend.py")
 _sqlite_threads = partial(Bug, file="adapters/sql/sqlite/threads.py")
 _types = partial(Bug, file="adapters/sql/types.py")
-_user_rows = partial(Bug, file="adapters/sql/user_rows.py")
+_user_values = partial(Bug, file="adapters/user_values.py")
 _users = partial(Bug, file="adapters/sql/users.py")
-_text_range = partial(Bug, file="adapters/text_range.py")
+_prefix_range = partial(Bug, file="adapters/prefix_range.py")
 
 BUGS: Final[Sequence[Bug]] = (
     _engine_writes(
@@ -57,18 +57,18 @@ BUGS: Final[Sequence[Bug]] = (
         what="a row that is added late goes in too early",
         where="StagedWrites.add.last",
         node="IfExp",
-        new="next((one for one in self._writes if isinstance(one, Addition) and one.table is table), None)",
+        new="next((one for one in self._writes if isinstance(one, PendingInsert) and one.table is table), None)",
         store="sqlite",
     ),
     _users(
         what="what a unit once read is taken for what is there",
         where="SqlUserRepository.save.known",
         node="IfExp",
-        new="user_values(before) if before is not None else None",
+        new="row_of(before) if before is not None else None",
         store="sqlite",
     ),
     _mariadb_backend(
-        what="all wait for a row that one of them refers to and somebody has locked",
+        what="a batch waits for a locked row that one of its inserts refers to",
         where="_SHORT_LOCK_WAIT",
         node="Constant",
         new='""',
@@ -141,7 +141,7 @@ BUGS: Final[Sequence[Bug]] = (
         what="a small page ignores skip",
         where="KeysetPaginator.page.page",
         node="Name 6",
-        new="skip and limit > _FEW",
+        new="skip and limit > _MAX_INDEXED_ROWS",
         store="sqlite",
     ),
     _engine_loading(
@@ -151,16 +151,16 @@ BUGS: Final[Sequence[Bug]] = (
         new="not page.skip",
         store="sqlite",
     ),
-    _text_range(
+    _prefix_range(
         what="a search stumbles over the surrogates",
-        where="successor.following",
+        where="prefix_upper_bound.following",
         node="IfExp",
         new="ord(head[-1]) + 1",
         store="sqlite",
     ),
-    _text_range(
+    _prefix_range(
         what="a search takes the last of all characters for any other",
-        where="successor.head",
+        where="prefix_upper_bound.head",
         node="Call",
         new="prefix[:-1]",
         store="sqlite",
@@ -207,31 +207,38 @@ BUGS: Final[Sequence[Bug]] = (
         new="limit, descending=True",
         store="sqlite",
     ),
-    _user_rows(
+    _user_values(
         what="the email comes back folded",
-        where="user_from_row",
-        node="Name 19",
+        where="user_from_plain",
+        node="Name 20",
         new="email_key",
         store="sqlite",
     ),
-    _user_rows(
+    _user_values(
         what="an empty bio comes back as none",
-        where="user_from_row",
+        where="user_from_plain",
         node="IfExp 2",
         new="Bio(bio) if bio else None",
         store="sqlite",
     ),
-    _user_rows(
+    _user_values(
+        what="an empty bio is taken for none",
+        where="user_to_plain",
+        node="IfExp",
+        new="str(user.bio) if user.bio else None",
+        store="sqlite",
+    ),
+    _user_values(
         what="the role comes back as mere text",
-        where="user_from_row",
-        node="Subscript",
+        where="user_from_plain",
+        node="Subscript 2",
         new="role",
         store="sqlite",
     ),
-    _user_rows(
+    _users(
         what="names are searched unfolded",
-        where="user_values",
-        node="Name 7",
+        where="row_of",
+        node="Name 4",
         new="str",
         store="sqlite",
     ),
@@ -288,20 +295,20 @@ BUGS: Final[Sequence[Bug]] = (
     _sqlite_backend(
         what="a transaction takes the lock late",
         where="SQLite._insert_in_thread",
-        node="Constant 3",
+        node="Constant 4",
         new='"BEGIN"',
         store="sqlite",
     ),
     _sqlite_backend(
         what="a transaction is never begun, so each write stands for itself",
-        where="_begin_immediately",
-        node="Constant 2",
+        where="_begin_immediate",
+        node="Constant 3",
         new='"SELECT 1"',
         store="sqlite",
     ),
     _sqlite_backend(
         what="a missing table is an outage",
-        where="SQLite._meaning_of",
+        where="SQLite._classify_error",
         node="Name 13",
         new="StorageUnavailable",
         store="sqlite",
@@ -351,7 +358,7 @@ BUGS: Final[Sequence[Bug]] = (
     _sqlite_backend(
         what="a commit is forgotten",
         where="SQLite._insert_in_thread",
-        node="Attribute 6",
+        node="Attribute 7",
         new="connection.rollback",
         store="sqlite",
     ),
@@ -363,7 +370,7 @@ BUGS: Final[Sequence[Bug]] = (
         store="postgresql",
     ),
     _sqlite_threads(
-        what="whoever has used a file leaves no room for others",
+        what="a connection that has used a file blocks others",
         where="WorkerThreads.run",
         node="Expr 5",
         new="pass",
@@ -378,7 +385,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _mariadb_backend(
         what="a taken email is told by the value, which a client chose",
-        where="MariaDB._meaning_of",
+        where="MariaDB._classify_error",
         node="Constant 2",
         new='r"entry \'(\\w+)"',
         store="mariadb",
@@ -433,7 +440,7 @@ BUGS: Final[Sequence[Bug]] = (
         store="sqlite",
     ),
     _engine_writes(
-        what="a requirement is met by whatever is there",
+        what="a requirement ignores the version",
         where="StagedWrites.require.require",
         node="Compare",
         new='connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() is None',
@@ -511,49 +518,49 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _records(
         what="records of all owners are listed",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Attribute 20",
         new="owner",
         store="sqlite",
     ),
     _records(
         what="records of a removed user are listed",
-        where="RecordReads.__init__.records",
+        where="RecordQueries.__init__.records",
         node="Call 1",
         new="select(*columns)",
         store="sqlite",
     ),
     _records(
         what="records of a removed user are counted",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Call 8",
         new="select(func.count()).select_from(table)",
         store="sqlite",
     ),
     _records(
         what="records of a removed user are found by key",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Call 3",
         new="KeyLoader(database, key, columns)",
         store="sqlite",
     ),
     _records(
         what="records are due a moment too late",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Compare 5",
         new='due < bindparam("moment")',
         store="sqlite",
     ),
     _records(
         what="due records come as they are found",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Call 22",
         new='records.where(due <= bindparam("moment")).order_by(key)',
         store="sqlite",
     ),
     _records(
         what="all due records are found at once",
-        where="RecordReads.__init__",
+        where="RecordQueries.__init__",
         node="Call 25",
         new='ordered.where(bindparam("limit", type_=Integer) >= 0)',
         store="sqlite",
@@ -562,14 +569,14 @@ BUGS: Final[Sequence[Bug]] = (
         what="a count of one owner's records counts all",
         where="SqlRecords.count.statement",
         node="IfExp",
-        new="self._reads.count",
+        new="self._queries.count",
         store="sqlite",
     ),
     _records(
         what="a unique field is looked up by another one",
         where="SqlRecords.find",
         node="Subscript",
-        new="[*self._reads.by_unique_field.values()][-1]",
+        new="[*self._queries.by_unique_field.values()][-1]",
         store="sqlite",
     ),
     _removals(
@@ -659,7 +666,7 @@ BUGS: Final[Sequence[Bug]] = (
     _sqlite_backend(
         what="a commit of many rows is one of each statement",
         where="SQLite._insert_in_thread",
-        node="If",
+        node="Expr 2",
         new="pass",
         store="sqlite",
     ),

@@ -44,7 +44,7 @@ KEY: Final = SigningKeys(ED25519).signing
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    """Make the claims of a good token; what is changed to `...` is left out."""
+    """Return the claims of a valid token; a change to `...` removes a claim."""
     good = {
         "iss": "userport",
         "aud": "api",
@@ -76,7 +76,7 @@ def forged(
     claims: Mapping[str, Any] | bytes,
     sign: Callable[[bytes], bytes] = ED25519.sign,
 ) -> str:
-    """Put a token together by hand, with nothing refused."""
+    """Build a token by hand, without any validation."""
     parts = (part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims))
     signed = ".".join(map(encoded, parts))
     return f"{signed}.{encoded(sign(signed.encode()))}"
@@ -87,7 +87,7 @@ def assert_refused(token: str, signer: JwtSigner = SIGNER, now: datetime = NOW) 
         signer.verify(token, now)
 
 
-# What is made
+# Signing
 
 
 @pytest.mark.parametrize(("private", "algorithm"), [(ED25519, "EdDSA"), (P256, "ES256")])
@@ -137,7 +137,7 @@ def test_public_keys_are_public() -> None:
     assert (ec["kty"], ec["crv"], ec["alg"], ec["use"]) == ("EC", "P-256", "ES256", "sig")
 
 
-# What is good
+# Valid tokens
 
 
 def test_a_token_is_good_until_it_expires_by_the_clock_that_is_given() -> None:
@@ -169,7 +169,7 @@ def test_two_keys_are_good_while_one_takes_over_from_the_other() -> None:
     assert_refused(after.sign(ACCESS, NOW), before)
 
 
-# What is refused
+# Invalid tokens
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", ""])
@@ -228,7 +228,7 @@ def test_a_claim_that_is_missing_or_of_another_type_is_refused_even_if_signed(na
     good: Any = claims()[name]
     for value in (..., None, [good], {"a": good}, *MISTYPED):
         if name == "jti" and isinstance(value, str) and value:
-            continue  # any text is one
+            continue  # any text is valid
         if name == "iat" and repr(value) == "1":
             continue  # long ago, and in order
         assert_refused(forged(header(), claims(**{name: value})))
@@ -287,7 +287,7 @@ def test_a_key_that_the_token_itself_brings_is_never_looked_at() -> None:
     }
     assert_refused(forged(header(**bringing), claims(), attacker.sign))
     assert_refused(forged(header(**bringing, kid=brought["kid"]), claims(), attacker.sign))
-    assert SIGNER.verify(forged(header(**bringing), claims()), NOW) == ACCESS  # nothing there was asked
+    assert SIGNER.verify(forged(header(**bringing), claims()), NOW) == ACCESS  # the key reference is ignored
 
 
 def test_no_part_of_a_token_can_be_changed() -> None:

@@ -51,7 +51,7 @@ def ids(keys: SigningKeys) -> list[str]:
 
 @pytest.fixture
 def key_file(tmp_path: Path) -> Callable[..., str]:
-    """Write a file, and tell its path."""
+    """Write a file and return its path."""
 
     def write(content: str | bytes, mode: int = 0o600) -> str:
         path = tmp_path / "signing.pem"
@@ -62,7 +62,7 @@ def key_file(tmp_path: Path) -> Callable[..., str]:
     return write
 
 
-# What is read
+# Valid keys
 
 
 def test_a_key_is_named_by_its_thumbprint() -> None:
@@ -71,7 +71,7 @@ def test_a_key_is_named_by_its_thumbprint() -> None:
     assert key.id == key.jwk["kid"] == RFC_8037_THUMBPRINT
 
 
-@pytest.mark.parametrize("_", range(30))  # enough to meet a coordinate that begins with a zero byte, now and then
+@pytest.mark.parametrize("_", range(30))  # enough to get a coordinate with a leading zero byte now and then
 def test_a_p256_key_is_named_by_its_thumbprint(_: int) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     key = SigningKeys(private).signing
@@ -121,14 +121,14 @@ def test_what_was_written_is_read() -> None:
     second = SigningKeys.new(first)
     third = SigningKeys.new(second)
     assert ids(second) == [second.signing.id, first.signing.id]
-    assert ids(third) == [third.signing.id, second.signing.id]  # the first has been retired for long
+    assert ids(third) == [third.signing.id, second.signing.id]  # the first key was retired earlier
     for keys in (first, second, third, SigningKeys(P256, [ED25519.public_key()])):
         text = keys.to_pem()
         assert text.count("PRIVATE KEY") == 2
         assert ids(SigningKeys.read(text)) == ids(keys)
 
 
-# What is refused
+# Invalid keys
 
 
 WRONG: Final = {
@@ -136,11 +136,11 @@ WRONG: Final = {
     " \n": "empty",
     "/no/such/file.pem": "No such file",
     "/": "Is a directory",
-    "a\0b": "no file",
-    "x" * 10_000: "no file",
-    "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v": "no file",
-    public_pem(ED25519): "first key is a public one",
-    public_pem(ED25519) + private_pem(ED25519): "first key is a public one",
+    "a\0b": "neither a readable file",
+    "x" * 10_000: "neither a readable file",
+    "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v": "neither a readable file",
+    public_pem(ED25519): "first key is a public key",
+    public_pem(ED25519) + private_pem(ED25519): "first key is a public key",
     private_pem(ED25519, passphrase=b"secret"): "encrypted",
     private_pem(P256, PrivateFormat.TraditionalOpenSSL, b"secret"): "encrypted",
     private_pem(P256, PrivateFormat.TraditionalOpenSSL): "old form",
@@ -153,16 +153,16 @@ WRONG: Final = {
     private_pem(x25519.X25519PrivateKey.generate()): "neither Ed25519 nor P-256",
     private_pem(ED25519, PrivateFormat.OpenSSH): "neither PRIVATE KEY nor PUBLIC KEY",
     private_pem(ED25519).replace("MC4C", "MC4D"): "damaged",
-    private_pem(ED25519).replace("-----END PRIVATE KEY-----", ""): "cut short",
-    private_pem(ED25519)[:-30] + public_pem(P256): "cut short",
-    private_pem(ED25519)[:-30] + private_pem(P256): "cut short",
-    private_pem(ED25519) + public_pem(P256)[:40]: "cut short",
+    private_pem(ED25519).replace("-----END PRIVATE KEY-----", ""): "truncated",
+    private_pem(ED25519)[:-30] + public_pem(P256): "truncated",
+    private_pem(ED25519)[:-30] + private_pem(P256): "truncated",
+    private_pem(ED25519) + public_pem(P256)[:40]: "truncated",
     "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n": "damaged",
     private_pem(ED25519) + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n": "neither PRIVATE KEY nor",
 }
 
 
-def refusal_of(text: str) -> str:
+def error_of(text: str) -> str:
     with pytest.raises(ValueError, match=r"\w") as refused:
         SigningKeys.read(text)
     return str(refused.value)
@@ -170,20 +170,20 @@ def refusal_of(text: str) -> str:
 
 @pytest.mark.parametrize(("text", "reason"), WRONG.items(), ids=WRONG.values())
 def test_what_is_wrong_is_told_in_one_line_without_the_content(text: str, reason: str) -> None:
-    told = refusal_of(text)
-    assert reason in told
-    assert "\n" not in told
-    assert not any(line in told for line in text.split() if len(line) > 12 and "-----" not in line)
+    message = error_of(text)
+    assert reason in message
+    assert "\n" not in message
+    assert not any(line in message for line in text.split() if len(line) > 12 and "-----" not in line)
 
 
 @pytest.mark.parametrize("content", ["", "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v", b"\x30\x2e\x02\x01\x00\xff", "{}"])
 def test_a_file_with_no_key_in_it_is_refused(key_file: Callable[..., str], content: str | bytes) -> None:
-    assert "no key in PEM" in refusal_of(key_file(content))
+    assert "no key in PEM" in error_of(key_file(content))
 
 
 def test_a_file_that_is_no_file_of_keys_is_not_read_to_its_end(key_file: Callable[..., str]) -> None:
-    assert "too large" in refusal_of(key_file(b"\n" * 10_000_000))
-    assert "too large" in refusal_of("/dev/zero")
+    assert "too large" in error_of(key_file(b"\n" * 10_000_000))
+    assert "too large" in error_of("/dev/zero")
 
 
 @given(
@@ -200,7 +200,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert SigningKeys.read(text).verifying
 
 
-# What is kept secret
+# Secrecy
 
 
 def test_no_repr_shows_a_key() -> None:

@@ -1,4 +1,4 @@
-"""Places that a test may have for itself, on every kind of store: a database, a table, whatever its URL names."""
+"""Databases for single tests, on every kind of store. A database is what a storage URL names."""
 
 import os
 import shutil
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
-from tests.servers.kind import ServedKind
+from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where it is, with room enough, the directories in it are made by `tempfile`
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - `tempfile` creates the directories in it
 _IN_MEMORY: Final = _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2**30 else None
-"""Where no commit waits for a disk, if there is such a place."""
+"""A directory where no commit waits for a disk, if there is one."""
 
 
 class Databases:
-    """Fresh places of every kind. Servers start when one is first needed and end with this object."""
+    """Fresh databases of every kind. Servers start when first needed and end with this object."""
 
     def __init__(self) -> None:
         self._ends = ExitStack()
@@ -34,23 +34,23 @@ class Databases:
         self._ends.close()
 
     def fresh(self, kind: Kind) -> AbstractContextManager[str]:
-        """Make an empty place with a name of its own, yield its URL, and remove it afterwards."""
+        """Create an empty database with a unique name, yield its URL, and remove it afterwards."""
         skip_unless_chosen(kind)
         return _fresh_file() if kind == "sqlite" else self._fresh_on_server(kind)
 
     def unreachable(self, kind: Kind) -> AbstractContextManager[str]:
-        """Yield a URL behind which there is nothing."""
+        """Yield a URL that nothing serves."""
         skip_unless_chosen(kind)
         return _impossible_file() if kind == "sqlite" else _closed_port(kind)
 
     def version(self, kind: Kind, url: str) -> str:
-        """Tell what serves a place, as "PostgreSQL 15.20"."""
-        return f"SQLite {sqlite3.sqlite_version}" if kind == "sqlite" else served_kind(kind).version(url)
+        """Return product and version of the server of a database, such as "PostgreSQL 15.20"."""
+        return f"SQLite {sqlite3.sqlite_version}" if kind == "sqlite" else server_kind(kind).version(url)
 
     def own_server(self, kind: Kind, *, durable: bool = False) -> ServerProcess:
-        """Make a server, to be entered, that the test may stop, kill, pause and start again."""
+        """Return a server, to be entered, that the test may stop, kill, pause and restart."""
         skip_unless_chosen(kind)
-        served = served_kind(kind)
+        served = server_kind(kind)
         programs = served.find_programs()
         if programs is None:
             give_up(kind, served.how_to_get_it)
@@ -58,7 +58,7 @@ class Databases:
 
     @contextmanager
     def _fresh_on_server(self, kind: Kind) -> Iterator[str]:
-        served = served_kind(kind)
+        served = server_kind(kind)
         url = served.create(self._server_url(kind))
         try:
             yield url
@@ -67,15 +67,15 @@ class Databases:
 
     def _server_url(self, kind: Kind) -> str:
         if kind not in self._server_urls:
-            named = os.environ.get(served_kind(kind).variable)
+            named = os.environ.get(server_kind(kind).variable)
             self._server_urls[kind] = named or self._ends.enter_context(self.own_server(kind)).url
         return self._server_urls[kind]
 
 
-def served_kind(kind: Kind) -> ServedKind:
-    """Find what is known of a kind; its driver is imported only now, and need not be there for the other kinds."""
+def server_kind(kind: Kind) -> ServerKind:
+    """Return the definition of a kind. Its driver is imported on demand, so other kinds do not need it."""
     found = import_module(f"tests.servers.{kind}").KIND
-    assert isinstance(found, ServedKind)
+    assert isinstance(found, ServerKind)
     return found
 
 
@@ -83,20 +83,20 @@ def served_kind(kind: Kind) -> ServedKind:
 def _fresh_file() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="userport-sqlite-", dir=_IN_MEMORY) as directory:
         file = Path(directory, "test.db")
-        file.touch()  # as a database that is there and empty
+        file.touch()  # an existing but empty database
         yield f"sqlite:///{file}"
 
 
 @contextmanager
 def _impossible_file() -> Iterator[str]:
-    # Not even root can make a file inside of what is itself a file.
+    # Not even root can create a file inside a file.
     with tempfile.NamedTemporaryFile(prefix="userport-sqlite-") as file:
         yield f"sqlite:///{Path(file.name, 'test.db')}"
 
 
 @contextmanager
 def _closed_port(kind: Kind) -> Iterator[str]:
-    # Taken but not listened on: nobody else can start to answer there meanwhile.
+    # Bound but not listening, so no other process can use the port.
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        yield served_kind(kind).url_on(taken.getsockname()[1])
+        yield server_kind(kind).url_on(taken.getsockname()[1])

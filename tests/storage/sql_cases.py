@@ -1,4 +1,4 @@
-"""What the contract leaves open, or cannot bring about, and a database could get wrong."""
+"""What the contract leaves open, or cannot cause, and a database could get wrong."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from adapters.sql.removals import MAX_ROWS_AT_ONCE
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import TABLES, USERS, owner_of
 from adapters.sql.types import Json
-from adapters.sql.user_rows import user_values
+from adapters.sql.users import row_of
 from adapters.storage_contract.examples import (
     LATER,
     a_credential,
@@ -32,11 +32,11 @@ from adapters.storage_contract.examples import (
 )
 from adapters.storage_contract.samples import CONTRACT_TYPES
 from adapters.storage_contract.steps import (
-    Everything,
+    StorageContents,
     add,
     assert_same,
-    everything,
     outcomes,
+    read_all,
     remove,
     save,
     stage_add,
@@ -54,7 +54,7 @@ from domain.storage import Storage, UnitOfWork
 from domain.user import User
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 from tests.storage.sql_statements import counted_commits, counted_inserts, counted_reads
 from tests.storage.sql_tables import SAMPLES
 
@@ -71,13 +71,13 @@ class SqlCases:
 
     @pytest.fixture
     async def storage(self, url: str) -> AsyncIterator[Storage]:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
             yield storage
 
     @pytest.fixture
     async def another_client(self, storage: Storage, url: str) -> AsyncIterator[Storage]:
-        async with opened(url) as another:
+        async with connected(url) as another:
             yield another
 
     @pytest.mark.parametrize("rows", [100, 737, 1_000, 1_237])
@@ -118,14 +118,14 @@ class SqlCases:
         with counted_commits() as commits:
             await asyncio.gather(*(save(storage, renamed(user, "Renamed")) for user in users))
             assert 1 <= commits() <= 5
-        assert (await everything(storage)).users == [renamed(user, "Renamed") for user in users]
+        assert (await read_all(storage)).users == [renamed(user, "Renamed") for user in users]
 
     async def test_of_commits_that_arrive_together_one_is_refused(self, storage: Storage) -> None:
         there, users = a_user(), [a_user() for _ in range(15)]
         await add(storage, there)
         attempts = [add(storage, user) for user in (*users, a_user(email=there.email))]
         assert await outcomes(attempts) == [*[None] * 15, EmailTaken]
-        assert (await everything(storage)).users == [there, *users]
+        assert (await read_all(storage)).users == [there, *users]
 
     async def test_reads_that_arrive_together_share_statements(self, storage: Storage) -> None:
         users = [a_user() for _ in range(50)]
@@ -200,11 +200,11 @@ class SqlCases:
         assert await left_of(storage, user) > MAX_ROWS_AT_ONCE + len(records)
         for client in (storage, another_client):
             await assert_gone(client, user, records)
-            assert await everything(client) == Everything.of(other, *kept)
+            assert await read_all(client) == StorageContents.of(other, *kept)
             await assert_refused(client, user, records)
         await add(storage, a_user(email=user.email, username=user.username))
         purge_is_held_back.undo()
-        async with opened(url) as next_process, asyncio.timeout(30):
+        async with connected(url) as next_process, asyncio.timeout(30):
             while await left_of(next_process, user):
                 await next_process.ping()
         await add(storage, replace(user, email=an_email("again@example.org"), username=None), *records)
@@ -220,14 +220,14 @@ class SqlCases:
 
     @pytest.fixture
     def purge_is_held_back(self) -> Iterator[pytest.MonkeyPatch]:
-        """Let no process delete in the background, as if each had died, until it is undone."""
+        """Suspend all purging, as if each process had died, until the end of the context."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(BackgroundPurge, "wake", lambda _: None)
             yield patch
 
 
 async def left_of(storage: Storage, user: User) -> int:
-    """Count the rows that are left of a user."""
+    """Count the remaining rows of a user."""
     assert isinstance(storage, SqlStorage)
     owners = (owner_of(table) for table in (*TABLES.values(), SAMPLES))
     columns = [USERS.c.id, *(column for column in owners if column is not None)]
@@ -276,11 +276,11 @@ async def assert_refused(storage: Storage, user: User, records: Sequence[Any]) -
 
 
 class Abandoned(Exception):
-    """Takes back a transaction."""
+    """Rolls a transaction back."""
 
 
 class SqlServerCases(SqlCases):
-    """Of a database that lets transactions write at the same time."""
+    """Cases for databases with concurrent write transactions."""
 
     async def test_a_required_user_cannot_be_changed_before_the_commit_is_done(
         self, storage: Storage, another_client: Storage
@@ -290,7 +290,7 @@ class SqlServerCases(SqlCases):
         await assert_required(
             storage, lambda unit: unit.users.require(user), lambda: save(another_client, renamed(user, "Renamed"))
         )
-        assert (await everything(storage)).users[0] == renamed(user, "Renamed")
+        assert (await read_all(storage)).users[0] == renamed(user, "Renamed")
 
     async def test_a_required_credential_cannot_be_replaced_before_the_commit_is_done(
         self, storage: Storage, another_client: Storage
@@ -302,7 +302,7 @@ class SqlServerCases(SqlCases):
         await assert_required(
             storage, lambda unit: unit.records(CREDENTIALS).require(before), lambda: save(another_client, after)
         )
-        assert (await everything(storage)).records["credentials"] == [after]
+        assert (await read_all(storage)).records["credentials"] == [after]
 
     async def test_who_changes_a_row_that_is_locked_holds_up_nobody_else(
         self, storage: Storage, another_client: Storage
@@ -313,7 +313,7 @@ class SqlServerCases(SqlCases):
             saves = [asyncio.create_task(save(storage, renamed(user, "Renamed"))) for user in users]
             await assert_only_this_one_waits(saves, 7)
         await saves[7]
-        assert (await everything(storage)).users == [renamed(user, "Renamed") for user in users]
+        assert (await read_all(storage)).users == [renamed(user, "Renamed") for user in users]
 
     async def test_who_adds_to_a_row_that_is_locked_holds_up_nobody_else(
         self, storage: Storage, another_client: Storage
@@ -324,15 +324,15 @@ class SqlServerCases(SqlCases):
             additions = [asyncio.create_task(add(storage, a_post(user))) for user in users]
             await assert_only_this_one_waits(additions, 7)
         await additions[7]
-        assert len((await everything(storage)).records["posts"]) == len(users)
+        assert len((await read_all(storage)).records["posts"]) == len(users)
 
     async def test_a_text_that_is_too_long_is_refused_and_never_cut_off(self, storage: Storage) -> None:
         assert isinstance(storage, SqlStorage)
         database = storage.database
-        rows = [{**user_values(a_user()), "name": "x" * length} for length in (100, 101)]
+        rows = [{**row_of(a_user()), "name": "x" * length} for length in (100, 101)]
         with pytest.raises(DBAPIError):
             await database.transact(database.backend.insertion(USERS, rows))
-        assert (await everything(storage)).users == []
+        assert (await read_all(storage)).users == []
 
     async def test_commits_that_require_two_users_in_opposite_order_do_not_wait_for_each_other(
         self, storage: Storage, another_client: Storage
@@ -357,7 +357,7 @@ class SqlServerCases(SqlCases):
 
 @asynccontextmanager
 async def locked(client: Storage, user: User) -> AsyncIterator[None]:
-    """Keep a user's row locked as a removal does that is not done yet, and let go of it."""
+    """Hold the lock of a user's row, like a running removal, until the end of the context."""
     assert isinstance(client, SqlStorage)
     held, go_on = asyncio.Event(), asyncio.Event()
 
@@ -380,7 +380,7 @@ async def locked(client: Storage, user: User) -> AsyncIterator[None]:
 
 async def assert_only_this_one_waits(commits: Sequence[asyncio.Task[None]], place: int) -> None:
     slow = commits[place]
-    async with asyncio.timeout(6):  # less than any commit waits
+    async with asyncio.timeout(6):  # shorter than the timeout of a commit
         await asyncio.gather(*(commit for commit in commits if commit is not slow))
     assert not slow.done()
 
@@ -388,12 +388,12 @@ async def assert_only_this_one_waits(commits: Sequence[asyncio.Task[None]], plac
 async def assert_required(
     storage: Storage, require: Callable[[UnitOfWork], None], change: Callable[[], Awaitable[None]]
 ) -> None:
-    """Begin a commit that has to wait behind what it requires, and a change of that."""
+    """Start a commit that waits for what it requires, and a concurrent change of that."""
     assert isinstance(storage, SqlStorage)
     rival, held, go_on = a_user(), asyncio.Event(), asyncio.Event()
 
     def hold_an_email(connection: Connection) -> None:
-        connection.execute(USERS.insert(), [user_values(rival)])
+        connection.execute(USERS.insert(), [row_of(rival)])
         held.set()
         await_only(go_on.wait())
         raise Abandoned

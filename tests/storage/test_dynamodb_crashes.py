@@ -1,4 +1,4 @@
-"""What takes DynamoDB several calls is all or nothing wherever it is cut short, and leaves nothing behind."""
+"""Commits of several DynamoDB calls are all or nothing wherever they are interrupted, and leave nothing behind."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -27,11 +27,11 @@ from adapters.storage_contract.examples import (
 )
 from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES, Sample
 from adapters.storage_contract.steps import (
-    Everything,
+    StorageContents,
     add,
-    everything,
     outcomes,
     owned,
+    read_all,
     remove,
     save,
     stage_add,
@@ -45,23 +45,23 @@ from domain.records import MAX_RECORD_BYTES
 from domain.session import SESSIONS, Session
 from domain.storage import Storage, UnitOfWork
 from domain.user import Role, User
-from tests.servers.databases import Databases, served_kind
+from tests.servers.databases import Databases, server_kind
 from tests.servers.dynamodb import all_items
 from tests.servers.dynamodb_proxy import proxied
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 Work = Callable[[Storage], Awaitable[object]]
 
-MANY = 70  # users, of four items each: a commit of three parts
-MANY_POSTS = 60  # two items each, to be purged in two parts
-TOO_MANY_POSTS = 300  # to be purged before the removal returns
-MOST_CALLS = 100
+MANY = 70  # users of four items each: a commit of three parts
+MANY_POSTS = 60  # two items each, purged in two parts
+TOO_MANY_POSTS = 300  # purged before the removal returns
+MAX_CALLS = 100
 
 
 @pytest.fixture(scope="module")
 async def prepared_url(databases: Databases) -> AsyncIterator[str]:
     with databases.fresh("dynamodb") as url:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
         yield url
 
@@ -74,7 +74,7 @@ def url(prepared_url: str) -> Iterator[str]:
 
 @pytest.fixture
 async def storage(url: str) -> AsyncIterator[Storage]:
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         yield storage
 
 
@@ -112,7 +112,7 @@ async def test_a_change_of_many_users_is_all_or_nothing_wherever_it_ends(url: st
     await add(storage, *before, *posts)
     async for _ in dying_at_every_call(url, change):
         for _ in range(2):
-            found = await everything(storage)
+            found = await read_all(storage)
             met.add(len(found.records["posts"]))
             assert (found.users, len(found.records["posts"])) in ((before, 22), (saved, 39))
             await finished_by_the_next_process(url)
@@ -168,16 +168,16 @@ async def test_a_removal_of_a_user_with_many_posts_is_all_or_nothing_wherever_it
 async def test_what_a_process_leaves_of_a_large_removal_is_found_by_nobody_and_deleted_by_the_next_process(
     url: str, storage: Storage
 ) -> None:
-    user, heir = a_user(), a_user()
+    user, next_owner = a_user(), a_user()
     posts = [a_post(user) for _ in range(TOO_MANY_POSTS)]
     sample = a_record(SAMPLES, user)
-    await add(storage, user, heir, *posts, sample)
-    async with opened(url) as dying:
+    await add(storage, user, next_owner, *posts, sample)
+    async with connected(url) as dying:
         await remove(dying, user)
     assert len(all_items(url)) > TOO_MANY_POSTS / 2
-    heritage = replace(sample, user_id=heir.id)
-    await add(storage, heritage)
-    assert await everything(storage) == Everything.of(heir, heritage)
+    moved_sample = replace(sample, user_id=next_owner.id)
+    await add(storage, moved_sample)
+    assert await read_all(storage) == StorageContents.of(next_owner, moved_sample)
     unit = storage.unit_of_work()
     assert await unit.records(POSTS).count() == await unit.records(POSTS).count(owner=user.id) == 0
     assert await outcomes([save(storage, replace(posts[-1], version=2)), add(storage, a_post(user))]) == [
@@ -185,7 +185,7 @@ async def test_what_a_process_leaves_of_a_large_removal_is_found_by_nobody_and_d
         UserNotFound,
     ]
     await finished_by_the_next_process(url)
-    assert await everything(storage) == Everything.of(heir, heritage)
+    assert await read_all(storage) == StorageContents.of(next_owner, moved_sample)
     assert_whole(url)
 
 
@@ -215,7 +215,7 @@ async def test_a_large_record_is_read_whole_while_it_is_saved(url: str, storage:
     await add(storage, owner, sample)
 
     async def write() -> None:
-        async with opened(url) as writer:
+        async with connected(url) as writer:
             for version in range(2, 20):
                 await save(writer, replace(sample, version=version, text=f"{version % 10}" * len(sample.text)))
 
@@ -230,11 +230,11 @@ async def test_a_large_record_is_read_whole_while_it_is_saved(url: str, storage:
 async def test_ids_of_posts_are_free_once_their_author_is_removed_wherever_that_ends(
     url: str, storage: Storage
 ) -> None:
-    user, heir = a_full_user(), a_user()
+    user, next_owner = a_full_user(), a_user()
     posts = [a_post(user) for _ in range(MANY_POSTS)]
-    await add(storage, user, *posts, heir)
+    await add(storage, user, *posts, next_owner)
     async for calls in dying_at_every_call(url, lambda dying: remove(dying, user)):
-        inherited = [a_post(heir, id=post.id) for post in posts[::30]]
+        inherited = [a_post(next_owner, id=post.id) for post in posts[::30]]
         removed = await storage.unit_of_work().users.count() == 1
         assert await outcomes([add(storage, *inherited)]) == [None if removed else IdTaken], calls
         if removed:
@@ -242,36 +242,36 @@ async def test_ids_of_posts_are_free_once_their_author_is_removed_wherever_that_
         await finished_by_the_next_process(url)
         assert_whole(url)
         empty(url)
-        await add(storage, user, *posts, heir)
+        await add(storage, user, *posts, next_owner)
 
 
 async def test_of_a_user_who_is_replaced_in_one_commit_only_what_it_adds_is_left(url: str, storage: Storage) -> None:
     user, other = a_full_user(), a_full_user()
     posts = [a_post(user) for _ in range(MANY_POSTS)]
-    anew = [a_post(user, id=posts[0].id), a_post(other, id=posts[1].id), a_post(user)]
+    new_posts = [a_post(user, id=posts[0].id), a_post(other, id=posts[1].id), a_post(user)]
     sessions = [a_session(user), a_session(user), a_session(user)]
-    sessions_anew = [a_session(user, id=sessions[0].id), a_session(other, id=sessions[1].id), a_session(user)]
+    new_sessions = [a_session(user, id=sessions[0].id), a_session(other, id=sessions[1].id), a_session(user)]
     await add(storage, user, other, *posts, *sessions, a_credential(user))
 
     async def remove_and_add(storage: Storage) -> None:
         unit = storage.unit_of_work()
         unit.users.remove(user)
-        stage_add(unit, user, *anew, *sessions_anew)
+        stage_add(unit, user, *new_posts, *new_sessions)
         await unit.commit()
 
     async for _ in dying_at_every_call(url, remove_and_add):
         await finished_by_the_next_process(url)
-        found = await everything(storage)
+        found = await read_all(storage)
         assert found.users == [user, other]
-        assert found.records["posts"] in (posts, anew)
-        assert found.records["sessions"] == (sessions if found.records["posts"] == posts else sessions_anew)
+        assert found.records["posts"] in (posts, new_posts)
+        assert found.records["sessions"] == (sessions if found.records["posts"] == posts else new_sessions)
         assert len(found.records["credentials"]) == (found.records["posts"] == posts)
         assert_whole(url)
         empty(url)
         await add(storage, user, other, *posts, *sessions, a_credential(user))
     unit = storage.unit_of_work()
     unit.users.remove(user)
-    stage_add(unit, user, anew[0], anew[0])
+    stage_add(unit, user, new_posts[0], new_posts[0])
     with pytest.raises(IdTaken):
         await unit.commit()
 
@@ -292,7 +292,7 @@ async def test_what_a_user_had_cannot_be_changed_by_the_commit_that_replaces_the
         stage(unit)
         with pytest.raises(StaleVersion):
             await unit.commit()
-    found = await everything(storage)
+    found = await read_all(storage)
     assert (found.users, found.records["posts"], found.records["sessions"]) == ([user], [post], [session])
 
 
@@ -312,7 +312,7 @@ async def test_an_end_of_all_sessions_of_a_user_is_all_or_nothing_wherever_it_en
     await add(storage, user, other, *sessions)
     async for _ in dying_at_every_call(url, sign_out):
         for _ in range(2):
-            found = await everything(storage)
+            found = await read_all(storage)
             admins = list(await storage.unit_of_work().users.active_admins(limit=10))
             met.add(len(found.records["sessions"]))
             assert (found.users, found.records["sessions"], admins) in (
@@ -343,7 +343,7 @@ async def test_an_answer_that_is_lost_is_no_failure(url: str, storage: Storage) 
         await remove(client, changed)
 
     async for _ in losing_every_answer(url, work):
-        assert (await everything(storage)).users == users[1:]
+        assert (await read_all(storage)).users == users[1:]
         assert_whole(url)
         empty(url)
 
@@ -359,7 +359,7 @@ async def test_readers_see_all_of_an_addition_of_many_or_nothing(url: str, stora
                 met.add(numbers)
 
     async def write() -> None:
-        async with opened(url) as writer:
+        async with connected(url) as writer:
             for _ in range(2):
                 await add(writer, *users)
                 unit = writer.unit_of_work()
@@ -381,7 +381,7 @@ async def test_rivals_with_many_users_each_leave_one_winner_or_none(url: str, st
         assert set(results) <= {None, EmailTaken, TooBusy}
         assert results.count(None) <= 1
         added = [user for users, result in zip(rivals, results, strict=True) if result is None for user in users]
-        assert (await everything(storage)).users == added
+        assert (await read_all(storage)).users == added
         assert_whole(url)
         empty(url)
 
@@ -390,8 +390,8 @@ async def test_a_commit_under_way_is_waited_for_and_an_overdue_one_is_not(
     url: str, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = [a_full_user() for _ in range(2)]
-    async with proxied(url) as proxy, opened(proxy.url) as dying:
-        proxy.dies_after = 2  # it has set its marks
+    async with proxied(url) as proxy, connected(proxy.url) as dying:
+        proxy.dies_after = 2  # it has set its intents
         with pytest.raises(StorageUnavailable):
             await add(dying, *users)
     rival = a_user(email=users[0].email)
@@ -399,14 +399,14 @@ async def test_a_commit_under_way_is_waited_for_and_an_overdue_one_is_not(
     with pytest.raises(TooBusy):
         await add(storage, rival)
     await in_time(add(storage, rival))
-    assert (await everything(storage)).users == [rival]
+    assert (await read_all(storage)).users == [rival]
     assert_whole(url)
 
 
 async def dying_at_every_call(url: str, work: Work) -> AsyncIterator[int]:
-    """Do some work again and again, each time by a client that lives for one call longer, until it is done."""
-    for calls in range(MOST_CALLS):
-        async with proxied(url) as proxy, opened(proxy.url) as dying:
+    """Repeat some work, each time with a client that survives one more call, until it is done."""
+    for calls in range(MAX_CALLS):
+        async with proxied(url) as proxy, connected(proxy.url) as dying:
             proxy.dies_after = calls
             try:
                 await work(dying)
@@ -421,9 +421,9 @@ async def dying_at_every_call(url: str, work: Work) -> AsyncIterator[int]:
 
 
 async def losing_every_answer(url: str, work: Work) -> AsyncIterator[int]:
-    """Do some work again and again, each time with the answer to another call being lost."""
-    for call in range(1, MOST_CALLS):
-        async with proxied(url) as proxy, opened(proxy.url) as storage:
+    """Repeat some work, each time losing the response to another call."""
+    for call in range(1, MAX_CALLS):
+        async with proxied(url) as proxy, connected(proxy.url) as storage:
             proxy.loses_answer_of = call
             await work(storage)
         yield call
@@ -433,17 +433,17 @@ async def losing_every_answer(url: str, work: Work) -> AsyncIterator[int]:
 
 
 async def in_time(work: Awaitable[None]) -> None:
-    """Do it when all that is under way is overdue."""
+    """Do it when all unfinished commits are overdue."""
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(intents, "time", lambda: (LATER + timedelta(days=1)).timestamp())
         await work
 
 
 async def finished_by_the_next_process(url: str) -> None:
-    """Wait until a process that starts has done what others have left, all of which is overdue."""
+    """Wait until a new process has finished what others have left, all of which is overdue."""
 
     async def finish() -> None:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
             storage.unit_of_work()
             async with asyncio.timeout(60):
@@ -456,7 +456,7 @@ async def finished_by_the_next_process(url: str) -> None:
 
 
 def ways_of_seeing(storage: Storage, users: Sequence[User]) -> Sequence[Awaitable[int]]:
-    """Count by each of the ways how many of the users are seen, who are all or none."""
+    """Count, by each kind of read, how many of the users are visible: all or none."""
     repository = storage.unit_of_work().users
 
     async def length(found: Awaitable[Sequence[User]]) -> int:
@@ -481,11 +481,11 @@ def a_large_sample(owner: User) -> Sample:
 
 
 def empty(url: str) -> None:
-    served_kind("dynamodb").empty(url)
+    server_kind("dynamodb").empty(url)
 
 
 def assert_whole(url: str) -> None:
-    """Hold that the table holds users and records, the items that lead to them, and nothing else."""
+    """Assert that the table contains users and records, the items that point to them, and nothing else."""
     items = dict(decoded_item(item) for item in all_items(url))
     users = {key.sk: image for key, image in items.items() if key.pk == "users"}
     expected = {SCHEMA_KEY}

@@ -1,4 +1,4 @@
-"""What DynamoDB refuses for reasons of its own comes out as a domain error, or is tried again."""
+"""Errors of DynamoDB become domain errors, or are retried."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from itertools import count, repeat
 
 import pytest
 
-from adapters.dynamodb import calls, removals
+from adapters.dynamodb import client, removals
 from adapters.resilience import Backoff
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
@@ -22,7 +22,7 @@ from adapters.storage_contract.examples import (
 )
 from adapters.storage_contract.steps import (
     add,
-    everything,
+    read_all,
     remove,
     stored,
     stored_credential,
@@ -34,13 +34,13 @@ from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 from tests.servers.databases import Databases
 from tests.servers.dynamodb_proxy import Proxy, proxied
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 
 @pytest.fixture
 async def proxy(databases: Databases) -> AsyncIterator[Proxy]:
     with databases.fresh("dynamodb") as url:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
         async with proxied(url) as proxy:
             yield proxy
@@ -48,8 +48,8 @@ async def proxy(databases: Databases) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def storage(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Storage]:
-    monkeypatch.setattr(removals, "_RESUME_DELAY_SECONDS", 3600)  # it shall not meet what a test puts in for others
-    async with opened(proxy.url) as storage:
+    monkeypatch.setattr(removals, "_RESUME_DELAY_SECONDS", 3600)  # no interference by the background purge
+    async with connected(proxy.url) as storage:
         yield storage
 
 
@@ -70,10 +70,10 @@ async def test_a_table_that_stays_overloaded_is_too_busy(
     pauses = count(1)
 
     async def pause(_: Backoff) -> None:
-        await asyncio.sleep(0 if next(pauses) < 5 else 3600)  # so that its time is up between two calls, however slow
+        await asyncio.sleep(0 if next(pauses) < 5 else 3600)  # so that its time is up between two calls
 
     await storage.ping()
-    monkeypatch.setattr(calls, "_CALL_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr(client, "_CALL_TIMEOUT_SECONDS", 2)
     monkeypatch.setattr(Backoff, "pause", pause)
     proxy.errors.extend(repeat("ThrottlingException", 1_000))
     with pytest.raises(TooBusy):
@@ -103,13 +103,13 @@ async def test_credentials_that_are_refused_are_named_as_the_reason(proxy: Proxy
 async def test_a_service_without_credentials_is_told_so(
     proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls.session.cache_clear()
+    client.session.cache_clear()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("HOME", "/nonexistent")
     with pytest.raises(StorageUnavailable, match="credentials"):
         await storage.ping()
-    calls.session.cache_clear()
+    client.session.cache_clear()
 
 
 async def test_an_unknown_refusal_is_unavailable(proxy: Proxy, storage: Storage) -> None:
@@ -131,7 +131,7 @@ async def test_all_reads_are_consistent(proxy: Proxy, storage: Storage) -> None:
     user = a_full_user()
     post, session, failures = a_post(user), a_session(user), some_failures()
     await add(storage, user, an_admin(), post, a_credential(user), session, failures)
-    await everything(storage)
+    await read_all(storage)
     assert await stored(storage, post) == post
     assert await stored(storage, session) == session
     assert list(await storage.unit_of_work().records(SIGN_IN_FAILURES).due(LATER, limit=10)) == [failures]

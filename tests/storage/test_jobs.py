@@ -1,4 +1,4 @@
-"""Workers that race for jobs, on every store."""
+"""Workers that compete for jobs, on every store."""
 
 import asyncio
 from collections import Counter
@@ -26,16 +26,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=[*(["memory"] if is_chosen("memory") else []), *KINDS])
 async def clients(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[list[Storage]]:
-    """One place, opened as several processes would."""
+    """One database, opened as by several processes."""
     kind: Kind = request.param
     async with AsyncExitStack() as ends:
         is_in_memory = request.param == "memory"
         url = ends.enter_context(nullcontext("memory://") if is_in_memory else databases.fresh(kind))
-        opened = [open_storage(url) for _ in range(1 if is_in_memory else WORKERS)]
-        for storage in opened:
+        connected = [open_storage(url) for _ in range(1 if is_in_memory else WORKERS)]
+        for storage in connected:
             ends.push_async_callback(storage.close)
-        await opened[0].prepare()
-        yield opened * (WORKERS // len(opened))
+        await connected[0].prepare()
+        yield connected * (WORKERS // len(connected))
 
 
 async def test_of_workers_that_race_each_job_is_done_by_one(clients: list[Storage]) -> None:
@@ -57,7 +57,7 @@ async def test_of_workers_that_race_each_job_is_done_by_one(clients: list[Storag
     async def work(storage: Storage) -> None:
         runner = JobRunner(storage, SystemClock(), {"mail": handle})
         while await storage.unit_of_work().records(JOBS).count():
-            await asyncio.sleep(0)  # a memory never waits by itself
+            await asyncio.sleep(0)  # a memory store never yields by itself
             claims = await runner.claim(7)
             await runner.settle(await asyncio.gather(*map(runner.attempt, claims.jobs)))
 

@@ -1,4 +1,4 @@
-"""A server that goes away is told as such, in time, and nothing of ours need be restarted when it is back."""
+"""A lost server is reported in time, and nothing needs a restart when it is back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
-from adapters.storage_contract.steps import add, everything, stored_user
+from adapters.storage_contract.steps import add, read_all, stored_user
 from domain.errors import DomainError, StorageUnavailable
 from domain.post import POSTS
 from domain.storage import Storage
 from tests.servers.choice import SERVED, Kind
-from tests.servers.databases import Databases, served_kind
+from tests.servers.databases import Databases, server_kind
 from tests.servers.process import ServerProcess
-from tests.storage.served_contract import connections_in_use, opened
+from tests.storage.database_contract import connected, connections_in_use
 
-# Far beyond any timeout of the adapter, and far below for ever.
-PATIENCE_SECONDS = 60
+# Far more than any timeout of the adapter, but finite.
+TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture(params=SERVED)
@@ -33,7 +33,7 @@ def server(kind: Kind, databases: Databases) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 async def storage(kind: Kind, server: ServerProcess) -> AsyncIterator[Storage]:
-    async with opened(served_kind(kind).create(server.url)) as storage:
+    async with connected(server_kind(kind).create(server.url)) as storage:
         await storage.prepare()
         yield storage
 
@@ -43,7 +43,7 @@ async def test_a_killed_server_is_unavailable_until_it_is_started_again(
 ) -> None:
     kept = a_full_user()
     await add(storage, kept)
-    await asyncio.gather(*(everything(storage) for _ in range(20)))  # so that the pool is full of dead connections
+    await asyncio.gather(*(read_all(storage) for _ in range(20)))  # fills the pool with dead connections
     server.kill()
     for _ in range(2):
         await assert_unavailable(storage)
@@ -55,10 +55,10 @@ async def test_a_killed_server_is_unavailable_until_it_is_started_again(
 
 
 async def test_a_server_that_was_restarted_unnoticed_is_no_failure(server: ServerProcess, storage: Storage) -> None:
-    await asyncio.gather(*(everything(storage) for _ in range(20)), *(add(storage, a_user()) for _ in range(20)))
+    await asyncio.gather(*(read_all(storage) for _ in range(20)), *(add(storage, a_user()) for _ in range(20)))
     server.stop()
     server.start()
-    await asyncio.gather(*(add(storage, a_user()) for _ in range(20)), *(everything(storage) for _ in range(20)))
+    await asyncio.gather(*(add(storage, a_user()) for _ in range(20)), *(read_all(storage) for _ in range(20)))
 
 
 async def test_what_was_committed_survives_the_kill_of_the_server(server: ServerProcess, storage: Storage) -> None:
@@ -78,7 +78,7 @@ async def test_what_was_committed_survives_the_kill_of_the_server(server: Server
     writers = asyncio.gather(*(go_on_adding() for _ in range(4)))
     await asyncio.sleep(0.5)
     server.kill()
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await writers
     assert committed
     server.start()
@@ -107,7 +107,7 @@ async def test_a_server_that_hangs_while_many_wait_is_unavailable_to_all(
     await storage.ping()
     server.pause()
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             reads = (storage.unit_of_work().users.count() for _ in range(30))
             writes = (add(storage, a_user()) for _ in range(30))
             results = await asyncio.gather(*reads, *writes, return_exceptions=True)
@@ -119,7 +119,7 @@ async def test_a_server_that_hangs_while_many_wait_is_unavailable_to_all(
 
 
 async def assert_unavailable(storage: Storage) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         results = await asyncio.gather(
             storage.ping(), stored_user(storage, a_user()), add(storage, a_user()), return_exceptions=True
         )

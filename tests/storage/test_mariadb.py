@@ -1,11 +1,11 @@
 from typing import ClassVar
 
 from tests.servers.choice import Kind
-from tests.storage.served_contract import ServedStorageContract
+from tests.storage.database_contract import ServerStorageContract
 from tests.storage.sql_cases import SqlServerCases
 
 
-class TestMariaDBStorage(ServedStorageContract):
+class TestMariaDBStorage(ServerStorageContract):
     kind: ClassVar[Kind] = "mariadb"
 
 

@@ -1,4 +1,4 @@
-"""What a server of MongoDB may be besides gone: no replica set, one that knows us not, one that has lost the schema."""
+"""Unsuitable MongoDB servers: not a replica set, wrong credentials, a lost schema."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -36,12 +36,12 @@ from adapters.storage_contract.examples import (
 )
 from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES, Sample, SerialTaken
 from adapters.storage_contract.steps import (
-    Everything,
+    StorageContents,
     Stored,
     add,
     assert_same,
-    everything,
     outcomes,
+    read_all,
     remove,
     save,
     stored,
@@ -62,13 +62,13 @@ from domain.record_types import RECORD_TYPES
 from domain.records import RecordType
 from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.user import User
-from tests.servers.databases import Databases, served_kind
+from tests.servers.databases import Databases, server_kind
 from tests.servers.mongodb import StandaloneMongodbProcess
 from tests.servers.process import ServerProcess
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
-MANY: Final = 1_001  # records of one type, which are more than a commit deletes
+MANY: Final = 1_001  # records of one type, more than a commit deletes
 NOT_OURS: Final = ("system.profile", "schema.version")
 
 
@@ -89,7 +89,7 @@ def url(databases: Databases) -> Iterator[str]:
 
 @pytest.fixture
 async def storage(url: str) -> AsyncIterator[MongoStorage]:
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         assert isinstance(storage, MongoStorage)
         await storage.prepare()
         yield storage
@@ -102,7 +102,7 @@ def standalone(databases: Databases) -> Iterator[ServerProcess]:
 
 
 async def test_a_server_that_is_no_replica_set_is_told_so(standalone: ServerProcess) -> None:
-    async with opened(served_kind("mongodb").create(standalone.url)) as storage:
+    async with connected(server_kind("mongodb").create(standalone.url)) as storage:
         for call in (storage.prepare, storage.ping, lambda: add(storage, a_user())):
             with pytest.raises(StorageUnavailable, match=r"rs\.initiate"):
                 await call()
@@ -111,7 +111,7 @@ async def test_a_server_that_is_no_replica_set_is_told_so(standalone: ServerProc
 async def test_a_wrong_password_is_told_without_it(url: str) -> None:
     before, _, after = url.partition("@")
     name = before.rpartition(":")[0]
-    async with opened(f"{name}:{quote('wrong secret')}@{after}") as storage:
+    async with connected(f"{name}:{quote('wrong secret')}@{after}") as storage:
         for call in (storage.prepare, storage.ping, lambda: add(storage, a_user())):
             with pytest.raises(StorageUnavailable, match="the user or the password") as refusal:
                 await call()
@@ -124,7 +124,7 @@ async def test_a_missing_privilege_is_told(storage: MongoStorage, url: str) -> N
         await server.admin.command("createUser", name, pwd="secret", roles=[{"role": "read", "db": name}])
         try:
             after = url.partition("@")[2]
-            async with opened(f"mongodb://{name}:secret@{after}") as reader:
+            async with connected(f"mongodb://{name}:secret@{after}") as reader:
                 await reader.ping()
                 with pytest.raises(StorageUnavailable, match="privilege"):
                     await add(reader, a_user())
@@ -229,11 +229,11 @@ async def test_a_place_that_was_prepared_for_fewer_types_is_prepared_for_a_furth
 
 async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_goes_on(databases: Databases) -> None:
     with databases.own_server("mongodb") as server:
-        async with opened(served_kind("mongodb").create(server.url)) as storage:
+        async with connected(server_kind("mongodb").create(server.url)) as storage:
             await storage.prepare()
             users = [a_user() for _ in range(4)]
-            pairs = [(user, a_credential(user)) for user in users]  # which take a transaction
-            await asyncio.gather(*(storage.ping() for _ in users))  # so that each commit has a connection
+            pairs = [(user, a_credential(user)) for user in users]  # each pair takes a transaction
+            await asyncio.gather(*(storage.ping() for _ in users))  # gives each commit a connection
             server.pause()
             try:
                 assert set(await outcomes([add(storage, *pair) for pair in pairs])) <= {StorageUnavailable, TooBusy}
@@ -246,7 +246,7 @@ async def test_of_several_errors_in_one_commit_the_first_by_staging_is_raised(st
     taken, author = a_user(), a_user()
     post, session, failures, sample = a_post(author), a_session(author), some_failures(), a_record(SAMPLES, author)
     await add(storage, taken, author, post, session, failures, sample)
-    before = await everything(storage)
+    before = await read_all(storage)
     same_email, same_post, orphan = a_user(email=taken.email), a_post(author, id=post.id), a_post(a_user())
     same_session, same_key = a_session(author, id=session.id), some_failures(key=failures.key)
     same_serial = replace(a_record(SAMPLES, author), serial=sample.serial)
@@ -268,7 +268,7 @@ async def test_of_several_errors_in_one_commit_the_first_by_staging_is_raised(st
     for records, error in saves:
         with pytest.raises(error):
             await save(storage, *records)
-    assert await everything(storage) == before
+    assert await read_all(storage) == before
 
 
 async def test_a_value_that_is_taken_for_one_of_several_saves_is_refused(storage: MongoStorage) -> None:
@@ -304,7 +304,7 @@ async def test_names_in_mappings_that_mean_something_to_mongodb_come_back(storag
 
 
 async def plans(database: AsyncDatabase[dict[str, Any]], reads: Sequence[Awaitable[object]]) -> list[dict[str, Any]]:
-    """Return what the server's profiler writes of some reads, one after another."""
+    """Return what the server's profiler records about some reads, run one after another."""
     await database.command("profile", 2)
     for read in reads:
         await read
@@ -382,7 +382,7 @@ async def test_a_commit_of_one_session_or_one_key_takes_no_transaction(storage: 
 
 
 async def remove_hiding(storage: MongoStorage, monkeypatch: pytest.MonkeyPatch, *doomed: User) -> None:
-    """Remove users by a storage that then deletes nothing in the background."""
+    """Remove users with a storage that does not purge in the background."""
     with monkeypatch.context() as patch:
         patch.setattr(BackgroundPurge, "wake", lambda _: None)
         await remove(storage, *doomed)
@@ -417,14 +417,14 @@ async def test_more_records_than_a_commit_deletes_are_hidden_by_it_and_deleted_b
                 await asyncio.sleep(0.05)
         assert [await records_there(url, name) for name in ("posts", "samples")] == [1, 1]
         for client in (storage, another):
-            assert await everything(client) == Everything.of(other, *kept)
+            assert await read_all(client) == StorageContents.of(other, *kept)
         await add(storage, doomed, posts[0], samples[0])
-        assert await everything(another) == Everything.of(doomed, other, posts[0], samples[0], *kept)
+        assert await read_all(another) == StorageContents.of(doomed, other, posts[0], samples[0], *kept)
 
 
 async def assert_hidden(storage: MongoStorage, owner: User, post: Post, sample: Sample, kept: Sequence[Any]) -> None:
     unit = storage.unit_of_work()
-    assert await everything(storage) == Everything.of(*await unit.users.page(limit=9), *kept)
+    assert await read_all(storage) == StorageContents.of(*await unit.users.page(limit=9), *kept)
     assert await unit.users.get(owner.id) is None
     assert await unit.users.count() == 1
     both: Sequence[tuple[RecordType[Any], Any]] = ((POSTS, post), (SAMPLES, sample))
@@ -486,7 +486,7 @@ async def test_a_record_is_written_before_the_removal_of_its_owner_or_not_at_all
         shares = [posts[nth :: len(clients)] for nth in range(len(clients))]
         writers = [write(client, share) for client, share in zip(clients, shares, strict=True)]
         await asyncio.gather(remove_doomed(), *writers)
-    assert await everything(storage) == Everything.of(other, *written)
+    assert await read_all(storage) == StorageContents.of(other, *written)
 
 
 async def test_a_process_leaves_to_another_what_that_one_is_deleting(

@@ -8,15 +8,15 @@ import pytest
 from sqlalchemy import make_url
 
 from adapters.storage_contract.examples import a_user
-from adapters.storage_contract.steps import add, everything, outcomes
+from adapters.storage_contract.steps import add, outcomes, read_all
 from domain.errors import StorageUnavailable
 from domain.storage import Storage
 from tests.servers.choice import Kind
-from tests.storage.served_contract import ServedStorageContract, opened
+from tests.storage.database_contract import ServerStorageContract, connected
 from tests.storage.sql_cases import SqlServerCases
 
 
-class TestPostgreSQLStorage(ServedStorageContract):
+class TestPostgreSQLStorage(ServerStorageContract):
     kind: ClassVar[Kind] = "postgresql"
 
 
@@ -28,14 +28,14 @@ class TestPostgreSQLCases(SqlServerCases):
         self, url: str, storage: Storage, number: int
     ) -> None:
         users = [a_user() for _ in range(number)]
-        async with garbling(url, b"INSERT 0 ") as garbled, opened(garbled) as client:
+        async with garbling(url, b"INSERT 0 ") as garbled, connected(garbled) as client:
             assert set(await outcomes([add(client, user) for user in users])) == {StorageUnavailable}
-        assert (await everything(storage)).users == users
+        assert (await read_all(storage)).users == users
 
 
 @asynccontextmanager
 async def garbling(url: str, answer: bytes) -> AsyncIterator[str]:
-    """Stand before a server and give all answers of a kind a type that there is not."""
+    """Proxy a server, and replace the type of some of its messages by an invalid one."""
     server_url = make_url(url)
     under_way: set[asyncio.Task[None]] = set()
 

@@ -1,11 +1,11 @@
-"""The background task that deletes what belonged to removed users."""
+"""The background task that deletes the records of removed users."""
 
 import asyncio
 from contextlib import suppress
 
 from adapters.purging import BackgroundPurge
 
-PATIENCE_SECONDS = 5
+TIMEOUT_SECONDS = 5
 
 
 async def test_a_purge_ends_though_a_driver_swallows_its_cancellation() -> None:
@@ -20,5 +20,5 @@ async def test_a_purge_ends_though_a_driver_swallows_its_cancellation() -> None:
     purge = BackgroundPurge(purge_batch)
     purge.wake()
     await begun.wait()
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await purge.close()

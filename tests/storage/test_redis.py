@@ -1,8 +1,8 @@
 from typing import ClassVar
 
 from tests.servers.choice import Kind
-from tests.storage.served_contract import ServedStorageContract
+from tests.storage.database_contract import ServerStorageContract
 
 
-class TestRedisStorage(ServedStorageContract):
+class TestRedisStorage(ServerStorageContract):
     kind: ClassVar[Kind] = "redis"

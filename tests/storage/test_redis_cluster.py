@@ -5,19 +5,17 @@ from typing import ClassVar
 import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
-from adapters.storage_contract.network import StrangerCases
-from adapters.storage_contract.steps import add, everything, stored_user
-from domain.errors import StorageUnavailable, TooBusy
+from adapters.storage_contract.network import WrongServerCases
+from adapters.storage_contract.steps import add, read_all, stored_user
+from domain.errors import TooBusy
 from domain.storage import Storage
-from domain.user import User
 from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
 from tests.servers.databases import Databases
 from tests.servers.redis import KIND
 from tests.servers.redis_cluster import RedisClusterProcesses
-from tests.storage.served_contract import DatabaseStorageContract, connections_in_use, opened
-
-PATIENCE_SECONDS = 60
+from tests.storage.database_contract import DatabaseStorageContract, connected, connections_in_use
+from tests.storage.failovers import added_at_last
 
 
 @pytest.fixture(scope="module")
@@ -30,27 +28,27 @@ def cluster() -> Iterator[RedisClusterProcesses]:
         yield cluster
 
 
-class TestRedisClusterStorage(DatabaseStorageContract, StrangerCases):
+class TestRedisClusterStorage(DatabaseStorageContract, WrongServerCases):
     kind: ClassVar[Kind] = "redis"
 
     @pytest.fixture(scope="class")
     @classmethod
     async def prepared_url(cls, cluster: RedisClusterProcesses) -> str:
         url = KIND.create(cluster.url)
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
         return url
 
     @pytest.fixture
     async def unprepared_clients(self, cluster: RedisClusterProcesses) -> AsyncIterator[tuple[Storage, Storage]]:
         url = KIND.create(cluster.url)
-        async with opened(url) as first, opened(url) as second:
+        async with connected(url) as first, connected(url) as second:
             yield first, second
 
     @pytest.fixture
     async def unreachable(self, databases: Databases) -> AsyncIterator[Storage]:
         with databases.unreachable("redis") as url:
-            async with opened(url.replace("redis:", "redis+cluster:")) as storage:
+            async with connected(url.replace("redis:", "redis+cluster:")) as storage:
                 yield storage
 
     @pytest.fixture
@@ -60,45 +58,32 @@ class TestRedisClusterStorage(DatabaseStorageContract, StrangerCases):
 
 async def test_a_service_goes_on_when_its_slot_has_moved(cluster: RedisClusterProcesses) -> None:
     url = KIND.create(cluster.url)
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         await storage.prepare()
         user, newcomer = a_full_user(), a_user()
         await add(storage, user, a_post(user))
         move = cluster.move_to_another_master(url)
-        next(move)  # some of the keys are here, and some there
+        next(move)  # the keys are on both nodes
         for attempt in (add(storage, newcomer), stored_user(storage, user)):
             with pytest.raises(TooBusy):
                 await attempt
-        next(move)  # all of them are there, but the slot is still here
+        next(move)  # all keys are on the other node, but the slot is not
         assert await stored_user(storage, user) == user
         next(move)
         await add(storage, newcomer)
-        assert (await everything(storage)).users == [user, newcomer]
+        assert (await read_all(storage)).users == [user, newcomer]
 
 
 async def test_the_death_of_a_master_is_healed_by_its_replica(cluster: RedisClusterProcesses) -> None:
     url = KIND.create(cluster.url)
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         await storage.prepare()
         kept = a_full_user()
         await add(storage, kept, a_post(kept))
-        await asyncio.gather(*(everything(storage) for _ in range(20)))
+        await asyncio.gather(*(read_all(storage) for _ in range(20)))
         cluster.wait_for_replica(url)
         cluster.master_of(url).kill()
-        newcomer = await _added_at_last(storage)
+        newcomer = await added_at_last(storage)
         assert await stored_user(storage, kept) == kept
         assert await stored_user(storage, newcomer) == newcomer
         assert connections_in_use(storage) == 0
-
-
-async def _added_at_last(storage: Storage) -> User:
-    """Add users until one is not told that the storage is unavailable, and return that one."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            user = a_user()
-            try:
-                await add(storage, user)
-            except StorageUnavailable:
-                await asyncio.sleep(0.1)
-            else:
-                return user

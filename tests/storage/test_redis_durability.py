@@ -7,7 +7,7 @@ from domain.errors import StorageUnavailable
 from tests.servers.databases import Databases
 from tests.servers.process import ServerProcess
 from tests.servers.redis import KIND, client
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 
 @pytest.fixture(scope="module")
@@ -72,19 +72,19 @@ async def test_settings_that_are_not_told_are_told_to_be_unknown(
 
 async def test_a_server_that_is_lost_is_not_taken_for_one_that_keeps_its_settings(databases: Databases) -> None:
     with databases.unreachable("redis") as url:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             with pytest.raises(StorageUnavailable):
                 await storage.prepare()
 
 
 async def _told(server: ServerProcess, caplog: pytest.LogCaptureFixture, login: str | None = None) -> Sequence[str]:
-    """Prepare a place and look after it, and return the warnings that come of it."""
+    """Prepare and ping a storage, and return the logged warnings."""
     url = KIND.create(server.url)
     if login:
         url = f"redis://{login}@{url.rpartition('@')[2]}"
     with caplog.at_level(logging.WARNING, "userport"):
         for _ in range(2):
-            async with opened(url) as storage:
+            async with connected(url) as storage:
                 await storage.prepare()
                 await storage.ping()
     return [record.getMessage() for record in caplog.records if record.name == "userport"]

@@ -1,4 +1,4 @@
-"""What only Redis can do to a storage, and what comes of it."""
+"""Failures that only Redis has, and their effects."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -10,15 +10,15 @@ from redis.exceptions import ResponseError
 
 from adapters.redis.config import RedisConfig
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
-from adapters.storage_contract.steps import Everything, add, everything, remove, stored_user
+from adapters.storage_contract.steps import StorageContents, add, read_all, remove, stored_user
 from domain.errors import StorageNotPrepared, StorageUnavailable, TooBusy
 from domain.storage import Storage
 from tests.servers.databases import Databases
 from tests.servers.process import ServerProcess
 from tests.servers.redis import KIND, client
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def url(server: ServerProcess) -> str:
 
 @pytest.fixture
 async def storage(url: str) -> AsyncIterator[Storage]:
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         await storage.prepare()
         yield storage
 
@@ -66,7 +66,7 @@ async def test_a_server_that_was_flushed_is_not_prepared(storage: Storage, redis
 async def test_a_full_server_is_too_busy_and_applies_nothing(storage: Storage, redis: Any) -> None:
     kept, gone = a_full_user(), a_full_user()
     await add(storage, kept, gone)
-    before = await everything(storage)
+    before = await read_all(storage)
     redis.config_set("maxmemory", 1)
     try:
         unit = storage.unit_of_work()
@@ -74,12 +74,12 @@ async def test_a_full_server_is_too_busy_and_applies_nothing(storage: Storage, r
         unit.users.remove(gone)
         with pytest.raises(TooBusy):
             await add(storage, a_user())
-        assert await everything(storage) == before
-        # Redis lets a script go on that has begun by removing something, so this one is applied, and wholly.
+        assert await read_all(storage) == before
+        # Redis lets a script continue that began with a removal, so this one is applied completely.
         await unit.commit()
     finally:
         redis.config_set("maxmemory", 0)
-    assert len((await everything(storage)).users) == 2
+    assert len((await read_all(storage)).users) == 2
 
 
 async def test_a_full_server_makes_room_by_the_removal_of_a_user_with_any_number_of_records(
@@ -90,8 +90,8 @@ async def test_a_full_server_makes_room_by_the_removal_of_a_user_with_any_number
     redis.config_set("maxmemory", 1)
     try:
         await remove(storage, gone)
-        assert (await everything(storage)) == Everything.of(kept)
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        assert (await read_all(storage)) == StorageContents.of(kept)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while redis.hlen(RedisConfig.parse(url).key("records")) > 1:  # noqa: ASYNC110 - the server has no event for it
                 await asyncio.sleep(0.01)
     finally:
@@ -117,7 +117,7 @@ async def test_a_replica_is_unavailable_to_commits_until_it_is_promoted(storage:
 async def test_a_server_that_lacks_replicas_is_unavailable_to_commits(storage: Storage, redis: Any) -> None:
     redis.config_set("min-replicas-to-write", 1)
     try:
-        with pytest.raises(StorageUnavailable, match="too few of its replicas"):
+        with pytest.raises(StorageUnavailable, match="too few replicas"):
             await add(storage, a_user())
     finally:
         redis.config_set("min-replicas-to-write", 0)
@@ -125,7 +125,7 @@ async def test_a_server_that_lacks_replicas_is_unavailable_to_commits(storage: S
 
 
 async def test_a_server_with_too_many_clients_is_too_busy(url: str, redis: Any) -> None:
-    async with opened(url) as newcomer:
+    async with connected(url) as newcomer:
         redis.config_set("maxclients", redis.info("clients")["connected_clients"])
         try:
             with pytest.raises(TooBusy):
@@ -142,7 +142,7 @@ async def test_a_server_that_runs_a_long_script_is_too_busy(
     endless = asyncio.create_task(asyncio.to_thread(_run_endless_script, server.url))
     try:
         with pytest.raises(TooBusy):
-            await _ping_for_ever(storage)  # until the script has begun
+            await _ping_for_ever(storage)  # until the script runs
     finally:
         redis.script_kill()
         await endless
@@ -150,31 +150,31 @@ async def test_a_server_that_runs_a_long_script_is_too_busy(
     await storage.ping()
 
 
-@pytest.mark.parametrize("wrong", ["userport:wr0ng", "nobody:wr0ng", ""])
+@pytest.mark.parametrize("wrong", ["userport:wr0ng", "unknown:wr0ng", ""])
 async def test_a_wrong_password_is_told_without_being_repeated(server: ServerProcess, wrong: str) -> None:
     address = f"127.0.0.1:{server.port}"
-    async with opened(f"redis://{wrong}@{address}/0") as storage:
-        with pytest.raises(StorageUnavailable, match="refuses the user or the password") as told:
+    async with connected(f"redis://{wrong}@{address}/0") as storage:
+        with pytest.raises(StorageUnavailable, match="rejects the user or the password") as raised:
             await storage.ping()
-    assert "wr0ng" not in repr(told.value) + repr(told.value.__cause__)
+    assert "wr0ng" not in repr(raised.value) + repr(raised.value.__cause__)
 
 
 async def test_a_user_who_lacks_a_right_is_told_so(server: ServerProcess, redis: Any) -> None:
     redis.acl_setuser("reader", enabled=True, passwords=["+pw"], categories=["+@read"], keys=["*"])
-    async with opened(f"redis://reader:pw@127.0.0.1:{server.port}/0") as storage:
+    async with connected(f"redis://reader:pw@127.0.0.1:{server.port}/0") as storage:
         with pytest.raises(StorageUnavailable, match="denies"):
             await storage.prepare()
 
 
 async def test_a_database_that_the_server_does_not_have_is_unavailable(server: ServerProcess) -> None:
-    async with opened(f"{server.url}9999") as storage:
+    async with connected(f"{server.url}9999") as storage:
         with pytest.raises(StorageUnavailable):
             await storage.ping()
 
 
 async def test_a_commit_whose_answer_was_lost_is_not_sent_again(url: str, server: ServerProcess) -> None:
     user = a_user()
-    async with _line_to(server.port) as line, opened(url.replace(f":{server.port}/", f":{line.port}/")) as storage:
+    async with _line_to(server.port) as line, connected(url.replace(f":{server.port}/", f":{line.port}/")) as storage:
         await storage.prepare()
         line.answers_to_lose = 1
         with pytest.raises(StorageUnavailable):
@@ -185,7 +185,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_sent_again(url: str, server
 
 
 class _Line:
-    """A way to a server on which answers can be lost, and the connection with them."""
+    """A connection to a server on which responses, and the connection itself, can be lost."""
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port

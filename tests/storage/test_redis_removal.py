@@ -1,4 +1,4 @@
-"""What a removed user owned is invisible at once, however much it is, and deleted batch by batch."""
+"""The records of a removed user are invisible at once, however many, and deleted in batches."""
 
 import asyncio
 import random
@@ -15,19 +15,19 @@ from adapters.redis.server import Server
 from adapters.redis.storage import RedisUnitOfWork
 from adapters.storage_contract.examples import LATER, a_post, a_record, a_user, at_version, nth_key
 from adapters.storage_contract.samples import SAMPLES, Sample
-from adapters.storage_contract.steps import add, everything, remove, save
+from adapters.storage_contract.steps import add, read_all, remove, save
 from domain.errors import StaleVersion, TooBusy, UserNotFound
 from domain.post import POSTS
 from domain.storage import Storage
 from domain.user import User
 from tests.servers.databases import Databases
 from tests.servers.redis import client
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 MANY: Final = 3_000
 """More than one commit deletes, and several batches of the purge."""
 
-PATIENCE_SECONDS: Final = 60
+TIMEOUT_SECONDS: Final = 60
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def redis(url: str) -> Iterator[Any]:
 
 @pytest.fixture
 async def storage(url: str) -> AsyncIterator[Storage]:
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         await storage.prepare()
         yield storage
 
@@ -79,14 +79,14 @@ async def test_many_records_of_a_removed_user_are_invisible_until_they_are_delet
 async def test_what_one_process_has_not_deleted_is_deleted_by_the_next_one(url: str, redis: Any) -> None:
     doomed, other = a_user(), a_user()
     kept = _samples(other, 3)
-    async with opened(url) as first:
+    async with connected(url) as first:
         await first.prepare()
         await add(first, doomed, other, *kept, *_samples(doomed, MANY))
         await remove(first, doomed)
         with pytest.raises(TooBusy):
             await add(first, doomed)
     assert _removed_owners(url, redis) == [doomed.id]
-    async with opened(url) as second:
+    async with connected(url) as second:
         assert await second.unit_of_work().records(SAMPLES).count(owner=doomed.id) == 0
         await _until_purged(url, redis)
         await _assert_nothing_is_left(url, redis, second, kept)
@@ -111,7 +111,7 @@ async def test_large_records_are_deleted_in_small_batches(url: str, storage: Sto
         await add(storage, replace(sample, text="x" * 250_000))
     await remove(storage, doomed)
     assert _removed_owners(url, redis) == [doomed.id], "which is too much for the commit itself"
-    assert list((await everything(storage)).records["samples"]) == []
+    assert list((await read_all(storage)).records["samples"]) == []
 
 
 async def test_what_a_broken_script_left_does_not_hold_up_the_purge(url: str, storage: Storage, redis: Any) -> None:
@@ -155,7 +155,7 @@ async def test_pages_skip_what_is_hidden_wherever_it_lies(url: str, storage: Sto
 
 
 async def _seen(storage: Storage, doomed: User) -> object:
-    """Look in every way for samples, of others and of a removed user."""
+    """Look for samples in every way, of other users and of a removed one."""
     unit = storage.unit_of_work()
     samples = unit.records(SAMPLES)
     return (
@@ -173,13 +173,13 @@ async def _seen(storage: Storage, doomed: User) -> object:
 
 
 def _samples(owner: User, number: int) -> list[Sample]:
-    """Make samples that are all due, the last of them with a key and a serial that name the owner."""
+    """Return samples that are all due; the key and the serial of the last one contain the owner."""
     samples = [replace(a_record(SAMPLES, owner), due_at=LATER) for _ in range(number)]
     return [*samples[:-1], replace(samples[-1], code=str(owner.id), serial=str(owner.id))]
 
 
 async def _until_purged(url: str, redis: Any) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while _removed_owners(url, redis):  # noqa: ASYNC110 - it may be another process that purges
             await asyncio.sleep(0.01)
 

@@ -6,13 +6,13 @@ from adapters.storage_contract.examples import a_prefix, a_user, a_username, an_
 from adapters.storage_contract.steps import add
 from domain.storage import Storage
 from tests.servers.databases import Databases
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 
 @pytest.fixture
 async def storage(databases: Databases) -> AsyncIterator[Storage]:
     with databases.fresh("redis") as url:
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             await storage.prepare()
             yield storage
 

@@ -6,15 +6,15 @@ from typing import ClassVar
 import pytest
 
 from adapters.storage_contract.examples import a_full_user, a_user
-from adapters.storage_contract.steps import add, everything, stored_user
+from adapters.storage_contract.steps import add, read_all, stored_user
 from domain.errors import StorageUnavailable
 from tests.servers.choice import give_up, skip_unless_chosen
 from tests.servers.redis import KIND, RedisProcess
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 
 class TlsRedisProcess(RedisProcess):
-    """A Redis with a certificate that it has signed itself."""
+    """A Redis with a self-signed certificate."""
 
     scheme: ClassVar = "rediss"
 
@@ -50,17 +50,17 @@ def server() -> Iterator[TlsRedisProcess]:
 
 
 async def test_a_storage_goes_through_tls(server: TlsRedisProcess) -> None:
-    async with opened(server.url) as storage:
+    async with connected(server.url) as storage:
         await storage.prepare()
         users = [a_user() for _ in range(30)]
         await asyncio.gather(*(add(storage, user) for user in users))
-        assert (await everything(storage)).users == users
+        assert (await read_all(storage)).users == users
 
 
 async def test_a_server_with_tls_that_was_restarted_unnoticed_is_no_failure(server: TlsRedisProcess) -> None:
-    async with opened(server.url) as storage:
+    async with connected(server.url) as storage:
         await storage.prepare()
-        await asyncio.gather(*(everything(storage) for _ in range(20)))
+        await asyncio.gather(*(read_all(storage) for _ in range(20)))
         server.stop()
         server.start()
         await storage.prepare()
@@ -71,6 +71,6 @@ async def test_a_server_with_tls_that_was_restarted_unnoticed_is_no_failure(serv
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss"])
 async def test_nobody_is_trusted_without_a_certificate_that_is_known(server: TlsRedisProcess, scheme: str) -> None:
-    async with opened(f"{scheme}://{server.url.partition('://')[2].partition('?')[0]}") as storage:
+    async with connected(f"{scheme}://{server.url.partition('://')[2].partition('?')[0]}") as storage:
         with pytest.raises(StorageUnavailable):
             await storage.ping()

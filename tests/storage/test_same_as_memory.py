@@ -1,6 +1,6 @@
 """Random sequences of commits and reads have the same outcomes on every store as in memory.
 
-`make test` takes some 300 steps for each store; `make compare-stores` takes 10,000, by STEPS.
+`make test` runs about 300 steps per store; `make compare-stores` runs 10,000, set by STEPS.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from sqlalchemy import make_url
 from adapters.memory.storage import MemoryStorage
 from adapters.storage_contract.examples import a_prefix, a_record, a_user, a_username, an_email, nth_key, nth_user_id
 from adapters.storage_contract.samples import CONTRACT_TYPES, SAMPLES
-from adapters.storage_contract.steps import everything
+from adapters.storage_contract.steps import read_all
 from domain.errors import (
     DomainError,
     EmailTaken,
@@ -35,8 +35,8 @@ from domain.storage import Storage, UnitOfWork
 from domain.user import Role, User
 from domain.values import Name
 from tests.servers.choice import KINDS, Kind
-from tests.servers.databases import Databases, served_kind
-from tests.storage.served_contract import opened
+from tests.servers.databases import Databases, server_kind
+from tests.storage.database_contract import connected
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ SETTINGS: Final = settings(
 )
 NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
 
-# Of several reasons to refuse one write, a store may name any.
+# If a write has several errors, a store may raise any of them.
 CONFLICTS: Final = (EmailTaken, UsernameTaken, IdTaken, UserNotFound, *SAMPLES.unique.values())
 
 small: Final = st.integers(0, 5)
@@ -60,16 +60,16 @@ TEXTS: Final = ("a", "A", "á", "a ", "b", "😀")
 @dataclass(frozen=True)
 class Write:
     verb: str
-    """`put` adds what is not there, and saves what is."""
+    """`put` adds a missing record, and saves an existing one."""
 
     type_number: int
-    """Of `CONTRACT_TYPES`; one more for users."""
+    """An index into `CONTRACT_TYPES`; one more for users."""
 
     key: int
     owner: int
     value: int
     version: int
-    """The version written, removed or required; before that is known, how far it is from the right one."""
+    """The version written, removed or required; before it is resolved, its distance from the right one."""
 
 
 OWNERS_AT_RANDOM: Final = 5
@@ -79,7 +79,7 @@ VERBS: Final = ("put", "put", "put", "put", "remove", "require", "add", "save")
 
 
 def random_writes(chance: Random) -> Sequence[Write]:
-    """Draw one to three writes evenly, which a strategy of small examples would not."""
+    """Draw one to three writes with equal probability; a strategy would prefer small examples."""
     return [
         Write(
             verb=chance.choice(VERBS),
@@ -95,24 +95,24 @@ def random_writes(chance: Random) -> Sequence[Write]:
 
 class SameAsMemory(RuleBasedStateMachine):
     open_empty: ClassVar[Callable[[], Any]]
-    """Gives a context with the URL of a storage that holds nothing."""
+    """Returns a context with the URL of an empty storage."""
 
     steps: ClassVar[int]
-    """How many commits and reads were compared, in all runs."""
+    """The number of compared commits and reads in all runs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.context = type(self).open_empty()
-        self.opened = opened(self.context.__enter__())
-        self.storage: Storage = self.run(self.opened.__aenter__())
+        self.connected = connected(self.context.__enter__())
+        self.storage: Storage = self.run(self.connected.__aenter__())
         self.memory = MemoryStorage(CONTRACT_TYPES)
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
 
     def teardown(self) -> None:
-        self.run(self.opened.__aexit__(None, None, None))
+        self.run(self.connected.__aexit__(None, None, None))
         self.runner.close()
         self.context.__exit__(None, None, None)
 
@@ -190,14 +190,14 @@ class SameAsMemory(RuleBasedStateMachine):
 
     @invariant()
     def holds_the_same(self) -> None:
-        assert self.run(everything(self.storage)) == self.run(everything(self.memory))
+        assert self.run(read_all(self.storage)) == self.run(read_all(self.memory))
 
     def compare(self, read: Callable[[Storage], Any]) -> None:
         type(self).steps += 1
         assert self.run(read(self.storage)) == self.run(read(self.memory))
 
     async def resolved(self, batch: Sequence[Write]) -> list[Write]:
-        """Return the writes as they are meant when those before them have applied: each at a version, with an owner."""
+        """Return the writes with the version and owner that they have after the previous writes."""
         unit = self.memory.unit_of_work()
         users = [user.id for user in await unit.users.page(limit=10)]
         states: dict[tuple[str, str], tuple[int | None, int]] = {}
@@ -205,7 +205,7 @@ class SameAsMemory(RuleBasedStateMachine):
         for write in batch:
             record_type = type_of(write)
             owner = write.owner
-            if users and owner < OWNERS_AT_RANDOM:  # mostly one who is there
+            if users and owner < OWNERS_AT_RANDOM:  # mostly an existing user
                 owner = USER_NUMBERS[users[owner % len(users)]]
             key = nth_user_id(write.key) if record_type is None else key_of(record_type, write.key, owner)
             place = (record_type.name if record_type else "", key)
@@ -215,7 +215,7 @@ class SameAsMemory(RuleBasedStateMachine):
                 of = record_type.owner_of(there) if record_type and there else None
                 states[place] = (there.version if there else None, USER_NUMBERS[of] if of else owner)
             stored, owner_there = states[place]
-            owner = owner if stored is None else owner_there  # which never changes
+            owner = owner if stored is None else owner_there  # an owner never changes
             verb = ("add" if stored is None else "save") if write.verb == "put" else write.verb
             version = {"add": 1, "save": (stored or 0) + 1}.get(verb, stored or 0) + write.version
             states[place] = ({"add": version, "save": version, "remove": None}.get(verb, stored), owner)
@@ -272,7 +272,7 @@ def the_user(write: Write) -> User:
 
 
 def the_record(record_type: RecordType[Any], owner: User, write: Write) -> Any:
-    """Make a record that is the same whenever it is made of the same write."""
+    """Return the record of a write; equal writes have equal records."""
     values: dict[str, Any] = {"version": write.version}
     if record_type.due:
         values[record_type.due] = NOW + timedelta(days=write.value)
@@ -303,16 +303,16 @@ def test_a_store_does_what_memory_does(databases: Databases, kind: Kind) -> None
                     yield url
             else:
                 yield prepared
-                served_kind(kind).empty(prepared)
+                server_kind(kind).empty(prepared)
 
-        class Machine(SameAsMemory):
+        class StorageStateMachine(SameAsMemory):
             steps = 0
 
-        Machine.open_empty = staticmethod(open_empty)
-        while Machine.steps < STEPS:
-            run_state_machine_as_test(Machine, settings=SETTINGS)
+        StorageStateMachine.open_empty = staticmethod(open_empty)
+        while StorageStateMachine.steps < STEPS:
+            run_state_machine_as_test(StorageStateMachine, settings=SETTINGS)
 
 
 async def prepare(url: str) -> None:
-    async with opened(url) as storage:
+    async with connected(url) as storage:
         await storage.prepare()

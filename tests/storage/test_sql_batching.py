@@ -1,4 +1,4 @@
-"""Calls that arrive together: who is served with whom, and who waits for whom."""
+"""Concurrent calls: which of them share a batch, and which wait for each other."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,11 +7,11 @@ import pytest
 
 from adapters.sql.engine.batching import RequestBatcher
 
-PATIENCE_SECONDS = 5
+TIMEOUT_SECONDS = 5
 
 
 class Server:
-    """Doubles numbers, noting which of them came together."""
+    """Doubles numbers, and records which of them came in one batch."""
 
     def __init__(self, *, most: int = 10) -> None:
         self.batches: list[list[int]] = []
@@ -79,7 +79,7 @@ async def test_nobody_waits_long_for_a_batch_that_is_slow() -> None:
     await until(lambda: server.batches == [[1]])
     held, server.go_on = server.go_on, asyncio.Event()
     server.go_on.set()
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         assert await asyncio.gather(*map(server.double, (2, 3))) == [4, 6]
     assert not slow.done()
     held.set()
@@ -92,7 +92,7 @@ async def test_nobody_waits_for_ever_for_an_answer_that_was_forgotten() -> None:
 
     forgetful = RequestBatcher(forget, max_wait_seconds=0.02)
     with pytest.raises(ValueError, match="shorter"):
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await forgetful(1)
 
 
@@ -145,7 +145,7 @@ async def test_nobody_is_left_waiting_when_the_serving_is_cancelled() -> None:
         raise asyncio.CancelledError
 
     double: RequestBatcher[int, int] = RequestBatcher(serve, max_wait_seconds=0.02)
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         outcomes = await asyncio.gather(double(1), double(2), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
 
@@ -157,11 +157,11 @@ async def test_after_a_crowd_of_whom_all_were_cancelled_others_are_served() -> N
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         assert await server.double(5) == 10
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not condition():  # noqa: ASYNC110 - it turns with the loop
             await asyncio.sleep(0)

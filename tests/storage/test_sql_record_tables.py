@@ -1,4 +1,4 @@
-"""A record type is stored by SQL only in a table that can keep all that is declared."""
+"""The SQL adapter only accepts a record type with a table that can store everything declared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ NOTES = RecordType("notes", Note, key="id", owner="user_id", due="expires_at", u
 
 
 def parts() -> dict[str, Any]:
-    """Return what a fitting table is made of."""
+    """Return the parts of a suitable table."""
     return {
         "id": required("id", ExactText(MAX_KEY_BYTES), primary_key=True),
         "user_id": owner("user_id"),

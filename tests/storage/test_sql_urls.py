@@ -6,7 +6,7 @@ from adapters.sql.storage import SqlStorage
 from domain.errors import StorageUnavailable
 from tests.servers.databases import Databases
 from tests.servers.sql import execute
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
 
 @pytest.mark.parametrize(
@@ -36,18 +36,18 @@ def test_a_url_that_leaves_something_open_is_refused(url: str) -> None:
 async def test_a_file_that_is_no_database_is_unavailable(databases: Databases) -> None:
     with databases.fresh("sqlite") as url:
         letter = Path(url.removeprefix("sqlite:///"))
-        letter.write_text("This is a letter, not a database. " * 100)  # noqa: ASYNC240 - nobody else is waiting
-        async with opened(url) as storage:
-            with pytest.raises(StorageUnavailable, match="no SQLite database"):
+        letter.write_text("This is a letter, not a database. " * 100)  # noqa: ASYNC240 - no other task is waiting
+        async with connected(url) as storage:
+            with pytest.raises(StorageUnavailable, match="not a SQLite database"):
                 await storage.ping()
-            with pytest.raises(StorageUnavailable, match="no SQLite database"):
+            with pytest.raises(StorageUnavailable, match="not a SQLite database"):
                 await storage.prepare()
 
 
 async def test_a_file_that_cannot_be_made_is_unavailable_and_not_merely_unprepared(tmp_path: Path) -> None:
     file = tmp_path / "test.db"
     file.symlink_to(tmp_path / "nowhere" / "test.db")
-    async with opened(f"sqlite:///{file}") as storage:
+    async with connected(f"sqlite:///{file}") as storage:
         with pytest.raises(StorageUnavailable, match="cannot be opened"):
             await storage.prepare()
 
@@ -56,6 +56,6 @@ async def test_a_database_that_may_not_be_written_to_is_unavailable(databases: D
     with databases.fresh("postgresql") as url:
         name = url.rpartition("/")[2]
         execute(url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        async with opened(url) as storage:
+        async with connected(url) as storage:
             with pytest.raises(StorageUnavailable, match="read-only"):
                 await storage.prepare()

@@ -1,4 +1,4 @@
-"""What becomes of a file while it is served, and of what was deleted from it."""
+"""What happens when a served file is moved or replaced, and to deleted data in it."""
 
 import asyncio
 import sqlite3
@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from adapters.storage_contract.examples import a_post, a_user
-from adapters.storage_contract.steps import add, everything, remove, save, stored_user
+from adapters.storage_contract.steps import add, read_all, remove, save, stored_user
 from domain.errors import StorageNotPrepared, StorageUnavailable
 from domain.storage import Storage
 from domain.values import Bio
 from tests.http.records import new_user
 from tests.http.service import running
-from tests.storage.served_contract import opened
+from tests.storage.database_contract import connected
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 AWAY = (StorageNotPrepared, StorageUnavailable)
 
 
@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def storage(file: Path) -> AsyncIterator[Storage]:
-    async with opened(f"sqlite:///{file}") as storage:
+    async with connected(f"sqlite:///{file}") as storage:
         await storage.prepare()
         yield storage
 
@@ -50,7 +50,7 @@ def move_back(moved: Mapping[Path, Path]) -> None:
 @pytest.mark.parametrize("with_its_log", [True, False])
 async def test_a_file_that_was_moved_is_away_until_it_is_back(storage: Storage, file: Path, with_its_log: bool) -> None:
     users = [a_user() for _ in range(30)]
-    await asyncio.gather(*(add(storage, user) for user in users), *(everything(storage) for _ in range(20)))
+    await asyncio.gather(*(add(storage, user) for user in users), *(read_all(storage) for _ in range(20)))
     moved = move_away(*(parts_of(file) if with_its_log else [file]))
     for call in (storage.ping, lambda: add(storage, a_user()), lambda: add(storage, a_user(), a_user())):
         with pytest.raises(AWAY):
@@ -62,7 +62,7 @@ async def test_a_file_that_was_moved_is_away_until_it_is_back(storage: Storage, 
     await storage.ping()
     users.append(a_user())
     await add(storage, users[-1])
-    assert (await everything(storage)).users == users
+    assert (await read_all(storage)).users == users
 
 
 async def test_a_file_that_was_deleted_takes_no_writes_until_it_is_prepared_again(storage: Storage, file: Path) -> None:
@@ -76,16 +76,16 @@ async def test_a_file_that_was_deleted_takes_no_writes_until_it_is_prepared_agai
     await storage.prepare()
     user = a_user()
     await add(storage, user)
-    assert (await everything(storage)).users == [user]
+    assert (await read_all(storage)).users == [user]
 
 
 async def test_a_file_that_was_replaced_is_the_one_that_is_served(storage: Storage, file: Path, tmp_path: Path) -> None:
     before, restored, after = a_user(), a_user(), a_user()
     await add(storage, before)
-    await everything(storage)
+    await read_all(storage)
     backup = tmp_path / "backup" / file.name
     backup.parent.mkdir()
-    async with opened(f"sqlite:///{backup}") as other:
+    async with connected(f"sqlite:///{backup}") as other:
         await other.prepare()
         await add(other, restored)
     for part in parts_of(file):
@@ -93,7 +93,7 @@ async def test_a_file_that_was_replaced_is_the_one_that_is_served(storage: Stora
     backup.rename(file)
     await storage.ping()
     await add(storage, after)
-    assert (await everything(storage)).users == [restored, after]
+    assert (await read_all(storage)).users == [restored, after]
 
 
 async def test_a_service_is_not_ready_while_its_file_is_away(file: Path) -> None:
@@ -111,17 +111,17 @@ async def test_a_service_is_not_ready_while_its_file_is_away(file: Path) -> None
 async def test_of_a_user_who_was_removed_nothing_is_left_in_the_file_or_its_log(storage: Storage, file: Path) -> None:
     secret = "an unmistakable text"
     user, kept = replace(a_user(), bio=Bio(secret * 20)), replace(a_user(), bio=Bio("the text of another user"))
-    with another_process(file):  # otherwise the log would go with the last connection
+    with another_process(file):  # otherwise the log would be removed with the last connection
         await add(storage, kept, user, *(a_post(user) for _ in range(30)))
         await save(storage, changed := replace(user, bio=Bio(f"changed, {secret}"), version=user.version + 1))
         assert secret.encode() in content_of(file)
         await remove(storage, changed)
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while any(text.encode() in content_of(file) for text in (secret, user.email.address, user.id)):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         assert kept.bio is not None
         assert kept.bio.encode() in content_of(file)
-        assert (await everything(storage)).users == [kept]
+        assert (await read_all(storage)).users == [kept]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a storage URL says of TLS is checked when the storage is opened, before anything is connected to."""
+"""TLS options of a storage URL are validated when the storage is opened, before any connection."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ _POSTGRESQL: Final = "postgresql://secret@db.internal/users"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Files to fill the URLs of the tests with, each by what it holds."""
+    """Files for the URLs of the tests, named by their content."""
     key, other_key = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
     certificate = _certificate(key)
     encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
@@ -99,7 +99,7 @@ async def test_a_url_with_the_files_that_it_needs_is_opened(files: Mapping[str, 
     ],
 )
 def test_a_url_whose_files_are_of_no_use_is_refused_without_being_repeated(files: Mapping[str, str], url: str) -> None:
-    with pytest.raises(SettingsError, match=r"its option|an option twice") as refusal:
+    with pytest.raises(SettingsError, match=r"its option|repeats an option") as refusal:
         open_storage(url.format(**files))
     message = str(refusal.value)
     assert len(message.splitlines()) == 1
@@ -122,5 +122,5 @@ def test_postgresql_is_verified_by_authorities_that_are_there(
 def test_a_command_ends_with_one_line_about_it(files: Mapping[str, str]) -> None:
     ended = userport("storage", "ping", "--storage", f"{_REDIS}?ssl_ca={files['nothing']}")
     assert (ended.exit_code, ended.text) == (2, "")
-    assert ended.errors.rstrip().endswith("the file of its option ssl_ca does not exist, or cannot be read")
+    assert ended.errors.rstrip().endswith("the file of its option ssl_ca does not exist or cannot be read")
     assert len(ended.errors.splitlines()) == 1

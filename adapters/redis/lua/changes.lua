@@ -1,6 +1,6 @@
--- Redis takes nothing back, so a script that writes tries everything on what is noted here, and applies it at the end.
+-- Redis has no rollback. A script therefore stages all its changes here, and applies them at the end.
 
--- A hash with the changes of this script. A value of false stands for none.
+-- The staged changes of a hash. A value of false means: deleted.
 local function hash(key)
   local changed = {}
   local self = {}
@@ -34,7 +34,7 @@ local function hash(key)
   return self
 end
 
--- The changes of a sorted set.
+-- The staged changes of a sorted set.
 local function sorted_set(key)
   local changed = {}
   local self = {}
@@ -64,14 +64,14 @@ local state, records, unique = hash(STATE), hash(RECORDS), hash(UNIQUE)
 local index, owned = sorted_set(INDEX), sorted_set(OWNED)
 local added_ids = {} -- of records, by their owner
 
--- The records come first: Redis with no memory left lets a script go on that has begun by deleting something.
+-- Records come first: when Redis runs out of memory, it lets a script continue that began with a deletion.
 local function apply_changes()
   for _, changed in ipairs({ records, unique, index, owned, state }) do
     changed.apply()
   end
 end
 
--- Enters a record in the indexes, or removes it from them.
+-- Adds a record to the indexes, or removes it from them.
 local function put_entries(id, header, is_in)
   local type_end = string.find(id, ':', 1, true)
   local type_prefix, key, owner = string.sub(id, 1, type_end), string.sub(id, type_end + 1), header[OWNER]
@@ -90,7 +90,7 @@ local function put_entries(id, header, is_in)
   end
 end
 
--- Deletes a record if it has this owner still. One that is missing may have left its entry behind in a broken script.
+-- Deletes a record if it still has this owner. A missing record may have left its entry behind in a broken script.
 local function erase(id, owner)
   local record = records.get(id)
   local header = record and header_of(record) or { 0, owner, {}, {} }
@@ -100,8 +100,8 @@ local function erase(id, owner)
   end
 end
 
--- Finds the ids of an owner's first records, as many as are worth `most`, and tells whether these are all and what they
--- are worth: one each, and one for every 8 KiB of them, to the end that no batch takes long.
+-- Finds the ids of an owner's first records with a total cost of at most `most`; returns whether these are all, and
+-- their cost. A record costs one, plus one per 8 KiB, so that every batch is short.
 local function first_owned(owner, most)
   local ids, worth, first, last = {}, 0, of_owner(owner, '[:'), of_owner(owner, '(;')
   for _, member in ipairs(redis.call('ZRANGEBYLEX', OWNED, first, last, 'LIMIT', 0, most + 1)) do

@@ -1,9 +1,9 @@
--- Applies the writes of one unit of work, in their order, or nothing: then it returns the code of the error with which
--- the first one of them fails. Otherwise it returns how many removed users still own something.
+-- Applies the writes of one unit of work, in order, or nothing. Returns the error code of the first write that fails,
+-- otherwise the number of removed users who still own something.
 --
--- ARGV, from 2 on: the name of a write, the id of a record, the version at which it must be, and what it becomes.
+-- ARGV from 2, four per write: its name, the id of the record, the required version, and the new content.
 
-local room = 1000 -- what the records may be worth that are deleted within a commit; see `first_owned`
+local room = 1000 -- the total cost of the records deleted within a commit; see `first_owned`
 
 local function record_at(id, version)
   local record = records.get(id)
@@ -28,7 +28,7 @@ local function taken_field(id, header)
   end
 end
 
--- What a header says but for the version: while that stays, so do all entries.
+-- A header without its version. While it is unchanged, so are all entries.
 local function indexed_part(record)
   return string.match(record, '^%[%d+([^\n]*)')
 end

@@ -1,4 +1,4 @@
--- ARGV: 2 and 3 the bounds of a range of INDEX, 4 an owner or nothing.
+-- ARGV: 2 and 3 the bounds of a range of INDEX, 4 optionally an owner.
 local first, last, owner = ARGV[2], ARGV[3], ARGV[4]
 if owner then
   return is_removed(owner) and 0 or count_owned(owner, first, last)

@@ -1,5 +1,5 @@
--- ARGV: 2 and 3 the bounds of a range of INDEX, 4 how many bytes of its entries go before their keys, 5 the type and a
--- colon, 6 "ascending" or "descending", 7 how many to skip, 8 how many to return, 9 an owner or nothing.
+-- ARGV: 2 and 3 the bounds of a range of INDEX, 4 the number of bytes before the key in its entries, 5 the type and a
+-- colon, 6 "ascending" or "descending", 7 how many to skip, 8 how many to return, 9 optionally an owner.
 local first, last, key_offset, id_prefix, owner = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[9]
 local is_descending, skip, limit = ARGV[6] == 'descending', tonumber(ARGV[7]), tonumber(ARGV[8])
 
@@ -29,7 +29,7 @@ if #removed == 0 then
   return records_at(range(INDEX, first, last, is_descending, skip, limit), key_offset)
 end
 
--- Any number of records in a row can be hidden, so they are counted instead of looked at.
+-- Any number of consecutive records can be hidden, so they are counted instead of visited.
 local before = string.sub(first, 1, 1) == '[' and '(' or '['
 local rank = redis.call('ZLEXCOUNT', INDEX, '-', before .. string.sub(first, 2))
 local size = redis.call('ZLEXCOUNT', INDEX, first, last)
@@ -51,7 +51,7 @@ local function count_visible(from, to)
   return number
 end
 
--- The position of the nth visible entry from a position on, found by doubling the distance and then halving it.
+-- The position of the nth visible entry from a position on, by exponential and then binary search.
 local function find_visible(from, nth)
   local low, step = from + nth - 1, 1
   local high = low

@@ -1,20 +1,20 @@
--- Goes before every other script. ARGV[1] is the version of the layout that is needed.
+-- Precedes every other script. ARGV[1] is the required version of the layout.
 --
--- STATE    a hash: the layout's `version`, and the id of each removed user whose records are not all deleted yet
--- RECORDS  a hash: the id of a record, which is its type and its key, "notes:…", to its header, a line feed and a body
--- UNIQUE   a hash: the type, a unique field and its value, "User:email:…", to the id of the record that has it
--- INDEX    a sorted set, in the order of its members: the entries of every record. A kind of entry begins with a
---          character of its own, goes on with the type and ends with the key: ":notes:…" for the order of the keys
--- OWNED    a sorted set: the entries of every record with an owner, each behind the owner's id and NUL
+-- STATE    hash: the layout's `version`, and the id of each removed user whose records are not all deleted yet
+-- RECORDS  hash from a record's id (type and key: "notes:…") to its header, a line feed and its body
+-- UNIQUE   hash from a unique value (type, field and value: "User:email:…") to the id of the record that has it
+-- INDEX    sorted set, in the order of its members: the entries of every record. Each kind of entry has a first
+--          character of its own, followed by the type and finally the key: ":notes:…" for the order of the keys
+-- OWNED    sorted set: the entries of every record with an owner, each preceded by the owner's id and NUL
 local STATE, RECORDS, UNIQUE, INDEX, OWNED = unpack(KEYS)
 local IS_PREPARED = tonumber(redis.call('HGET', STATE, 'version') or 0) >= tonumber(ARGV[1])
 
--- A header is a JSON array of the version, the owner or null, the unique values, as "email:…", and all entries but the
+-- A header is a JSON array: the version, the owner or null, the unique values ("email:…"), and all entries except the
 -- one for the key, each without its type and its key.
 local VERSION, OWNER, UNIQUE_VALUES, ENTRIES = 1, 2, 3, 4
 local OWNERS = 'User:'
-local BY_MEMBER = 0 -- the score of all in a sorted set that has the order of its members
-local AT_ONCE = 1000 -- arguments of one call, an even number: Lua's stack holds some 8,000
+local BY_MEMBER = 0 -- the score of every member of the sorted sets, which are in the order of their members
+local AT_ONCE = 1000 -- arguments per call, an even number: Lua's stack holds some 8,000
 
 local function in_parts(arguments, call)
   for first = 1, #arguments, AT_ONCE do
@@ -26,7 +26,7 @@ local function header_of(record)
   return cjson.decode(string.match(record, '^[^\n]*'))
 end
 
--- Whether there are records of removed users, which nobody may see.
+-- Whether records of removed users exist, which must stay hidden.
 local function is_purging()
   return redis.call('HLEN', STATE) > 1
 end
@@ -45,7 +45,7 @@ local function is_removed(owner)
   return owner ~= cjson.null and redis.call('HEXISTS', STATE, owner) == 1
 end
 
--- The values that a hash has for some of its fields.
+-- The values of some fields of a hash.
 local function values(key, fields)
   local found = {}
   in_parts(fields, function(...)
@@ -73,7 +73,7 @@ local function records_of(ids)
   return visible
 end
 
--- The bound of a range of INDEX as a bound of OWNED. The first character tells whether it is included.
+-- The bound of a range of INDEX as a bound of OWNED. The first character says whether it is included.
 local function of_owner(owner, bound)
   return string.sub(bound, 1, 1) .. owner .. '\0' .. string.sub(bound, 2)
 end

@@ -1,9 +1,9 @@
--- ARGV: 2 a prefix, and if not only the number of those found is wanted, 3 the direction, 4 limit, 5 the most that may
--- be looked at: when there are more, their number is returned instead.
+-- ARGV: 2 a prefix. Returns the number of matches, unless there are also: 3 the direction, 4 the limit, 5 the maximum
+-- number of matches to sort; if there are more, their number is returned.
 --
--- A user has an entry "/User:" for each search key. It goes on with the number of bytes that this key shares with an
--- earlier key of the same user, in four digits, the key, a tab and the user's id. So a user has one entry, however many
--- keys fit, that shares less than the prefix is long.
+-- Each search key of a user has an entry: "/User:", the number of bytes that the key shares with an earlier key of the
+-- same user in four digits, the key, a tab and the user's id. Of a user with several matching keys, exactly one entry
+-- therefore shares fewer bytes than the prefix has.
 local prefix, direction, limit, most = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local function entries(command, shared)

@@ -1,5 +1,5 @@
--- ARGV: 2 and 3 the bounds of a range of the users in INDEX, 4 "ascending" or "descending", 5 a prefix. Looks at some
--- users in the order of their ids; returns the id of the last one and which of them are found.
+-- ARGV: 2 and 3 the bounds of a range of the users in INDEX, 4 "ascending" or "descending", 5 a prefix. Visits some
+-- users in the order of their ids; returns the id of the last one, and those that match.
 local prefix = ARGV[5]
 
 local function is_found(user)

@@ -1,1 +1,1 @@
-"""The forms of password hashes that can be checked: userport's own, and those that other systems have left."""
+"""The supported formats of password hashes: userport's own, and those of other systems."""

@@ -13,7 +13,7 @@ _TYPES: Final = {"i": Type.I, "d": Type.D, "id": Type.ID}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argon2Hash:
-    """Argon2 (RFC 9106) as a PHC string, which Django writes `argon2` before."""
+    """Argon2 (RFC 9106) as a PHC string, or in Django's format with the prefix `argon2`."""
 
     _FORM: ClassVar = re.compile(
         r"(?:argon2)?\$argon2(id|i|d)\$(?:v=(16|19)\$)?m=([1-9][0-9]{1,5}),t=([1-9][0-9]?),p=([1-8])"
@@ -41,7 +41,7 @@ class Argon2Hash:
             return None
         return cls(
             type=_TYPES[kind],
-            version=int(version or 16),  # what there was before versions were written down
+            version=int(version or 16),  # the version before versions were written
             kibibytes=int(kibibytes),
             passes=int(passes),
             lanes=int(lanes),
@@ -50,7 +50,7 @@ class Argon2Hash:
         )
 
     def is_as_strong_as(self, other: Self) -> bool:
-        """Tell whether nothing about this hash is weaker than about another one, of the same type."""
+        """Return whether no parameter of this hash is weaker than another hash's of the same type."""
         return (
             self.type is other.type
             and self.version >= other.version

@@ -3,7 +3,7 @@ from binascii import Error
 
 
 def decode(text: str, *, padded: bool) -> bytes | None:
-    """Decode standard base64, with the padding that RFC 4648 wants or without any; None for what is not quite that."""
+    """Decode standard base64 (RFC 4648), with or without padding; return None for anything else."""
     try:
         decoded = b64decode(text if padded else text + "=" * (-len(text) % 4), validate=True)
     except Error:

@@ -9,18 +9,18 @@ from bcrypt import hashpw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BcryptHash:
-    """bcrypt as in `crypt`, which Django writes `bcrypt$` before, or `bcrypt_sha256$` where it hashed twice."""
+    """bcrypt as in `crypt`, or in Django's formats with the prefix `bcrypt$` or `bcrypt_sha256$`."""
 
     _FORM: ClassVar = re.compile(
         r"(?:bcrypt(_sha256)?\$)?(\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{21}[.Oeu])"
         r"([./A-Za-z0-9]{30}[.CGKOSWaeimquy26])"
     )
     _USED: ClassVar = 72
-    """So many bytes of a password count; today's library refuses longer ones instead of cutting them."""
+    """The bytes of a password that count; the library rejects longer passwords."""
 
     of_sha256: bool
     salt: bytes = field(repr=False)
-    """With the version and the cost before it."""
+    """Preceded by the version and the cost."""
     digest: bytes = field(repr=False)
 
     @classmethod
@@ -30,12 +30,12 @@ class BcryptHash:
             return None
         return cls(of_sha256=parts[1] is not None, salt=parts[2].encode("ascii"), digest=parts[3].encode("ascii"))
 
-    def tells_apart(self, password: bytes) -> bool:
-        """Tell whether every byte of a password counts."""
+    def uses_every_byte(self, password: bytes) -> bool:
+        """Return whether every byte of this password counts."""
         return self.of_sha256 or len(password) <= self._USED
 
     def is_of(self, password: bytes) -> bool:
         key = sha256(password).hexdigest().encode("ascii") if self.of_sha256 else password[: self._USED]
         same = compare_digest(hashpw(key, self.salt), self.salt + self.digest)
-        # bcrypt repeats the key with a NUL behind it, so that "a" and "a\0a" hash alike; others stop at a NUL.
+        # bcrypt repeats the key after a NUL, so "a" and "a\0a" hash alike; some implementations stop at a NUL.
         return same and b"\0" not in key

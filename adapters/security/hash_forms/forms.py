@@ -5,19 +5,19 @@ from adapters.security.hash_forms.bcrypt import BcryptHash
 from adapters.security.hash_forms.pbkdf2 import Pbkdf2Hash
 from adapters.security.hash_forms.scrypt import ScryptHash
 
-_LONGEST: Final = 512
+_MAX_LENGTH: Final = 512
 
 
 class PasswordHash(Protocol):
-    """A hash whose form is known and whose cost is bearable: some seconds and 256 MiB at the very most."""
+    """A hash of a known format with an affordable cost: at most some seconds and 256 MiB."""
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Take an ASCII text apart; None when it is of another form, malformed, or would cost too much."""
+        """Parse an ASCII text; return None if its format is another one, malformed, or too expensive."""
         ...
 
     def is_of(self, password: bytes) -> bool:
-        """Tell whether this is the hash of a password; takes its time, and never raises."""
+        """Return whether this is the hash of a password. Slow; never raises."""
         ...
 
 
@@ -25,7 +25,7 @@ _FORMS: Final[tuple[type[PasswordHash], ...]] = (Argon2Hash, BcryptHash, ScryptH
 
 
 def parse_hash(text: str) -> PasswordHash | None:
-    if len(text) > _LONGEST or not text.isascii():
+    if len(text) > _MAX_LENGTH or not text.isascii():
         return None
     parsed = (form.parse(text) for form in _FORMS)
     return next((known for known in parsed if known is not None), None)

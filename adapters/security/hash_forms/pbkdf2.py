@@ -11,10 +11,10 @@ _SIZES: Final = {"sha1": 20, "sha256": 32}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pbkdf2Hash:
-    """PBKDF2 (RFC 8018, section 5.2) as Django writes it."""
+    """PBKDF2 (RFC 8018, section 5.2) in Django's format."""
 
     _FORM: ClassVar = re.compile(r"pbkdf2_(sha1|sha256)\$([1-9][0-9]{0,6})\$([!-#%-~]{1,128})\$([A-Za-z0-9+/]{27,43}=)")
-    _MOST_ITERATIONS: ClassVar = 5_000_000
+    _MAX_ITERATIONS: ClassVar = 5_000_000
 
     hash_name: str
     iterations: int
@@ -28,7 +28,7 @@ class Pbkdf2Hash:
             return None
         hash_name, iterations, salt, encoded = parts.groups()
         digest = base64_text.decode(encoded, padded=True)
-        if digest is None or len(digest) != _SIZES[hash_name] or int(iterations) > cls._MOST_ITERATIONS:
+        if digest is None or len(digest) != _SIZES[hash_name] or int(iterations) > cls._MAX_ITERATIONS:
             return None
         return cls(hash_name=hash_name, iterations=int(iterations), salt=salt.encode("ascii"), digest=digest)
 

@@ -1,1 +1,1 @@
-"""Statements, transactions, retries and batches, the same for every database."""
+"""Statements, transactions, retries and batches, shared by all databases."""

@@ -1,4 +1,4 @@
-"""What differs from database to database."""
+"""The interface of a database backend: everything that differs between databases."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,28 +15,35 @@ from domain.errors import DomainError, StorageUnavailable
 T = TypeVar("T")
 
 TransactionCallback: TypeAlias = Callable[[Connection], T]
-"""What happens in a transaction. It blocks, as SQLAlchemy does, and may be called again after a rollback."""
+"""The body of a transaction. It blocks, as SQLAlchemy does, and may be called again after a rollback."""
 
-ENGINE_OPTIONS: Final[Mapping[str, Any]] = {"max_overflow": 0, "hide_parameters": True}  # they hold password hashes
+ENGINE_OPTIONS: Final[Mapping[str, Any]] = {
+    "max_overflow": 0,
+    "hide_parameters": True,
+}  # hides parameters in errors: they include password hashes
+
+
+CERTIFIES_WRITES: Final = "certifies_writes"
+"""Key in `Connection.info`: whether nodes reject commits that write the same rows, but share no locks."""
 
 
 class Backend(ABC):
-    """One database: its URL, its pools of connections, and the meaning of its errors.
+    """One database: its URL, its connection pools, and the translation of its errors.
 
-    Statements are sent in two ways. Reads and inserts go to the driver itself; transactions go through SQLAlchemy.
+    Reads and inserts go directly to the driver; transactions go through SQLAlchemy.
     """
 
     options: ClassVar[frozenset[str]] = frozenset()
-    """What may stand behind the `?` of its URL."""
+    """The options that its URL may have after the `?`."""
 
     engine: Engine
     """For transactions."""
 
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
-        """Make the pools, without connecting yet.
+        """Create the pools, without connecting.
 
-        `conflicts` has the error for each constraint, by the names that databases give it. Raises `ValueError`, which
-        repeats no value of the URL.
+        `conflicts` maps the name of each constraint, as the database reports it, to an error. Raises `ValueError`,
+        which repeats no value of the URL.
         """
         self._conflicts: Final = conflicts
 
@@ -50,48 +57,48 @@ class Backend(ABC):
 
     @abstractmethod
     async def fetch(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
-        """Read all rows of one statement, however long it takes."""
+        """Return all rows of a statement of any duration."""
 
     async def fetch_indexed(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
-        """Read some hundred rows at most, of one statement that finds them by an index."""
+        """Return the rows of a statement that reads at most some hundred rows through an index."""
         return await self.fetch(statement)
 
     @abstractmethod
     async def insert(self, table: Table, rows: Rows) -> None:
-        """Insert up to a thousand rows, all or none, in a transaction of their own.
+        """Insert up to 1,000 rows, all or none, in a transaction of their own.
 
         Raises:
-            TooBusy: nothing was inserted, since a lock or something else was in the way of all rows.
-            StorageUnavailable: it is unknown whether the rows were inserted.
-            DomainError: nothing was inserted, since a row is refused.
+            TooBusy: Nothing was inserted, because of a lock or overload.
+            StorageUnavailable: It is unknown whether the rows were inserted.
+            DomainError: Nothing was inserted, because a row violates a constraint.
         """
 
     @abstractmethod
     async def transact(self, callback: TransactionCallback[T]) -> T:
-        """Run a callback in a transaction of its own and commit it."""
+        """Run a callback in its own transaction and commit it."""
 
     @abstractmethod
     async def close(self) -> None: ...
 
     def create_file(self) -> None:  # noqa: B027 - a server has been set up by its operator
-        """Create what the tables will be in, unless it exists."""
+        """Create the database file unless it exists; does nothing for servers."""
 
     def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
-        """Compare a column with each text in the parameter of that name, which is a list."""
+        """Return the condition that a column equals one of the texts in a list parameter."""
         return column.in_(bindparam(parameter, expanding=True))
 
     @abstractmethod
     def insertion(self, table: Table, rows: Rows) -> TransactionCallback[None]:
-        """Return a callback that inserts rows; whatever needs no connection is done now."""
+        """Return a callback that inserts rows. Work that needs no connection is done immediately."""
 
     @abstractmethod
     def migration_lock(self, connection: Connection) -> AbstractContextManager[None]:
-        """Hold back other processes that want to migrate, until the block ends."""
+        """Block other processes from migrating until the end of the context."""
 
     def is_retryable(self, error: Exception) -> bool:
         """Return whether an error is transient (deadlock, serialization failure, dead connection).
 
-        Nothing was committed then. A dead pooled connection is retryable because all others are replaced with it.
+        Nothing was committed then. A dead pooled connection is retryable because SQLAlchemy invalidates the whole pool.
         """
         if isinstance(error, DomainError):
             return False
@@ -100,14 +107,14 @@ class Backend(ABC):
         return self._is_transient(self._driver_error(error))
 
     def translate_error(self, error: Exception) -> Exception:
-        """Return the domain error for any error of a driver or of SQLAlchemy; an error that is a bug as it is."""
+        """Return the domain error for an error of a driver or of SQLAlchemy; return any other error unchanged."""
         if isinstance(error, DomainError):
             return error
-        meaning = self._meaning_of(self._driver_error(error))
-        if isinstance(meaning, str):
-            return self._conflicts[meaning]() if meaning in self._conflicts else error
-        if meaning is not None:
-            return meaning
+        classified = self._classify_error(self._driver_error(error))
+        if isinstance(classified, str):
+            return self._conflicts[classified]() if classified in self._conflicts else error
+        if classified is not None:
+            return classified
         is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
         return StorageUnavailable() if is_lost or isinstance(error, ConnectionLost | OSError) else error
 
@@ -119,24 +126,24 @@ class Backend(ABC):
         except DBAPIError as error:
             if self._is_rolled_back(self._driver_error(error)):
                 raise
-            raise StorageUnavailable from error  # not to be repeated: it may have been committed
+            raise StorageUnavailable from error  # not retryable: it may have been committed
         return result
 
     def _driver_error(self, error: Exception) -> BaseException:
-        """Return what the driver raised, out of what SQLAlchemy made of it."""
+        """Return the driver's error inside SQLAlchemy's."""
         return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
+    @abstractmethod
     def _is_rolled_back(self, error: BaseException) -> bool:
-        """Return whether an error at the commit says that the transaction has not been committed."""
-        return False
+        """Return whether an error at the commit is a definite rollback."""
 
     @abstractmethod
     def _is_transient(self, error: BaseException) -> bool:
         """Return whether a driver's error is transient and nothing was committed."""
 
     @abstractmethod
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
-        """Return what a driver's error means, or the violated constraint; None for any other error."""
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
+        """Return the domain error for a driver's error, or the name of a violated constraint; None if unknown."""
 
 
 def run_statements(statements: Sequence[BoundStatement]) -> TransactionCallback[None]:

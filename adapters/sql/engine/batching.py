@@ -1,4 +1,4 @@
-"""Coalescing concurrent calls into batches."""
+"""Coalesce concurrent calls into batches."""
 
 import asyncio
 from collections import deque
@@ -14,9 +14,9 @@ Outcome: TypeAlias = Result | Exception
 class RequestBatcher(Generic[Item, Result]):
     """Coalesces concurrent calls into one batch; each caller gets its own result.
 
-    A call that arrives alone is processed at once. While a batch is being processed, further calls wait for the next
-    one, which begins when the last one has ended or after `max_wait_seconds`. Cancelling a call affects no other call,
-    and does not stop a batch that has begun.
+    A single call is processed immediately. While a batch is being processed, further calls wait for the next one, which
+    starts when the previous one has ended or after `max_wait_seconds`. Cancelling a call affects no other call, and
+    does not stop a running batch.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class RequestBatcher(Generic[Item, Result]):
         max_batch: int = 100,
         max_wait_seconds: float,
     ) -> None:
-        """`process` returns a result or an exception for each item, in their order, or raises for all of them."""
+        """`process` returns a result or an exception for each item, in order, or raises for all of them."""
         self._process: Final = process
         self._max_batch: Final = max_batch
         self._max_wait_seconds: Final = max_wait_seconds
@@ -39,7 +39,7 @@ class RequestBatcher(Generic[Item, Result]):
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))
         if len(self._waiting) == 1 and self._current is None:
-            loop.call_soon(self._begin)  # behind all calls whose requests came in with this one
+            loop.call_soon(self._begin)  # after all calls whose requests arrived together
         return await future
 
     def _begin(self) -> None:
@@ -67,13 +67,13 @@ class RequestBatcher(Generic[Item, Result]):
     async def _run(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             outcomes = await self._process([item for item, _ in batch])
-            self._begin_next(asyncio.current_task())  # before the callers, who keep the event loop busy
+            self._begin_next(asyncio.current_task())  # before the callers resume and occupy the event loop
             for (_, future), outcome in zip(batch, outcomes, strict=True):
                 _settle(future, outcome)
         except Exception as error:  # noqa: BLE001 - raised to each caller
             for _, future in batch:
                 _settle(future, error)
-        except BaseException:  # the end of the event loop
+        except BaseException:  # the event loop is closing
             for _, future in batch:
                 future.cancel()
             raise
@@ -89,9 +89,9 @@ def _settle(future: asyncio.Future[Result], outcome: Outcome[Result]) -> None:
 
 
 def _copy(error: Exception) -> Exception:
-    """Copy an exception, since each `raise` of it extends its traceback."""
+    """Return a copy of an exception: each `raise` extends its traceback."""
     kind = type(error)
-    copied = kind.__new__(kind, *error.args)  # without its constructor, which may take other arguments
+    copied = kind.__new__(kind, *error.args)  # skips the constructor, which may take other arguments
     vars(copied).update(vars(error))
     copied.__cause__ = error
     return copied

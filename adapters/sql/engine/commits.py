@@ -1,4 +1,4 @@
-"""Commits; those that arrive together become durable together."""
+"""Commit units of work; concurrent commits share a transaction (group commit)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -16,18 +16,18 @@ from domain.errors import StaleVersion, StorageUnavailable, TooBusy
 W = TypeVar("W", RowValues, VersionedUpdate)
 
 _MAX_ROWS_AT_ONCE: Final = 1_000
-_MAX_WAIT_SECONDS: Final = 0.1  # longer than most disks take to make something durable
+_MAX_WAIT_SECONDS: Final = 0.1  # longer than most disks take to sync
 
 
 class GroupCommitter:
-    """Applies what units of work have staged, all of a unit or nothing.
+    """Applies staged units of work, each all or nothing.
 
-    The commonest units, which insert or update a single row, share transactions: inserts into one table, or updates. A
-    write that would have to wait for a lock is committed by itself. So is any write in a unit of several, but for rows
-    of one table, which are one statement.
+    The most frequent units, which insert or update a single row, share transactions: inserts into one table, or
+    updates. A write that would wait for a lock is committed on its own. So is every unit with several writes, except
+    for rows of one table, which one statement inserts.
 
-    Inserts and updates do not share a transaction: an insert waits for whoever changes the row that it refers to, and
-    two transactions that do both could wait for each other.
+    Inserts and updates do not share a transaction. An insert waits for a transaction that changes its owner's row, so
+    two transactions with both could wait for each other.
     """
 
     def __init__(self, database: Database, tables: Sequence[Table]) -> None:
@@ -69,7 +69,7 @@ class GroupCommitter:
         await self._database.transact(apply)
 
     async def _insert_at_once(self, insert: PendingInsert) -> bool:
-        """Insert rows of one caller, all or none; return whether they were inserted without waiting for a lock."""
+        """Insert the rows of one caller, all or none; return False if that would have waited for a lock."""
         try:
             await self._database.insert(insert.table, insert.rows)
         except TooBusy:
@@ -79,14 +79,14 @@ class GroupCommitter:
     async def _commit_batch(
         self, apply: Callable[[Sequence[W]], Awaitable[Sequence[Outcome[bool]]]], writes: Sequence[W]
     ) -> Sequence[Outcome[bool]]:
-        """Return for each write whether it is done; one that is not has to be committed by itself."""
+        """Return whether each write was committed. The others must be committed on their own."""
         try:
             return await apply(writes)
         except StorageUnavailable as error:
             return [error] * len(writes)
-        except TooBusy:  # one of them would have to wait, or something is in the way of all
+        except TooBusy:  # one of them would wait for a lock, or the database is overloaded
             return [False] * len(writes)
-        except Exception as error:  # noqa: BLE001 - nothing was applied; raised to the caller whose write it is about
+        except Exception as error:  # noqa: BLE001 - nothing was applied; raised to the caller of that write
             if len(writes) == 1:
                 return [error]
             half: int = len(writes) // 2
@@ -97,8 +97,8 @@ class GroupCommitter:
         return [True] * len(rows)
 
     async def _update_all(self, updates: Sequence[VersionedUpdate]) -> Sequence[Outcome[bool]]:
-        """Update those rows that are at the version before, that nobody else has locked, and whose keys stay."""
-        if len(updates) == 1:  # which gains nothing by a lock beforehand
+        """Update the rows that are at the expected version, unlocked, and keep their unique values."""
+        if len(updates) == 1:  # a lock beforehand gains nothing
             return [False]
         return await self._database.transact(lambda connection: self._update_on(connection, updates))
 
@@ -112,12 +112,12 @@ class GroupCommitter:
             found = {row[key_of(table).name]: dict(row) for row in rows}
             for update in of_table:
                 row = found.get(update.key)
-                if row is None:  # somebody else has locked it, or it is gone
+                if row is None:  # another transaction has locked it, or it is gone
                     outcomes[id(update)] = False
                 elif row["version"] != update.version_before:
                     outcomes[id(update)] = StaleVersion()
                 elif any(update.row[name] != row[name] for name in unique_columns(table)):
-                    outcomes[id(update)] = False  # it might have to wait for whoever takes or frees a value
+                    outcomes[id(update)] = False  # it might wait for a transaction that takes or frees a unique value
                 else:
                     statement, parameters = update.without(unique_columns(table)).bound()
                     alike.setdefault(statement, []).append(parameters)
@@ -129,7 +129,7 @@ class GroupCommitter:
 
 
 def _lock(table: Table, backend: Backend) -> Select[Any]:
-    """Lock those of many rows that nobody else has locked, in one order."""
+    """Lock the rows that no other transaction has locked, in one order."""
     key = key_of(table)
     columns = (table.c[name] for name in ("version", *unique_columns(table)))
     found = select(key, *columns).where(backend.is_one_of(key, "keys"), *is_visible(table)).order_by(key)

@@ -11,13 +11,13 @@ from domain.errors import StorageUnavailable
 
 T = TypeVar("T")
 
-_OPERATION_TIMEOUT_SECONDS: Final = 8  # giving up on a server that hangs can take a driver two more
+_OPERATION_TIMEOUT_SECONDS: Final = 8  # a driver may take two more seconds to give up on a server that hangs
 _MAX_ATTEMPTS: Final = 5
 _MAX_PAUSE_SECONDS: Final = 0.1
 
 
 class Database:
-    """Runs statements and transactions, and repeats those that fail for a transient reason.
+    """Runs statements and transactions, and retries transient failures.
 
     Every failure is a domain error; any other exception is a bug.
     """
@@ -27,12 +27,12 @@ class Database:
         self._queries: Final[dict[Select[Any], CompiledQuery]] = {}
 
     async def fetch(self, statement: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
-        """Read all rows of one statement, which is kept compiled for ever: it must not be built anew for each call."""
+        """Return all rows of a statement. It stays compiled for ever, so do not build a new one for each call."""
         query, bound = self._bound(statement, parameters or {})
         return query.rows(await self._retried(lambda: self.backend.fetch(bound), _OPERATION_TIMEOUT_SECONDS))
 
     async def fetch_indexed(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row]:
-        """Read some hundred rows at most, of one statement that finds them by an index."""
+        """Return the rows of a statement that reads at most some hundred rows through an index."""
         query, bound = self._bound(statement, parameters)
         return query.rows(await self._retried(lambda: self.backend.fetch_indexed(bound), _OPERATION_TIMEOUT_SECONDS))
 
@@ -45,11 +45,11 @@ class Database:
             raise StorageUnavailable from error
 
     async def transact(self, callback: TransactionCallback[T]) -> T:
-        """Run a callback in a transaction, and again when it lost to another one."""
+        """Run a callback in a transaction; repeat it after a conflict."""
         return await self._retried(lambda: self.backend.transact(callback), _OPERATION_TIMEOUT_SECONDS)
 
     async def migrate(self, callback: TransactionCallback[T]) -> T:
-        """Run a callback in a transaction, however long it takes, while no other process migrates."""
+        """Run a callback in a transaction without a timeout, while no other process migrates."""
         self.backend.create_file()
 
         def migrate(connection: Connection) -> T:
@@ -68,7 +68,7 @@ class Database:
         return query, query.bind(parameters)
 
     async def _retried(self, attempt: Callable[[], Awaitable[T]], timeout_seconds: float | None = None) -> T:
-        """Attempt until it succeeds, fails for good or takes too long."""
+        """Retry until success, a permanent failure or the timeout."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 backoff = Backoff(_MAX_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Rows by a key and pages in the order of a key; concurrent reads are batched."""
+"""Load rows by key, and pages in the order of a key; concurrent reads are batched."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,11 +15,11 @@ Entity = TypeVar("Entity")
 
 _MAX_WAIT_SECONDS: Final = 0.02
 _MAX_INDEXED_ROWS: Final = 201
-"""A page as the HTTP API asks for it, and one row more."""
+"""A page of the HTTP API, and one more row."""
 
 
 class KeyLoader:
-    """Loads rows of a table by one of its unique columns; concurrent loads share a statement."""
+    """Loads rows of a table by a unique column; concurrent loads share a statement."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class _Page(NamedTuple):
 
 
 class KeysetPaginator(Generic[Entity]):
-    """Reads what a statement finds, page by page; of equal pages that are asked for concurrently, one is read."""
+    """Reads the result of a statement page by page; concurrent requests for the same page share one read."""
 
     def __init__(
         self, database: Database, statement: Select[Any], key: Column[Any], restore: Callable[[Row], Entity]
@@ -88,7 +88,7 @@ class KeysetPaginator(Generic[Entity]):
     ) -> Sequence[Entity]:
         page = _Page(after, limit, descending, skip, owner)
         if page.is_short:
-            return [*await self._batcher(page)]  # a list of its own, since others may have got the same
+            return [*await self._batcher(page)]  # a copy, because other callers may have the same list
         return await self._read(page)
 
     async def _read_all(self, pages: Sequence[_Page]) -> Sequence[Outcome[Sequence[Entity]]]:
@@ -101,7 +101,7 @@ class KeysetPaginator(Generic[Entity]):
     async def _outcome(self, page: _Page) -> Outcome[Sequence[Entity]]:
         try:
             return await self._read(page)
-        except Exception as error:  # noqa: BLE001 - raised to whoever asked for this page
+        except Exception as error:  # noqa: BLE001 - raised to the caller of this page
             return error
 
     async def _read(self, page: _Page) -> Sequence[Entity]:

@@ -1,4 +1,4 @@
-"""Bounded pools of connections."""
+"""Bounded pools of driver connections."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 class ConnectionLost(Exception):
-    """A connection broke while it was used; whether the server did what it was sent is unknown."""
+    """A connection broke during use. Whether the server executed the command is unknown."""
 
 
 class DriverPool(ABC, Generic[C]):
-    """A driver's own pool, opened when it is first used."""
+    """A driver's own pool, opened on first use."""
 
     driver_errors: ClassVar[tuple[type[Exception], ...]]
-    """Whose meaning is known."""
+    """Errors that the backend can classify."""
 
     def __init__(self, size: int) -> None:
         self._limiter: Final = ConnectionLimiter(size)
@@ -30,19 +30,21 @@ class DriverPool(ABC, Generic[C]):
         return self._limiter.in_use
 
     async def run(self, operation: Callable[[C], Awaitable[T]]) -> T:
-        """Run an operation that leaves nothing open on a connection.
+        """Run an operation that leaves no transaction open on its connection.
 
         Raises:
-            TooBusy: no connection became free in time.
-            StorageUnavailable: the server cannot be reached.
-            ConnectionLost: the connection broke.
+            TooBusy: No connection became free in time.
+            StorageUnavailable: The server cannot be reached.
+            ConnectionLost: The connection broke.
         """
         async with self._limiter:
             try:
                 connection = await self._acquire()
+            except DomainError:
+                raise
             except self.driver_errors:
                 raise
-            except Exception as error:  # no server, or one whose answer the driver made nothing of
+            except Exception as error:  # no server, or one whose response the driver cannot parse
                 raise StorageUnavailable from error
             try:
                 return await operation(connection)
@@ -59,7 +61,7 @@ class DriverPool(ABC, Generic[C]):
 
     @abstractmethod
     async def fetch(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
-        """Read all rows of a statement."""
+        """Return all rows of a statement."""
 
     @abstractmethod
     async def close(self) -> None: ...
@@ -72,8 +74,8 @@ class DriverPool(ABC, Generic[C]):
 
     @abstractmethod
     def _discard(self, connection: C) -> None:
-        """Close a connection, whatever state it is in."""
+        """Close a connection in any state."""
 
     @abstractmethod
     def _is_intact(self, connection: C, error: BaseException) -> bool:
-        """Return whether a connection can be used after an error."""
+        """Return whether a connection is usable after an error."""

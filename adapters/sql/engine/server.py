@@ -1,10 +1,10 @@
-"""What databases behind a network connection have in common."""
+"""The common part of database backends behind a network connection."""
 
 import asyncio
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import URL, ExceptionContext, event
 from sqlalchemy.exc import DBAPIError, InterfaceError
@@ -16,37 +16,37 @@ from adapters.sql.engine.pools import DriverPool
 from adapters.sql.engine.statements import BoundStatement
 from domain.errors import DomainError, StorageUnavailable
 
+P = TypeVar("P", bound=DriverPool[Any])
 T = TypeVar("T")
 
 _READ_CONNECTIONS: Final = 8
-_MAX_SLOW_READS: Final = 4  # so that as many connections are left for reads by an index
+_MAX_SLOW_READS: Final = 4  # leaves as many connections for indexed reads
 _INSERT_CONNECTIONS: Final = 2
 _TRANSACTION_CONNECTIONS: Final = 6
-_CONNECT_TIMEOUT_SECONDS: Final = 6  # longer than the timeouts of the drivers, which do not see to a greeting
+_CONNECT_TIMEOUT_SECONDS: Final = 6  # longer than the drivers' timeouts, which do not cover the handshake
 
 
-class ServerBackend(Backend):
-    """A database on a server, by an asynchronous driver, with three pools of connections.
+class ServerBackend(Backend, Generic[P]):
+    """A database server behind an asynchronous driver, with three connection pools.
 
-    Kept apart from `Backend` because the asynchronous part of SQLAlchemy imports its ORM, which is slow.
+    Separate from `Backend` because SQLAlchemy's asynchronous part imports its ORM, which is slow.
     """
 
     def __init__(self, driver_url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
-        """Raise `ValueError`, which repeats no value of the URL, unless it names a database."""
-        if not driver_url.database:  # a server would choose one, and not say which
-            raise ValueError("it names no database; write scheme://user:password@host:port/database")
+        """Raise `ValueError`, which repeats no value of the URL, unless the URL names a database."""
+        if not driver_url.database:  # a server would silently choose one
+            raise ValueError("it does not name a database; write scheme://user:password@host:port/database")
         super().__init__(driver_url, conflicts)
-        connect_args = self._connect_args(lock_waits=True)
         self._engine: Final = create_async_engine(
-            driver_url, pool_size=_TRANSACTION_CONNECTIONS, connect_args=dict(connect_args), **ENGINE_OPTIONS
+            driver_url, pool_size=_TRANSACTION_CONNECTIONS, connect_args=dict(self._engine_args()), **ENGINE_OPTIONS
         )
         self.engine = self._engine.sync_engine
         event.listen(self.engine, "handle_error", self._discard_broken)
         self._transactions: Final = ConnectionLimiter(_TRANSACTION_CONNECTIONS)
         _, url_args = self.dialect.create_connect_args(driver_url)
-        self._reads: Final = self._pool(_READ_CONNECTIONS, {**url_args, **connect_args})
+        self._reads: Final = self._pool(_READ_CONNECTIONS, url_args, lock_waits=True)
         self._slow_reads: Final = ConnectionLimiter(_MAX_SLOW_READS)
-        self._inserts: Final = self._pool(_INSERT_CONNECTIONS, {**url_args, **self._connect_args(lock_waits=False)})
+        self._inserts: Final = self._pool(_INSERT_CONNECTIONS, url_args, lock_waits=False)
 
     @property
     def connections_in_use(self) -> int:
@@ -64,9 +64,11 @@ class ServerBackend(Backend):
             try:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
                     connection = await stack.enter_async_context(self._engine.connect())
-            except (DBAPIError, OSError):
+            except (DomainError, DBAPIError, OSError):
                 raise
-            except Exception as error:  # the driver made nothing of the answer
+            except self._reads.driver_errors:
+                raise
+            except Exception as error:  # the driver could not parse the response
                 raise StorageUnavailable from error
             return await connection.run_sync(self._run_transaction, callback)
 
@@ -76,26 +78,27 @@ class ServerBackend(Backend):
         await self._engine.dispose()
 
     def _discard_broken(self, context: ExceptionContext) -> InterfaceError | None:
-        """Take what a driver raises by mistake, such as an `IndexError`, for the loss of its connection.
+        """Treat an unexpected exception of a driver, such as an `IndexError`, as a lost connection.
 
-        SQLAlchemy calls this with whatever a driver raises once it is connected.
+        SQLAlchemy calls this with every exception of a connected driver.
         """
         error = context.sqlalchemy_exception
         if isinstance(error, DBAPIError) and self._is_garbled(self._driver_error(error)):
             context.is_disconnect = True
         if error is not None or not isinstance(context.original_exception, Exception):
-            return None  # the driver's own error, or of ours in a statement, or a cancellation
+            return None  # the driver's own error, our own error in a statement, or a cancellation
         context.is_disconnect = True
         mistake = context.original_exception
         return InterfaceError(context.statement, None, mistake, hide_parameters=True, connection_invalidated=True)
 
     def _is_garbled(self, error: BaseException) -> bool:
-        """Return whether the driver could not read what the server sent, so that its connection is of no use."""
+        """Return whether the driver could not parse the server's response, which makes its connection unusable."""
         return False
 
     @abstractmethod
-    def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
-        """Return arguments of the driver's `connect`; without `lock_waits` a statement gives up soon on a lock."""
+    def _engine_args(self) -> Mapping[str, Any]:
+        """Return what SQLAlchemy needs to connect besides the URL."""
 
     @abstractmethod
-    def _pool(self, size: int, connect_args: Mapping[str, Any]) -> DriverPool[Any]: ...
+    def _pool(self, size: int, url_args: Mapping[str, Any], *, lock_waits: bool) -> P:
+        """Make a pool of the driver. Without `lock_waits`, statements soon give up on locks."""

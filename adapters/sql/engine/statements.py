@@ -1,4 +1,4 @@
-"""Statements as drivers take them: SQLAlchemy compiles each one once."""
+"""Compile each SQLAlchemy statement once, for direct use with a driver."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -11,7 +11,7 @@ from adapters.sql.tables import live_owner, owner_of
 
 Row: TypeAlias = Sequence[Any]
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
-"""Rows of a table to be inserted, each with a value for every column."""
+"""Rows to insert into a table, each with a value for every column."""
 
 
 class BoundStatement(NamedTuple):
@@ -20,31 +20,31 @@ class BoundStatement(NamedTuple):
 
 
 class CompiledStatement:
-    """A statement with at most one list among its parameters."""
+    """A compiled statement with at most one list parameter."""
 
     def __init__(self, statement: Select[Any] | Insert, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - narrows the type of what is neither DDL nor text
         self._compiled: Final = compiled
         self._list: Final = next((bind.key for bind in compiled.bind_names if bind.expanding), None)
-        self._forms: Final[dict[int, _Form]] = {}
+        self._expanded: Final[dict[int, _ExpandedStatement]] = {}
 
     def bind(self, parameters: Mapping[str, Any]) -> BoundStatement:
         length = 0
         if self._list is not None:
-            # One text serves several lengths of a list, whose last value is repeated: a driver keeps few texts.
+            # Lists are padded with their last value to a power of two: drivers cache only few statement texts.
             values = [*parameters[self._list]]
             length = 1 << (len(values) - 1).bit_length()
             values += values[-1:] * (length - len(values))
             parameters = {**parameters, self._list: values}
-        form = self._forms.get(length)
-        if form is None:
-            form = self._forms[length] = _Form(self._compiled, parameters)
-        return form.bind(parameters)
+        expanded = self._expanded.get(length)
+        if expanded is None:
+            expanded = self._expanded[length] = _ExpandedStatement(self._compiled, parameters)
+        return expanded.bind(parameters)
 
 
-class _Form:
-    """The text of a statement for a list of some length."""
+class _ExpandedStatement:
+    """The text of a statement for a list of a certain length."""
 
     def __init__(self, compiled: SQLCompiler, parameters: Mapping[str, Any]) -> None:
         state = compiled.construct_expanded_state(dict(parameters), escape_names=False)
@@ -54,7 +54,7 @@ class _Form:
         processors = {
             name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
         }
-        # SQLAlchemy has expanded a list to items, which follow each other: the first one marks where they begin.
+        # SQLAlchemy has expanded the list to consecutive items; the first one marks their position.
         first = {items[0]: name for name, items in state.parameter_expansion.items()}
         rest = {item for items in state.parameter_expansion.values() for item in items[1:]}
         names = [first.get(name, name) for name in state.positiontup or () if name not in rest]
@@ -72,7 +72,7 @@ class _Form:
 
 
 class CompiledQuery(CompiledStatement):
-    """A statement that returns rows."""
+    """A compiled statement that returns rows."""
 
     def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
         super().__init__(statement, dialect)
@@ -82,7 +82,7 @@ class CompiledQuery(CompiledStatement):
         self._processors: Final = [(nth, process) for nth, process in enumerate(processors) if process]
 
     def rows(self, rows: Iterable[Iterable[Any]]) -> Sequence[Row]:
-        """Return rows of the driver as SQLAlchemy would return them."""
+        """Convert rows of the driver as SQLAlchemy would."""
         return [self._row(row) for row in rows]
 
     def _row(self, row: Iterable[Any]) -> Row:
@@ -93,10 +93,10 @@ class CompiledQuery(CompiledStatement):
 
 
 class MultiRowInsert:
-    """An `INSERT` of any number of rows, for databases that take each value by itself."""
+    """An `INSERT` of any number of rows, with a parameter for every value."""
 
     def __init__(self, table: Table, dialect: Dialect, *, checks_owner: bool = True) -> None:
-        """Unless it `checks_owner`, rows of an owner who is being removed are inserted as well."""
+        """With `checks_owner`, rows whose owner is being removed are rejected."""
         values: dict[str, Any] = {column.name: bindparam(column.name, type_=column.type) for column in table.columns}
         owner = owner_of(table) if checks_owner else None
         if owner is not None:
@@ -108,7 +108,7 @@ class MultiRowInsert:
         ]
 
     def values(self, rows: Rows) -> Sequence[tuple[object, ...]]:
-        """Return the rows as the driver takes them."""
+        """Return the rows as values for the driver."""
         columns = (
             [row[name] for row in rows] if process is None else [process(row[name]) for row in rows]
             for name, process in self._processors

@@ -1,4 +1,4 @@
-"""What a commit does to the rows of a table."""
+"""Staged writes to the rows of tables."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, Update, bindparam, select
 
-from adapters.sql.engine.backend import TransactionCallback
+from adapters.sql.engine.backend import CERTIFIES_WRITES, TransactionCallback
 from adapters.sql.tables import USERS, is_visible, key_of, owner_of, unique_columns
 from domain.errors import StaleVersion
 
@@ -16,7 +16,7 @@ RowValues: TypeAlias = Mapping[str, Any]
 
 @dataclass(slots=True)
 class PendingInsert:
-    """Rows to be inserted by one statement."""
+    """Rows that one statement will insert."""
 
     table: Table
     rows: list[RowValues] = field(default_factory=list)
@@ -24,32 +24,32 @@ class PendingInsert:
 
 @dataclass(frozen=True, slots=True)
 class VersionedUpdate:
-    """The changes of a row, which apply only at the version that was read."""
+    """The changes of a row, which apply only to the version that was read (optimistic locking)."""
 
     table: Table
     key: str
     version_before: int
     row: RowValues
-    """The row afterwards."""
+    """The row after the update."""
 
     changes: RowValues
 
     def is_followed_by(self, table: Table, row: RowValues) -> bool:
         """Return whether `row` is the next state of the same row, with the same unique values.
 
-        A value that another row has must be refused, even in a state that is replaced in the same commit.
+        A unique value that is taken must be rejected even in a state that the same commit replaces.
         """
         is_same = self.table is table and self.key == row[key_of(table).name]
         is_next = is_same and self.row["version"] == row["version"] - 1
         return is_next and all(self.row[name] == row[name] for name in unique_columns(table))
 
     def merged_with(self, row: RowValues) -> "VersionedUpdate":
-        """Return one update for this one and the next, after which the row is `row`."""
+        """Return one update for this one and the next, which results in `row`."""
         changes = {name: value for name, value in row.items() if name in self.changes or self.row[name] != value}
         return replace(self, row=row, changes=changes)
 
     def without(self, columns: Collection[str]) -> "VersionedUpdate":
-        """Return the update of all other columns."""
+        """Return the update without some columns."""
         changes = {name: value for name, value in self.changes.items() if name not in columns}
         return replace(self, changes=changes)
 
@@ -66,9 +66,9 @@ Write: TypeAlias = PendingInsert | VersionedUpdate | TransactionCallback[None]
 
 
 class StagedWrites:
-    """What a unit of work does at its commit.
+    """The writes of a unit of work.
 
-    Rows that are added one after another become one insert; saves of one row that follow one another, one update.
+    Consecutive additions to a table become one insert; consecutive saves of a row become one update.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class StagedWrites:
         last.rows.append(row)
 
     def save(self, table: Table, row: RowValues, known: RowValues | None = None) -> None:
-        """Stage a save of all that may change, or of what differs from the row that is known to be there before."""
+        """Stage a save: of the columns that differ from the `known` stored row, or of all mutable columns."""
         last = self._writes[-1] if self._writes else None
         if isinstance(last, VersionedUpdate) and last.is_followed_by(table, row):
             self._writes[-1] = last.merged_with(row)
@@ -106,7 +106,9 @@ class StagedWrites:
 
     def require(self, table: Table, key: str, owner: str | None, version: int) -> None:
         def require(connection: Connection) -> None:
-            if connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() != version:
+            if connection.info.get(CERTIFIES_WRITES):
+                _write_back(connection, table, key, version)
+            elif connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() != version:
                 raise StaleVersion
 
         self.append(table, key, owner, require)
@@ -121,15 +123,15 @@ class StagedWrites:
             self._owners.add(owner)
 
     def take(self) -> Sequence[Write]:
-        """Return all of it and be empty."""
+        """Return all writes and clear the list."""
         writes = [*self._locks(), *self._writes]
         self._writes, self._touched, self._owners = [], {}, set()
         return writes
 
     def _locks(self) -> Sequence[Write]:
-        """Lock all rows in one order, whatever that of the writes, so that commits do not wait for each other.
+        """Return writes that lock all rows in one order, so that commits do not deadlock.
 
-        Owners are locked with what they own, since their removal may leave those rows to be deleted later.
+        Owners are locked with their records, because a removal may leave those rows to be deleted later.
         """
         if sum(map(len, self._touched.values())) < 2:
             return []
@@ -166,3 +168,20 @@ def _delete(table: Table) -> Delete:
 def _lock_version(table: Table) -> Select[Any]:
     key = key_of(table)
     return select(table.c.version).where(key == bindparam("_key"), *is_visible(table)).with_for_update()
+
+
+def _write_back(connection: Connection, table: Table, key: str, version: int) -> None:
+    """Write a row without changing it, so that the commit fails if a concurrent one writes the row."""
+    for statement, expected in ((_count_up(table), version), (_count_down(table), version + 1)):
+        if connection.execute(statement, {"_key": key, "_version": expected}).rowcount != 1:
+            raise StaleVersion
+
+
+@cache
+def _count_up(table: Table) -> Update:
+    return table.update().where(*_conditions(table)).values(version=table.c.version + 1)
+
+
+@cache
+def _count_down(table: Table) -> Update:
+    return table.update().where(*_conditions(table)).values(version=table.c.version - 1)

@@ -1,1 +1,1 @@
-"""MariaDB, or MySQL, by asyncmy."""
+"""MariaDB, or MySQL, through asyncmy."""

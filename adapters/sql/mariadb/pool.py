@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Final
+from weakref import WeakSet
 
 from asyncmy.connection import Connection
 from asyncmy.errors import MySQLError
@@ -9,16 +10,17 @@ from asyncmy.pool import Pool
 
 from adapters.sql.engine.pools import DriverPool
 from adapters.sql.engine.statements import BoundStatement
+from adapters.sql.mariadb.galera import join_cluster
 from domain.errors import StorageUnavailable
 
 _ACQUIRE_TIMEOUT_SECONDS: Final = 5
 _CLOSE_TIMEOUT_SECONDS: Final = 2
 _DRIVER_ERRORS: Final = range(2_000, 3_000)
-"""What the driver itself reports, such as a lost connection; all other numbers are the server's."""
+"""The driver's own errors, such as a lost connection; all other numbers are the server's."""
 
 
 class AsyncmyPool(DriverPool[Connection]):
-    """asyncmy's pool, of connections that commit each statement by itself."""
+    """asyncmy's pool, with connections in autocommit mode."""
 
     driver_errors: ClassVar = (MySQLError,)
 
@@ -27,6 +29,7 @@ class AsyncmyPool(DriverPool[Connection]):
         self._size: Final = size
         self._connect_args: Final = {**connect_args, "autocommit": True}
         self._pool: Pool | None = None
+        self._joined: Final[WeakSet[Connection]] = WeakSet()
         self._closed = False
 
     async def fetch(self, statement: BoundStatement) -> Sequence[Sequence[Any]]:
@@ -50,10 +53,18 @@ class AsyncmyPool(DriverPool[Connection]):
             raise StorageUnavailable
         if self._pool is None:
             self._pool = Pool(0, self._size, pool_recycle=-1, **self._connect_args)
-        # The driver waits for a server's greeting for ever, one caller after the other. It connects by
+        # The driver waits for a handshake without a timeout, one caller after another. It connects with
         # `asyncio.wait_for`, which may lose a cancellation in Python 3.11.
         async with asyncio.timeout(_ACQUIRE_TIMEOUT_SECONDS):
-            return await self._pool.acquire()
+            connection: Connection = await self._pool.acquire()
+            if connection not in self._joined:
+                try:
+                    await join_cluster(connection)
+                except BaseException:
+                    await self._pool.release(connection)
+                    raise
+                self._joined.add(connection)
+            return connection
 
     async def _release(self, connection: Connection) -> None:
         assert self._pool is not None  # noqa: S101 - it is the connection's
@@ -63,10 +74,10 @@ class AsyncmyPool(DriverPool[Connection]):
         connection.close()
 
     def _is_intact(self, connection: Connection, error: BaseException) -> bool:
-        return isinstance(error, MySQLError) and is_answer(error)
+        return isinstance(error, MySQLError) and is_server_error(error)
 
 
-def is_answer(error: MySQLError) -> bool:
-    """Return whether an error is the server's, and not the driver's."""
+def is_server_error(error: MySQLError) -> bool:
+    """Return whether an error comes from the server, not from the driver."""
     code = error.args[0] if error.args else None
     return isinstance(code, int) and code not in _DRIVER_ERRORS

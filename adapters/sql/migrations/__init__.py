@@ -1,4 +1,4 @@
-"""Alembic's migrations, and which of them there are, which can be told without Alembic: it is slow to import."""
+"""Alembic's migrations, and their revisions, which are known without importing Alembic (it is slow)."""
 
 import re
 from collections.abc import Set
@@ -12,7 +12,7 @@ _REVISION: Final = re.compile(r"""^(revision|down_revision)\b.*=\s*["'](\w+)["']
 class Revisions(NamedTuple):
     known: Set[str]
     heads: Set[str]
-    """Those that no other one follows."""
+    """The revisions that no other revision follows."""
 
 
 @cache
@@ -28,8 +28,8 @@ def revisions() -> Revisions:
 def is_behind(applied: Set[str]) -> bool:
     """Return whether a schema with these revisions lacks the newest one.
 
-    A schema with a revision that is unknown here was made by a newer userport, which sees to it that this one can go on
-    with it while servers are replaced one after another.
+    A schema with an unknown revision was made by a newer userport and is compatible, so servers can be replaced one by
+    one.
     """
     known, heads = revisions()
     return applied <= known and not heads <= applied

@@ -1,4 +1,4 @@
-"""Run by Alembic, from `userport storage prepare` with a connection, from its own command line without one."""
+"""Alembic's environment, used by `userport storage prepare` and by Alembic's own command line."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=METADATA,
-        render_as_batch=connection.dialect.name == "sqlite",  # which can alter little of a table in place
+        render_as_batch=connection.dialect.name == "sqlite",  # it can alter little of a table in place
         user_module_prefix="types.",
         process_revision_directives=drop_indexes_with_their_tables,
     )
@@ -25,7 +25,7 @@ def run(connection: Connection) -> None:
 
 
 def drop_indexes_with_their_tables(_context: object, _revision: object, scripts: Sequence[MigrationScript]) -> None:
-    """Leave out of a downgrade to drop an index before its table: MariaDB refuses it if a foreign key needs it."""
+    """Drop indexes only with their table: MariaDB refuses to drop one that a foreign key needs."""
     for script in scripts:
         for step in script.downgrade_ops_list:
             dropped = {each.table_name for each in step.ops if isinstance(each, DropTableOp)}

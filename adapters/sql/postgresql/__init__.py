@@ -1,1 +1,1 @@
-"""PostgreSQL, by asyncpg."""
+"""PostgreSQL, through asyncpg."""

@@ -1,1 +1,1 @@
-"""SQLite, by the standard library's driver."""
+"""SQLite, through the standard library's driver."""

@@ -13,7 +13,13 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 
 from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, run_statements
 from adapters.sql.engine.statements import BoundStatement, MultiRowInsert, Rows
-from adapters.sql.sqlite.connection import DatabaseFile, FileConnection, FileMissing
+from adapters.sql.sqlite.connection import (
+    POLL_MILLISECONDS,
+    DatabaseFile,
+    DatabaseFileNotFound,
+    FileConnection,
+    wait_for_lock,
+)
 from adapters.sql.sqlite.erasure import Erasure
 from adapters.sql.sqlite.threads import WorkerThreads
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
@@ -23,25 +29,27 @@ T = TypeVar("T")
 _READ_THREADS: Final = 4
 _CACHE_KIBIBYTES: Final = 32_000
 _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
-_CHUNKS: Final = (1_000, 500, 100)  # rows a statement, of which the driver keeps few texts; and what is left
+_CHUNKS: Final = (1_000, 500, 100)  # rows per statement, then single rest: the driver caches only few texts
 _MAX_ARGUMENTS: Final = 32_766
-_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}  # perhaps when all was written but the end
-_CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; see to its folder and to their permissions"
+# Errors of a commit. The first are definite rollbacks; the second may occur after everything but the end was written.
+_ROLLED_BACK: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT}
+_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
+_CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; check its folder and the permissions of both"
 
 
 class SQLite(Backend):
     """A file that several processes may share, in WAL mode with full durability.
 
-    SQLite has one writer at a time. Within this process writers queue for one connection, which is fair; SQLite's
-    own waiting, between processes, is not. Reads by an index run on the thread of the event loop: they are over sooner
-    than another thread would have begun.
+    SQLite has one writer at a time. Within this process, writers queue fairly for one connection; SQLite's own waiting,
+    between processes, is unfair. Indexed reads run on the event loop's thread: they end sooner than another thread
+    would start.
     """
 
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
         if url.host or url.username:
             raise ValueError("write sqlite:///file.db, or sqlite:////absolute/path/file.db")
         if not url.database or url.database == ":memory:" or "\0" in url.database:
-            raise ValueError("it names no file; for a storage in memory use memory://")
+            raise ValueError("it does not name a file; for a storage in memory use memory://")
         super().__init__(url, conflicts)
         self._file: Final = DatabaseFile(url.database)
         self.engine = create_engine(
@@ -51,10 +59,10 @@ class SQLite(Backend):
             **ENGINE_OPTIONS,
         )
         event.listen(self.engine, "checkout", _discard_unless_current)
-        event.listen(self.engine, "begin", _begin_immediately)
+        event.listen(self.engine, "begin", _begin_immediate)
         event.listen(self.engine, "connect", _configure_writer)
-        self._writer: Final = WorkerThreads(1, before_each=self._file.look_again)
-        self._readers: Final = WorkerThreads(_READ_THREADS, before_each=self._file.look)
+        self._writer: Final = WorkerThreads(1, before_each=self._file.refresh_if_stale)
+        self._readers: Final = WorkerThreads(_READ_THREADS, before_each=self._file.refresh)
         self._erasure: Final = Erasure(self._file, self.engine, self._writer.run)
         self._idle: Final[deque[FileConnection]] = deque()
         self._loop_connection: FileConnection | None = None
@@ -72,14 +80,14 @@ class SQLite(Backend):
         if self._closed:
             raise StorageUnavailable
         try:
-            self._file.look_again()
+            self._file.refresh_if_stale()
             if self._loop_connection is None or not self._loop_connection.is_current:
                 self._close_loop_connection()
                 self._loop_connection = FileConnection(self._file, busy_milliseconds=0)
             return self._loop_connection.execute(*statement).fetchall()
         except sqlite3.Error:
             self._close_loop_connection()
-            return await self.fetch(statement)  # which waits for a lock, or fails for the same reason
+            return await self.fetch(statement)  # waits for a lock, or fails for the same reason
 
     async def insert(self, table: Table, rows: Rows) -> None:
         statements = self._bind_insert(table, rows)
@@ -119,12 +127,12 @@ class SQLite(Backend):
             raise StorageUnavailable(_CANNOT_BE_OPENED) from error
 
     def insertion(self, table: Table, rows: Rows) -> TransactionCallback[None]:
-        # In the thread that writes, binding would take turns with this one at every value.
+        # In the writer's thread, every bound value would compete for the interpreter lock with this thread.
         return run_statements(self._bind_insert(table, rows))
 
     @contextmanager
     def migration_lock(self, connection: Connection) -> Iterator[None]:
-        yield  # every transaction holds one already
+        yield  # every transaction already holds the write lock
 
     def _fetch_in_thread(self, statement: BoundStatement) -> Sequence[Sequence[Any]]:
         connection = self._idle_connection() or FileConnection(self._file)
@@ -147,13 +155,15 @@ class SQLite(Backend):
         pooled = self.engine.raw_connection()
         connection = cast("sqlite3.Connection", pooled.driver_connection)
         try:
-            if len(statements) > 1:  # one is a transaction by itself
-                connection.execute("BEGIN IMMEDIATE")
+            if len(statements) == 1:  # a transaction of its own
+                wait_for_lock(partial(connection.execute, *statements[0]))
+                return
+            wait_for_lock(partial(connection.execute, "BEGIN IMMEDIATE"))
             for statement in statements:
                 connection.execute(*statement)
             connection.commit()
         finally:
-            pooled.close()  # which rolls back what is not committed
+            pooled.close()  # rolls back what is not committed
 
     def _bind_insert(self, table: Table, rows: Rows) -> Sequence[BoundStatement]:
         statement = self._insert_statement(table)
@@ -173,24 +183,24 @@ class SQLite(Backend):
             self._loop_connection = None
 
     def _is_transient(self, error: BaseException) -> bool:
-        # Mostly the busy timeout has passed already, but SQLite ignores it where it suspects a deadlock.
+        # The busy timeout has usually passed, but SQLite skips it where it suspects a deadlock.
         return "locked" in str(error)
 
     def _is_rolled_back(self, error: BaseException) -> bool:
-        return self._is_transient(error)
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _ROLLED_BACK
 
-    def _meaning_of(self, error: BaseException) -> DomainError | str | None:
+    def _classify_error(self, error: BaseException) -> DomainError | str | None:
         message = str(error)
         if isinstance(error, sqlite3.IntegrityError):
             return _violated_constraint(message)
-        if "no such table" in message or isinstance(error, FileMissing):
+        if "no such table" in message or isinstance(error, DatabaseFileNotFound):
             return StorageNotPrepared()
         if "locked" in message:
             return TooBusy()
         if "unable to open" in message:
             return StorageUnavailable(_CANNOT_BE_OPENED)
         if "not a database" in message or "malformed" in message:
-            return StorageUnavailable("the SQLite file is damaged, or is no SQLite database")
+            return StorageUnavailable("the SQLite file is damaged, or not a SQLite database")
         return StorageUnavailable() if isinstance(error, sqlite3.OperationalError) else None
 
 
@@ -199,18 +209,20 @@ def _discard_unless_current(connection: DBAPIConnection, _: object, __: object) 
         raise DisconnectionError
 
 
-def _begin_immediately(connection: Connection) -> None:
-    """Take the write lock at once: a transaction that begins by reading could not be promoted later."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin_immediate(connection: Connection) -> None:
+    """Take the write lock at once: a transaction that starts with a read cannot be upgraded later."""
+    driver_connection = cast("sqlite3.Connection", connection.connection.driver_connection)
+    wait_for_lock(partial(driver_connection.execute, "BEGIN IMMEDIATE"))
 
 
 def _configure_writer(connection: DBAPIConnection, _: object) -> None:
-    # Keys in random order touch another page of an index each. Room is taken as it is used, by the one connection that
-    # writes.
+    # Keys in random order touch a different index page each. The memory is only allocated as it is used, by the one
+    # connection that writes.
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA cache_size = {-_CACHE_KIBIBYTES}")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
     cursor.execute("PRAGMA secure_delete = ON")
+    cursor.execute(f"PRAGMA busy_timeout = {POLL_MILLISECONDS}")
     cursor.close()
 
 

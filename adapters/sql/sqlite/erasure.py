@@ -10,29 +10,29 @@ from domain.errors import DomainError
 
 _DELAY_SECONDS: Final = 2
 _MAX_DELAY_SECONDS: Final = 60
-_BUSY_MILLISECONDS: Final = 20  # for which writers may have to wait
+_BUSY_MILLISECONDS: Final = 20  # the time for which writers may be blocked
 
 
 class Erasure:
-    """Takes what was deleted out of the file and its write-ahead log, some seconds after the commit.
+    """Erases deleted data from the file and its write-ahead log, some seconds after the commit.
 
-    SQLite overwrites deleted data with zeros (`secure_delete`), but in the log: the file has it until a checkpoint, and
-    older frames of the log until it is truncated. Deletions that follow each other share a truncation, since a log that
-    has to grow again makes commits slower.
+    SQLite overwrites deleted data with zeros (`secure_delete`), except in the log: the file keeps data until a
+    checkpoint, and older frames of the log keep them until it is truncated. Deletions within some seconds share a
+    truncation, because a log that grows again slows commits.
     """
 
     def __init__(
         self, file: DatabaseFile, writes: Engine, run_as_writer: Callable[[Callable[[], bool]], Awaitable[bool]]
     ) -> None:
-        """`run_as_writer` runs a function in the thread that writes."""
+        """`run_as_writer` runs a function in the writer's thread."""
         self._file: Final = file
         self._run_as_writer: Final = run_as_writer
-        self._is_wanted = True  # a process that crashed may have left something
+        self._is_wanted = True  # a process that crashed may have left data
         self._task: asyncio.Task[None] | None = None
         event.listen(writes, "after_cursor_execute", self._note_deletion)
 
     def begin(self) -> None:
-        """Erase what the last transactions have deleted, in the background."""
+        """Erase data deleted by the last transactions, in the background."""
         if self._is_wanted and self._task is None:
             self._task = asyncio.create_task(self._erase_later())
 
@@ -59,12 +59,12 @@ class Erasure:
             self._task = None
 
     async def _erase(self) -> bool:
-        """Return whether the log is empty now."""
+        """Truncate the log; return whether it is empty now."""
         try:
-            # Most of the log is copied while others write, so that the rest holds them up for a moment only.
+            # Most of the log is copied while others write, so the rest blocks them only briefly.
             await asyncio.to_thread(self._checkpoint, "PASSIVE")
             return await self._run_as_writer(lambda: self._checkpoint("TRUNCATE"))
-        except (sqlite3.Error, DomainError):  # the file is away, or all are busy
+        except (sqlite3.Error, DomainError):  # the file is missing, or all threads are busy
             return False
 
     def _checkpoint(self, mode: str) -> bool:

@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class WorkerThreads:
-    """Threads, each with a connection of its own. Cancelling a caller does not stop what has begun."""
+    """A bounded pool of worker threads. Cancelling a caller does not stop running work."""
 
     def __init__(self, size: int, *, before_each: Callable[[], None]) -> None:
-        """`before_each` is called on the thread of the event loop before a thread begins with each work."""
+        """`before_each` is called on the event loop's thread before each piece of work."""
         self._before_each: Final = before_each
         self._limiter: Final = ConnectionLimiter(size)
         self._executor: Final = ThreadPoolExecutor(size, thread_name_prefix="userport-file")
@@ -23,9 +23,9 @@ class WorkerThreads:
         return self._limiter.in_use
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run work that blocks; raises `TooBusy` when no thread becomes free in time."""
+        """Run blocking work in a thread. Raise `TooBusy` when none becomes free in time."""
         await self._limiter.acquire()
-        self._before_each()  # a thread that asks the system would lose its turn to run
+        self._before_each()  # in the worker thread, a system call would release the interpreter lock
         loop = asyncio.get_running_loop()
 
         def release(_: Future[Any]) -> None:

@@ -1,1 +1,1 @@
-"""Plain ASGI middleware, one class a module. Starlette's `BaseHTTPMiddleware` would cost more than a whole handler."""
+"""Pure ASGI middleware, one class per module. Starlette's `BaseHTTPMiddleware` costs more than a whole handler."""

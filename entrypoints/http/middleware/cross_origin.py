@@ -10,9 +10,9 @@ from entrypoints.http.problems import problem_response
 
 
 class CrossOriginMiddleware(CORSMiddleware):
-    """Lets web pages of the configured origins call the API (Fetch standard, section 3.3).
+    """Allows web pages of the configured origins to call the API (Fetch standard, section 3.3).
 
-    It refuses preflight requests of others with a problem document instead of plain text.
+    Rejected preflight requests get a problem document instead of plain text.
     """
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
@@ -49,4 +49,4 @@ class CrossOriginMiddleware(CORSMiddleware):
 
 
 class _PreflightRefused(Exception):
-    """A page asks in a preflight request for something that it may not do."""
+    """A preflight request asks for a method or header that is not allowed."""

@@ -12,9 +12,9 @@ _ROUTE_KEYS: Final = ("route", "endpoint", "path_params")
 
 
 class HeadAndTrailingSlashMiddleware:
-    """Serves HEAD wherever there is GET, and a path with a trailing slash like the path without it.
+    """Serves HEAD wherever GET exists, and a path with a trailing slash like the path without it.
 
-    Middleware further out keeps the method and the path as they were sent, and learns the route nevertheless.
+    Outer middleware still sees the original method and path, and the matched route.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -27,7 +27,7 @@ class HeadAndTrailingSlashMiddleware:
         path: str = scope["path"]
         if len(path) > 1 and path.endswith("/") and not _has_route(scope):
             path = path[:-1]
-        if path.endswith("\n"):  # which `$` at the end of the framework's patterns would overlook
+        if path.endswith("\n"):  # `$` at the end of the framework's patterns ignores it
             response = await http_problem(Request(scope), HTTPException(HTTPStatus.NOT_FOUND))
             await response(scope, receive, send)
             return
@@ -54,5 +54,5 @@ class HeadAndTrailingSlashMiddleware:
 
 
 def _has_route(scope: Scope) -> bool:
-    """Return whether the app has a route for just this path, as for the root of an app that is mounted."""
+    """Return whether the app has a route for exactly this path, such as the root of a mounted app."""
     return any(route.matches(scope)[0] is not Match.NONE for route in scope["app"].routes)

@@ -16,7 +16,7 @@ _log: Final = logging.getLogger("userport.http")
 
 
 class InternalErrorMiddleware:
-    """Turns an unexpected exception into a 500 that reveals only the request id, under which it logs the traceback."""
+    """Turns an unexpected exception into a 500 that contains only the request id; logs the traceback under that id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,7 +31,7 @@ class InternalErrorMiddleware:
 
         try:
             await self._app(scope, receive, send_and_note)
-        except Exception:  # every kind: this is the one place where a bug becomes a response
+        except Exception:  # the one place where a bug becomes a response
             if started or scope["type"] != "http":
                 raise
             _log.exception("request %s failed", scope["state"]["request_id"])

@@ -12,17 +12,17 @@ from entrypoints.http.problems import ProblemKind, problem_response
 NOT_LOCAL: Final = ProblemKind(
     HTTPStatus.FORBIDDEN,
     "not_local",
-    "Without authentication this service answers only direct requests from the machine that it runs on, "
-    "and none through a proxy or from a foreign web page.",
+    "In open mode this service only answers direct requests from its own machine, "
+    "not requests through a proxy or from another site's web page.",
 )
 
 _LOOPBACK_HOST: Final = re.compile(rb"(localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 _ORIGIN: Final = re.compile(rb"(https?://)([^/?#]*)(?:[/?#].*)?", re.IGNORECASE)
 
-# HTTP/1.0 is what nginx speaks to a service behind it, up to 1.29.6 and unless it is told otherwise.
+# nginx speaks HTTP/1.0 to its upstreams by default, up to 1.29.6.
 _VERSIONS: Final = ("1.1", "2", "3")
 
-# Headers of ordinary clients, which are looked at no further.
+# Headers of ordinary clients, which need no further check.
 _ORDINARY: Final = frozenset(
     {
         b"accept",
@@ -47,7 +47,7 @@ _ORDINARY: Final = frozenset(
     }
 )
 
-# Headers that proxies, load balancers, content delivery networks, tunnels and TLS terminators add, and clients do not.
+# Headers that proxies, load balancers, CDNs, tunnels and TLS terminators add, and clients do not send.
 _ADDED_BY_PROXY: Final = re.compile(
     rb"""
     (.*-)?via | (.*-)?forwarded(-.*)? | .*-ip | (x-)?remote-(addr|host|user)
@@ -61,11 +61,11 @@ _ADDED_BY_PROXY: Final = re.compile(
 
 
 class LoopbackOnlyMiddleware:
-    """Guards open mode: refuses every request that does not come straight from a program on this machine.
+    """Guards open mode: rejects every request that does not come directly from a program on this machine.
 
-    Behind a proxy anyone may stand, so every trace of one is refused. So is a page of another site, which a browser on
-    this machine may have open: it shows by `Origin`, `Referer` or `Sec-Fetch-Site`, or, where its own name was made to
-    resolve to this machine (DNS rebinding), by `Host`. Pages from this machine and of the `origins` may call.
+    A proxy may serve anyone, so any trace of one is rejected. So is a request by a page of another site in a local
+    browser: `Origin`, `Referer` or `Sec-Fetch-Site` reveal it, or `Host` after DNS rebinding. Local pages and pages of
+    the configured `origins` may call.
     """
 
     def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
@@ -98,7 +98,7 @@ class LoopbackOnlyMiddleware:
                 is_fetched_from_elsewhere |= value not in (b"none", b"same-origin")
             elif _ADDED_BY_PROXY.fullmatch(name):
                 return False
-        # An image, a script or a link of a foreign page comes without `Origin`.
+        # Images, scripts and links of a foreign page are requested without `Origin`.
         return hosts == 1 and (has_origin or not is_fetched_from_elsewhere)
 
     def _may_call(self, page: bytes) -> bool:

@@ -8,9 +8,9 @@ _SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestIdMiddleware:
-    """Adds `X-Request-Id` to every response: its own if that is 1 to 128 visible ASCII characters, else a UUID.
+    """Adds `X-Request-Id` to every response: the request's own if it is 1 to 128 visible ASCII characters, else a UUID.
 
-    Handlers find it as `request.state.request_id`.
+    Handlers find it in `request.state.request_id`.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -15,11 +15,11 @@ _ERROR: Final = "userport.error"
 
 
 class RouteTableMiddleware:
-    """Serves requests for precompiled routes, and passes every other request on to FastAPI's router.
+    """Serves requests for precompiled routes, and passes all others to FastAPI's router.
 
-    It finds the route that the router would find, by method and path length instead of one after the other, and sets
-    the same keys of the scope. It must be the innermost middleware. It reads the app's routes and exception handlers
-    at the first request.
+    It matches by method and path length instead of trying the routes one after the other. The match and the keys of the
+    scope are the router's. It must be the innermost middleware, and reads the app's routes and exception handlers at
+    the first request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -27,7 +27,7 @@ class RouteTableMiddleware:
         self._table: _RouteTable | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # FastAPI's telemetry observes the router's search. The paths of an app that is mounted have a prefix.
+        # FastAPI's telemetry observes the router's search. The paths of a mounted app have a prefix.
         if scope["type"] == "http" and not scope.get("root_path") and "fastapi.telemetry" not in scope:
             if self._table is None:
                 self._table = _RouteTable(scope["app"])
@@ -51,7 +51,7 @@ class _RouteTable:
         for context in iter_route_contexts(app.routes):
             route: Any = context
             if not isinstance(context.original_route, Route) or not route.methods or not _has_plain_path(route):
-                break  # it may match any request, and takes precedence over the routes behind it
+                break  # it may match any request, and precedes the routes behind it
             is_planned = isinstance(context.original_route, PrecompiledRoute) and route.max_body_size is None
             plan = Plan.compile(context) if is_planned else None
             scope = {"route": context.original_route, "endpoint": route.endpoint, "router": app.router}
@@ -60,7 +60,7 @@ class _RouteTable:
                 self._entries.setdefault(key, []).append(_Entry(route.path_regex, plan, scope))
 
     def find(self, scope: Scope) -> Plan | None:
-        """Return the plan for a request and set the route in its scope, or None if FastAPI has to serve it."""
+        """Return the plan for a request and set the route in its scope, or None to leave the request to FastAPI."""
         path: str = scope["path"]
         for entry in self._entries.get((scope["method"], path.count("/")), ()):
             if match := entry.path.match(path):
@@ -85,10 +85,10 @@ async def _raise(scope: Scope, _: Receive, __: Send) -> None:
 
 
 def _exception_handlers(app: FastAPI) -> dict[Any, Any]:
-    """Return the handlers that FastAPI, too, gives to its `ExceptionMiddleware`."""
+    """Return the handlers that FastAPI gives to its `ExceptionMiddleware`."""
     return {key: handler for key, handler in app.exception_handlers.items() if key not in (500, Exception)}
 
 
 def _has_plain_path(route: Any) -> bool:
-    """Return whether every parameter of a path is one segment, as it is unless `:path` or the like follows its name."""
+    """Return whether every path parameter is one segment, without a convertor such as `:path`."""
     return all(type(convertor) is StringConvertor for convertor in route.param_convertors.values())

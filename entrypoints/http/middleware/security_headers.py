@@ -2,7 +2,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# As OWASP's REST Security Cheat Sheet asks: no response of an API is to be shown or run as a page.
+# OWASP REST Security Cheat Sheet: browsers must neither render nor run an API response.
 SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -15,14 +15,14 @@ _WITHOUT_POLICY: Final = SECURITY_HEADERS[:-1]
 _STRICT_TRANSPORT_SECURITY: Final = (b"strict-transport-security", b"max-age=31536000")
 
 VARIES: Final = "varies_by_caller"
-"""The key in the request's state that says whether the response, or error, depends on the caller."""
+"""Key in the request's state; true if the response, or error, depends on the caller."""
 _VARY: Final = (b"vary", b"Authorization")
 
 
 class SecurityHeadersMiddleware:
-    """Adds the headers that keep browsers from sniffing, framing or running a response, and caches from sharing it.
+    """Adds headers that keep browsers from sniffing, framing or running a response, and shared caches from storing it.
 
-    A response that is a page brings its own `Content-Security-Policy`.
+    An HTML response sets its own `Content-Security-Policy`.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -38,9 +38,9 @@ async def show_docs(request: Request) -> HTMLResponse:
 
 @router.get(f"{_ASSETS}/{{name}}", include_in_schema=False)
 async def show_asset(name: Annotated[str, Path(alias="name")]) -> Response:
-    """Return one of the files that the page loads; the fastapi-offline package ships them.
+    """Return an asset of the page, from the fastapi-offline package.
 
-    Starlette's `FileResponse` would refuse a bad `Range` header in plain text.
+    Starlette's `FileResponse` would reject a bad `Range` header in plain text.
     """
     if name not in _MEDIA_TYPES:
         raise HTTPException(HTTPStatus.NOT_FOUND)
@@ -49,7 +49,7 @@ async def show_asset(name: Annotated[str, Path(alias="name")]) -> Response:
 
 @cache
 def _policy(page: bytes) -> str:
-    """Return a policy that allows the page its own files and API calls, and its inline script by hash (CSP 3)."""
+    """Return a policy that allows the page its own assets and API calls, and its inline script by hash (CSP 3)."""
     scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
     hashes = " ".join(f"'sha256-{b64encode(sha256(script).digest()).decode()}'" for script in scripts)
     return (

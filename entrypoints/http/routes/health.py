@@ -24,7 +24,7 @@ async def check_liveness() -> Response:
 
 @router.get("/ready", response_model=Health, responses=HEALTHY | error_responses())
 async def check_readiness(request: Request) -> Response:
-    """Return 200 when the storage answers, too."""
+    """Return 200 when the storage answers."""
     await container_of(request).storage().ping()
     return _healthy()
 

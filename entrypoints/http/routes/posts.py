@@ -26,7 +26,7 @@ router: Final = create_router(tags=["posts"], dependencies=[Depends(signed_in_pr
     responses=created(POST) | error_responses(*BODY_ERRORS, UserNotFound),
 )
 async def create_post(author_id: UserIdInPath, body: NewPostBody, posts: Posts) -> Response:
-    """Publish a post of a user."""
+    """Publish a post for a user."""
     return post_response(await posts.publish(author_id, body.to_use_case()), created=True)
 
 
@@ -36,7 +36,7 @@ async def create_post(author_id: UserIdInPath, body: NewPostBody, posts: Posts) 
     responses=page_of(POST) | error_responses(INVALID_CURSOR, UserNotFound, InvalidInput),
 )
 async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query()], posts: Posts) -> Response:
-    """List a user's posts in the order of their creation, one page at a time; follow `Link` until it is absent."""
+    """List a user's posts in creation order, one page at a time. Follow `Link` until it is absent."""
     query.check_combination()
     path = f"/users/{author_id}/posts"
     list_name = query.list_name(path)

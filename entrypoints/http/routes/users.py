@@ -87,7 +87,7 @@ class UserListQuery(PageQuery):
         default=None,
         description="Only users whose name, email or username starts with this text of 1 to 100 characters, ignoring "
         "case; by id, on one page. Can be combined with `limit`, `order` and `count` only.",
-        json_schema_extra={"minLength": 1, "maxLength": SearchPrefix.LONGEST},
+        json_schema_extra={"minLength": 1, "maxLength": SearchPrefix.MAX_LENGTH},
     )
 
     def check_combination(self) -> None:
@@ -142,7 +142,7 @@ async def create_user(
 async def list_users(
     _: CurrentAdmin, query: Annotated[UserListQuery, Query()], users: Users, token_mode: TokenMode
 ) -> Response:
-    """List users in the order of their creation, one page at a time; follow `Link` until it is absent."""
+    """List users in creation order, one page at a time. Follow `Link` until it is absent."""
     query.check_combination()
     if query.search is not None:
         items = await users.search(query.search, limit=query.limit, descending=query.descending)
@@ -264,7 +264,7 @@ def _check_permitted(caller: Principal, body: NewUser | UserReplacement | UserPa
 
 
 async def _find(query: UserListQuery, users: Users, token_mode: bool) -> Response:
-    """Respond with the one user that matches the filters, or none. There is no second page to have a cursor."""
+    """Respond with the one user that matches the filters, or none. No cursor leads to a second page."""
     if query.cursor is not None:
         read_cursor(query.list_name("one user"), query.cursor)
     user = await users.find(email=query.email, username=query.username)

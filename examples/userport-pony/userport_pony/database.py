@@ -21,7 +21,7 @@ from userport_pony.tables import define_entities
 T = TypeVar("T")
 
 _LOCK_SECONDS: Final = 5
-_MOST_SECONDS: Final = 8
+_MAX_SECONDS: Final = 8
 
 
 class Database:
@@ -57,7 +57,7 @@ class Database:
         """Wait for the thread; a caller who is cancelled does not stop what it has begun."""
         running = self._thread.submit(self._until_unlocked, work, monotonic() + _LOCK_SECONDS)
         try:
-            async with asyncio.timeout(_MOST_SECONDS):
+            async with asyncio.timeout(_MAX_SECONDS):
                 return await asyncio.wrap_future(running)
         except TimeoutError:
             raise (TooBusy() if running.cancel() else StorageUnavailable()) from None
@@ -99,5 +99,5 @@ def _failure(message: str) -> DomainError:
     if "locked" in message:
         return TooBusy()
     if "unable to open" in message:
-        return StorageUnavailable("the SQLite file cannot be opened; see to its folder and to their permissions")
+        return StorageUnavailable("the SQLite file cannot be opened; check its folder and the permissions of both")
     return StorageUnavailable()

@@ -3,14 +3,14 @@ from datetime import datetime
 from typing import Any, Final, Generic
 
 from domain.errors import DomainError, EmailTaken, IdTaken, UsernameTaken, UserNotFound
-from domain.records import R, RecordType
+from domain.records import R, RecordType, to_milliseconds
 from domain.user import Role, User
 from domain.values import Email, SearchPrefix, UserId, Username
 from pony import orm
 
 from userport_pony.database import Database
 from userport_pony.staged_writes import StagedWrites
-from userport_pony.tables import milliseconds, record_from, record_values, unique_columns, user_from, user_values
+from userport_pony.tables import record_from, record_values, unique_columns, user_from, user_values
 
 _ADMIN: Final = Role.ADMIN.value
 
@@ -112,7 +112,7 @@ class PonyRecords(Generic[R]):
         return await self._database.read(lambda db: int(self._select(db, owner).count()))
 
     async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
-        latest = milliseconds(moment)
+        latest = to_milliseconds(moment)
 
         def read(db: Any) -> Any:
             due = self._select(db, None).filter(lambda row: row.due <= latest)

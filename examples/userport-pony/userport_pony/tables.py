@@ -1,16 +1,13 @@
 """The tables; users and records to rows and back."""
 
 import json
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
-from domain.records import R, RecordType
-from domain.user import Role, User
-from domain.values import Bio, Email, Name, UserId, Username, fold
+from adapters.user_values import USER_FIELDS, user_from_json, user_to_json
+from domain.records import R, RecordType, to_milliseconds
+from domain.user import User
+from domain.values import fold
 from pony import orm
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def define_entities(database: Any) -> None:
@@ -71,7 +68,7 @@ def record_values(record_type: RecordType[R], record: R) -> dict[str, object]:
         "type_name": record_type.name,
         "key": record_type.key_of(record),
         "owner_id": record_type.owner_of(record),
-        "due": due and milliseconds(due),
+        "due": due and to_milliseconds(due),
         "version": record.version,
         "content": content,
         **{column: unique.get(name) for name, column in unique_columns(record_type).items()},
@@ -83,44 +80,8 @@ def record_from(record_type: RecordType[R], row: Any) -> R:
 
 
 def user_values(user: User) -> dict[str, object]:
-    return {
-        "id": user.id,
-        "email": user.email.address,
-        "email_key": user.email.canonical,
-        "name": user.name,
-        "name_key": fold(user.name),
-        "username": user.username and user.username.text,
-        "username_key": user.username and user.username.canonical,
-        "bio": user.bio,
-        "role": user.role,
-        "active": user.active,
-        "email_verified": user.email_verified,
-        "version": user.version,
-        "created_at": milliseconds(user.created_at),
-        "updated_at": milliseconds(user.updated_at),
-    }
+    return {**user_to_json(user), "name_key": fold(user.name)}
 
 
 def user_from(row: Any) -> User:
-    return User(
-        id=UserId(row.id),
-        email=Email(row.email, row.email_key),
-        name=Name(row.name),
-        username=None if row.username is None else Username(row.username, row.username_key),
-        bio=None if row.bio is None else Bio(row.bio),
-        role=Role(row.role),
-        active=row.active,
-        email_verified=row.email_verified,
-        version=row.version,
-        created_at=_moment(row.created_at),
-        updated_at=_moment(row.updated_at),
-    )
-
-
-def milliseconds(moment: datetime) -> int:
-    """Return the milliseconds since 1970."""
-    return (moment - _EPOCH) // _MILLISECOND
-
-
-def _moment(number: int) -> datetime:
-    return _EPOCH + number * _MILLISECOND
+    return user_from_json(getattr(row, name) for name in USER_FIELDS)

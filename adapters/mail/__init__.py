@@ -1,0 +1,1 @@
+"""Mails: rendered from templates, and delivered by SMTP or into a directory."""

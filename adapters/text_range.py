@@ -1,7 +1,0 @@
-def successor(prefix: str) -> str | None:
-    """Make the first text, by code points, behind all that start with `prefix`; None when there is none."""
-    head = prefix.rstrip("\U0010ffff")
-    if not head:
-        return None
-    following = 0xE000 if head[-1] == "\ud7ff" else ord(head[-1]) + 1  # surrogates are no characters
-    return head[:-1] + chr(following)

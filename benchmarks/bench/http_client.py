@@ -1,0 +1,31 @@
+"""Single requests, which check the apps rather than measure them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    content: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+def request(
+    port: int, method: str, path: str, content: object = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Send a request to a local app; an object is sent as JSON, bytes unchanged."""
+    given = {"Content-Type": "application/json", **(headers or {})}
+    body = content if content is None or isinstance(content, bytes) else json.dumps(content).encode()
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, given)
+        response = connection.getresponse()
+        return Response(response.status, response.read())
+    finally:
+        connection.close()

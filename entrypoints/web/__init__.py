@@ -1,0 +1,1 @@
+"""Pages for people, over the calls of the HTTP API."""

@@ -1,0 +1,131 @@
+"""A Galera cluster of our own: MariaDB on three nodes, on the loopback interface."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+from tests.servers.choice import give_up
+from tests.servers.mariadb import KIND, MariadbProcess
+from tests.servers.process import Unreachable, as_another_user, free_port, hand_over
+from tests.servers.sql import query
+
+_PROVIDER: Final = Path("/usr/lib/galera/libgalera_smm.so")
+_NODES: Final = 3
+
+
+class GaleraNode(MariadbProcess):
+    """One node; all of a cluster have the same password, since they have the same data."""
+
+    def __init__(self, programs: Path) -> None:
+        super().__init__(programs)
+        self.group_port = free_port()
+        self.members: Sequence[GaleraNode] = ()
+        self._transfer_port = free_port()
+        self._begins_cluster = False
+        self._was_killed = False
+
+    def command(self) -> Sequence[str | Path]:
+        members = ",".join(f"127.0.0.1:{node.group_port}" for node in self.members)
+        provider_options = {
+            "base_host": "127.0.0.1",
+            "base_port": str(self.group_port),
+            "gmcast.listen_addr": f"tcp://127.0.0.1:{self.group_port}",
+            "ist.recv_addr": f"127.0.0.1:{self._transfer_port}",
+            "gcache.size": "32M",
+            # Within how many seconds a node that says nothing is given up.
+            "evs.suspect_timeout": "PT2S",
+            "evs.inactive_timeout": "PT4S",
+            "evs.inactive_check_period": "PT0.5S",
+        }
+        return [
+            *super().command(),
+            "--binlog-format=ROW",
+            "--innodb-autoinc-lock-mode=2",
+            "--wsrep-on=ON",
+            f"--wsrep-provider={_PROVIDER}",
+            f"--wsrep-cluster-address=gcomm://{members}",
+            f"--wsrep-node-address=127.0.0.1:{self.group_port}",
+            f"--wsrep-node-incoming-address=127.0.0.1:{self.port}",
+            f"--wsrep-provider-options={';'.join(f'{name}={value}' for name, value in provider_options.items())}",
+            *(["--wsrep-new-cluster"] if self._begins_cluster else []),
+            *([f"--wsrep-start-position={self._last_position()}"] if self._was_killed else []),
+        ]
+
+    def check(self) -> None:
+        if self.status("ready") != "ON" or self.status("local_state_comment") != "Synced":
+            raise Unreachable("it has not joined yet")
+
+    def status(self, name: str) -> str:
+        ((_, value),) = query(self.url, f"SHOW STATUS LIKE 'wsrep_{name}'")
+        return str(value)
+
+    def begin_cluster(self) -> None:
+        self._begins_cluster = True
+        self.start()
+        self._begins_cluster = False
+
+    def start(self) -> None:
+        super().start()
+        self._was_killed = False
+
+    def kill(self) -> None:
+        super().kill()
+        self._was_killed = True
+
+    def clone_from(self, other: "GaleraNode") -> None:
+        """Take the data of a node that was stopped, so that joining it needs no state transfer."""
+        self.password = other.password
+        for file in ("data", "welcome.sql"):
+            self.run("cp", "-a", other.directory / file, self.directory / file)
+
+    def _last_position(self) -> str:
+        """Ask the data of a node that has not ended in good order how far it had come."""
+        recover = [*as_another_user(), *super().command(), "--wsrep-on=ON", f"--wsrep-provider={_PROVIDER}"]
+        done = subprocess.run(  # noqa: S603
+            [*recover, "--wsrep-recover"], cwd=self.directory, capture_output=True, text=True, check=True
+        )
+        found = re.search(r"Recovered position: (\S+)", done.stdout + done.stderr)
+        if found is None:
+            raise RuntimeError(f"there is no position to go on from:\n{done.stderr[-4000:]}")
+        return found[1]
+
+
+class GaleraCluster:
+    """Starts when it is entered, and is complete then."""
+
+    def __init__(self) -> None:
+        programs = KIND.find_programs()
+        if programs is None or not _PROVIDER.exists() or shutil.which("mariadb-install-db") is None:
+            give_up("mariadb", "install Debian's packages mariadb-server and galera-4")
+        self.nodes = [GaleraNode(programs) for _ in range(_NODES)]
+        for node in self.nodes:
+            node.members = self.nodes
+        self._ends = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as ends:
+            first, *others = self.nodes
+            for node in self.nodes:
+                ends.callback(node.__exit__)
+                hand_over(node.directory)
+            first.initialize()
+            first.begin_cluster()
+            first.stop()
+            for node in others:
+                node.clone_from(first)
+            first.begin_cluster()
+            for node in others:
+                node.start()
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def url_on(self, node: GaleraNode, url: str) -> str:
+        """Make the URL of the same database on another node."""
+        return KIND.moved(url, node.port)
