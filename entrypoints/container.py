@@ -1,20 +1,17 @@
 """The object graph. Tests replace the storage with `container.storage.override(...)`."""
 
 from dependency_injector.containers import DeclarativeContainer
-from dependency_injector.providers import Dependency, Dict, Factory, Object, Selector, Singleton
+from dependency_injector.providers import Dependency, Factory, Object, Selector, Singleton
 
 from adapters.runtime.clock import SystemClock
-from adapters.runtime.domain_names import IdnaDomainNames
-from adapters.runtime.ids import Uuid7Source
 from adapters.security.common_passwords import MostCommonPasswords
-from adapters.security.password_hasher import ThreadedPasswordHasher
 from adapters.security.system_secrets import SystemSecrets
 from application.expired_records import ExpiredRecords
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
 from application.jobs.worker import JobWorker
-from application.mail.delivery import MailDelivery
+from application.mail.delivery import HANDLERS_WITHOUT_KEY, MailDelivery
 from application.mail.email_change import EmailChangeService
 from application.mail.password_links import PasswordLinkService
 from application.mail.queue import MailQueue
@@ -23,7 +20,7 @@ from application.mail.throttle import MailThrottle
 from application.mail.tokens import OneTimeTokens
 from application.mail.verification import EmailVerificationService
 from application.passwords import Passwords
-from application.ports import MailSender
+from application.ports import DomainNames, IdSource, MailSender, PasswordHasher
 from application.posts.service import PostService
 from application.sessions.own_sessions import OwnSessionService
 from application.sessions.token_authenticator import TokenAuthenticator
@@ -41,15 +38,35 @@ from entrypoints.settings import Settings
 from entrypoints.signing_keys import open_link_secrets, open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
 
+# Adapters whose libraries most commands do without are imported when the object is first needed.
+
+
+def _open_ids() -> IdSource:
+    from adapters.runtime.ids import Uuid7Source
+
+    return Uuid7Source()
+
+
+def _open_domain_names() -> DomainNames:
+    from adapters.runtime.domain_names import IdnaDomainNames
+
+    return IdnaDomainNames()
+
+
+def _open_password_hasher() -> PasswordHasher:
+    from adapters.security.password_hasher import ThreadedPasswordHasher
+
+    return ThreadedPasswordHasher()
+
 
 class Container(DeclarativeContainer):
     settings = Dependency(instance_of=Settings)
 
     storage: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
     clock = Singleton(SystemClock)
-    ids = Singleton(Uuid7Source)
-    domain_names = Singleton(IdnaDomainNames)
-    password_hasher = Singleton(ThreadedPasswordHasher)
+    ids = Singleton(_open_ids)
+    domain_names = Singleton(_open_domain_names)
+    password_hasher = Singleton(_open_password_hasher)
     passwords = Singleton(Passwords, password_hasher, Singleton(MostCommonPasswords))
     jobs = Singleton(JobQueue)
 
@@ -58,7 +75,7 @@ class Container(DeclarativeContainer):
     signer = Singleton(open_signer, settings, signing_keys)
 
     link_secrets = Singleton(open_link_secrets, signing_keys)
-    one_time_tokens = Singleton(OneTimeTokens, clock, link_secrets)
+    one_time_tokens = Singleton(OneTimeTokens, clock, link_secrets.provider)
     mail_sender: Singleton[MailSender] = Singleton(open_mail_sender, settings)
     mail_queue: Singleton[MailQueue] = Singleton(MailQueue, jobs, ids, clock, one_time_tokens)
     mails: Selector[MailQueue | None] = Selector(settings.provided.mode, open=Object(None), token=mail_queue)
@@ -112,7 +129,9 @@ class Container(DeclarativeContainer):
     user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)
     user_export = Singleton(UserExport, storage)
 
-    job_handlers = Selector(settings.provided.mode, open=Dict(), token=mail_delivery.provided.handlers)
+    job_handlers = Selector(
+        settings.provided.mode, open=Object(HANDLERS_WITHOUT_KEY), token=mail_delivery.provided.handlers
+    )
     """What does the jobs of each kind."""
 
     job_runner = Singleton(JobRunner, storage, clock, job_handlers)

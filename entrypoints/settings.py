@@ -14,27 +14,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdap
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-PREFIX: Final = "USERPORT_"
+from entrypoints.environment import COPY_TARGET, PREFIX, Auth, SettingsError
+
 FILE_SUFFIX: Final = "_FILE"
 """The end of the variable that names a file with a secret setting."""
-COPY_TARGET: Final = f"{PREFIX}COPY_TO"
-"""Not a setting: only `userport storage copy` reads this variable."""
 
 _MAX_SECRET_BYTES: Final = 64 * 1024
 
 
 _BOOLEAN: Final = TypeAdapter(bool)
-
-
-class SettingsError(Exception):
-    """A setting is wrong. The text is one line that names the setting and the remedy, without any secret."""
-
-
-class Auth(StrEnum):
-    """Whether the service requires access tokens."""
-
-    OPEN = "open"
-    TOKEN = "token"  # noqa: S105 - the mode's name
 
 
 class SignUp(StrEnum):
@@ -46,7 +34,7 @@ class SignUp(StrEnum):
 
 
 def _sign_up(value: object) -> object:
-    """Take what else stands for a truth value, such as `0` and `no`."""
+    """Accept other forms of a truth value, such as `0` and `no`."""
     if isinstance(value, SignUp) or value == SignUp.VERIFIED:
         return value
     try:

@@ -13,13 +13,13 @@ class EmailLookupCases:
         found = await storage.unit_of_work().users.find_by_emails([users[3].email, users[1].email])
         assert sorted(ids_of(found)) == [users[1].id, users[3].id]
 
-    async def test_emails_that_nobody_has_find_nobody(self, storage: Storage) -> None:
+    async def test_unused_emails_find_no_user(self, storage: Storage) -> None:
         user = a_user()
         await add(storage, user)
         found = await storage.unit_of_work().users.find_by_emails([an_email("unknown"), user.email, an_email("none")])
         assert list(found) == [user]
 
-    async def test_no_emails_find_nobody(self, storage: Storage) -> None:
+    async def test_no_emails_find_no_users(self, storage: Storage) -> None:
         await add(storage, a_user())
         assert list(await storage.unit_of_work().users.find_by_emails([])) == []
         assert list(await storage.unit_of_work().users.find_by_emails(set())) == []

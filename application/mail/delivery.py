@@ -150,3 +150,11 @@ class MailDelivery:
 
 def _requested_at(job: Job) -> datetime:
     return datetime.fromisoformat(job.payload["at"])
+
+
+async def _wait_for_key(_: Job) -> None:
+    raise JobDelayed("mail needs the signing key that the servers have: set USERPORT_SIGNING_KEY")
+
+
+HANDLERS_WITHOUT_KEY: Final[Mapping[str, JobHandler]] = dict.fromkeys((MAIL, PASSWORD_RESET, SIGN_UP), _wait_for_key)
+"""The handlers of a process that cannot make links, as a worker whose environment lacks the signing key."""

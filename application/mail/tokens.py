@@ -1,5 +1,6 @@
 """Making, checking and using up one-time tokens."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -34,9 +35,10 @@ class Redemption(NamedTuple):
 class OneTimeTokens:
     """Besides what each method names, those that read raise what the storage port may raise."""
 
-    def __init__(self, clock: Clock, secrets: LinkSecrets) -> None:
+    def __init__(self, clock: Clock, open_secrets: Callable[[], LinkSecrets]) -> None:
+        """`open_secrets` reads the key, so that only what makes or mails a link needs it."""
         self._clock = clock
-        self._secrets = secrets
+        self._open_secrets = open_secrets
 
     async def find(self, unit: UnitOfWork, purpose: TokenPurpose, user_id: UserId) -> OneTimeToken | None:
         """Return the latest token of a user for a purpose other than an undo, working or not."""
@@ -115,11 +117,11 @@ class OneTimeTokens:
     def link_token(self, purpose: TokenPurpose, user_id: UserId, request_id: JobId) -> LinkToken:
         """Return what the link of a request carries, whether or not it still works."""
         subject = token_subject(purpose, user_id, request_id)
-        return LinkToken(subject, self._secrets.derive(f"{token_key(purpose, subject)}.{request_id}"))
+        return LinkToken(subject, self._open_secrets().derive(f"{token_key(purpose, subject)}.{request_id}"))
 
     def sign_up_token(self, sign_up_id: UserId) -> LinkToken:
         """Return what the link of a pending sign-up carries."""
-        return LinkToken(sign_up_id, self._secrets.derive(f"sign_up.{sign_up_id}"))
+        return LinkToken(sign_up_id, self._open_secrets().derive(f"sign_up.{sign_up_id}"))
 
 
 def parse_link_token(text: str) -> LinkToken:

@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work
 from entrypoints.container import Container
+from entrypoints.environment import SettingsError
 from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
 from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
@@ -25,7 +26,7 @@ from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
 from entrypoints.http.routes import auth, docs, health, mail, posts, sessions, users
-from entrypoints.settings import Settings, SettingsError, load_settings
+from entrypoints.settings import Settings, load_settings
 from entrypoints.storage_by_url import storage_plugin
 from entrypoints.version import version
 
@@ -33,8 +34,6 @@ _log: Final = logging.getLogger("userport.http")
 
 # Without an SDK, telemetry has no receiver, and FastAPI would look for the SDK on every request.
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
-
-_TOKEN_MODE_ROUTERS: Final = (auth.router, sessions.router, mail.signed_in_router, mail.router)
 
 _EXCEPTION_HANDLERS: Final[Mapping[type[Exception], Any]] = {
     DomainError: domain_problem,
@@ -89,7 +88,11 @@ def install(app: FastAPI, container: Container) -> None:
     app.router.redirect_slashes = False  # `HeadAndTrailingSlashMiddleware` serves both forms
     app.include_router(APIRouter(lifespan=_lifespan(container)))
     routers = [users.sign_up_router, users.router, posts.router, health.router, docs.router]
-    for router in [*routers, *(_TOKEN_MODE_ROUTERS if settings.asks_for_tokens else [])]:
+    if settings.asks_for_tokens:
+        from entrypoints.web import account  # with a template engine, which open mode does not need
+
+        routers += [auth.router, sessions.router, mail.signed_in_router, mail.router, account.router]
+    for router in routers:
         app.include_router(router)
     app.openapi_tags = [*(app.openapi_tags or ()), *TAGS]
     # FastAPI's documented way to extend the document.
@@ -106,6 +109,7 @@ def container_from_environment() -> Container:
     try:
         container = Container(settings=load_settings())
         container.storage()
+        container.users()  # now, because requests would wait while its libraries load
         if container.settings().asks_for_tokens:
             # Now: the files may have changed by the first request or mail.
             container.signer()

@@ -62,7 +62,7 @@ async def test_those_who_lost_go_on_one_after_another() -> None:
     assert attempts <= 2 * 50 + 1  # each fails at most once; more than 1,200 if all retried at once
 
 
-async def test_races_for_other_records_are_waited_for_by_nobody() -> None:
+async def test_conflicts_of_other_records_delay_no_one() -> None:
     retry, rounds = OptimisticRetry(), iter([StaleVersion(), None])
     busy, go_on = asyncio.Event(), asyncio.Event()
 
@@ -179,7 +179,7 @@ async def test_of_changes_that_arrive_together_only_the_one_in_conflict_is_refus
     assert [getattr(result, "name", type(result)) for result in results] == ["a", "ab", EmailTaken, "abd"]
 
 
-async def test_a_storage_that_is_away_is_told_to_every_caller_by_an_error_of_its_own(
+async def test_a_storage_outage_raises_a_separate_error_for_every_caller(
     updates: RecordUpdates[UserId, User], user: User, counting: CountingStorage
 ) -> None:
     async def fail() -> None:

@@ -167,7 +167,7 @@ async def test_a_stop_waits_for_a_bounded_time(
     assert not job.failed
 
 
-async def test_an_outage_is_told_once_and_survived(
+async def test_an_outage_is_logged_once_and_survived(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("application.jobs.worker._MAX_PAUSE_SECONDS", 0.01)

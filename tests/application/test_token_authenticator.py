@@ -195,7 +195,7 @@ async def test_readings_that_take_long_serve_all_who_wait(
 
 
 @pytest.mark.parametrize("end", [end_session, disable_user, remove_user])
-async def test_whoever_may_no_longer_come_in_is_refused_within_half_a_second(
+async def test_a_revoked_token_is_rejected_within_half_a_second(
     authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, stopwatch: Stopwatch, end: End
 ) -> None:
     await authenticator.authenticate(token)
@@ -246,7 +246,7 @@ async def test_a_token_expires_at_once_and_is_forgotten(
     assert storage.readings == 1
 
 
-async def test_a_session_that_has_expired_lets_nobody_in(
+async def test_an_expired_session_authenticates_no_one(
     authenticator: TokenAuthenticator, user: User, signer: CountingSigner, storage: WatchedStorage, clock: ManualClock
 ) -> None:
     clock.move(days=7)
@@ -258,7 +258,7 @@ async def test_a_session_that_has_expired_lets_nobody_in(
     assert storage.readings == 1
 
 
-async def test_a_token_for_the_session_of_somebody_else_lets_nobody_in(
+async def test_a_token_for_another_users_session_authenticates_no_one(
     authenticator: TokenAuthenticator, user: User, signer: CountingSigner, clock: ManualClock
 ) -> None:
     other = UserId("0193a7c5-0000-7000-8000-000000000002")

@@ -50,7 +50,7 @@ async def test_ids_sort_by_creation(users: UserService) -> None:
     assert ids == sorted(ids)
 
 
-async def test_everything_that_is_wrong_with_a_new_user_is_told_at_once(users: UserService) -> None:
+async def test_all_errors_of_a_new_user_are_reported_at_once(users: UserService) -> None:
     with pytest.raises(InvalidInput) as caught:
         await users.register(NewUser(email="unknown", name=" ", username="-", bio="\0", password="short"))
     assert [(error.field, error.code) for error in caught.value.errors] == [
@@ -63,13 +63,13 @@ async def test_everything_that_is_wrong_with_a_new_user_is_told_at_once(users: U
     assert await users.count() == 0
 
 
-async def test_an_email_is_taken_whatever_its_case(users: UserService) -> None:
+async def test_an_email_is_taken_in_any_case(users: UserService) -> None:
     await ann(users)
     with pytest.raises(EmailTaken):
         await users.register(NewUser(email="ANN@example.com", name="Another"))
 
 
-async def test_a_username_is_taken_whatever_its_case(users: UserService) -> None:
+async def test_a_username_is_taken_in_any_case(users: UserService) -> None:
     await ann(users, "ann")
     with pytest.raises(UsernameTaken):
         await users.register(NewUser(email="other@example.com", name="Another", username="ANN"))
@@ -187,7 +187,7 @@ async def test_updated_at_does_not_go_back_with_the_clock(users: UserService, cl
     assert changed.version == 2
 
 
-async def test_everything_that_is_wrong_with_a_change_is_told_at_once(users: UserService) -> None:
+async def test_all_errors_of_a_change_are_reported_at_once(users: UserService) -> None:
     user = await ann(users)
     with pytest.raises(InvalidInput) as caught:
         await users.change(user.id, UserChanges(email="x", name="", username="y", bio="z" * 1_001))
@@ -251,7 +251,7 @@ async def test_a_change_that_expects_a_version_loses_to_a_faster_one(
     assert (await users.get(user.id)).name == "Ann"
 
 
-async def test_a_change_of_a_user_who_is_removed_meanwhile_finds_nobody(
+async def test_a_change_of_a_user_who_is_removed_concurrently_is_user_not_found(
     users: UserService, storage: ConflictingStorage
 ) -> None:
     user = await ann(users)

@@ -11,7 +11,8 @@ from adapters.security.signing_keys import SigningKeys
 from application.ports import AccessTokenClaims, TokenSigner
 from domain.user import Role
 from domain.values import SessionId, UserId
-from entrypoints.settings import SettingsError, load_settings
+from entrypoints.environment import SettingsError
+from entrypoints.settings import load_settings
 from entrypoints.signing_keys import open_signer, read_signing_keys
 from tests.cli.commands import userport
 
@@ -138,7 +139,7 @@ def test_a_key_in_the_settings_is_a_path_or_the_key_itself(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("setting", [None, "/no/such/file", "MC4CAQAwBQYDK2Vw", "-----BEGIN PRIVATE KEY-----"])
-def test_a_wrong_key_in_the_settings_is_told_with_the_name_of_the_setting(
+def test_a_wrong_key_in_the_settings_is_reported_with_the_name_of_the_setting(
     setting: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("USERPORT_SIGNING_KEY", raising=False)

@@ -106,7 +106,7 @@ def test_other_data_are_refused_in_one_line_and_left_alone(source: str, back: st
     assert exported(back) == before
 
 
-def test_a_source_that_nobody_has_prepared_is_told_with_the_command_that_does(source: str, back: str) -> None:
+def test_an_unprepared_source_is_reported_with_the_command_that_prepares_it(source: str, back: str) -> None:
     ended = userport("storage", "copy", "--from", source, "--to", back)
     assert (ended.exit_code, len(ended.errors.splitlines())) == (1, 1)
     assert "userport storage prepare" in ended.errors
@@ -123,7 +123,7 @@ def test_a_source_that_nobody_has_prepared_is_told_with_the_command_that_does(so
         (("--to", "postgresql://user:secret@host"), "it does not name a database"),
     ],
 )
-def test_storages_that_cannot_be_copied_are_told_in_one_line(
+def test_storages_that_cannot_be_copied_are_reported_in_one_line(
     tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     ended = userport("storage", "copy", *arguments, cwd=tmp_path)

@@ -54,7 +54,7 @@ def statuses(address: str, headers: dict[str, str]) -> set[int]:
     return found
 
 
-def test_whatever_ends_a_session_is_known_to_every_process_within_a_second(address: str) -> None:
+def test_the_end_of_a_session_is_known_to_every_process_within_a_second(address: str) -> None:
     admin = headers_of(address, "root@example.org")
     ways: dict[str, Callable[[str, dict[str, str]], httpx.Response]] = {
         "removed": lambda user, _: httpx.delete(f"{address}{user}", headers=admin),
@@ -124,7 +124,7 @@ def test_token_mode_without_a_key_names_the_command() -> None:
 
 
 @pytest.mark.parametrize("key", ["/no/such/file", "no key", "-----BEGIN PRIVATE KEY-----\nMC4CAQ\n"])
-def test_a_wrong_key_is_told_in_one_line(key: str) -> None:
+def test_a_wrong_key_is_reported_in_one_line(key: str) -> None:
     refused = userport("serve", "--storage", "memory://", USERPORT_SIGNING_KEY=key)
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
     assert "USERPORT_SIGNING_KEY" in refused.errors

@@ -45,7 +45,9 @@ OPEN_TO_ALL = ["/health/live", "/health/ready", "/docs", "/openapi.json", "/.wel
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
-async def test_nobody_comes_in_without_a_token(memory_token_client: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_requests_without_a_token_are_rejected(
+    memory_token_client: httpx.AsyncClient, method: str, path: str
+) -> None:
     for content in (b"", b"{not json", b"{}"):  # authentication comes before any other check
         response = await memory_token_client.request(
             method, path, content=content, headers={"content-type": "application/json"}
@@ -95,7 +97,7 @@ async def test_some_things_are_open_to_all_even_with_a_bad_token(
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", "bearer", "Bearer ", "Token x", "", "Bearerx"])
-async def test_what_is_no_bearer_token_counts_as_none(memory_token_client: httpx.AsyncClient, header: str) -> None:
+async def test_a_malformed_bearer_token_counts_as_none(memory_token_client: httpx.AsyncClient, header: str) -> None:
     response = await memory_token_client.get("/users/me", headers={"authorization": header})
     assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 

@@ -64,7 +64,7 @@ async def test_every_response_that_depends_on_the_caller_says_so(
         assert (response.status_code, response.headers.get("vary")) == (status, "Authorization")
 
 
-async def test_what_everybody_is_answered_alike_does_not_vary(
+async def test_a_response_that_is_the_same_for_all_callers_does_not_vary(
     token_client: httpx.AsyncClient, memory_client: httpx.AsyncClient
 ) -> None:
     for path in ("/health/live", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"):

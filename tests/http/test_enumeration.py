@@ -80,7 +80,7 @@ async def test_the_same_work_is_done_for_every_name(service: Service, client: ht
 
 
 @pytest.mark.slow
-async def test_nobody_is_refused_sooner_than_after_half_a_second(service: Service, client: httpx.AsyncClient) -> None:
+async def test_a_failed_sign_in_takes_at_least_half_a_second(service: Service, client: httpx.AsyncClient) -> None:
     measured = await seconds_to_refuse(client, await names(service, client), rounds=2, timer=time.perf_counter)
     clocks_apart = 0.01
     assert min(map(min, measured.values())) > 0.5 - clocks_apart
@@ -114,7 +114,9 @@ async def test_however_a_name_is_written_its_failures_count_together(
 
 @pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.usefixtures("short_delays")
-async def test_what_is_no_name_counts_for_none(memory_token_service: Service, is_known: bool) -> None:
+async def test_a_name_that_is_not_valid_does_not_count_for_a_known_one(
+    memory_token_service: Service, is_known: bool
+) -> None:
     async with memory_token_service.connect() as client:
         if is_known:
             await register(client, password=PASSWORD, username="sam_lee")

@@ -139,7 +139,7 @@ async def test_an_override_may_be_anything_that_fastapi_takes(token_app: FastAPI
     assert closed == ["/users"]
 
 
-async def test_overrides_of_one_app_are_none_of_another_meanwhile() -> None:
+async def test_overrides_of_one_app_do_not_affect_another() -> None:
     class NoUsers:
         def __init__(self, number: int) -> None:
             self.number = number
@@ -311,7 +311,7 @@ async def test_a_route_before_ours_takes_precedence(app: FastAPI) -> None:
         assert (await client.get("/users")).json() == []
 
 
-async def test_a_path_of_ours_is_known_by_its_name(app: FastAPI) -> None:
+async def test_a_userport_path_can_be_built_from_its_name(app: FastAPI) -> None:
     @app.get("/where")
     async def where(request: Request) -> str:
         return str(request.url_for("get_user", id="7"))

@@ -123,7 +123,7 @@ async def test_the_networks_of_one_site_have_a_limit_together(memory_token_servi
     assert await attempt("2001:db8:1::1", 101) == 400
 
 
-async def test_a_minute_later_all_is_forgiven_however_many_tried_meanwhile(
+async def test_a_block_ends_after_a_minute_however_many_attempts_were_blocked(
     memory_token_client: httpx.AsyncClient, clock: ManualClock
 ) -> None:
     user = await register(memory_token_client, password=PASSWORD)
@@ -142,7 +142,7 @@ async def test_a_success_makes_earlier_failures_forgotten(memory_token_client: h
         assert (await sign_in(memory_token_client, user["email"])).status_code == 200
 
 
-async def test_nobody_is_locked_out_where_they_are_signed_in_by_somebody_elsewhere(
+async def test_failures_from_elsewhere_do_not_lock_a_signed_in_user_out(
     memory_token_client: httpx.AsyncClient, elsewhere: httpx.AsyncClient
 ) -> None:
     victim = await a_member(memory_token_client)
@@ -161,7 +161,7 @@ async def test_a_current_password_cannot_be_guessed_either(token_client: httpx.A
     assert statuses == [403] * 5 + [429]
 
 
-async def test_whoever_is_signed_in_changes_a_password_that_others_guess_at(
+async def test_a_signed_in_user_can_change_a_password_that_others_guess_at(
     memory_token_client: httpx.AsyncClient, elsewhere: httpx.AsyncClient
 ) -> None:
     victim = await a_member(memory_token_client)

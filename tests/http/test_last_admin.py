@@ -69,6 +69,6 @@ async def test_a_dismissed_admin_cannot_undo_it_with_what_their_token_was_good_f
     assert made.status_code == 403
 
 
-async def test_nobody_is_kept_where_nobody_signs_in(client: httpx.AsyncClient) -> None:
+async def test_the_last_admin_can_be_removed_in_open_mode(client: httpx.AsyncClient) -> None:
     admin = await register(client, role="admin")
     assert (await client.patch(path_of(admin), json={"role": "member"})).status_code == 200

@@ -106,7 +106,7 @@ async def test_an_offset_leaves_out_the_first_items_and_links_to_the_rest(
 
 
 @pytest.mark.parametrize("limit", [1, 7, 200])
-async def test_a_count_is_of_everything_whatever_the_page(client: httpx.AsyncClient, seven: List, limit: int) -> None:
+async def test_a_count_includes_everything_on_any_page(client: httpx.AsyncClient, seven: List, limit: int) -> None:
     path, _ = seven
     async for page in walk(client, f"{path}?count=true&limit={limit}"):
         assert page.headers["x-total-count"] == "7"

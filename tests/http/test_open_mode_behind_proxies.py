@@ -28,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto $scheme;",
     ],
 )
-def test_nobody_comes_in_through_nginx(served: RunningServer, tmp_path: Path, directives: str) -> None:
+def test_requests_through_nginx_are_rejected(served: RunningServer, tmp_path: Path, directives: str) -> None:
     with nginx(tmp_path, served.port, directives) as address:
         for path in ("/users", "/health/live", "/docs"):
             response = httpx.get(f"{address}{path}")

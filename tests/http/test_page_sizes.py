@@ -76,7 +76,7 @@ async def service_with_posts(sizes: Sequence[int]) -> AsyncIterator[tuple[Servic
 @example(sizes=[1] * 66 + [10_000] * 30, limit=200, offset=1, descending=True)
 @example(sizes=[1] * 150, limit=100, offset=5, descending=False)
 @example(sizes=[1] * 67, limit=67, offset=0, descending=False)
-async def test_a_walk_meets_every_item_once_whatever_their_sizes(
+async def test_a_walk_returns_every_item_once_for_any_sizes(
     sizes: list[int], limit: int, offset: int, descending: bool
 ) -> None:
     async with service_with_posts(sizes) as (service, author), service.connect(documented=False) as client:

@@ -99,7 +99,7 @@ async def test_a_used_up_refresh_token_revokes_its_session_too(token_client: htt
 
 
 @pytest.mark.parametrize("token", ["unknown", "A" * 88, "a.b.c", "é"])
-async def test_an_unknown_token_is_revoked_in_vain(token_client: httpx.AsyncClient, token: str) -> None:
+async def test_revoking_an_unknown_token_has_no_effect(token_client: httpx.AsyncClient, token: str) -> None:
     person = await a_member(token_client)
     assert (await revoke(token_client, token)).status_code == 200
     made_up = person.tokens["refresh_token"][:22] + "A" * 66
@@ -165,7 +165,7 @@ async def test_an_admin_who_sets_a_password_ends_all_sessions(
     assert (await sign_in(token_client, person.user["email"], "another horse battery")).status_code == 200
 
 
-async def test_nobody_has_more_than_fifty_sessions(memory_token_client: httpx.AsyncClient) -> None:
+async def test_a_user_has_at_most_fifty_sessions(memory_token_client: httpx.AsyncClient) -> None:
     person = await a_member(memory_token_client)
     latest = [await again(memory_token_client, person) for _ in range(50)]
     sessions = (await memory_token_client.get("/auth/sessions", headers=latest[-1].headers)).json()

@@ -70,7 +70,7 @@ def served(process: RunningServer) -> Iterator[RunningServer]:
         b"POST /users HTTP/1.1\r\nTransfer-Encoding: chunked, nonsense\r\n" + CLOSE + b"\r\n0\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_400_or_cut_off(served: RunningServer, content: bytes) -> None:
+def test_malformed_http_is_400_or_a_closed_connection(served: RunningServer, content: bytes) -> None:
     with served.connection() as connection:
         send(connection, content)
         connection.shutdown(socket.SHUT_WR)

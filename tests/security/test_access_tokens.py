@@ -216,7 +216,7 @@ def test_a_public_key_is_no_secret_to_sign_with(algorithm: str) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_header_that_is_none_of_ours_is_refused_even_if_signed(changed: dict[str, Any]) -> None:
+def test_a_foreign_header_is_rejected_even_if_signed(changed: dict[str, Any]) -> None:
     assert_refused(forged(header(**changed), claims()))
 
 
@@ -258,7 +258,7 @@ def test_a_token_for_another_audience_or_from_another_issuer_is_refused() -> Non
     assert_refused(signer_of(ED25519, issuer="other").sign(ACCESS, NOW))
 
 
-def test_a_token_of_another_key_is_refused_whatever_it_calls_itself() -> None:
+def test_a_token_of_another_key_is_rejected_under_any_name() -> None:
     other = Ed25519PrivateKey.generate()
     assert_refused(signer_of(other).sign(ACCESS, NOW))
     assert_refused(forged(header(), claims(), other.sign))
@@ -321,7 +321,7 @@ def test_a_long_token_is_refused_even_if_signed() -> None:
 @pytest.mark.parametrize(
     "part", [b"", b"null", b"[]", b'"text"', b"1", b"{", b"[" * 2_000, b'{"a":' * 500, b"\xff\xfe", b"{}", b"NaN"]
 )
-def test_what_is_no_json_object_is_refused_even_if_signed(part: bytes) -> None:
+def test_a_payload_that_is_not_a_json_object_is_rejected_even_if_signed(part: bytes) -> None:
     assert_refused(forged(part, claims()))
     assert_refused(forged(header(), part))
 
@@ -346,7 +346,7 @@ def test_any_text_is_refused_as_a_token(token: str) -> None:
 
 
 @given(header_changes=header_changes, changes=changes)
-def test_whatever_is_signed_is_accepted_or_refused(header_changes: dict[str, Any], changes: dict[str, Any]) -> None:
+def test_any_signed_content_is_accepted_or_rejected(header_changes: dict[str, Any], changes: dict[str, Any]) -> None:
     with suppress(InvalidAccessToken):
         access = SIGNER.verify(forged(header() | header_changes, claims() | changes), NOW)
         assert access.expires_at > NOW

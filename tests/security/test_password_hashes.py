@@ -223,7 +223,7 @@ async def test_no_stored_text_and_no_password_makes_verifying_raise(
 
 
 @pytest.mark.parametrize("stored", [None, "no hash at all", *TOO_EXPENSIVE[:2]])
-async def test_nobody_takes_the_same_work_as_somebody(
+async def test_an_unknown_user_takes_the_same_work_as_a_known_one(
     hasher: ThreadedPasswordHasher, monkeypatch: pytest.MonkeyPatch, stored: str | None
 ) -> None:
     done: list[tuple[object, ...]] = []
@@ -323,7 +323,7 @@ async def test_its_threads_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 10  # the caller's thread keeps its priority
 
 
-async def test_other_tasks_go_on_meanwhile(hasher: ThreadedPasswordHasher) -> None:
+async def test_other_tasks_run_at_the_same_time(hasher: ThreadedPasswordHasher) -> None:
     checks = asyncio.gather(*(hasher.verify(RIGHT, None) for _ in range(5)))
     turns = 0
     while not checks.done():

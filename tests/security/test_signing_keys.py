@@ -169,7 +169,7 @@ def error_of(text: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "reason"), WRONG.items(), ids=WRONG.values())
-def test_what_is_wrong_is_told_in_one_line_without_the_content(text: str, reason: str) -> None:
+def test_an_error_is_reported_in_one_line_without_the_content(text: str, reason: str) -> None:
     message = error_of(text)
     assert reason in message
     assert "\n" not in message

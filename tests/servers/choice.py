@@ -46,8 +46,13 @@ def find_program(name: str, package: str) -> str:
     """Return the path of a program, also from root's PATH; otherwise skip, or fail if it is required."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if found is None:
-        message = f"There is no {name} to test with: install Debian's package {package}"
-        if name in _names("REQUIRE_PROGRAMS"):
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
+        give_up_program(name, f"install Debian's package {package}")
     return found
+
+
+def give_up_program(name: str, what_to_do: str) -> NoReturn:
+    """Skip, or fail if the program was required, because it or what it needs is missing."""
+    message = f"There is no {name} to test with: {what_to_do}"
+    if name in _names("REQUIRE_PROGRAMS"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)

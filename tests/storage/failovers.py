@@ -1,4 +1,4 @@
-"""Waiting until a storage takes writes again after one of its servers was lost."""
+"""Wait until a storage accepts writes again after the loss of a server."""
 
 import asyncio
 from typing import Final
@@ -9,12 +9,12 @@ from domain.errors import StorageUnavailable, TooBusy
 from domain.storage import Storage
 from domain.user import User
 
-PATIENCE_SECONDS: Final = 60
+TIMEOUT_SECONDS: Final = 60
 
 
 async def added_at_last(storage: Storage) -> User:
-    """Add users until one is not refused for the time being, and return that one."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    """Add users until one is accepted, and return that one."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             user = a_user()
             try:

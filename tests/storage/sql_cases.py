@@ -91,7 +91,7 @@ class SqlCases:
         await add(storage, *users, a_user())
         assert await storage.unit_of_work().users.count() == 1 + rows
 
-    async def test_a_mistake_of_ours_is_not_taken_for_an_outage(self, storage: Storage) -> None:
+    async def test_a_bug_of_the_adapter_is_not_reported_as_an_outage(self, storage: Storage) -> None:
         assert isinstance(storage, SqlStorage)
         with pytest.raises(ZeroDivisionError):
             await storage.database.transact(lambda _: 1 // 0)
@@ -304,7 +304,7 @@ class SqlServerCases(SqlCases):
         )
         assert (await read_all(storage)).records["credentials"] == [after]
 
-    async def test_who_changes_a_row_that_is_locked_holds_up_nobody_else(
+    async def test_an_update_that_waits_for_a_locked_row_delays_no_other(
         self, storage: Storage, another_client: Storage
     ) -> None:
         users = [a_user() for _ in range(20)]
@@ -315,7 +315,7 @@ class SqlServerCases(SqlCases):
         await saves[7]
         assert (await read_all(storage)).users == [renamed(user, "Renamed") for user in users]
 
-    async def test_who_adds_to_a_row_that_is_locked_holds_up_nobody_else(
+    async def test_an_insert_that_waits_for_a_locked_row_delays_no_other(
         self, storage: Storage, another_client: Storage
     ) -> None:
         users = [a_user() for _ in range(20)]

@@ -165,7 +165,7 @@ async def test_a_removal_of_a_user_with_many_posts_is_all_or_nothing_wherever_it
         await add(storage, user, *posts, *sessions, a_credential(user))
 
 
-async def test_what_a_process_leaves_of_a_large_removal_is_found_by_nobody_and_deleted_by_the_next_process(
+async def test_the_rest_of_a_large_removal_is_invisible_and_deleted_by_the_next_process(
     url: str, storage: Storage
 ) -> None:
     user, next_owner = a_user(), a_user()

@@ -100,7 +100,7 @@ async def test_credentials_that_are_refused_are_named_as_the_reason(proxy: Proxy
     await storage.ping()
 
 
-async def test_a_service_without_credentials_is_told_so(
+async def test_missing_credentials_are_reported(
     proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.session.cache_clear()

@@ -151,7 +151,7 @@ async def test_a_server_that_runs_a_long_script_is_too_busy(
 
 
 @pytest.mark.parametrize("wrong", ["userport:wr0ng", "unknown:wr0ng", ""])
-async def test_a_wrong_password_is_told_without_being_repeated(server: ServerProcess, wrong: str) -> None:
+async def test_a_wrong_password_is_reported_without_being_repeated(server: ServerProcess, wrong: str) -> None:
     address = f"127.0.0.1:{server.port}"
     async with connected(f"redis://{wrong}@{address}/0") as storage:
         with pytest.raises(StorageUnavailable, match="rejects the user or the password") as raised:
@@ -159,7 +159,7 @@ async def test_a_wrong_password_is_told_without_being_repeated(server: ServerPro
     assert "wr0ng" not in repr(raised.value) + repr(raised.value.__cause__)
 
 
-async def test_a_user_who_lacks_a_right_is_told_so(server: ServerProcess, redis: Any) -> None:
+async def test_a_database_user_without_a_required_right_is_reported(server: ServerProcess, redis: Any) -> None:
     redis.acl_setuser("reader", enabled=True, passwords=["+pw"], categories=["+@read"], keys=["*"])
     async with connected(f"redis://reader:pw@127.0.0.1:{server.port}/0") as storage:
         with pytest.raises(StorageUnavailable, match="denies"):

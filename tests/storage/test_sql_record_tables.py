@@ -17,7 +17,7 @@ from domain.errors import EmailTaken
 from domain.record_types import RECORD_TYPES
 from domain.records import MAX_KEY_BYTES, RecordType
 from domain.values import UserId
-from entrypoints.settings import SettingsError
+from entrypoints.environment import SettingsError
 from entrypoints.storage_by_url import open_storage
 
 URL = "sqlite:///notes.db"
@@ -102,7 +102,7 @@ def test_a_table_that_cannot_keep_what_is_declared_is_refused(name: str, part: A
         open_with({**parts(), name: part})
 
 
-def test_a_type_without_a_table_is_told_in_one_line() -> None:
+def test_a_type_without_a_table_is_reported_in_one_line() -> None:
     with pytest.raises(SettingsError) as refused:
         open_storage(URL, CONTRACT_TYPES)
     assert str(refused.value) == "the record type samples has no table: declare it in adapters/sql/tables.py"
