@@ -10,6 +10,7 @@ from application.expired_records import ExpiredRecords
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
+from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
 from application.mail.delivery import HANDLERS_WITHOUT_KEY, MailDelivery
 from application.mail.email_change import EmailChangeService
@@ -135,6 +136,7 @@ class Container(DeclarativeContainer):
     """What does the jobs of each kind."""
 
     job_runner = Singleton(JobRunner, storage, clock, job_handlers)
-    job_worker = Singleton(JobWorker, job_runner, jobs)
+    traffic = Singleton(Traffic)
+    job_worker = Singleton(JobWorker, job_runner, jobs, traffic)
     job_service = Singleton(JobService, storage, clock)
     expired_records = Singleton(ExpiredRecords, storage, clock)

@@ -1,6 +1,6 @@
 """The application in this process, and clients for it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +10,11 @@ import httpx
 from dependency_injector.providers import Object
 from fastapi import FastAPI
 
+<<<<<<< HEAD
 from domain.jobs import JOBS
+=======
+from application.ports import JobHandler
+>>>>>>> main
 from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 from entrypoints.container import Container
@@ -81,19 +85,33 @@ class Service:
 
 @asynccontextmanager
 async def running(
-    url: str = "memory://", storage: Storage | None = None, *, hashes: bool = True, **settings: Any
+    url: str = "memory://",
+    storage: Storage | None = None,
+    *,
+    hashes: bool = True,
+    handlers: Mapping[str, JobHandler] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Service]:
     """Run the application on a storage, given by URL or as an object; without `hashes`, passwords cost no time.
 
-    Jobs only run if `jobs` is true, because tests count storage calls.
+    <<<<<<< HEAD
+        It runs no jobs unless `jobs` is true, since tests count what is asked of a storage. `handlers` replace its own.
+    =======
+        Jobs only run if `jobs` is true, because tests count storage calls.
+    >>>>>>> main
     """
     container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:
         container.storage.override(Object(storage))
     if not hashes:
         container.password_hasher.override(Object(ReadableHasher()))
+<<<<<<< HEAD
     mailbox = Mailbox()
     container.mail_sender.override(Object(mailbox))
+=======
+    if handlers is not None:
+        container.job_handlers.override(Object(handlers))
+>>>>>>> main
     await container.storage().prepare()
     app = create_app(container)
     async with app.router.lifespan_context(app):
