@@ -10,11 +10,8 @@ import httpx
 from dependency_injector.providers import Object
 from fastapi import FastAPI
 
-<<<<<<< HEAD
-from domain.jobs import JOBS
-=======
 from application.ports import JobHandler
->>>>>>> main
+from domain.jobs import JOBS
 from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 from entrypoints.container import Container
@@ -94,24 +91,17 @@ async def running(
 ) -> AsyncIterator[Service]:
     """Run the application on a storage, given by URL or as an object; without `hashes`, passwords cost no time.
 
-    <<<<<<< HEAD
-        It runs no jobs unless `jobs` is true, since tests count what is asked of a storage. `handlers` replace its own.
-    =======
-        Jobs only run if `jobs` is true, because tests count storage calls.
-    >>>>>>> main
+    Jobs only run if `jobs` is true, because tests count storage calls. `handlers` replace its own.
     """
     container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:
         container.storage.override(Object(storage))
     if not hashes:
         container.password_hasher.override(Object(ReadableHasher()))
-<<<<<<< HEAD
     mailbox = Mailbox()
     container.mail_sender.override(Object(mailbox))
-=======
     if handlers is not None:
         container.job_handlers.override(Object(handlers))
->>>>>>> main
     await container.storage().prepare()
     app = create_app(container)
     async with app.router.lifespan_context(app):
