@@ -12,14 +12,14 @@ from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
 from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
-from application.mail.delivery import HANDLERS_WITHOUT_KEY, MailDelivery
-from application.mail.email_change import EmailChangeService
-from application.mail.password_links import PasswordLinkService
-from application.mail.queue import MailQueue
-from application.mail.sign_up import SignUpService
-from application.mail.throttle import MailThrottle
-from application.mail.tokens import OneTimeTokens
-from application.mail.verification import EmailVerificationService
+from application.links.email_change import EmailChangeService
+from application.links.password_links import PasswordLinkService
+from application.links.sign_up import SignUpService
+from application.links.verification import EmailVerificationService
+from application.outbox.delivery import HANDLERS_WITHOUT_KEY, MailDelivery
+from application.outbox.queue import MailQueue
+from application.outbox.throttle import MailThrottle
+from application.outbox.tokens import OneTimeTokens
 from application.passwords import Passwords
 from application.ports import DomainNames, IdSource, MailSender, PasswordHasher
 from application.posts.service import PostService

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from application.concurrency import OptimisticRetry, commit_additions
 from application.languages import Language
 from application.mail.message import Template
-from application.mail.queue import MailQueue
 from application.networks import ip_text
+from application.outbox.queue import MailQueue
 from application.passwords import Passwords
 from application.ports import Clock
 from application.sessions.revocation import sessions_of

@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import Final
 
 from application.concurrency import OptimisticRetry
-from application.mail.queue import MailQueue
 from application.networks import network_of
+from application.outbox.queue import MailQueue
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource, SecretSource, TokenSigner
 from application.sessions.token_issuer import TokenIssuer, TokenPair

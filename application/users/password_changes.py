@@ -3,7 +3,7 @@
 from application.concurrency import OptimisticRetry, commit_additions
 from application.languages import Language
 from application.mail.message import Template
-from application.mail.queue import MailQueue
+from application.outbox.queue import MailQueue
 from application.passwords import Passwords
 from application.principal import Principal
 from application.sessions.revocation import revoke_sessions, stage_session_revocation

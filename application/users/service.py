@@ -6,7 +6,7 @@ from functools import partial
 
 from application.concurrency import Expected, OptimisticRetry, RecordUpdates, check_version
 from application.languages import Language
-from application.mail.queue import MailQueue
+from application.outbox.queue import MailQueue
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource
 from application.sessions.revocation import revoke_sessions, stage_session_revocation

@@ -8,9 +8,9 @@ from typing import Annotated, Final, TypeAlias
 from fastapi import Depends, Header, Path, Request
 
 from application.languages import Language, negotiate_language
-from application.mail.email_change import EmailChangeService
-from application.mail.password_links import PasswordLinkService
-from application.mail.verification import EmailVerificationService
+from application.links.email_change import EmailChangeService
+from application.links.password_links import PasswordLinkService
+from application.links.verification import EmailVerificationService
 from application.posts.service import PostService
 from application.sessions.own_sessions import OwnSessionService
 from application.sign_in.attempt import ClientInfo

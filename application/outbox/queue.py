@@ -5,7 +5,7 @@ from typing import Final
 
 from application.languages import Language
 from application.mail.message import Template
-from application.mail.tokens import OneTimeTokens
+from application.outbox.tokens import OneTimeTokens
 from application.ports import Clock, IdSource, Jobs
 from domain.jobs import Job
 from domain.one_time_token import TokenPurpose

@@ -6,8 +6,8 @@ from typing import Final
 
 from application.mail.errors import MailDeferred, MailRefused
 from application.mail.message import CONTEXT_KEYS, Mail, Template
-from application.mail.queue import MAIL, PASSWORD_RESET, SIGN_UP
-from application.mail.tokens import OneTimeTokens, version_of
+from application.outbox.queue import MAIL, PASSWORD_RESET, SIGN_UP
+from application.outbox.tokens import OneTimeTokens, version_of
 from application.ports import Clock, JobDelayed, JobFailed, JobHandler, MailSender
 from domain.credential import CREDENTIALS
 from domain.errors import IdTaken, StaleVersion

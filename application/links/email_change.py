@@ -2,8 +2,8 @@
 
 from application.concurrency import OptimisticRetry, commit_additions
 from application.languages import Language
-from application.mail.queue import MailQueue
-from application.mail.throttle import MailThrottle
+from application.outbox.queue import MailQueue
+from application.outbox.throttle import MailThrottle
 from application.ports import Clock, DomainNames
 from application.principal import Principal
 from application.sessions.revocation import revoke_sessions, stage_session_revocation

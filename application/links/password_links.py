@@ -7,8 +7,8 @@ from weakref import WeakValueDictionary
 from application.concurrency import OptimisticRetry, commit_additions
 from application.languages import Language
 from application.mail.message import Template
-from application.mail.queue import MailQueue
-from application.mail.throttle import MailThrottle
+from application.outbox.queue import MailQueue
+from application.outbox.throttle import MailThrottle
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames
 from application.sessions.revocation import revoke_sessions, stage_session_revocation

@@ -2,9 +2,9 @@
 
 from application.concurrency import OptimisticRetry, commit_additions
 from application.languages import Language
-from application.mail.queue import MailQueue
-from application.mail.sign_up import SignUpService
-from application.mail.throttle import MailThrottle
+from application.links.sign_up import SignUpService
+from application.outbox.queue import MailQueue
+from application.outbox.throttle import MailThrottle
 from application.ports import Clock
 from domain.errors import AlreadyVerified, InvalidOneTimeToken, UserNotFound
 from domain.one_time_token import TokenPurpose

@@ -2,8 +2,8 @@
 
 from application.concurrency import OptimisticRetry
 from application.languages import Language
-from application.mail.queue import MailQueue
-from application.mail.tokens import parse_link_token
+from application.outbox.queue import MailQueue
+from application.outbox.tokens import parse_link_token
 from application.passwords import Passwords
 from application.ports import Clock, IdSource
 from application.users.service import NewUser, UserService
