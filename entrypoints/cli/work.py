@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def work(storage: StorageOption = None) -> None:
-    """Run background jobs alone, such as sending mail. Several processes may do so, beside `userport serve`.
+    """Run only background jobs, such as sending mail. Several processes may do so, in addition to `userport serve`.
 
-    SIGTERM and ctrl-C let running jobs finish, for ten seconds at most; those that do not will run again.
+    SIGTERM and Ctrl-C let running jobs finish, for at most ten seconds; unfinished jobs run again later.
     """
     from entrypoints.settings import load_settings
     from entrypoints.storage_by_url import storage_plugin
