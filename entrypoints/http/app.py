@@ -26,7 +26,7 @@ from entrypoints.http.middleware.security_headers import SecurityHeadersMiddlewa
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
-from entrypoints.http.routes import auth, docs, health, posts, sessions, users
+from entrypoints.http.routes import auth, docs, health, mail, posts, sessions, users
 from entrypoints.settings import Settings, load_settings
 from entrypoints.storage_by_url import storage_plugin
 from entrypoints.version import version
@@ -92,7 +92,7 @@ def install(app: FastAPI, container: Container) -> None:
     if settings.asks_for_tokens:
         from entrypoints.web import account  # with a template engine, which open mode does not need
 
-        routers += [auth.router, sessions.router, account.router]
+        routers += [auth.router, sessions.router, mail.signed_in_router, mail.router, account.router]
     for router in routers:
         app.include_router(router)
     app.openapi_tags = [*(app.openapi_tags or ()), *TAGS]
