@@ -15,6 +15,8 @@ from domain.values import Password, UserId
 
 
 class PasswordChangeService:
+    """Changes passwords."""
+
     def __init__(self, storage: Storage, passwords: Passwords, throttle: SignInThrottle) -> None:
         self._storage = storage
         self._passwords = passwords
