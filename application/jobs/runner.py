@@ -79,7 +79,7 @@ class JobRunner:
         else:
             return Outcome(job, None)
         fate = "has failed" if following.failed else "will be tried again"
-        _log.warning("a %s job %s: %s (%s, attempt %d)", job.kind, fate, following.last_error, job.id, job.attempts)
+        _log.warning("%s job %s %s: %s (attempt %d)", job.kind, job.id, fate, following.last_error, job.attempts)
         return Outcome(job, following)
 
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
