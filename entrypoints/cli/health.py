@@ -25,6 +25,7 @@ def health(
         with build_opener(ProxyHandler({})).open(Request(f"{base}/health/ready"), timeout=_TIMEOUT_SECONDS):  # noqa: S310
             typer.echo("ready")
     except HTTPError as error:
+        error.close()
         raise CommandFailed(f"the service is not ready: it responds with {error.code}") from None
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
