@@ -48,7 +48,8 @@ NASTY = [
 
 
 def sent(rendering: Rendering, sender: Address = SENDER, **changes: Any) -> tuple[bytes, Any]:
-    content = build_message(a_mail(**changes), sender, rendering).as_bytes()
+    content = build_message(a_mail(**changes), sender, rendering)
+    assert content == build_message(a_mail(**changes), sender, rendering)
     return content, message_from_bytes(content, policy=policy.default)
 
 
