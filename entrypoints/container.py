@@ -4,10 +4,7 @@ from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import Dependency, Dict, Factory, Singleton
 
 from adapters.runtime.clock import SystemClock
-from adapters.runtime.domain_names import IdnaDomainNames
-from adapters.runtime.ids import Uuid7Source
 from adapters.security.common_passwords import MostCommonPasswords
-from adapters.security.password_hasher import ThreadedPasswordHasher
 from adapters.security.system_secrets import SystemSecrets
 from application.expired_records import ExpiredRecords
 from application.jobs.queue import JobQueue
@@ -15,6 +12,7 @@ from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
 from application.jobs.worker import JobWorker
 from application.passwords import Passwords
+from application.ports import DomainNames, IdSource, PasswordHasher
 from application.posts.service import PostService
 from application.sessions.own_sessions import OwnSessionService
 from application.sessions.token_authenticator import TokenAuthenticator
@@ -31,15 +29,35 @@ from entrypoints.settings import Settings
 from entrypoints.signing_keys import open_signer
 from entrypoints.storage_by_url import open_storage
 
+# Adapters whose libraries most commands do without are imported when the object is first needed.
+
+
+def _open_ids() -> IdSource:
+    from adapters.runtime.ids import Uuid7Source
+
+    return Uuid7Source()
+
+
+def _open_domain_names() -> DomainNames:
+    from adapters.runtime.domain_names import IdnaDomainNames
+
+    return IdnaDomainNames()
+
+
+def _open_password_hasher() -> PasswordHasher:
+    from adapters.security.password_hasher import ThreadedPasswordHasher
+
+    return ThreadedPasswordHasher()
+
 
 class Container(DeclarativeContainer):
     settings = Dependency(instance_of=Settings)
 
     storage: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
     clock = Singleton(SystemClock)
-    ids = Singleton(Uuid7Source)
-    domain_names = Singleton(IdnaDomainNames)
-    password_hasher = Singleton(ThreadedPasswordHasher)
+    ids = Singleton(_open_ids)
+    domain_names = Singleton(_open_domain_names)
+    password_hasher = Singleton(_open_password_hasher)
     passwords = Singleton(Passwords, password_hasher, Singleton(MostCommonPasswords))
     jobs = Singleton(JobQueue)
 

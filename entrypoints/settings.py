@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from email.utils import parseaddr
-from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,24 +13,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-PREFIX: Final = "USERPORT_"
+from entrypoints.environment import COPY_TARGET, PREFIX, Auth, SettingsError
+
 FILE_SUFFIX: Final = "_FILE"
 """The end of the variable that names a file with a secret setting."""
-COPY_TARGET: Final = f"{PREFIX}COPY_TO"
-"""Not a setting: only `userport storage copy` reads this variable."""
 
 _MAX_SECRET_BYTES: Final = 64 * 1024
-
-
-class SettingsError(Exception):
-    """A setting is wrong. The text is one line that names the setting and the remedy, without any secret."""
-
-
-class Auth(StrEnum):
-    """Whether the service requires access tokens."""
-
-    OPEN = "open"
-    TOKEN = "token"  # noqa: S105 - the mode's name
 
 
 def _listed(value: object) -> object:

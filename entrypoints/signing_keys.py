@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from application.ports import TokenSigner
-from entrypoints.settings import PREFIX, Settings, SettingsError
+from entrypoints.environment import PREFIX, SettingsError
+from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.security.signing_keys import SigningKeys

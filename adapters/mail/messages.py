@@ -1,4 +1,4 @@
-"""Mails as bytes, by the standard library's `email`: it encodes what a header may not hold as it is."""
+"""Convert mails to bytes by the standard library's `email`, which encodes non-ASCII headers."""
 
 from binascii import b2a_qp
 from email.headerregistry import Address
@@ -13,7 +13,7 @@ from application.mail.errors import MailRefused
 from application.mail.message import Mail
 
 _ENCODED_WORD: Final = "=?"
-"""How text begins that `email` decodes wherever it finds it, even to the end of a header (RFC 2047, section 2)."""
+"""The start of text that `email` decodes anywhere in a header (RFC 2047, section 2)."""
 
 _SENDER_FORM: Final = "write it as Name <user@example.com>"
 _CONTENT_TYPES: Final = {
@@ -64,7 +64,7 @@ def build_message(mail: Mail, sender: Address, rendering: Rendering) -> bytes:
 
 
 def _part(subtype: str, text: str) -> Message:
-    """Return text in a form that every server passes on: as it is, where people can read it, or quoted-printable."""
+    """Return text in a transfer encoding that every server accepts; ASCII stays readable."""
     is_plain = text.isascii() and all(len(line) <= _MAX_LINE_LENGTH for line in text.splitlines())
     part = Message()
     part["Content-Type"] = _CONTENT_TYPES[subtype]

@@ -20,10 +20,10 @@ _log: Final = logging.getLogger("userport.jobs")
 
 
 class JobWorker:
-    """Runs due jobs beside whatever else the process does, a bounded number at a time.
+    """Runs due jobs in the background of a process, a bounded number at a time.
 
-    It looks for due jobs once a second at most. When a job is staged in this process it looks every few milliseconds
-    at first: the job will be there once its unit of work is committed, of which a storage gives no notice.
+    It looks for due jobs at least once a second. After a job is staged in this process, it first looks every few
+    milliseconds, because a storage does not report when the unit of work is committed.
     """
 
     def __init__(self, runner: JobRunner, queue: JobQueue) -> None:
@@ -34,12 +34,12 @@ class JobWorker:
         self._is_stopping = False
         self._is_interrupted = False
         self._pause = _MAX_PAUSE_SECONDS
-        # Workers that start together do not look together.
+        # Workers that start together look at different times.
         self._next_look = monotonic() + random.uniform(0, _MAX_PAUSE_SECONDS)  # noqa: S311
         queue.on_staged = self._look_soon
 
     async def run(self) -> None:
-        """Run jobs until `stop`, or wait until the storage is back. It cannot be called again."""
+        """Run jobs until `stop`; wait during storage outages. It cannot be called again."""
         try:
             while not self._is_stopping:
                 await self._advance()
@@ -51,7 +51,7 @@ class JobWorker:
             await asyncio.gather(*self._running, return_exceptions=True)
 
     def stop(self) -> None:
-        """Let `run` return when the running jobs are done, in ten seconds at most. Those that are not run again."""
+        """Make `run` return once running jobs are done, after at most ten seconds; unfinished ones run again later."""
         self._is_stopping = True
         self._wake.set()
 
@@ -65,12 +65,12 @@ class JobWorker:
         return _MAX_RUNNING - len(self._running) - len(self._unsettled)
 
     async def _advance(self) -> None:
-        """Settle what has ended, and claim what is due if it is time for it."""
+        """Settle finished attempts, and claim due jobs if it is time."""
         try:
             await self._settle()
             if self._room and not self._is_stopping and monotonic() >= self._next_look:
                 await self._look()
-        except Exception as error:  # noqa: BLE001 - nothing ends the worker; it is logged
+        except Exception as error:  # noqa: BLE001 - the worker survives any error, and logs it
             if not self._is_interrupted:
                 reason = error if isinstance(error, DomainError) else f"unexpected failure ({type(error).__name__})"
                 _log.warning("background jobs wait: %s", reason)
@@ -106,7 +106,7 @@ class JobWorker:
         self._next_look = monotonic() + seconds * random.uniform(1, 1 + _MAX_JITTER)  # noqa: S311
 
     async def _wait(self) -> None:
-        """Wait for a job to end or to be staged, or for the time of the next look."""
+        """Wait until a job ends or is staged, or until it is time to look."""
         is_looking = self._unsettled or (self._room and not self._is_stopping)
         seconds = max(0.0, self._next_look - monotonic()) if is_looking else None
         with suppress(TimeoutError):

@@ -1,1 +1,1 @@
-"""The use cases around mail: one-time links, what they do, and notices."""
+"""Use cases for mail: one-time links, their effects, and notices."""

@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work
 from entrypoints.container import Container
+from entrypoints.environment import SettingsError
 from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
 from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
@@ -25,7 +26,7 @@ from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
 from entrypoints.http.routes import auth, docs, health, posts, sessions, users
-from entrypoints.settings import Settings, SettingsError, load_settings
+from entrypoints.settings import Settings, load_settings
 from entrypoints.storage_by_url import storage_plugin
 from entrypoints.version import version
 
@@ -108,6 +109,7 @@ def container_from_environment() -> Container:
     try:
         container = Container(settings=load_settings())
         container.storage()
+        container.users()  # now, because requests would wait while its libraries load
         if container.settings().asks_for_tokens:
             # Now: the files may have changed by the first request or mail.
             container.signer()

@@ -11,7 +11,7 @@ from domain.errors import InvalidInput
 from entrypoints.http.bodies import ACCEPTED
 from entrypoints.http.examples import INVALID_PARAMETER, USER_ID
 from entrypoints.http.oauth import FORM, OAuthError
-from entrypoints.http.problems import MEDIA_TYPE
+from entrypoints.http.problems import HEAD_TOO_LARGE, MEDIA_TYPE
 from entrypoints.http.responses import (
     MODE,
     InvalidField,
@@ -98,8 +98,9 @@ def _describe_security(operation: Operation, mode: Mode) -> None:
         security.clear()
     if security:
         operation["responses"] |= {str(status): error for status, error in authentication_errors().items()}
-        for response in operation["responses"].values():
-            response["headers"] = {**response.get("headers", {}), **_VARY}
+        for status, response in operation["responses"].items():
+            if status != str(HEAD_TOO_LARGE.status.value):  # which is returned before the caller is known
+                response["headers"] = {**response.get("headers", {}), **_VARY}
 
 
 def _describe_media_types(operation: Operation, method: str) -> None:

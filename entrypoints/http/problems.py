@@ -91,6 +91,17 @@ class ProblemKind(NamedTuple):
 
 NOT_FOUND: Final = ProblemKind(HTTPStatus.NOT_FOUND, "not_found", "No resource exists at this path.")
 
+# Returned by the server before the app sees a request.
+MALFORMED_REQUEST: Final = ProblemKind(HTTPStatus.BAD_REQUEST, "malformed_request", "This is not an HTTP request.")
+HEAD_TOO_LARGE: Final = ProblemKind(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", "Target and headers are too large."
+)
+HEAD_TIMEOUT: Final = ProblemKind(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The head did not arrive in time.")
+BODY_TIMEOUT: Final = ProblemKind(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
+TOO_MANY_CONNECTIONS: Final = ProblemKind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "too_busy", "The service has too many connections."
+)
+
 # Code and detail of the errors that the framework itself raises, by status.
 _FRAMEWORK_ERRORS: Final = {
     kind.status: kind

@@ -13,7 +13,7 @@ from entrypoints.http.examples import named
 from entrypoints.http.middleware.internal_error import INTERNAL_ERROR
 from entrypoints.http.middleware.loopback_only import NOT_LOCAL
 from entrypoints.http.oauth import OAuthError
-from entrypoints.http.problems import MEDIA_TYPE, ProblemKind
+from entrypoints.http.problems import HEAD_TOO_LARGE, MEDIA_TYPE, ProblemKind
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 Error: TypeAlias = ProblemKind | type[DomainError]
@@ -137,12 +137,12 @@ BODY_ERRORS: Final = (EMPTY_BODY, INVALID_JSON, BODY_TOO_LARGE, UNSUPPORTED_MEDI
 def error_responses(*errors: Error, token_mode: Iterable[Error] = (), uses_storage: bool = True) -> Responses:
     """Return the errors of an operation, with an example each. `token_mode` lists those that only token mode has.
 
-    Includes the errors that any operation may have: a bug, a storage outage, and in open mode a caller from another
-    machine. The document adds authentication errors where they apply.
+    Includes the errors that any operation may have: headers that are too large, a bug, a storage outage, and in
+    open mode a caller from another machine. The document adds authentication errors where they apply.
     """
     responses: Responses = {}
     storage_errors = (StorageUnavailable, TooBusy) if uses_storage else ()
-    for error in (*errors, INTERNAL_ERROR, *storage_errors):
+    for error in (*errors, HEAD_TOO_LARGE, INTERNAL_ERROR, *storage_errors):
         _add(responses, error, None)
     for error in token_mode:
         _add(responses, error, "token")

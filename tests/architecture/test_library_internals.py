@@ -22,7 +22,7 @@ def _subclasses() -> Iterator[type]:
     """Yield our classes whose parent belongs to one of the libraries."""
     packages = pkgutil.walk_packages(entrypoints.http.__path__, "entrypoints.http.")
     names = [package.name for package in packages if not package.name.endswith(".main")]
-    for name in (*names, "entrypoints.cli.serve"):
+    for name in (*names, "entrypoints.cli.server"):
         for one in vars(import_module(name)).values():
             if inspect.isclass(one) and one.__module__ == name and _library_parents(one):
                 yield one

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from entrypoints.storage_by_url import _offers
+from entrypoints.storage_schemes import storage_offers
 from tests.cli.commands import CommandResult, userport
 
 GOOD = """
@@ -37,9 +37,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (information / "entry_points.txt").write_text(f"[userport.storages]\n{scheme} = {value}\n")
         monkeypatch.syspath_prepend(tmp_path)
 
-    _offers.cache_clear()
+    storage_offers.cache_clear()
     yield install
-    _offers.cache_clear()
+    storage_offers.cache_clear()
     for module in ("toy", "other_toy"):
         sys.modules.pop(module, None)
 

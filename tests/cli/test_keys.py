@@ -11,7 +11,8 @@ from adapters.security.signing_keys import SigningKeys
 from application.ports import AccessTokenClaims
 from domain.user import Role
 from domain.values import SessionId, UserId
-from entrypoints.settings import SettingsError, load_settings
+from entrypoints.environment import SettingsError
+from entrypoints.settings import load_settings
 from entrypoints.signing_keys import open_signer
 from tests.cli.commands import userport
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from entrypoints.settings import SettingsError, load_settings
+from entrypoints.environment import SettingsError
+from entrypoints.settings import load_settings
 from tests.cli.commands import userport
 
 

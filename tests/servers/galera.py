@@ -1,4 +1,4 @@
-"""A Galera cluster of our own: MariaDB on three nodes, on the loopback interface."""
+"""A Galera cluster: MariaDB on three nodes, on the loopback interface."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ _NODES: Final = 3
 
 
 class GaleraNode(MariadbProcess):
-    """One node; all of a cluster have the same password, since they have the same data."""
+    """One node; all nodes of a cluster have the same password, because they have the same data."""
 
     def __init__(self, programs: Path) -> None:
         super().__init__(programs)
@@ -36,7 +36,7 @@ class GaleraNode(MariadbProcess):
             "gmcast.listen_addr": f"tcp://127.0.0.1:{self.group_port}",
             "ist.recv_addr": f"127.0.0.1:{self._transfer_port}",
             "gcache.size": "32M",
-            # Within how many seconds a node that says nothing is given up.
+            # The seconds after which a silent node is evicted.
             "evs.suspect_timeout": "PT2S",
             "evs.inactive_timeout": "PT4S",
             "evs.inactive_check_period": "PT0.5S",
@@ -77,13 +77,13 @@ class GaleraNode(MariadbProcess):
         self._was_killed = True
 
     def clone_from(self, other: "GaleraNode") -> None:
-        """Take the data of a node that was stopped, so that joining it needs no state transfer."""
+        """Copy the data of a stopped node, so that joining needs no state transfer."""
         self.password = other.password
         for file in ("data", "welcome.sql"):
             self.run("cp", "-a", other.directory / file, self.directory / file)
 
     def _last_position(self) -> str:
-        """Ask the data of a node that has not ended in good order how far it had come."""
+        """Read the last position from the data of a node that has crashed."""
         recover = [*as_another_user(), *super().command(), "--wsrep-on=ON", f"--wsrep-provider={_PROVIDER}"]
         done = subprocess.run(  # noqa: S603
             [*recover, "--wsrep-recover"], cwd=self.directory, capture_output=True, text=True, check=True
@@ -95,7 +95,7 @@ class GaleraNode(MariadbProcess):
 
 
 class GaleraCluster:
-    """Starts when it is entered, and is complete then."""
+    """A cluster that starts when it is entered, and is complete then."""
 
     def __init__(self) -> None:
         programs = KIND.find_programs()
@@ -127,5 +127,5 @@ class GaleraCluster:
         self._ends.close()
 
     def url_on(self, node: GaleraNode, url: str) -> str:
-        """Make the URL of the same database on another node."""
+        """Return the URL of the same database on another node."""
         return KIND.moved(url, node.port)

@@ -17,7 +17,7 @@ from domain.errors import EmailTaken
 from domain.record_types import RECORD_TYPES
 from domain.records import MAX_KEY_BYTES, RecordType
 from domain.values import UserId
-from entrypoints.settings import SettingsError
+from entrypoints.environment import SettingsError
 from entrypoints.storage_by_url import open_storage
 
 URL = "sqlite:///notes.db"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from entrypoints.settings import SettingsError
+from entrypoints.environment import SettingsError
 from entrypoints.storage_by_url import open_storage
 from tests.cli.commands import userport
 
