@@ -7,6 +7,7 @@ from typing import Final
 
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner, Outcome
+from application.jobs.traffic import Traffic
 from domain.errors import DomainError
 from domain.jobs import Job
 
@@ -15,19 +16,22 @@ _SECONDS_TO_FINISH: Final = 10.0
 _MIN_PAUSE_SECONDS: Final = 0.005
 _MAX_PAUSE_SECONDS: Final = 1.0
 _MAX_JITTER: Final = 0.2
+_MAX_STARTED_WHEN_BUSY: Final = 4
+_BUSY_PAUSE_SECONDS: Final = 0.2
 
 _log: Final = logging.getLogger("userport.jobs")
 
 
 class JobWorker:
-    """Runs due jobs in the background of a process, a bounded number at a time.
+    """Runs due jobs, a bounded number at a time, and starts few a second while the process serves many requests.
 
-    It looks for due jobs at least once a second. After a job is staged in this process, it first looks every few
+    It looks for due jobs about once a second. After a job is staged in this process, it first looks every few
     milliseconds, because a storage does not report when the unit of work is committed.
     """
 
-    def __init__(self, runner: JobRunner, queue: JobQueue) -> None:
+    def __init__(self, runner: JobRunner, queue: JobQueue, traffic: Traffic) -> None:
         self._runner: Final = runner
+        self._traffic: Final = traffic
         self._running: Final[set[asyncio.Task[Outcome]]] = set()
         self._unsettled: Final[list[Outcome]] = []
         self._wake: Final = asyncio.Event()
@@ -36,6 +40,7 @@ class JobWorker:
         self._pause = _MAX_PAUSE_SECONDS
         # Workers that start together look at different times.
         self._next_look = monotonic() + random.uniform(0, _MAX_PAUSE_SECONDS)  # noqa: S311
+        self._earliest_look = 0.0
         queue.on_staged = self._look_soon
 
     async def run(self) -> None:
@@ -57,7 +62,7 @@ class JobWorker:
 
     def _look_soon(self) -> None:
         self._pause = _MIN_PAUSE_SECONDS
-        self._next_look = min(self._next_look, monotonic() + self._pause)
+        self._next_look = max(self._earliest_look, min(self._next_look, monotonic() + self._pause))
         self._wake.set()
 
     @property
@@ -86,7 +91,8 @@ class JobWorker:
             self._unsettled.clear()
 
     async def _look(self) -> None:
-        claims = await self._runner.claim(self._room)
+        is_busy = self._traffic.is_busy()
+        claims = await self._runner.claim(min(self._room, _MAX_STARTED_WHEN_BUSY) if is_busy else self._room)
         for job in claims.jobs:
             self._start(job)
         if self._is_interrupted:
@@ -95,6 +101,9 @@ class JobWorker:
         if claims.jobs or claims.may_be_more:
             self._pause = _MIN_PAUSE_SECONDS
         self._look_in(0 if claims.may_be_more and claims.jobs else self._pause)
+        if is_busy and claims.jobs:
+            self._earliest_look = monotonic() + _BUSY_PAUSE_SECONDS
+            self._next_look = max(self._earliest_look, self._next_look)
         self._pause = min(2 * self._pause, _MAX_PAUSE_SECONDS)
 
     def _start(self, job: Job) -> None:

@@ -1,1 +1,1 @@
-"""Use cases for mail: one-time links, their effects, and notices."""
+"""Mails, as the port takes them."""

@@ -66,8 +66,7 @@ CONTEXT_KEYS: Final[Mapping[Template, Set[str]]] = {
 }
 """The texts for each template, all of which every such mail has.
 
-- `address`: the account's address, or that of a sign-up. It is the recipient's, except that mails to an old address
-  contain the old one.
+- `address`: the recipient's address: the account's, that of a sign-up, or the new or old one of a change.
 - `link`: the page for the recipient, with the token in its fragment. Valid for 24 hours; a reset for 30 minutes, an
   undo for 72 hours, an invitation for 7 days.
 - `new_address`: the address that replaces or has replaced the account's.

@@ -1,5 +1,5 @@
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,15 +11,17 @@ _SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 class RequestIdMiddleware:
     """Adds `X-Request-Id` to every response: the request's own if it is 1 to 128 visible ASCII characters, else a UUID.
 
-    Handlers find it in `request.state.request_id`.
+    Handlers find it in `request.state.request_id`. `count_request` is called once for each request.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, count_request: Callable[[], object]) -> None:
         self._app = app
+        self._count_request = count_request
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
+        self._count_request()
         request_id = _find(scope) or str(uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
 
