@@ -56,7 +56,7 @@ def build_message(mail: Mail, sender: Address, rendering: Rendering) -> bytes:
     message["Date"] = format_datetime(mail.date)
     message["Message-ID"] = f"<{mail.message_id}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
-    message["Content-Language"] = mail.language
+    message["Content-Language"] = str(mail.language)
     message["MIME-Version"] = "1.0"
     message["Content-Type"] = policy.header_factory("Content-Type", f'multipart/alternative; boundary="{boundary}"')
     message.set_payload([_part("plain", rendering.text), _part("html", rendering.html)])
