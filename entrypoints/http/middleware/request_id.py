@@ -5,7 +5,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid4
 
-_SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
+_VALID_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestIdMiddleware:
@@ -36,5 +36,5 @@ class RequestIdMiddleware:
 def _find(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            return value.decode() if _SANE.fullmatch(value) else None
+            return value.decode() if _VALID_ID.fullmatch(value) else None
     return None
