@@ -118,7 +118,8 @@ def case_that_fails(store: str, bug: Bug | None, timeout: float | None) -> str:
     # A case has to have failed: a copy that cannot even be imported shows nothing.
     if done.returncode not in {0, 1} or "E       NameError" in done.stdout:
         raise Broken(done.stdout[-2000:])
-    return next((line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))), "")
+    failures = (line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))
+    return next(failures, "by a case without a name") if done.returncode else ""
 
 
 def report(bugs: Sequence[Bug], verdicts: Sequence[Verdict]) -> None:
