@@ -15,7 +15,7 @@ PONY := $(CURDIR)/examples/userport-pony/.venv/bin/userport
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint check check-all format lock dist clean compare-stores mutation capabilities example bench
+.PHONY: help install serve test test-clusters lint check check-all format lock dist clean compare-stores mutation capabilities example bench
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,10 @@ serve: install ## Serve on 127.0.0.1:8000, with an embedded database in userport
 	$(BIN)/userport serve
 
 test: $(VENV)/dev $(VENV)/npm $(GENERATOR)/installed ## Run all tests, on every storage whose server can be had.
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2 -m "not cluster"
+
+test-clusters: $(VENV)/dev ## Run what needs poolers, clusters and failovers, for half an hour.
+	$(BIN)/pytest -m cluster
 
 lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the workflows of hosted CI.
 	$(BIN)/ruff format --check --quiet .
@@ -39,10 +42,10 @@ lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the wor
 	$(BIN)/zizmor --offline --quiet .
 
 check: lint ## The gate: what `make lint` checks, and tests on memory and SQLite.
-	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow" --hypothesis-profile quick --numprocesses 2
+	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
 
 check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
-	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q
+	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q -m "not cluster"
 
 example: $(EXAMPLES:%=%/.venv/installed) ## Test packages that build on an installed userport: a storage, and a service.
 	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && for example in $(EXAMPLES:%=$(CURDIR)/%); do \

@@ -6,7 +6,7 @@ from copy import copy
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
-from domain.errors import DomainError, StaleVersion, StorageUnavailable, TooBusy, VersionMismatch
+from domain.errors import DomainError, IdTaken, StaleVersion, StorageUnavailable, TooBusy, VersionMismatch
 from domain.records import R
 from domain.storage import Storage, UnitOfWork
 
@@ -31,6 +31,17 @@ def check_version(version: int, expected: Expected) -> None:
     """Raise `VersionMismatch` unless `version` is one of those expected."""
     if expected is not None and version not in expected:
         raise VersionMismatch
+
+
+async def commit_additions(unit: UnitOfWork) -> None:
+    """Commit; raise `StaleVersion` where another writer has added one of the records, so that the attempt is repeated.
+
+    For records whose key says what they are for. Raises what `UnitOfWork.commit` raises, except `IdTaken`.
+    """
+    try:
+        await unit.commit()
+    except IdTaken:
+        raise StaleVersion from None
 
 
 class OptimisticRetry:
@@ -85,13 +96,13 @@ class RecordUpdates(Generic[Key, R]):
             TooBusy: After 100 attempts.
             Exception: Whatever `change` and `UnitOfWork.commit` raise, except `StaleVersion`.
         """
-        result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         if key in self._waiting:
+            result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
             self._waiting[key].append((change, result))
             return await result
         self._waiting[key] = []
         try:
-            await self._commit(key, [(change, result)])
+            return await self._apply_single(key, change)
         finally:
             if self._waiting[key]:
                 task = asyncio.create_task(self._commit_waiting(key))
@@ -99,7 +110,6 @@ class RecordUpdates(Generic[Key, R]):
                 task.add_done_callback(self._tasks.discard)
             else:
                 del self._waiting[key]
-        return await result
 
     async def _commit_waiting(self, key: Key) -> None:
         changes: Sequence[tuple[Change[R], asyncio.Future[R]]] = []
@@ -111,28 +121,45 @@ class RecordUpdates(Generic[Key, R]):
             for _, result in (*changes, *self._waiting.pop(key)):  # non-empty only when the event loop ends
                 result.cancel()
 
+    async def _apply_single(self, key: Key, change: Change[R]) -> R:
+        for _ in range(_MAX_ATTEMPTS):
+            unit = self._storage.unit_of_work()
+            repository = self._repository(unit)
+            try:
+                record = await repository.get(key)
+                changed = await change(unit, record)
+                if changed is not record:
+                    repository.save(changed)
+                    await unit.commit()
+            except StaleVersion:
+                continue
+            return changed
+        raise TooBusy
+
     async def _commit(self, key: Key, changes: Sequence[tuple[Change[R], asyncio.Future[R]]]) -> None:
         """Commit the changes, and set the result of each."""
-        for _ in range(_MAX_ATTEMPTS if len(changes) == 1 else _MAX_SHARED_ATTEMPTS):
+        for _ in range(_MAX_SHARED_ATTEMPTS if len(changes) > 1 else 0):
             try:
-                return await self._attempt(key, changes)
+                return await self._commit_batch(key, changes)
             except StaleVersion:
                 continue
             except (TooBusy, StorageUnavailable) as error:
                 return _fail(changes, error)
-            except DomainError as error:
-                if len(changes) == 1:
-                    return _fail(changes, error)
+            except DomainError:
                 break
             except Exception as error:  # noqa: BLE001 - not swallowed: each caller has it raised
                 return _fail(changes, error)
-        if len(changes) == 1:
-            return _fail(changes, TooBusy())
-        for change in changes:  # one of them conflicts with another record or change
-            await self._commit(key, [change])
+        for change, result in changes:  # one of several conflicts with another record or change
+            try:
+                changed = await self._apply_single(key, change)
+            except Exception as error:  # noqa: BLE001 - not swallowed: the caller has it raised
+                _fail([(change, result)], error)
+            else:
+                if not result.done():  # its caller was cancelled
+                    result.set_result(changed)
         return None
 
-    async def _attempt(self, key: Key, changes: Sequence[tuple[Change[R], asyncio.Future[R]]]) -> None:
+    async def _commit_batch(self, key: Key, changes: Sequence[tuple[Change[R], asyncio.Future[R]]]) -> None:
         unit = self._storage.unit_of_work()
         repository = self._repository(unit)
         before = record = await repository.get(key)

@@ -93,6 +93,15 @@ class TokenSigner(Protocol):
         ...
 
 
+class LinkSecrets(Protocol):
+    def derive(self, record: str) -> bytes:
+        """Return the secret of the link that a record is for: 32 bytes, always the same for one record and key.
+
+        They follow from a key that the storage does not hold, by HKDF (RFC 5869).
+        """
+        ...
+
+
 class MailSender(Protocol):
     """Sends mails. Several tasks may use it at once."""
 

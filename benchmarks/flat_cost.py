@@ -1,10 +1,10 @@
-"""Tells what calls cost among ten thousand, a hundred thousand and a million users, on SQLite and PostgreSQL.
+"""Measure calls with 10,000, 100,000 and 1,000,000 users, on SQLite and PostgreSQL.
 
     python -m benchmarks.flat_cost --out benchmarks/results/flat-cost.json
 
-For a short look: --users 2000 5000 10000 --rounds 1. One worker serves each number of users; the calls are made one
-after another over a connection that is kept, number by number in turns. Among the most users somebody also walks to
-the end, page by page. It needs two cores, PostgreSQL or the URL of one, and what `make bench` needs.
+For a quick run: --users 2000 5000 10000 --rounds 1. One worker serves each number of users. The calls are made one
+after another over a persistent connection, alternating between the workers. With the most users, a client also walks
+over all pages. It needs two cores, PostgreSQL or its URL, and what `make bench` needs.
 """
 
 import argparse
@@ -41,7 +41,7 @@ _MIN_REQUESTS: Final = 3
 _MIN_USERS: Final = _PAGES_COMPARED * _PAGE_OF_THE_WALK
 
 Ids: TypeAlias = Sequence[str]
-"""Of all users, in their order."""
+"""The ids of all users, in order."""
 
 MakePath: TypeAlias = Callable[[Ids, random.Random], str]
 
@@ -63,14 +63,14 @@ class Page:
 
 
 class Client:
-    """Asks one thing after another over one connection, which it renews before a server would close it as idle."""
+    """Sends requests one after another over one connection, and replaces it before the server closes it as idle."""
 
     def __init__(self, port: int) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
         self._answered = 0.0
 
     def get(self, path: str) -> tuple[bytes, str, float]:
-        """Give the content, the `Link`, and how many milliseconds the answer took."""
+        """Return the content, the `Link`, and the latency in milliseconds."""
         if time.perf_counter() - self._answered > _MAX_IDLE_SECONDS:
             self._connection.close()
             self._connection.connect()
@@ -104,7 +104,7 @@ class Served:
     client: Client
 
     def check(self) -> None:
-        """Raise `SystemExit` unless it serves the users it should, and finds them as it should."""
+        """Raise `SystemExit` unless it serves and finds the right users."""
         last = self.client.page(PATHS["the last page"](self.ids, random.Random()))
         _expect("the last page", self.ids[-_PAGE:], last.ids)
         _expect("the page behind it", None, last.next_path)
@@ -116,7 +116,7 @@ class Served:
 
 @dataclass(slots=True)
 class Walk:
-    """From page to page to the end: all of it once, its beginning and its end in turns."""
+    """A walk over all pages: once completely, then its first and last pages alternately."""
 
     milliseconds: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
@@ -140,7 +140,7 @@ class Walk:
 
 @dataclass(slots=True)
 class Found:
-    """What was found on one store: the medians of the rounds, by call and by number of users."""
+    """The results on one store: the medians of the rounds, by call and by number of users."""
 
     version: str
     rounds: dict[str, dict[int, list[float]]]
@@ -181,7 +181,7 @@ def measure(provider: StorageProvider, users: Sequence[int], rounds: int, reques
         found = Found(provider.version, {call: {number: [] for number in served} for call in PATHS}, Walk())
         most = served[max(served)]
         end = _walk(most, found.walk)
-        for number in range(rounds + 1):  # the first of them warms up
+        for number in range(rounds + 1):  # the first round warms up
             print(f"round {number} …", flush=True)
             for call, path in PATHS.items():
                 for count, took in _call_in_turns(served, path, requests, random.Random(number)).items():
@@ -209,7 +209,7 @@ def _worker(url: str, users: int, directory: Path) -> Worker:
 
 
 def _walk(served: Served, walk: Walk) -> str:
-    """Walk to the end, meeting everybody once, and return the path of the first of the last pages."""
+    """Walk to the end, meeting each user once, and return the path of the first of the last pages."""
     print(f"walking past {len(served.ids):,} users …", flush=True)
     met: list[str] = []
     paths = [_START_OF_THE_WALK]
@@ -225,7 +225,7 @@ def _walk(served: Served, walk: Walk) -> str:
 def _call_in_turns(
     served: Mapping[int, Served], path: MakePath, requests: int, chance: random.Random
 ) -> Mapping[int, Sequence[float]]:
-    """Call each worker after the other, so that what else the machine does is spread over all of them."""
+    """Call the workers alternately, so that other load on the machine affects all of them."""
     took: dict[int, list[float]] = {count: [] for count in served}
     begun = time.perf_counter()
     for number in range(requests):
@@ -256,7 +256,7 @@ def main() -> None:
     }
     found: dict[str, Found] = {}
     with tempfile.TemporaryDirectory(prefix="userport-flat-", dir=given.directory) as directory:
-        # No rival, and no wrk, has a part in this.
+        # Neither rivals nor wrk take part in this.
         ours = {name: printed for name, printed in versions().items() if name not in {"wrk", "libraries_of_rivals"}}
         environment = {"machine": machine(Path(directory)), "versions": ours}
         for store in given.stores:

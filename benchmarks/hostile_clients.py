@@ -1,9 +1,9 @@
-"""Attacks a server, and measures its memory and how long other clients wait, calm and meanwhile, in turns.
+"""Attack a server; measure its memory and the latency of other clients, with and without the attack.
 
     python -m benchmarks.hostile_clients --out benchmarks/results/hostile-clients.json
 
-Each attack has a server of its own, with one worker and a store in memory. A process beside it sends what the attack
-consists of over some connections, as fast as it is taken, and opens those anew that are closed.
+Each attack has its own server, with one worker and a store in memory. Another process sends the attack over some
+connections as fast as the server accepts it, and replaces connections that are closed.
 """
 
 import argparse
@@ -32,7 +32,7 @@ MAX_MEMORY_MB = 2_000
 HOST = b"Host: localhost\r\n"
 CHUNKED = b"POST /users HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"
 
-# What each attacker sends first on a connection, and then again and again; and how many of them there are.
+# What each attacker sends first on a connection, what it then repeats, and the number of attackers.
 FLOODS: dict[str, tuple[bytes, bytes, int]] = {
     "pipelined requests, responses unread": (b"", (b"GET / HTTP/1.1\r\n" + HOST + b"\r\n") * 500, 8),
     "shortest pipelined requests": (b"", b"GET / HTTP/1.1\r\n\r\n" * 1_000, 8),
@@ -44,7 +44,7 @@ FLOODS: dict[str, tuple[bytes, bytes, int]] = {
 
 
 def flood(port: int, start: bytes, more: bytes, count: int) -> None:
-    """Send without reading, for ever."""
+    """Send for ever without reading."""
     rest: dict[socket.socket, bytes] = {}
     with selectors.DefaultSelector() as selector:
 
@@ -108,7 +108,7 @@ def memory(pid: int) -> float:
 
 
 async def read(port: int, seconds: float) -> float:
-    """Read at a steady pace; return the 99th percentile of the milliseconds that it took."""
+    """Read at a constant rate; return the 99th percentile of the latency in milliseconds."""
     took: list[float] = []
 
     async def one_reader(number: int) -> None:
@@ -134,7 +134,7 @@ async def read(port: int, seconds: float) -> float:
 
 
 async def watch(pid: int, port: int, seconds: float, give_up: Callable[[], None]) -> tuple[float, float]:
-    """Read meanwhile; return the percentile and the most memory that was used, and give up when that is too much."""
+    """Read during the attack; return the percentile and the maximum memory, and stop when that is too much."""
     most = 0.0
 
     async def sample() -> None:
@@ -183,7 +183,7 @@ def measure_flood(start: bytes, more: bytes, count: int, rounds: int, seconds: f
 
 
 def measure_slow_readers(count: int, seconds: float) -> dict[str, float | str]:
-    """Ask for a page of the largest posts over many connections, and read none of it."""
+    """Request a page of the largest posts over many connections, without reading it."""
     with serving() as (server, port, _log):
         client = http.client.HTTPConnection("127.0.0.1", port)
 
@@ -212,7 +212,7 @@ def measure_slow_readers(count: int, seconds: float) -> dict[str, float | str]:
 
 
 def measure_idle(count: int, files: int) -> dict[str, object]:
-    """Open more connections than there may be files; do others get an answer then?"""
+    """Open more connections than files are allowed; return whether other clients still get responses."""
     with serving(files) as (_, port, _log):
         connections = []
         try:
@@ -229,7 +229,7 @@ def measure_idle(count: int, files: int) -> dict[str, object]:
 
 
 def measure_stop(start: bytes) -> dict[str, object]:
-    """Stop a server while a client has begun something and goes no further."""
+    """Stop a server while a client has started a request and does not continue."""
     with serving() as (server, port, log):
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.setblocking(False)

@@ -1,10 +1,10 @@
-"""Tells how fast `userport users import` takes a million users in, and in how much memory.
+"""Measure the time and memory that `userport users import` takes for a million users.
 
     python -m benchmarks.import_million --out benchmarks/results/import.json
 
-Every import goes into a place of its own, made for it and removed afterwards: a SQLite file, or a database on the
-PostgreSQL of TEST_POSTGRESQL_URL, or else on one that is started with its own settings. What counts is what a person
-waits for, from the start of the program to its end, and the most memory that its process ever had.
+Every import has its own storage, created for it and removed afterwards: a SQLite file, or a database on the PostgreSQL
+of TEST_POSTGRESQL_URL, otherwise on one that is started with its default settings. The time is measured from the start
+of the program to its end; the memory is the maximum of its process.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _LIBRARIES: Final = ("sqlalchemy", "asyncpg", "orjson", "uvloop", "uuid-utils")
 
 
 def users_file(directory: Path, count: int, file_format: str) -> Path:
-    """Write users without passwords, all of them good."""
+    """Write valid users without passwords."""
     file = directory / f"users.{file_format}"
     as_csv = file_format == "csv"
     with file.open("wb") as output:
@@ -42,15 +42,15 @@ def users_file(directory: Path, count: int, file_format: str) -> Path:
 
 
 def imported(file: Path, url: str, count: int) -> dict[str, object]:
-    """Import a file into an empty place, make sure that all came in, and tell what that took."""
-    subprocess.run([*_USERPORT, "storage", "prepare", "--storage", url], check=True, capture_output=True)  # noqa: S603 - a program of ours
+    """Import a file into an empty storage, check that it is complete, and return time and memory."""
+    subprocess.run([*_USERPORT, "storage", "prepare", "--storage", url], check=True, capture_output=True)  # noqa: S603 - our own program
     command = [*_USERPORT, "users", "import", str(file), "--storage", url]
     begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - a program of ours
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - our own program
     with process:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         said = process.stdout.read().decode()
-        _, status, used = os.wait4(process.pid, 0)  # of this one child
+        _, status, used = os.wait4(process.pid, 0)  # of this child process
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - begun
     if (process.returncode, said) != (0, f"{count} added, 0 already there, 0 refused\n"):

@@ -1,9 +1,9 @@
-"""Tells how long others wait while many sign in: GET /users/{id}, calm and under a flood of sign-ins, in turns.
+"""Measure the latency of GET /users/{id} with and without a flood of sign-ins.
 
     python -m benchmarks.login_flood --storage sqlite:////tmp/flood.db --out benchmarks/results/login-flood.json
 
-The storage is prepared and given a few users; let it be an empty one. The service runs with one worker; the sign-ins
-are right ones, since what they cost is the password check; limits are off.
+The storage is prepared and given a few users, and should be empty. The service runs with one worker and without limits.
+The sign-ins are valid, because their cost is the verification of the password.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import urlencode
 
-PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
+PASSWORD = "correct horse battery"  # noqa: S105 - test data
 READERS, READS_A_SECOND = 4, 200
 FLOODERS = 32
 USERS = 200
@@ -37,7 +37,7 @@ class Answer:
 
 
 class Connection:
-    """A connection that is kept, as a client has it who calls often."""
+    """A persistent connection, as of a client that calls often."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -64,7 +64,7 @@ class Connection:
 
 
 async def read(port: int, seconds: float, headers: dict[str, str]) -> list[float]:
-    """Read one's own user at a steady pace, and tell how long each answer took."""
+    """Read the caller's own user at a constant rate; return the latency of each response."""
     took: list[float] = []
 
     async def one_reader(number: int) -> None:
@@ -77,7 +77,7 @@ async def read(port: int, seconds: float, headers: dict[str, str]) -> list[float
             answer = await connection.call("GET", "/users/me", headers)
             if answer.status != 200:
                 raise SystemExit(f"a read was answered with {answer.status}")
-            took.append(time.perf_counter() - due)  # so that one slow answer counts for those that waited behind it
+            took.append(time.perf_counter() - due)  # one slow response also delays those behind it
             due += pause
 
     await asyncio.gather(*(one_reader(number) for number in range(READERS)))
@@ -105,7 +105,7 @@ async def flood(port: int) -> AsyncIterator[list[int]]:
 
 async def measure(port: int, rounds: int, seconds: float) -> dict[str, object]:
     connection = await Connection.open(port)
-    for number in range(USERS + 1):  # the last one reads, and is not among those who sign in all the time
+    for number in range(USERS + 1):  # the last user only reads
         new = {"email": f"user{number}@example.org", "name": "Ann", "password": PASSWORD}
         await connection.call("POST", "/users", {"Content-Type": "application/json"}, json.dumps(new).encode())
     token = json.loads((await connection.sign_in(USERS)).content)["access_token"]

@@ -1,9 +1,9 @@
-"""Writes made-up users as CSV or NDJSON, some of them wrong on purpose, and says which ones and why.
+"""Write generated users as CSV or NDJSON, some of them invalid on purpose, and list the expected errors.
 
     python benchmarks/make_users.py --count 100000 --out users.csv --expect expected.ndjson
 
-The same options always make the same file. Each line of the expectation is {"line": 17, "code": "invalid_email"}: the
-line at which a bad record begins, and the code of the error for which an import must refuse it.
+The same options always write the same file. Each line of the expectation is {"line": 17, "code": "invalid_email"}: the
+line at which an invalid record starts, and the code of the error with which an import must reject it.
 """
 
 import argparse
@@ -44,7 +44,7 @@ BIOS: Final = (None, "", "Likes tea.", 'Says "hello", and\nwrites over two lines
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way to spoil a good user, and the error that must come of it."""
+    """A way to make a valid user invalid, and the resulting error."""
 
     code: str
     spoil: Callable[[User], User]
@@ -65,7 +65,7 @@ FAULTS: Final = (
     Fault("invalid_email", lambda user: user | {"email": str(user["email"]).replace("@", " at ")}),
     Fault("invalid_email", lambda user: user | {"email": f".{user['email']}"}),
     Fault("too_long", lambda user: user | {"email": "e" * 65 + str(user["email"])}),
-    Fault("invalid_domain", _with(email="somebody@exa mple..com")),
+    Fault("invalid_domain", _with(email="someone@exa mple..com")),
     Fault("invalid_username", _with(username="a b")),
     Fault("invalid_username", _with(username="-dash")),
     Fault("not_allowed", _with(role="emperor")),
@@ -74,7 +74,7 @@ FAULTS: Final = (
     Fault("username_taken", lambda user: user | {"username": "First"}),
 )
 
-# What is wrong with a line as such, whatever the user; each of them is one line, and the next one is good again.
+# Invalid lines, independent of the user; each is one line, and the next line is valid again.
 CSV_LINES: Final[tuple[tuple[str, bytes], ...]] = (
     ("wrong_cell_count", b"too,few\r\n"),
     ("wrong_cell_count", b"a,b,c,d,e,f,g,h,too,many\r\n"),
@@ -98,7 +98,7 @@ NDJSON_LINES: Final[tuple[tuple[str, bytes], ...]] = (
 
 
 def good_user(number: int, dice: random.Random) -> User:
-    """Make up a user whom nobody else clashes with."""
+    """Return a valid user that conflicts with no other one."""
     if number == 0:
         return {"email": "first@example.com", "username": "first", "name": "First", "role": "admin", "active": True}
     script = dice.choice(NAMES)
@@ -115,7 +115,7 @@ def good_user(number: int, dice: random.Random) -> User:
 
 
 def lines(count: int, *, bad: float, seed: int, as_csv: bool) -> Iterator[tuple[bytes, str | None]]:
-    """Make each record as it stands in the file, with the code that it must be refused for, or None."""
+    """Yield each record as it is written, with the code of its expected error, or None."""
     dice = random.Random(seed)
     write = _csv_line if as_csv else _ndjson_line
     whole_lines = CSV_LINES if as_csv else NDJSON_LINES
@@ -150,7 +150,7 @@ def _csv_line(user: User) -> bytes:
 def write_users(
     output: BinaryIO, expected: BinaryIO | None, made: Iterator[tuple[bytes, str | None]], first: int
 ) -> int:
-    """Write all lines, and note the bad ones, counting lines from `first`. Returns how many are bad."""
+    """Write all lines, and list the invalid ones, counting lines from `first`. Return how many are invalid."""
     line_number, bad = first, 0
     for line, code in made:
         output.write(line)

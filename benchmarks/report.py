@@ -1,4 +1,4 @@
-r"""Writes what `make bench` has recorded of calls as the tables and the plot of docs/explanation/performance.md.
+"""Write the results of `make bench` as the tables and the plot of docs/explanation/performance.md.
 
 benchmarks/.venv/bin/python -m benchmarks.report benchmarks/results/comparison.json \
     --plot docs/explanation/performance.svg
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def table(results: Results, store: str) -> str:
-    """Write one store's results as a table in Markdown: userport's figures, and how many times the others' they are."""
+    """Return one store's results as a table in Markdown: userport's figures, and the ratio to the others'."""
     found = _by_case(results, store)
     rivals = [name for name in _RIVALS if any(app == name for _, _, app in found)]
     head = ["call", "connections", "requests/s", "p50 ms", "p99 ms", *(f"to {_RIVALS[name]}" for name in rivals)]
@@ -55,7 +55,7 @@ def table(results: Results, store: str) -> str:
 
 
 def plot(results: Results, file: Path) -> None:
-    """Draw requests a second of all apps, at the most connections that were measured."""
+    """Plot requests per second of all apps, at the highest number of connections."""
     from matplotlib import pyplot  # type: ignore[import-not-found, unused-ignore] # the rivals' environment has it
 
     stores = results["stores"]

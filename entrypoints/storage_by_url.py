@@ -1,27 +1,15 @@
 """Find the storage for a URL. Packages register theirs in the entry-point group `userport.storages`."""
 
 from collections.abc import Sequence
-from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from typing import Any, Final
+from importlib.metadata import EntryPoint
+from typing import Any
 
 from adapters.storage_plugin import RecordTypeNotSupported, StoragePlugin
 from domain.record_types import RECORD_TYPES
 from domain.records import RecordType
 from domain.storage import Storage
-from entrypoints.settings import SettingsError
-
-_GROUP: Final = "userport.storages"
-
-
-@cache
-def _offers() -> EntryPoints:
-    return entry_points(group=_GROUP)
-
-
-def schemes() -> Sequence[str]:
-    """Return the registered schemes, whether or not their drivers are installed."""
-    return sorted(_offers().names)
+from entrypoints.environment import SettingsError
+from entrypoints.storage_schemes import schemes, storage_offers
 
 
 def storage_plugin(url: str) -> StoragePlugin:
@@ -51,7 +39,7 @@ def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPE
 
 def _offer(url: str) -> EntryPoint:
     scheme, separator, _ = url.partition("://")
-    offers = [offer for offer in _offers() if separator and offer.name == scheme]
+    offers = [offer for offer in storage_offers() if separator and offer.name == scheme]
     if not offers:
         known = ", ".join(f"{known}://" for known in schemes())
         raise SettingsError(f"the storage URL must start with one of: {known}")

@@ -5,7 +5,7 @@ from hypothesis import settings
 
 from tests.servers.databases import Databases
 
-# However busy the machine is, an example that takes long is no failure.
+# A slow example is no failure, because the machine may be busy.
 settings.register_profile("thorough", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=30)
 settings.load_profile("thorough")

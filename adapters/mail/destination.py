@@ -1,4 +1,4 @@
-"""Where mail goes, as a URL says."""
+"""Parse the URL of a mail destination."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

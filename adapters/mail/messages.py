@@ -1,4 +1,4 @@
-"""Mails as messages of the standard library's `email`, which encodes what a header may not hold as it is."""
+"""Convert mails to messages of the standard library's `email`, which encodes non-ASCII headers."""
 
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -11,7 +11,7 @@ from application.mail.errors import MailRefused
 from application.mail.message import Mail
 
 _ENCODED_WORD: Final = "=?"
-"""How text begins that `email` decodes wherever it finds it, even to the end of a header (RFC 2047, section 2)."""
+"""The start of text that `email` decodes anywhere in a header (RFC 2047, section 2)."""
 
 _SENDER_FORM: Final = "write it as Name <user@example.com>"
 _MAX_LINE_LENGTH: Final = 990
@@ -51,11 +51,11 @@ def build_message(mail: Mail, sender: Address, rendering: Rendering) -> EmailMes
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
     message.set_content(rendering.text, cte=_encoding(rendering.text))
     message.add_alternative(rendering.html, subtype="html", cte=_encoding(rendering.html))
-    message["Content-Language"] = mail.language  # now, since `add_alternative` moves such headers to the first part
+    message["Content-Language"] = mail.language  # set first: `add_alternative` moves such headers to the first part
     return message
 
 
 def _encoding(text: str) -> str:
-    """Return the transfer encoding: people can read ASCII as it is, and every server passes the other one on."""
+    """Return the transfer encoding: ASCII stays readable, and every server accepts the other one."""
     is_plain = text.isascii() and all(len(line) <= _MAX_LINE_LENGTH for line in text.splitlines())
     return "7bit" if is_plain else "quoted-printable"

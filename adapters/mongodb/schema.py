@@ -25,7 +25,7 @@ MARKER_ID: Final = False
 
 VERSION: Final = 1
 _VERSIONS: Final = "schema.version"
-_SIMPLE: Final = {"locale": "simple"}  # byte order, whatever the collection's default
+_SIMPLE: Final = {"locale": "simple"}  # byte order, independent of the collection's default
 _BY_ID: Final = IndexModel("_id", name="_id_")  # every collection has it; requesting it creates a missing collection
 
 

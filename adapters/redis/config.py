@@ -1,12 +1,18 @@
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote
 
-_OPTIONS: Final = ("service", "ssl_ca")
+_OPTIONS: Final = ("replicas", "service", "ssl_ca")
 _SERVICE: Final = r"[A-Za-z0-9_.-]{1,64}"
-_WRITTEN: Final = "redis://user:password@host:port/0, or redis+cluster://user:password@host:port,another:port"
-_DEFAULT_PORT: Final = 6379
+_WRITTEN: Final = {
+    "": "redis://user:password@host:port/0",
+    "cluster": "redis+cluster://user:password@host:port,another:port",
+    "sentinel": "redis+sentinel://user:password@host:port,another:port/name-of-the-master/0",
+}
+_PORT: Final = 6379
+_SENTINEL_PORT: Final = 26379
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,54 +23,63 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class RedisConfig:
-    """The content of a storage URL: the server or some cluster nodes, the credentials, and the name of the service."""
+    """The content of a storage URL: the server or the nodes that know it, the credentials, and the service."""
 
     addresses: tuple[Address, ...]
+    """The server, some nodes of its cluster, or its Sentinels."""
+
     is_cluster: bool
+    master_name: str | None
+    """The name by which Sentinels know the server; None without Sentinels."""
+
     uses_tls: bool
     ssl_ca: str | None
     username: str | None
     password: str | None = field(repr=False)
     database: int
     service: str
+    replicas: int
+    """How many replicas must have a commit before it is acknowledged."""
+
+    @property
+    def may_move(self) -> bool:
+        """Whether another server may take over, which the others know."""
+        return self.is_cluster or self.master_name is not None
 
     @classmethod
     def parse(cls, url: str) -> "RedisConfig":
         """Parse a storage URL. Raise `ValueError`, which repeats nothing of it."""
-        try:
-            parts = _split(url)
-            pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        except ValueError:
-            raise ValueError(f"write {_WRITTEN}; in a name or a password, write %40 for @ and %3F for ?") from None
-        options = dict(pairs)
-        if len(options) < len(pairs):
-            raise ValueError("it repeats an option")
-        if parts.fragment or ("?" in url and not options):
-            raise ValueError(
-                "it has a '#' or a '?' that does not start an option=value; in a password, write %23 or %3F"
-            )
-        if not options.keys() <= set(_OPTIONS):
-            raise ValueError(f"it has an unknown option; known: {', '.join(_OPTIONS)}")
-        service = options.get("service", "userport")
+        parts = _split(url)
+        options = _options(parts, has_query="?" in url)
+        service, replicas = options.get("service", "userport"), options.get("replicas", "0")
         if re.fullmatch(_SERVICE, service) is None:
             raise ValueError("service must have 1 to 64 of the characters a-z A-Z 0-9 _ . -")
-        scheme, _, cluster = parts.scheme.partition("+")
+        if re.fullmatch("[0-9]", replicas) is None:
+            raise ValueError("replicas must be a number from 0 to 9")
+        scheme, _, topology = parts.scheme.partition("+")
         if scheme != "rediss" and "ssl_ca" in options:
-            raise ValueError("ssl_ca needs a scheme with TLS: rediss:// or rediss+cluster://")
+            raise ValueError("ssl_ca needs a scheme with TLS: rediss://, rediss+cluster:// or rediss+sentinel://")
         login, _, hosts = parts.netloc.rpartition("@")
         username, _, password = login.partition(":")
+        master_name, path = _master_name(parts.path) if topology == "sentinel" else (None, parts.path)
         config = cls(
-            addresses=tuple(_address(host) for host in hosts.split(",")),
-            is_cluster=bool(cluster),
+            addresses=tuple(_address(host, topology) for host in hosts.split(",")),
+            is_cluster=topology == "cluster",
+            master_name=master_name,
             uses_tls=scheme == "rediss",
             ssl_ca=options.get("ssl_ca"),
             username=unquote(username) or None,
             password=unquote(password) or None,
-            database=_database(parts.path),
+            database=_database(path),
             service=service,
+            replicas=int(replicas),
         )
-        if not config.is_cluster and len(config.addresses) > 1:
-            raise ValueError("several hosts make a cluster: write redis+cluster:// or rediss+cluster://")
+        if len(set(config.addresses)) < len(config.addresses):
+            raise ValueError("it repeats a host")
+        if not topology and len(config.addresses) > 1:
+            raise ValueError(
+                "several hosts make a cluster or are Sentinels: write redis+cluster:// or redis+sentinel://"
+            )
         if config.is_cluster and config.database:
             raise ValueError("a cluster only has the database /0")
         return config
@@ -74,16 +89,41 @@ class RedisConfig:
         return f"{{{self.service}}}:{name}"
 
 
-def _address(text: str) -> Address:
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/\s]+))(?::([0-9]{1,5}))?", text)
-    if match is None or not 0 < int(match[3] or _DEFAULT_PORT) < 65_536:
-        raise ValueError(f"it does not name a host and port: write {_WRITTEN}")
-    return Address(match[1] or match[2], int(match[3] or _DEFAULT_PORT))
+def _options(parts: SplitResult, *, has_query: bool) -> Mapping[str, str]:
+    try:
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise ValueError(f"write {_WRITTEN['']}; in a name or a password, write %40 for @ and %3F for ?") from None
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        raise ValueError("it repeats an option")
+    if parts.fragment or (has_query and not options):
+        raise ValueError("it has a '#' or a '?' that does not start an option=value; in a password, write %23 or %3F")
+    if not options.keys() <= set(_OPTIONS):
+        raise ValueError(f"it has an unknown option; known: {', '.join(_OPTIONS)}")
+    return options
+
+
+def _address(text: str, topology: str) -> Address:
+    default = _SENTINEL_PORT if topology == "sentinel" else _PORT
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/@\s]+))(?::([0-9]{1,5}))?", text)
+    if match is None or not 0 < int(match[3] or default) < 65_536:
+        raise ValueError(f"it does not name a host and port: write {_WRITTEN[topology]}")
+    return Address(match[1] or match[2], int(match[3] or default))
+
+
+def _master_name(path: str) -> tuple[str, str]:
+    """Return the name of the master, and the rest of the path."""
+    _, _, path = path.partition("/")
+    name, slash, rest = path.partition("/")
+    if re.fullmatch(r"[^\s%]+", name) is None:
+        raise ValueError(f"it does not name a master that the Sentinels know: write {_WRITTEN['sentinel']}")
+    return name, slash + rest
 
 
 def _database(path: str) -> int:
     if re.fullmatch(r"(?:/[0-9]{0,5})?", path) is None:
-        raise ValueError("after the port, write / and the number of a database")
+        raise ValueError("at the end, write / and the number of a database")
     return int(path[1:] or 0)
 
 

@@ -8,7 +8,7 @@ from redis.asyncio import Connection as PlainConnection
 from redis.asyncio import SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from adapters.redis.config import Address, RedisConfig
 from adapters.resilience import ConnectionLimiter
@@ -53,6 +53,7 @@ class Connections:
         self._config = config
         self._limiter = ConnectionLimiter(_MAX_CONNECTIONS)
         self._idle: defaultdict[Address, list[Connection]] = defaultdict(list)
+        self._used: defaultdict[Address, set[Connection]] = defaultdict(set)
 
     @property
     def in_use(self) -> int:
@@ -66,9 +67,9 @@ class Connections:
 
     @asynccontextmanager
     async def _release_or_close(self, address: Address) -> AsyncIterator[Connection]:
-        connection = await self._idle_one(address) or self._new_one(address)
+        connection = await self._idle_one(address) or await self._new_one(address)
+        self._used[address].add(connection)
         try:
-            await connection.connect()
             yield connection
         except ResponseError:
             self._idle[address].append(connection)  # the error was a complete response
@@ -77,6 +78,8 @@ class Connections:
             # A late response must never be taken for the response to another command.
             await connection.disconnect(nowait=True)
             raise
+        finally:
+            self._used[address].discard(connection)
         self._idle[address].append(connection)
 
     async def close(self, address: Address | None = None) -> None:
@@ -85,6 +88,14 @@ class Connections:
             for connection in self._idle.pop(chosen, ()):
                 with suppress(RedisError):  # closing takes too long
                     await connection.disconnect()
+
+    def are_used(self, address: Address) -> bool:
+        return bool(self._used.get(address))
+
+    async def abort(self, address: Address) -> None:
+        """Close all connections to one address; pending commands fail."""
+        for connection in (*self._used.pop(address, ()), *self._idle.pop(address, ())):
+            await connection.disconnect(nowait=True)
 
     async def _idle_one(self, address: Address) -> Connection | None:
         idle = self._idle[address]
@@ -95,20 +106,50 @@ class Connections:
             await connection.disconnect(nowait=True)
         return None
 
-    def _new_one(self, address: Address) -> Connection:
-        config = self._config
-        tls: dict[str, Any] = {"ssl_ca_certs": config.ssl_ca} if config.uses_tls else {}
-        connection = (_Encrypted if config.uses_tls else _Plain)(
-            host=address.host,
-            port=address.port,
-            db=config.database,
-            username=config.username,
-            password=config.password,
-            protocol=2,
-            driver_info=None,
-            socket_timeout=None,  # callers have their own timeouts
-            socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            **tls,
-        )
-        return cast("Connection", connection)
+    async def _new_one(self, address: Address) -> Connection:
+        connection = _connection(self._config, address)
+        try:
+            await connection.connect()
+            if self._config.master_name is not None:
+                await _check_role(connection)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+
+async def ask_once(config: RedisConfig, address: Address, *command: str) -> Any:
+    """Send a command on a separate connection, which needs no free place in the pool."""
+    connection = _connection(config, address)
+    try:
+        await connection.connect()
+        await connection.send_command(*command)
+        return await connection.read_response()
+    finally:
+        await connection.disconnect(nowait=True)
+
+
+async def _check_role(connection: Connection) -> None:
+    """Raise `ReadOnlyError` if the server is a replica, as a former master is after a failover."""
+    await connection.send_command("ROLE")
+    role, *_ = await connection.read_response()
+    if role != b"master":
+        raise ReadOnlyError("it is a replica now")
+
+
+def _connection(config: RedisConfig, address: Address) -> Connection:
+    tls: dict[str, Any] = {"ssl_ca_certs": config.ssl_ca} if config.uses_tls else {}
+    connection = (_Encrypted if config.uses_tls else _Plain)(
+        host=address.host,
+        port=address.port,
+        db=config.database,
+        username=config.username,
+        password=config.password,
+        protocol=2,
+        driver_info=None,
+        socket_timeout=None,  # callers have their own timeouts
+        socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        **tls,
+    )
+    return cast("Connection", connection)

@@ -44,8 +44,11 @@ async def _losses(server: Server) -> Sequence[str]:
             "Redis may lose all commits at its next start: up to 8.4, it replays its file with the rights of the user "
             '"default", who may not write here; ACL SETUSER default off ~* &* +@all keeps that user out as well'
         )
-    if server.config.is_cluster:
-        losses.append("in a failover, a Redis cluster may lose commits that no replica has received yet")
+    if server.config.may_move and not server.config.replicas:
+        losses.append(
+            "in a failover, Redis may lose commits that no replica has received yet; for none, add replicas= to the "
+            "storage URL, with the number of replicas that must have a commit before it is answered"
+        )
     policy = settings["maxmemory-policy"]
     if policy is not None and policy.startswith("allkeys-"):
         losses.append(f"Redis removes users when its memory is full: maxmemory-policy is {policy}, not noeviction")

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import Final
+
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -14,6 +17,21 @@ from redis.exceptions import (
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 
+class MasterUnknown(ResponseError):
+    """A Sentinel knows no master of this name."""
+
+
+_UNAVAILABLE: Final[Mapping[type[RedisError], str]] = {
+    AuthenticationError: "Redis rejects the user or the password in the storage URL",
+    NoPermissionError: "Redis denies a required command or key to the user in the storage URL",
+    BusyLoadingError: "Redis is still loading its data; try again shortly",
+    ReadOnlyError: "this Redis is a replica, which is read-only",
+    ClusterDownError: "this Redis has no master at the moment; try again shortly",  # includes MasterDownError
+    MasterUnknown: "the Sentinels know no master of the name in the storage URL",
+    MovedError: "this Redis is part of a cluster: write redis+cluster:// or rediss+cluster://",
+}
+
+
 def translate_error(error: RedisError | OSError) -> DomainError:
     """Return the domain error for a failure of Redis or of the connection to it."""
     match error:
@@ -21,20 +39,11 @@ def translate_error(error: RedisError | OSError) -> DomainError:
             return TooBusy("Redis has reached its maxmemory and rejects writes")
         case TryAgainError():
             return TooBusy("the Redis cluster is moving this service's keys to another node; try again shortly")
-        case AuthenticationError():
-            return StorageUnavailable("Redis rejects the user or the password in the storage URL")
-        case NoPermissionError():
-            return StorageUnavailable("Redis denies a required command or key to the user in the storage URL")
-        case BusyLoadingError():
-            return StorageUnavailable("Redis is still loading its data; try again shortly")
-        case ReadOnlyError():
-            return StorageUnavailable("this Redis is a replica, which is read-only")
-        case ClusterDownError():  # includes MasterDownError
-            return StorageUnavailable("this part of the Redis cluster has no master at the moment; try again shortly")
-        case MovedError():
-            return StorageUnavailable("this Redis is part of a cluster: write redis+cluster:// or rediss+cluster://")
-        case ResponseError():
-            return _translate_code(str(error).partition(" ")[0])
+    text = next((text for kind, text in _UNAVAILABLE.items() if isinstance(error, kind)), None)
+    if text is not None:
+        return StorageUnavailable(text)
+    if isinstance(error, ResponseError):
+        return _translate_code(str(error).partition(" ")[0])
     return (
         TooBusy("Redis has reached its maximum number of clients")
         if "number of clients" in str(error)

@@ -1,25 +1,31 @@
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError
 
 from adapters.redis.config import Address, RedisConfig
+from adapters.redis.errors import MasterUnknown
 
 _ANSWER_SECONDS: Final = 2
 
-AskForSlots: TypeAlias = Callable[[Address], Awaitable[Any]]
+Ask: TypeAlias = Callable[..., Awaitable[Any]]
+"""Sends a command to an address on a separate connection and returns the response."""
 
 
 class Nodes:
-    """Finds the node that may write the service's keys: the only one, or in a cluster the master of their slot."""
+    """Finds the server that may write the service's keys.
 
-    def __init__(self, config: RedisConfig, ask_for_slots: AskForSlots) -> None:
+    It is the only one, the master of their slot in a cluster, or the master that Sentinels name.
+    """
+
+    def __init__(self, config: RedisConfig, ask: Ask, ask_sentinel: Ask) -> None:
         self._config = config
-        self._ask_for_slots = ask_for_slots
+        self._ask = ask
+        self._ask_sentinel = ask_sentinel
         self._known = list(config.addresses)
-        self._master = None if config.is_cluster else config.addresses[0]
+        self._master = None if config.may_move else config.addresses[0]
         self._looking = asyncio.Lock()
 
     async def master(self) -> Address:
@@ -40,28 +46,52 @@ class Nodes:
 
     def lost(self, address: Address) -> None:
         """Process a failure of a node, which may no longer be the master."""
-        if self._config.is_cluster and self._master == address:
+        if self._config.may_move and self._master == address:
             self._master = None
 
     async def _look(self) -> Address:
-        slot = key_slot(self._config.key("").encode())
+        look = self._look_in_cluster if self._config.is_cluster else self._look_by_sentinel
         failure: RedisError | OSError = ClusterDownError("no node has the slot")
         for node in self._known.copy():
             try:
                 async with asyncio.timeout(_ANSWER_SECONDS):
-                    ranges = await self._ask_for_slots(node)
+                    found = await look(node)
             except (RedisError, OSError) as error:
                 failure = error
                 self._known.remove(node)
                 self._known.append(node)  # ask it last next time
                 continue
-            # Each range has its first slot, its last slot, its master and its replicas.
-            nodes = [[_address(end, node) for end in ends] for _, _, *ends in ranges]
-            self._known = list(dict.fromkeys([node, *(address for ends in nodes for address in ends), *self._known]))
-            for (first, last, *_), (master, *_) in zip(ranges, nodes, strict=True):
-                if first <= slot <= last:
-                    return master
+            self._known = list(dict.fromkeys([node, *found.others, *self._known]))
+            if found.master is not None:
+                return found.master
         raise failure
+
+    async def _look_in_cluster(self, node: Address) -> "_Found":
+        slot = key_slot(self._config.key("").encode())
+        ranges = await self._ask(node, "CLUSTER", "SLOTS")
+        # Each range has its first slot, its last slot, its master and its replicas.
+        nodes = [[_address(end, node) for end in ends] for _, _, *ends in ranges]
+        masters = (
+            master for (first, last, *_), (master, *_) in zip(ranges, nodes, strict=True) if first <= slot <= last
+        )
+        return _Found(next(masters, None), [address for ends in nodes for address in ends])
+
+    async def _look_by_sentinel(self, sentinel: Address) -> "_Found":
+        answer = await self._ask_sentinel(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._config.master_name)
+        if answer is None:
+            raise MasterUnknown
+        host, port = answer
+        master = Address(host.decode(), int(port))
+        role, *_ = await self._ask(master, "ROLE")
+        if role != b"master":  # the failover is not done yet
+            raise ClusterDownError("the Sentinels name a replica")
+        return _Found(master, [])
+
+
+class _Found(NamedTuple):
+    master: Address | None
+    others: Sequence[Address]
+    """Further nodes to ask next time."""
 
 
 def _address(node: Any, asked: Address) -> Address:

@@ -1,14 +1,24 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from redis.exceptions import AskError, ClusterDownError, NoScriptError, ReadOnlyError, RedisError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapters.redis.config import Address, RedisConfig
-from adapters.redis.connections import Connection, Connections
+from adapters.redis.connections import Connection, Connections, ask_once
 from adapters.redis.errors import translate_error
 from adapters.redis.nodes import Nodes
 from adapters.redis.scripts import KEYS, VERSION, Script
@@ -22,6 +32,8 @@ Ask: TypeAlias = Callable[..., Awaitable[Any]]
 Exchange: TypeAlias = Callable[[Ask], Awaitable[Any]]
 
 _OPERATION_TIMEOUT_SECONDS: Final = 8
+_REPLICAS_TIMEOUT_SECONDS: Final = 5
+_MASTER_CHECK_INTERVAL_SECONDS: Final = 1  # a master that takes longer to respond may be frozen
 _MAX_ATTEMPTS: Final = 4
 _SECONDS_BETWEEN: Final = 0.05
 
@@ -36,7 +48,8 @@ class Server:
         self.config = config
         self._keys = [config.key(name) for name in KEYS]
         self._connections = Connections(config)
-        self._nodes = Nodes(config, self._ask_for_slots)
+        self._nodes = Nodes(config, partial(ask_once, config), self._ask_sentinel)
+        self._checks: dict[Address, asyncio.Task[None]] = {}
 
     @property
     def connections_in_use(self) -> int:
@@ -46,14 +59,28 @@ class Server:
         return await self._exchange(self._running(script, arguments), repeatable=True)
 
     async def write(self, script: Script, *arguments: Part) -> Any:
-        """Run a script that must not run twice. If its response is lost, its outcome is unknown."""
-        return await self._exchange(self._running(script, arguments), repeatable=False)
+        """Run a script that must not run twice. If its response is lost, its outcome is unknown.
+
+        Raise `StorageUnavailable` if fewer replicas receive its writes in time than the URL demands.
+        """
+        run = self._running(script, arguments)
+
+        async def run_on_replicas(ask: Ask) -> Any:
+            answer = await run(ask)
+            wanted = self.config.replicas
+            if await ask("WAIT", wanted, 1_000 * _REPLICAS_TIMEOUT_SECONDS) < wanted:
+                raise StorageUnavailable("too few replicas of this Redis received the commit in time")
+            return answer
+
+        return await self._exchange(run_on_replicas if self.config.replicas else run, repeatable=False)
 
     async def command(self, *parts: Part) -> Any:
         """Send a command that may be sent twice."""
         return await self._exchange(lambda ask: ask(*parts), repeatable=True)
 
     async def close(self) -> None:
+        for check in self._checks.values():
+            check.cancel()
         await self._connections.close()
 
     def _running(self, script: Script, arguments: tuple[Part, ...]) -> Exchange:
@@ -87,7 +114,8 @@ class Server:
             try:
                 async with self._connections.one(address) as connection:
                     sent = True
-                    return await exchange(partial(_answer, connection, for_this_once))
+                    with self._watched(address):
+                        return await exchange(partial(_answer, connection, for_this_once))
             except AskError as error:
                 if not attempts_left:
                     raise
@@ -104,9 +132,38 @@ class Server:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    async def _ask_for_slots(self, address: Address) -> Any:
-        async with self._connections.one(address) as connection:
-            return await _answer(connection, False, "CLUSTER", "SLOTS")
+    @contextmanager
+    def _watched(self, address: Address) -> Iterator[None]:
+        """Look for another master while the response is overdue; close the connection if there is one."""
+        if not self.config.may_move:
+            yield
+            return
+        timer = asyncio.get_running_loop().call_later(_MASTER_CHECK_INTERVAL_SECONDS, self._check_master, address)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _check_master(self, address: Address) -> None:
+        if address not in self._checks:
+            self._checks[address] = check = asyncio.create_task(self._leave_if_replaced(address))
+            check.add_done_callback(lambda _: self._checks.pop(address, None))
+
+    async def _leave_if_replaced(self, address: Address) -> None:
+        while self._connections.are_used(address):
+            self._nodes.lost(address)
+            with suppress(Exception):  # try again after the next interval
+                if await self._nodes.master() != address:
+                    await self._connections.abort(address)
+            await asyncio.sleep(_MASTER_CHECK_INTERVAL_SECONDS)
+
+    async def _ask_sentinel(self, address: Address, *command: str) -> Any:
+        """Send a command to a Sentinel: without a login, or with that of Redis if the Sentinel requires one."""
+        login = replace(self.config, database=0)
+        try:
+            return await ask_once(replace(login, username=None, password=None), address, *command)
+        except AuthenticationError:
+            return await ask_once(login, address, *command)
 
 
 async def _answer(connection: Connection, for_this_once: bool, *parts: Part) -> Any:

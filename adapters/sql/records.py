@@ -39,7 +39,7 @@ class RecordQueries(Generic[R]):
             self.owned_count: Final = select(func.count()).select_from(table).where(*is_owned)
         if mapping.record_type.due is not None:
             due = table.c[mapping.record_type.due]
-            # The order makes a database use the index, whatever its estimate of due rows.
+            # The order makes a database use the index, even if it expects many due rows.
             ordered = records.where(due <= bindparam("moment")).order_by(due, key)
             self.due: Final = ordered.limit(bindparam("limit", type_=Integer))
 

@@ -52,7 +52,7 @@ def _starts_with(*, has_end: bool) -> tuple[ColumnElement[bool], ...]:
 def _exceeds_max_sorted(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
     """Return a query, by column, for the match after the maximum number to sort; null where there are fewer.
 
-    The order makes a database use the index, whatever its estimate of matches.
+    The order makes a database use the index, even if it expects many matches.
     """
     return select(
         *(

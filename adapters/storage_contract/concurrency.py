@@ -49,7 +49,7 @@ class ConcurrencyCases:
         assert await outcomes(attempts) == [None] * RIVALS
         assert (await read_all(storage)).users == users
 
-    async def test_each_of_many_commits_at_once_is_told_its_own_outcome(self, storage: Storage) -> None:
+    async def test_each_of_many_concurrent_commits_gets_its_own_outcome(self, storage: Storage) -> None:
         there, rivals = [a_full_user() for _ in range(RIVALS)], [a_user() for _ in range(RIVALS)]
         await add(storage, *there)
         new = [a_full_user() for _ in there]
@@ -253,7 +253,7 @@ class ConcurrencyCases:
 
         await asyncio.gather(fail(), watch())
 
-    async def test_no_post_outlives_an_author_who_is_removed_meanwhile(
+    async def test_no_post_outlives_a_concurrently_removed_author(
         self, storage: Storage, clients: Sequence[Storage]
     ) -> None:
         for round_ in range(10):
@@ -268,7 +268,7 @@ class ConcurrencyCases:
             assert [await stored(storage, post) for post in posts] == [None] * 6
             assert list(await storage.unit_of_work().records(POSTS).page(owner=author.id, limit=10)) == []
 
-    async def test_no_credential_outlives_a_user_who_is_removed_meanwhile(
+    async def test_no_credential_outlives_a_concurrently_removed_user(
         self, storage: Storage, clients: Sequence[Storage]
     ) -> None:
         for round_ in range(10):

@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 10
 
 
 class ConnectionCases:
-    """Every acquired connection is released, whatever happens."""
+    """Every acquired connection is released, also after failures and cancellations."""
 
     def connections_in_use(self, storage: Storage) -> int:
         raise NotImplementedError

@@ -13,13 +13,13 @@ class EmailLookupCases:
         found = await storage.unit_of_work().users.find_by_emails([users[3].email, users[1].email])
         assert sorted(ids_of(found)) == [users[1].id, users[3].id]
 
-    async def test_emails_that_nobody_has_find_nobody(self, storage: Storage) -> None:
+    async def test_unused_emails_find_no_user(self, storage: Storage) -> None:
         user = a_user()
         await add(storage, user)
-        found = await storage.unit_of_work().users.find_by_emails([an_email("nobody"), user.email, an_email("none")])
+        found = await storage.unit_of_work().users.find_by_emails([an_email("unknown"), user.email, an_email("none")])
         assert list(found) == [user]
 
-    async def test_no_emails_find_nobody(self, storage: Storage) -> None:
+    async def test_no_emails_find_no_users(self, storage: Storage) -> None:
         await add(storage, a_user())
         assert list(await storage.unit_of_work().users.find_by_emails([])) == []
         assert list(await storage.unit_of_work().users.find_by_emails(set())) == []
@@ -33,6 +33,6 @@ class EmailLookupCases:
     async def test_a_thousand_emails_can_be_asked_for(self, storage: Storage) -> None:
         users = [a_full_user() for _ in range(200)]
         await add(storage, *users)
-        emails = [user.email for user in users] + [an_email(f"nobody.{number}") for number in range(800)]
+        emails = [user.email for user in users] + [an_email(f"unknown.{number}") for number in range(800)]
         found = await storage.unit_of_work().users.find_by_emails(emails)
         assert sorted(found, key=lambda user: user.id) == users

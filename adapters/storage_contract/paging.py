@@ -16,7 +16,7 @@ SHUFFLED = [50, 20, 90, 10, 70, 40, 100, 30, 80, 60]
 class UserPagingCases:
     """Users are listed by id, and a walk over the pages misses none."""
 
-    async def test_users_are_listed_by_id_whatever_the_order_they_came_in(self, storage: Storage) -> None:
+    async def test_users_are_listed_by_id_regardless_of_insertion_order(self, storage: Storage) -> None:
         for number in SHUFFLED:
             await add(storage, a_user(id=nth_user_id(number)))
         users = storage.unit_of_work().users

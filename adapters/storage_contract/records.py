@@ -324,7 +324,7 @@ class RecordCases:
         assert await owned(storage, record_type, doomed) == records
 
     @with_owner
-    async def test_no_record_outlives_an_owner_who_is_removed_meanwhile(
+    async def test_no_record_outlives_a_concurrently_removed_owner(
         self, storage: Storage, another_client: Storage, record_type: Records
     ) -> None:
         for _ in range(5):

@@ -94,7 +94,7 @@ class SearchCases:
         assert await _found(storage, text) == [named, mailed, called]
 
     @pytest.mark.parametrize("text", ["%", "_", "*", "\\", "^", ".", "'", "[a-z]", ".*", "%%", "\\%"])
-    async def test_what_is_special_finds_nothing_when_nobody_has_it(self, storage: Storage, text: str) -> None:
+    async def test_special_characters_find_nothing_when_no_user_has_them(self, storage: Storage, text: str) -> None:
         await add(storage, a_user(name="Ann"), a_user(name="a"))
         assert await _found(storage, text) == []
 
@@ -121,7 +121,7 @@ class SearchCases:
         assert await _found(storage, "ann") == users
         assert list(await storage.unit_of_work().users.search(a_prefix("ann"), limit=4)) == users[:4]
 
-    async def test_the_first_by_id_are_found_whatever_their_names(self, storage: Storage) -> None:
+    async def test_the_first_by_id_are_found_regardless_of_their_names(self, storage: Storage) -> None:
         names = ["Ann Z", "Ann M", "Ann B", "Ann Y", "Ann A", "Ann C"]
         numbers = [50, 20, 60, 10, 40, 30]
         for number, name in zip(numbers, names, strict=True):
@@ -157,7 +157,7 @@ class SearchCases:
         for prefix in ("new name", "new@", "new_"):
             assert await _found(storage, prefix) == [changed]
 
-    async def test_a_key_that_was_cleared_finds_nobody(self, storage: Storage) -> None:
+    async def test_a_cleared_key_finds_no_user(self, storage: Storage) -> None:
         user = a_user(username=a_username("nick"))
         await add(storage, user)
         await save(storage, user.change(now=LATER, username=None))

@@ -31,7 +31,7 @@ class TimeCases:
         assert_same(await stored_user(storage, first), first)
         assert_same(await stored_user(storage, second), second)
 
-    async def test_two_saves_in_one_millisecond_are_told_apart_by_version(self, storage: Storage) -> None:
+    async def test_two_saves_in_one_millisecond_differ_by_version(self, storage: Storage) -> None:
         first = a_user()
         second = replace(first, version=2)
         await add(storage, first)

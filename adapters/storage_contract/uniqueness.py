@@ -143,7 +143,7 @@ class UniquenessCases:
         assert await storage.unit_of_work().users.find_by_email(an_email("ann")) == first
         assert await storage.unit_of_work().users.find_by_username(a_username("ann")) == second
 
-    async def test_nobody_can_change_to_an_email_that_is_taken(self, storage: Storage) -> None:
+    async def test_a_change_to_a_taken_email_is_rejected(self, storage: Storage) -> None:
         owner, other = a_user(), a_user()
         await add(storage, owner, other)
         before = await read_all(storage)
@@ -152,7 +152,7 @@ class UniquenessCases:
         assert await read_all(storage) == before
         assert await storage.unit_of_work().users.find_by_email(other.email) == other
 
-    async def test_nobody_can_change_to_a_username_that_is_taken(self, storage: Storage) -> None:
+    async def test_a_change_to_a_taken_username_is_rejected(self, storage: Storage) -> None:
         owner, other = a_user(username=a_username("ann")), a_user(username=a_username("ben"))
         await add(storage, owner, other)
         before = await read_all(storage)

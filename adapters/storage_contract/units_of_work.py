@@ -51,7 +51,7 @@ FAILURES: dict[str, tuple[Bad, type[DomainError]]] = {
 class UnitOfWorkCases:
     """Writes wait for the commit, which applies all or none."""
 
-    async def test_what_is_staged_is_seen_by_nobody_before_the_commit(
+    async def test_staged_writes_are_invisible_before_the_commit(
         self, storage: Storage, another_client: Storage
     ) -> None:
         kept, doomed = a_user(), a_user()
@@ -276,7 +276,7 @@ class UnitOfWorkCases:
         await add(storage, *credentials)
         assert (await read_all(storage)).records["credentials"] == credentials
 
-    async def test_a_commit_of_many_that_failed_is_in_nobodys_way(self, storage: Storage) -> None:
+    async def test_a_failed_commit_of_many_blocks_no_other(self, storage: Storage) -> None:
         taken = a_user()
         users = [a_user() for _ in range(60)]
         await add(storage, taken)

@@ -128,7 +128,7 @@ class UserCases:
         assert await users.find_by_email(Email(user.email.address, "no such form")) is None
         assert await users.find_by_username(Username(user.username.text, "no_such_form")) is None
 
-    async def test_nobody_is_found_in_an_empty_storage(self, storage: Storage) -> None:
+    async def test_an_empty_storage_has_no_users(self, storage: Storage) -> None:
         users = storage.unit_of_work().users
         assert await users.get(nth_user_id(1)) is None
         assert await users.find_by_email(an_email("ann@example.org")) is None

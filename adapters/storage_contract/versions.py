@@ -47,7 +47,7 @@ class VersionCases:
         with pytest.raises(StaleVersion):
             await save(storage, renamed(user, "Renamed"))
 
-    async def test_a_user_who_changed_meanwhile_is_not_removed(self, storage: Storage) -> None:
+    async def test_a_user_who_changed_concurrently_is_not_removed(self, storage: Storage) -> None:
         user = a_user()
         await add(storage, user)
         await save(storage, renamed(user, "Renamed"))

@@ -7,6 +7,7 @@ from typing import Final
 
 from application.concurrency import OptimisticRetry
 from application.networks import network_of
+from application.outbox.queue import MailQueue
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource, SecretSource, TokenSigner
 from application.sessions.token_issuer import TokenIssuer, TokenPair
@@ -43,7 +44,9 @@ class SignInService:
         passwords: Passwords,
         throttle: SignInThrottle,
         signer: TokenSigner,
+        mails: MailQueue | None = None,
     ) -> None:
+        """Without `mails`, no user is told of a sign-in from a new place."""
         self._storage = storage
         self._clock = clock
         self._ids = ids
@@ -51,6 +54,7 @@ class SignInService:
         self._passwords = passwords
         self._throttle = throttle
         self._signer = signer
+        self._mails = mails
         self._issuer = TokenIssuer(ids, secrets, signer)
         self._retry = OptimisticRetry()
 
@@ -132,6 +136,7 @@ class SignInService:
             place=await self._throttle.place_of(user_id, client.address),
             password=password,
             client=client,
+            mails=self._mails,
         )
         return await attempt.run(user, self._retry)
 

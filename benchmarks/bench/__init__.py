@@ -1,1 +1,1 @@
-"""Measures userport beside its rivals, in turns, in one run: `make bench`."""
+"""Measure userport and its rivals alternately in one run: `make bench`."""

@@ -1,9 +1,9 @@
-"""Compares userport with apps that keep the same users otherwise: in turns, in one run, on the same machine.
+"""Compare userport with other apps that store the same users: alternately, in one run, on one machine.
 
     python -m benchmarks.bench --out benchmarks/results/comparison.json
 
-For a short look: --seconds 1 --rounds 1 --users 2000 --only userport tutorial. It needs wrk, two cores, PostgreSQL
-or the URL of one, and the rivals' environment, which `make bench` makes.
+For a quick run: --seconds 1 --rounds 1 --users 2000 --only userport tutorial. It needs wrk, two cores, PostgreSQL or
+its URL, and the rivals' environment, which `make bench` creates.
 """
 
 import argparse

@@ -6,16 +6,16 @@ from typing import ClassVar, Final
 ROOT: Final = Path(__file__).parents[2]
 
 RIVALS_BIN: Final = ROOT / "benchmarks" / ".venv" / "bin"
-"""The rivals' own environment; `make bench` makes it."""
+"""The rivals' own environment, created by `make bench`."""
 
 RIVALS_PYTHON: Final = RIVALS_BIN / "python"
 
 
 class App(ABC):
-    """An app that is compared: how it is filled, started and asked."""
+    """An app in the comparison: how to fill, start and call it."""
 
     keeps_users: ClassVar = True
-    """Whether it answers as userport does, from users that it keeps."""
+    """Whether it serves users from a storage, as userport does."""
 
     calls: ClassVar[Collection[str] | None] = None
     """The names of the calls that are measured on it; None for all."""
@@ -29,7 +29,7 @@ class App(ABC):
 
     @abstractmethod
     def fill(self, url: str, users: int) -> None:
-        """Put the made-up users into an empty place."""
+        """Add the sample users to an empty storage."""
 
     @abstractmethod
     def command(self, url: str, port: int) -> Sequence[str]:
@@ -40,7 +40,7 @@ class App(ABC):
 
     @abstractmethod
     def path_of_page(self, after: str, skipped: int) -> str:
-        """Return the path of the page of 50 that begins behind a user, whom `skipped` users come up to."""
+        """Return the path of the page of 50 users behind `after`, the last of the `skipped` users."""
 
     def path_of_user(self, user_id: str) -> str:
         return f"/users/{user_id}"

@@ -1,4 +1,4 @@
-"""The apps that are compared: how each is filled and started."""
+"""The apps in the comparison: how to fill and start each."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ class Userport(App):
 
 
 class Checkout(Userport):
-    """Userport at another commit, in a clone whose environment is made, to compare before and after."""
+    """Userport at another commit, in a clone with its own environment, for a comparison before and after a change."""
 
     def __init__(self, root: Path) -> None:
         super().__init__("before")
@@ -65,7 +65,7 @@ class Rival(App):
 
     def fill(self, url: str, users: int) -> None:
         command = [str(RIVALS_PYTHON), "-m", "benchmarks.rivals.fill", "--app", self._module, "--users", str(users)]
-        subprocess.run([*command, "--storage", url], cwd=ROOT, check=True)  # noqa: S603 - a program of ours
+        subprocess.run([*command, "--storage", url], cwd=ROOT, check=True)  # noqa: S603 - our own program
 
     def command(self, url: str, port: int) -> Sequence[str]:
         app = f"benchmarks.rivals.{self._module}:app"
@@ -79,7 +79,7 @@ class Rival(App):
 
 
 class Constant(Rival):
-    """Answers without any user behind it."""
+    """Responds with constant data."""
 
     keeps_users: ClassVar = False
 

@@ -1,4 +1,4 @@
-"""The calls that are measured, each as a script for wrk."""
+"""The measured calls, each as a script for wrk."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,25 +31,25 @@ _NEW_USER: Final = {
     "email": "new.%s.%d@example.org",
     "name": "Zoë Ünsal",
     "username": "new_%s_%d",
-    "bio": "Likes tea, and answers to nobody.",
+    "bio": "Likes tea, and and coffee.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`body` is the pattern of what is sent, in which each `%s` is the run and each `%d` the number of the request."""
+    """A call. In `body`, each `%s` stands for the number of the run and each `%d` for that of the request."""
 
     name: str
     method: str = "GET"
     path: str | None = None
-    """None for one by chance, of a user if nothing else is said."""
+    """None for the path of a random user."""
 
     body: str | None = None
 
     def script(self, paths: Path, path: str | None = None, headers: Mapping[str, str] | None = None) -> str:
-        """Write the script of one run; no other run's makes the same users.
+        """Return the script of one run; no other run's script creates the same users.
 
-        `paths` is a file of those to choose from by chance, `path` stands in for the call's own.
+        `paths` is a file with paths to choose from at random; `path` replaces the call's own path.
         """
         run = next(_RUNS)
         fixed = path or self.path
@@ -85,7 +85,7 @@ CALLS: Final[Sequence[Call]] = (
 
 
 def _quoted(text: str) -> str:
-    """Write a string as Lua does, byte by byte where it is not plain."""
+    """Return a string as a Lua literal, with escapes for special bytes."""
     return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:03d}" for b in text.encode()) + '"'
 
 

@@ -1,4 +1,4 @@
-"""Sees before the measuring that the apps serve the same users, so that none is fast by doing less."""
+"""Check before measuring that the apps serve the same users, so that none is fast by doing less."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ _PAGE = 50
 
 
 def check_responses(name: str, port: int, users: Sequence[SampleUser], last_page: str, skipped: int) -> None:
-    """Raise `SystemExit` unless the calls that will be measured answer as they should."""
+    """Raise `SystemExit` unless the measured calls have the right responses."""
     one = users[len(users) // 2]
     _compare(name, "a user", _of_user(one), _of_response(request(port, "GET", f"/users/{one.id}").json()))
     for path, first in (("/users?limit=50", 0), (last_page, skipped)):
@@ -27,7 +27,7 @@ def check_responses(name: str, port: int, users: Sequence[SampleUser], last_page
 
 
 def check_statuses(name: str, port: int, path: str, has_all_calls: bool) -> None:
-    """Raise `SystemExit` unless an app whose answers are its own has the right statuses."""
+    """Raise `SystemExit` unless an app with its own response format has the right statuses."""
     answers = [request(port, "GET", path), request(port, "PATCH", path, {"bio": "Checked."})]
     expected = [200, 200]
     if has_all_calls:

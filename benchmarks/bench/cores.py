@@ -1,4 +1,4 @@
-"""Who runs on which core, so that the worker has one to itself."""
+"""Assign processes to cores, so that the worker has one to itself."""
 
 import os
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from typing import Final
 
 WORKER: Final = 0
 OTHERS: Final = 1
-"""The load generator, this program, and a database server that it starts."""
+"""The core of the load generator, of this program, and of a database server that it starts."""
 
 
 def leave_worker_core() -> None:
-    """Move this process, and all that it will start, off the worker's core.
+    """Move this process, and all its future children, off the worker's core.
 
-    Raises `SystemExit` if there is no other one.
+    Raises `SystemExit` if there is no other core.
     """
     if not {WORKER, OTHERS} <= os.sched_getaffinity(0):
         raise SystemExit(f"this needs the cores {WORKER} and {OTHERS}")

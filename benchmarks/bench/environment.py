@@ -1,4 +1,4 @@
-"""What the numbers depend on besides the code: the machine, and the versions of everything."""
+"""What the figures depend on besides the code: the machine and all versions."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _ASK_VERSIONS: Final = (
 
 
 def machine(directory: Path) -> Mapping[str, object]:
-    """Describe the machine, the disk that a directory is on, and how busy others keep it."""
+    """Describe the machine, the disk of a directory, and the present load."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": _processor(),
@@ -55,7 +55,7 @@ def versions() -> Mapping[str, object]:
 
 
 def _revision() -> str:
-    """Tell the commit, or the version where this is no clone."""
+    """Return the commit, or the version outside of a clone."""
     if shutil.which("git") is None:
         return version("userport")
     command = ["git", "describe", "--always", "--dirty"]
@@ -65,7 +65,7 @@ def _revision() -> str:
 
 def _versions_of_rivals(names: Sequence[str]) -> Mapping[str, str]:
     command = [str(RIVALS_PYTHON), "-c", _ASK_VERSIONS, *names]
-    found: list[str] = json.loads(subprocess.check_output(command))  # noqa: S603 - a program of ours
+    found: list[str] = json.loads(subprocess.check_output(command))  # noqa: S603 - our own program
     return dict(zip(names, found, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Single requests, by which the apps are checked rather than measured."""
+"""Single requests, which check the apps rather than measure them."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Response:
 def request(
     port: int, method: str, path: str, content: object = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Ask an app of this machine; an object is sent as JSON, bytes as they are."""
+    """Send a request to a local app; an object is sent as JSON, bytes unchanged."""
     given = {"Content-Type": "application/json", **(headers or {})}
     body = content if content is None or isinstance(content, bytes) else json.dumps(content).encode()
     connection = HTTPConnection("127.0.0.1", port, timeout=30)

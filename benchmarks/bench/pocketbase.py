@@ -1,6 +1,6 @@
-"""PocketBase, a service in Go on SQLite, with the same users in a collection that anybody may write to.
+"""PocketBase, a service in Go on SQLite, with the same users in a collection that anyone may write to.
 
-Its settings are its own: it commits with `synchronous = NORMAL`, so a loss of power may take back what was answered.
+It has its default settings: with `synchronous = NORMAL`, a power failure may lose acknowledged commits.
 """
 
 import json
@@ -73,7 +73,7 @@ class PocketBase(App):
             collection = {
                 "name": "members",
                 "type": "base",
-                "viewRule": "",  # anybody may, as in open mode
+                "viewRule": "",  # anyone may, as in open mode
                 "updateRule": "",
                 "fields": [{"name": name, "type": "text"} for name in _TEXTS]
                 + [{"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True}],
@@ -100,5 +100,5 @@ def _wait_for(port: int) -> None:
 
 
 def _id_of(user_id: str) -> str:
-    """Return 15 characters, as PocketBase's ids have, that sort as the id does."""
+    """Return 15 characters, the length of PocketBase's ids, that sort like the id."""
     return user_id.replace("-", "")[-15:]

@@ -1,4 +1,4 @@
-"""What was found, as it is written down."""
+"""The results of a run, as they are recorded."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from benchmarks.bench.wrk import Run
 
 @dataclass(frozen=True, slots=True)
 class IdleApp:
-    """How one app starts and what it holds while nobody asks it anything, round by round."""
+    """The start-up time and idle memory of one app, round by round."""
 
     seconds_to_first_answer: list[float] = field(default_factory=list)
     idle_mebibytes: list[float] = field(default_factory=list)
@@ -25,7 +25,7 @@ class IdleApp:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The runs of one call on one app at a number of connections."""
+    """The runs of one call on one app with a number of connections."""
 
     call: str
     connections: int
@@ -69,7 +69,7 @@ class StoreResults:
     measured: Sequence[Measurement]
 
     def userport_beside(self, measured: Measurement) -> Measurement | None:
-        """Find userport's own at the same call and number of connections, unless this is it."""
+        """Return userport's own measurement of the same case, unless this is it."""
         same = (measured.call, measured.connections, "userport")
         found = (other for other in self.measured if (other.call, other.connections, other.app) == same)
         return None if measured.app == "userport" else next(found, None)
@@ -83,7 +83,7 @@ class StoreResults:
 
 
 def write_down(results: Mapping[str, object], file: Path | None) -> None:
-    """Write results into a file as JSON, if there is to be one."""
+    """Write results to a file as JSON, if there is one."""
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")

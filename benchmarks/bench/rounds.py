@@ -1,4 +1,4 @@
-"""The measuring: every app in turn, at every call, in every round."""
+"""The measurement: every app, with every call, in every round."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -32,7 +32,7 @@ class Plan:
     seconds: int
 
     def cases(self) -> Iterator[tuple[Call, int]]:
-        """Make what is measured on each app; one connection alone tells how long an answer takes."""
+        """Return the cases for each app; one connection alone shows the latency."""
         for connections in self.connections:
             for call in self.calls:
                 yield call, connections
@@ -41,7 +41,7 @@ class Plan:
 
 
 class Comparison:
-    """The apps on one kind of store."""
+    """The comparison of the apps on one kind of store."""
 
     def __init__(self, plan: Plan, provider: StorageProvider, directory: Path) -> None:
         self._plan = plan
@@ -97,7 +97,7 @@ class Comparison:
         return file
 
     def _paths_of_pages(self, app: App) -> Path:
-        """Write down where some pages are, evenly spread over all users."""
+        """Write the paths of some pages to a file, evenly spread over all users."""
         file = self._directory / f"{app.name}.pages"
         steps = range(0, len(self._users) - _FROM_THE_END, len(self._users) // _PAGES)
         file.write_text("".join(f"{app.path_of_page(self._users[step].id, step + 1)}\n" for step in steps))
@@ -108,7 +108,7 @@ class Comparison:
 
     def _measure(self, workers: Mapping[App, Worker], with_token: Mapping[App, Worker]) -> Sequence[Measurement]:
         runs: dict[tuple[str, int, str], list[Run]] = {}
-        for number in range(self._plan.rounds + 1):  # the first of them warms up
+        for number in range(self._plan.rounds + 1):  # the first round warms up
             for call, connections in self._plan.cases():
                 print(f"round {number}: {call.name}, connections: {connections} …", flush=True)
                 for app, worker in (with_token if call is WITH_TOKEN else workers).items():

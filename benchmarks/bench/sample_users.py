@@ -1,4 +1,4 @@
-"""The users that every app is filled with: always the same ones. Needs nothing but the standard library."""
+"""The users that every app is filled with, always the same. Needs only the standard library."""
 
 import random
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class SampleUser(NamedTuple):
 
 
 def sample_users(count: int) -> Iterator[SampleUser]:
-    """Make users in the order of their ids."""
+    """Yield users in the order of their ids."""
     chance = random.Random(1)
     for number in range(count):
         made = _BEGINNING + timedelta(seconds=number)
@@ -39,6 +39,6 @@ def sample_users(count: int) -> Iterator[SampleUser]:
 
 
 def _id(made: datetime, chance: random.Random) -> str:
-    """Make a UUID of version 7 (RFC 9562, section 5.7)."""
+    """Return a UUIDv7 (RFC 9562, section 5.7)."""
     milliseconds = int(made.timestamp() * 1000)
     return str(UUID(int=milliseconds << 80 | 7 << 76 | chance.getrandbits(12) << 64 | 2 << 62 | chance.getrandbits(62)))

@@ -1,4 +1,4 @@
-"""Places for the apps to keep their users in, each on a disk that keeps what it is told to keep."""
+"""Empty storages for the apps, on disks that keep acknowledged writes."""
 
 import os
 import shutil
@@ -16,13 +16,13 @@ from tests.servers.sql import execute
 class StorageProvider(Protocol):
     @property
     def version(self) -> str:
-        """What serves the places, as "PostgreSQL 15.20"."""
+        """Product and version of the server, such as "PostgreSQL 15.20"."""
 
     def new(self, name: str) -> str:
-        """Make an empty place and return its URL."""
+        """Create an empty storage and return its URL."""
 
     def settle(self, url: str) -> None:
-        """Do what the database itself would do some time after it was filled."""
+        """Do the maintenance that the database would do some time after it was filled."""
 
 
 class SqliteFiles:
@@ -73,7 +73,7 @@ def files(directory: Path | None) -> Iterator[StorageProvider]:
 
 @contextmanager
 def databases(server_url: str | None) -> Iterator[StorageProvider]:
-    """Use a server that is there, or start one with its own settings, as people run it."""
+    """Use a running server, or start one with its default settings."""
     server_url = server_url or os.environ.get(POSTGRESQL.variable)
     if server_url is None:
         programs = POSTGRESQL.find_programs()

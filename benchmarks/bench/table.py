@@ -4,7 +4,7 @@ from benchmarks.bench.results import Measurement, StoreResults, ratio
 
 
 def tables(found: StoreResults) -> str:
-    """Write what was found on one store as two tables in Markdown."""
+    """Return the results on one store as two tables in Markdown."""
     rest = [
         [name, f"{app.summary()['seconds_to_first_answer']:.2f}", f"{app.summary()['idle_mebibytes']:.0f}"]
         for name, app in found.at_rest.items()

@@ -1,4 +1,4 @@
-"""Userport with sign-in, beside the one without that serves the same place."""
+"""Userport in token mode, on the same storage as the one in open mode."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ _ADMIN: Final = {
     "email": "admin@example.org",
     "name": "Admin",
     "role": "admin",
-    "password": "correct horse battery",  # of nobody
+    "password": "correct horse battery",  # of no real user
 }
 
 
@@ -26,14 +26,14 @@ def make_key(directory: Path) -> Path:
 
 
 def add_admin(port: int) -> None:
-    """Add, by a server without sign-in, somebody who may look at everybody."""
+    """Add an admin through a server in open mode."""
     answer = request(port, "POST", "/users", _ADMIN)
     if answer.status != HTTPStatus.CREATED:
         raise SystemExit(f"the admin was not added: {answer.content!r}")
 
 
 def sign_in(port: int) -> Mapping[str, str]:
-    """Make the headers of somebody who has just signed in; they are good for a quarter of an hour."""
+    """Sign in and return the headers for requests; they are valid for 15 minutes."""
     form = {"grant_type": "password", "username": _ADMIN["email"], "password": _ADMIN["password"]}
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = request(port, "POST", "/auth/token", urlencode(form).encode(), headers)

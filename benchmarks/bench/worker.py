@@ -52,7 +52,7 @@ class Worker:
             self._process.wait()
 
     def idle_mebibytes(self) -> float:
-        """Tell how much memory the process holds once it has answered and come to rest."""
+        """Return the memory of the process once it has responded and is idle."""
         time.sleep(_SECONDS_TO_SETTLE)
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
@@ -62,7 +62,7 @@ class Worker:
             raise SystemExit(f"{' '.join(self._command)} does not serve:\n{self._log.read_text()[-4000:]}")
 
     def _answers(self) -> bool:
-        """Ask for what takes the way through the storage; with tokens, to be told that one is missing is an answer."""
+        """Send a request that reads the storage; in token mode, a 401 counts as a response."""
         try:
             return request(self.port, "GET", self._app.ready_path).status in {200, 401}
         except OSError:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run found; `failed` answers are counted in the rate all the same."""
+    """The results of one run; `failed` responses still count in the rate."""
 
     requests_per_second: float
     p50_milliseconds: float
@@ -29,7 +29,7 @@ def wrk_version() -> str:
 
 
 def load(port: int, script: str, connections: int, seconds: int, directory: Path) -> Run:
-    """Send requests over so many connections, the next one on each as soon as the last is answered."""
+    """Send requests over some connections, each as soon as the previous one on its connection is answered."""
     file = directory / "load.lua"
     file.write_text(script)
     wanted = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "30s"]

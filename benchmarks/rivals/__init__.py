@@ -1,1 +1,1 @@
-"""The same users served as others would: what userport is compared with. Runs in an environment of its own."""
+"""Other apps that serve the same users, for comparison. They run in an environment of their own."""

@@ -1,4 +1,4 @@
-"""The URL of the place that a rival serves from, as the libraries want it written."""
+"""The URL of a rival's storage, in the notation of its libraries."""
 
 import os
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import URL, make_url
 
 VARIABLE: Final = "RIVAL_STORAGE"
-"""Where the URL is found: sqlite:////absolute/path/file.db or postgresql://…"""
+"""The variable with the URL: sqlite:////absolute/path/file.db or postgresql://…"""
 
 _SYNC: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 _ASYNC: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}

@@ -1,4 +1,4 @@
-"""FastAPI that always answers the same through the same schemas: what no service on FastAPI is faster than."""
+"""FastAPI with a constant response through the same schemas: an upper bound for services on FastAPI."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

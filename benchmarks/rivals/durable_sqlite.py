@@ -3,7 +3,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 
 def make_durable(engine: Engine) -> None:
-    """Let SQLite keep what it has acknowledged, and wait for its turn to write, as userport's does."""
+    """Configure SQLite to keep acknowledged writes and to wait for its write lock, as userport does."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up)
 

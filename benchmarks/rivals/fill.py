@@ -1,4 +1,4 @@
-"""Makes a rival's tables in an empty place and puts the made-up users there.
+"""Create a rival's tables in an empty database and add the sample users.
 
 benchmarks/.venv/bin/python -m benchmarks.rivals.fill --app tutorial --storage sqlite:////tmp/tutorial.db --users 100000
 """

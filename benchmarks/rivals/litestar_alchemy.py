@@ -1,4 +1,4 @@
-"""Litestar with advanced-alchemy, asynchronous from end to end, as their manuals put them together."""
+"""Litestar with advanced-alchemy, fully asynchronous, as their manuals recommend."""
 
 # These libraries are installed where the rivals run, and nowhere else.
 # mypy: disable-error-code="import-not-found", allow-subclassing-any, allow-untyped-decorators
@@ -46,7 +46,7 @@ class NewUser(Struct):
 
 
 class UserPatch(Struct):
-    """What is left out stays as it is."""
+    """An omitted field stays unchanged."""
 
     email: Email | UnsetType = UNSET
     name: Name | UnsetType = UNSET

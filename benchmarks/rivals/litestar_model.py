@@ -1,4 +1,4 @@
-"""The table of the Litestar rival, as advanced-alchemy wants tables."""
+"""The table of the Litestar rival, as advanced-alchemy defines tables."""
 
 # These libraries are installed where the rivals run, and nowhere else.
 # mypy: disable-error-code="import-not-found", allow-subclassing-any

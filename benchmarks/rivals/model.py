@@ -14,7 +14,7 @@ def _now() -> datetime:
 
 
 class User(Base):
-    """A user as a tutorial has it, which only the email makes one of a kind."""
+    """A user as in a tutorial, with a unique email."""
 
     __tablename__ = "users"
 

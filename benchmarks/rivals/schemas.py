@@ -1,6 +1,6 @@
 """The bodies of the FastAPI rivals.
 
-Only types and lengths are checked, which costs less than userport's rules do: emails are taken as they come.
+Only types and lengths are validated, which costs less than userport's rules; emails are accepted as they are.
 """
 
 from datetime import datetime
@@ -26,7 +26,7 @@ class NewUser(BaseModel):
 
 
 class UserPatch(BaseModel):
-    """What is left out stays as it is; `model_dump(exclude_unset=True)` tells what was given."""
+    """An omitted field stays unchanged; `model_dump(exclude_unset=True)` returns the given fields."""
 
     email: Email = ""
     name: Name = ""

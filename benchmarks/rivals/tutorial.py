@@ -1,4 +1,4 @@
-"""FastAPI as tutorials write it: functions that block, run in threads, with an ORM session for each request."""
+"""FastAPI as in tutorials: blocking functions, run in threads, with an ORM session per request."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
@@ -13,7 +13,7 @@ from benchmarks.rivals import model, schemas
 from benchmarks.rivals.addresses import sync_url, url_in_environment
 from benchmarks.rivals.durable_sqlite import make_durable
 
-_THREADS: Final = 40  # as many as Starlette runs: with fewer connections, threads would wait for each other
+_THREADS: Final = 40  # as many as Starlette's threads, so that none waits for a connection
 
 engine: Final = create_engine(sync_url(url_in_environment()), pool_size=_THREADS, max_overflow=0)
 make_durable(engine)

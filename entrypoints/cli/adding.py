@@ -1,42 +1,24 @@
 """`userport users add`"""
 
 import sys
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
 from application.users.service import NewUser
 from domain.errors import InvalidInput
-from domain.user import Role, User
+from domain.user import User
 from domain.values import Password
 from entrypoints.cli.errors import CommandFailed
-from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
-from entrypoints.settings import Settings, load_settings
+from entrypoints.cli.session import ensure_prepared, open_container
+from entrypoints.settings import Settings
 
 _MAX_BYTES: Final = 20 * Password.MAX_LENGTH
 """Up to four bytes per character in each Unicode form, plus the line end."""
 
 
-def add_user(
-    email: Annotated[str, typer.Option(help="The user's email.")],
-    name: Annotated[str, typer.Option(help="The user's name.")],
-    username: Annotated[str | None, typer.Option(help="The user's username.", show_default=False)] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="Make the user an admin.")] = False,
-    storage: StorageOption = None,
-) -> None:
-    """Add a user, such as the first admin.
-
-    The command asks for the password, or reads it from the first line of standard input. A password is never an
-    argument, because other users of this machine could see it.
-    """
-    settings = load_settings(storage=storage)
-    role = Role.ADMIN if admin else Role.MEMBER
-    new = NewUser(email=email, name=name, username=username, password=_password(), role=role)
-    user = run_async(_register(settings, new))
-    typer.echo(f"Added {user.role.value} {user.id}.")
-
-
-async def _register(settings: Settings, new: NewUser) -> User:
+async def register(new: NewUser, settings: Settings) -> User:
+    """Add a user. Raise `CommandFailed` where a field is refused."""
     async with open_container(settings) as container:
         await ensure_prepared(container)
         try:
@@ -45,7 +27,8 @@ async def _register(settings: Settings, new: NewUser) -> User:
             raise CommandFailed("; ".join(f"{refused.field} {refused.detail}" for refused in error.errors)) from None
 
 
-def _password() -> str:
+def read_password() -> str:
+    """Ask for the password, or read it from the first line of standard input."""
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return given

@@ -5,8 +5,9 @@ import asyncio
 from application.transfer.storage_copy import CopyFailed, StorageCopy
 from entrypoints.cli.errors import CommandFailed, format_error
 from entrypoints.cli.progress import users_bar
-from entrypoints.cli.session import open_container
-from entrypoints.settings import Settings, SettingsError
+from entrypoints.cli.session import open_storage
+from entrypoints.environment import SettingsError
+from entrypoints.settings import Settings
 from entrypoints.storage_by_url import storage_plugin
 
 
@@ -17,11 +18,11 @@ async def copy(source: Settings, target: Settings) -> StorageCopy:
             raise SettingsError(f"{flag} names a storage that exists within one process only")
     if source.storage == target.storage:
         raise SettingsError("--from and --to name the same storage")
-    async with open_container(source) as source_container, open_container(target) as target_container:
-        await source_container.storage().ping()
-        await target_container.storage().prepare()
-        made = StorageCopy(source_container.storage(), target_container.storage())
-        total = await source_container.storage().unit_of_work().users.count()
+    async with open_storage(source) as source_storage, open_storage(target) as target_storage:
+        await source_storage.ping()
+        await target_storage.prepare()
+        made = StorageCopy(source_storage, target_storage)
+        total = await source_storage.unit_of_work().users.count()
         try:
             with users_bar("copying", total) as advance:
                 await made.run(advance)

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from domain.errors import DomainError, StorageUnavailable
-from entrypoints.settings import PREFIX, SettingsError
+from entrypoints.environment import PREFIX, SettingsError
 
 log = logging.getLogger("userport")
 

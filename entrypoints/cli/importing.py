@@ -14,9 +14,11 @@ from typing import Any, Final, NamedTuple, cast
 
 from application.transfer.user_import import BATCH, Imported, Outcome, Parsed, Rejected
 from application.transfer.user_records import RawRecord
+from entrypoints.cli.csv_records import read_csv
 from entrypoints.cli.errors import CommandFailed, format_error
-from entrypoints.cli.formats import Format, format_by_beginning, format_by_name, read_records
+from entrypoints.cli.formats import Format, format_by_beginning, format_by_name
 from entrypoints.cli.interpreter import collect_young, gc_paused, short_thread_turns
+from entrypoints.cli.ndjson import read_ndjson
 from entrypoints.cli.progress import bytes_bar
 from entrypoints.cli.rejects import rejects_to
 from entrypoints.cli.session import ensure_prepared, open_container
@@ -25,6 +27,7 @@ from entrypoints.settings import Settings
 
 _BATCH_BYTES: Final = 1024 * 1024
 _BATCHES_BETWEEN_COLLECTIONS: Final = 20
+_READERS: Final = {Format.CSV: read_csv, Format.NDJSON: read_ndjson}
 
 
 class _Batch(NamedTuple):
@@ -70,7 +73,8 @@ async def import_from(
         reject = stack.enter_context(rejects_to(rejects_file, source=name))
         advance = stack.enter_context(bytes_bar(_size(stream)))
         lines = LineReader(stream)
-        records = read_records(lines, given_format or format_by_name(name) or format_by_beginning(stream))
+        file_format = given_format or format_by_name(name) or format_by_beginning(stream)
+        records = _READERS[file_format](lines)
         tally = ImportSummary()
         async with open_container(settings) as container:
             await ensure_prepared(container)

@@ -1,7 +1,7 @@
 """`userport jobs …`"""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,9 @@ from domain.jobs import Job
 from domain.values import JobId
 from entrypoints.cli.errors import CommandFailed, ExitCode
 from entrypoints.cli.session import StorageOption, open_container, run_async
-from entrypoints.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from entrypoints.settings import Settings
 
 app = typer.Typer(help="See which background jobs wait or have failed, and retry those.")
 
@@ -22,11 +24,12 @@ def list_jobs(
     failed: Annotated[bool, typer.Option("--failed", help="List only jobs that have failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write a JSON object for each job.")] = False,
 ) -> None:
-    """List jobs by creation, a line each: id, kind, when it is due, attempts, and why the last attempt failed.
+    """List jobs in creation order, one per line: id, kind, due time, attempts, and the last error.
 
-    A job that is running is due when its worker would be taken for dead, up to a minute from now. One that has failed
-    is kept for 30 days.
+    A running job becomes due when its worker counts as dead, up to a minute from now. A failed job is kept for 30 days.
     """
+    from entrypoints.settings import load_settings
+
     settings = load_settings(storage=storage)
     run_async(_list(settings, failed_only=failed, as_json=as_json))
 
@@ -38,13 +41,15 @@ def retry(
     storage: StorageOption = None,
 ) -> None:
     """Make failed jobs due now."""
+    from entrypoints.settings import load_settings
+
     if bool(job_ids) == all_failed:
         raise CommandFailed("name the jobs, or use --all-failed", ExitCode.WRONG_USAGE)
     settings = load_settings(storage=storage)
     typer.echo(f"{run_async(_retry(settings, job_ids or []))} jobs are due now.")
 
 
-async def _list(settings: Settings, *, failed_only: bool, as_json: bool) -> None:
+async def _list(settings: "Settings", *, failed_only: bool, as_json: bool) -> None:
     async with open_container(settings) as container:
         await container.storage().ping()
         async for jobs in container.job_service().batches(failed_only=failed_only):
@@ -52,7 +57,7 @@ async def _list(settings: Settings, *, failed_only: bool, as_json: bool) -> None
                 typer.echo(_as_json(job) if as_json else _as_text(job))
 
 
-async def _retry(settings: Settings, texts: list[str]) -> int:
+async def _retry(settings: "Settings", texts: list[str]) -> int:
     job_ids = [_parse(text) for text in texts]
     async with open_container(settings) as container:
         await container.storage().ping()

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from entrypoints.cli.errors import CommandFailed
-from entrypoints.settings import PREFIX
-from entrypoints.signing_keys import new_signing_keys
+from entrypoints.environment import PREFIX
 
 app = typer.Typer(help="Create the keys that sign access tokens.")
 
@@ -30,6 +29,8 @@ def new_keys(
     An existing file is never overwritten. With --retire, the public half of the old file's first key is added, so
     tokens that it signed remain valid until they expire.
     """
+    from entrypoints.signing_keys import new_signing_keys
+
     made = new_signing_keys(retire)
     _write(out, made.to_pem())
     typer.echo(f"Made key {made.signing.id}. Now set {PREFIX}SIGNING_KEY={out} and restart userport serve.")

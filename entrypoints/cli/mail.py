@@ -1,6 +1,6 @@
 """`userport mail …`"""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
@@ -12,8 +12,9 @@ from domain.errors import InvalidValue
 from domain.values import Email
 from entrypoints.cli.errors import CommandFailed, ExitCode
 from entrypoints.cli.session import run_async
-from entrypoints.container import Container
-from entrypoints.settings import load_settings
+
+if TYPE_CHECKING:
+    from entrypoints.container import Container
 
 app = typer.Typer(help="Try the mail settings.")
 
@@ -22,15 +23,18 @@ app = typer.Typer(help="Try the mail settings.")
 def send_test(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where to send it.", show_default=False)],
 ) -> None:
-    """Send one mail by the present settings, now, and show what the mail server answers.
+    """Send one mail with the present settings, and show the mail server's response.
 
     The settings are USERPORT_MAIL, USERPORT_MAIL_FROM and USERPORT_MAIL_TEMPLATES.
     """
+    from entrypoints.container import Container
+    from entrypoints.settings import load_settings
+
     answer = run_async(_send(Container(settings=load_settings()), address))
     typer.echo(f"Sent to {address}: {answer}")
 
 
-async def _send(container: Container, address: str) -> str:
+async def _send(container: "Container", address: str) -> str:
     try:
         email = Email.parse(address, container.domain_names().to_ascii)
     except InvalidValue as error:

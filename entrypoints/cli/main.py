@@ -1,4 +1,7 @@
-"""The program `userport`."""
+"""The program `userport`.
+
+The modules of commands load what a command needs in the command's own function, since each invocation runs only one.
+"""
 
 import logging
 import os

@@ -1,21 +1,18 @@
 """Helpers of commands that use a storage."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
-from entrypoints.container import Container
-from entrypoints.settings import Settings
-from entrypoints.storage_by_url import schemes, storage_plugin
+from entrypoints.storage_schemes import schemes
 
-if sys.platform == "win32":
-    from asyncio import new_event_loop
-else:
-    from uvloop import new_event_loop
+if TYPE_CHECKING:
+    from domain.storage import Storage
+    from entrypoints.container import Container
+    from entrypoints.settings import Settings
 
 T = TypeVar("T")
 
@@ -30,13 +27,34 @@ StorageOption: TypeAlias = Annotated[
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the fastest event loop available."""
+    import asyncio
+
+    if sys.platform == "win32":
+        from asyncio import new_event_loop
+    else:
+        from uvloop import new_event_loop
+
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)
 
 
 @asynccontextmanager
-async def open_container(settings: Settings) -> AsyncIterator[Container]:
+async def open_storage(settings: "Settings") -> AsyncIterator["Storage"]:
+    """Open the storage alone, for commands without a use case. The container would load FastAPI."""
+    from entrypoints.storage_by_url import open_storage
+
+    storage = open_storage(settings.storage)
+    try:
+        yield storage
+    finally:
+        await storage.close()
+
+
+@asynccontextmanager
+async def open_container(settings: "Settings") -> AsyncIterator["Container"]:
     """Build the container, and close its storage at the end."""
+    from entrypoints.container import Container
+
     container = Container(settings=settings)
     storage = container.storage()
     try:
@@ -45,8 +63,10 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         await storage.close()
 
 
-async def ensure_prepared(container: Container) -> None:
+async def ensure_prepared(container: "Container") -> None:
     """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises."""
+    from entrypoints.storage_by_url import storage_plugin
+
     storage = container.storage()
     if storage_plugin(container.settings().storage).embedded:
         await storage.prepare()

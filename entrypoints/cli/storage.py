@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli.copying import copy
-from entrypoints.cli.session import StorageOption, open_container, run_async
-from entrypoints.settings import COPY_TARGET, SettingsError, load_settings
+from entrypoints.cli.session import StorageOption, open_storage, run_async
+from entrypoints.environment import COPY_TARGET, SettingsError
 
 app = typer.Typer(help="Prepare, check or copy a storage.")
 
@@ -14,11 +13,13 @@ app = typer.Typer(help="Prepare, check or copy a storage.")
 @app.command()
 def prepare(storage: StorageOption = None) -> None:
     """Create or update the tables and indexes that userport needs. Safe to repeat; no data is lost."""
+    from entrypoints.settings import load_settings
+
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with open_container(settings) as container:
-            await container.storage().prepare()
+        async with open_storage(settings) as opened:
+            await opened.prepare()
 
     run_async(main())
     typer.echo("The storage is prepared.")
@@ -27,11 +28,13 @@ def prepare(storage: StorageOption = None) -> None:
 @app.command()
 def ping(storage: StorageOption = None) -> None:
     """Check that the storage answers and is prepared: exit code 0 if so."""
+    from entrypoints.settings import load_settings
+
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with open_container(settings) as container:
-            await container.storage().ping()
+        async with open_storage(settings) as opened:
+            await opened.ping()
 
     run_async(main())
     typer.echo("The storage answers and is prepared.")
@@ -55,6 +58,9 @@ def copy_storage(
 
     A URL in the environment (USERPORT_STORAGE, USERPORT_COPY_TO) does not appear in the process list.
     """
+    from entrypoints.cli.copying import copy
+    from entrypoints.settings import load_settings
+
     if not target:
         raise SettingsError(f"--to ({COPY_TARGET}) is missing: name the storage to fill")
     made = run_async(copy(load_settings(storage=source), load_settings(storage=target)))

@@ -5,16 +5,36 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli.adding import add_user
 from entrypoints.cli.errors import ExitCode
-from entrypoints.cli.exporting import export_to
 from entrypoints.cli.formats import Format, format_by_name
-from entrypoints.cli.importing import import_from
 from entrypoints.cli.session import StorageOption, run_async
-from entrypoints.settings import load_settings
 
 app = typer.Typer(help="Add a user; import or export users.")
-app.command("add")(add_user)
+
+
+@app.command("add")
+def add_user(
+    email: Annotated[str, typer.Option(help="The user's email.")],
+    name: Annotated[str, typer.Option(help="The user's name.")],
+    username: Annotated[str | None, typer.Option(help="The user's username.", show_default=False)] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Make the user an admin.")] = False,
+    storage: StorageOption = None,
+) -> None:
+    """Add a user, such as the first admin.
+
+    The command asks for the password, or reads it from the first line of standard input. A password is never an
+    argument, because other users of this machine could see it.
+    """
+    from application.users.service import NewUser
+    from domain.user import Role
+    from entrypoints.cli.adding import read_password, register
+    from entrypoints.settings import load_settings
+
+    settings = load_settings(storage=storage)
+    role = Role.ADMIN if admin else Role.MEMBER
+    new = NewUser(email=email, name=name, username=username, password=read_password(), role=role)
+    user = run_async(register(new, settings))
+    typer.echo(f"Added {user.role.value} {user.id}.")
 
 
 @app.command("import")
@@ -54,6 +74,9 @@ def import_users(
 
     A dry run does not detect duplicates that are some hundred thousand records apart.
     """
+    from entrypoints.cli.importing import import_from
+    from entrypoints.settings import load_settings
+
     settings = load_settings(storage=storage)
     tally = run_async(import_from(file, file_format, settings, rejects_file=rejects, dry_run=dry_run))
     typer.echo(f"Dry run, nothing is written: {tally}" if dry_run else str(tally))
@@ -106,6 +129,9 @@ def export_users(
     With --with-password-hashes, users can sign in elsewhere as before. Anyone who has the hashes can try passwords
     offline: protect the file like the database, and delete it afterwards.
     """
+    from entrypoints.cli.exporting import export_to
+    from entrypoints.settings import load_settings
+
     settings = load_settings(storage=storage)
     by_name = format_by_name(file.name) if file else None
     file_format = file_format or by_name or Format.NDJSON

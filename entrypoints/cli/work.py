@@ -1,21 +1,25 @@
 """`userport work`"""
 
-import asyncio
 import signal
+from typing import TYPE_CHECKING
 
 import typer
 
-from entrypoints.background import background_work
 from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
-from entrypoints.settings import Settings, SettingsError, load_settings
-from entrypoints.storage_by_url import storage_plugin
+from entrypoints.environment import SettingsError
+
+if TYPE_CHECKING:
+    from entrypoints.settings import Settings
 
 
 def work(storage: StorageOption = None) -> None:
-    """Run background jobs alone, such as sending mail. Several processes may do so, beside `userport serve`.
+    """Run only background jobs, such as sending mail. Several processes may do so, in addition to `userport serve`.
 
-    SIGTERM and ctrl-C let running jobs finish, for ten seconds at most; those that do not will run again.
+    SIGTERM and Ctrl-C let running jobs finish, for at most ten seconds; unfinished jobs run again later.
     """
+    from entrypoints.settings import load_settings
+    from entrypoints.storage_by_url import storage_plugin
+
     settings = load_settings(storage=storage)
     if not storage_plugin(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
@@ -23,7 +27,11 @@ def work(storage: StorageOption = None) -> None:
     run_async(_work(settings))
 
 
-async def _work(settings: Settings) -> None:
+async def _work(settings: "Settings") -> None:
+    import asyncio
+
+    from entrypoints.background import background_work
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for wanted in (signal.SIGINT, signal.SIGTERM):

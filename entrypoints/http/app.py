@@ -11,9 +11,11 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from application.jobs.traffic import Traffic
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work
 from entrypoints.container import Container
+from entrypoints.environment import SettingsError
 from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
 from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
@@ -24,8 +26,8 @@ from entrypoints.http.middleware.security_headers import SecurityHeadersMiddlewa
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
-from entrypoints.http.routes import auth, docs, health, posts, sessions, users
-from entrypoints.settings import Settings, SettingsError, load_settings
+from entrypoints.http.routes import auth, docs, health, mail, posts, sessions, users
+from entrypoints.settings import Settings, load_settings
 from entrypoints.storage_by_url import storage_plugin
 from entrypoints.version import version
 
@@ -82,12 +84,16 @@ def install(app: FastAPI, container: Container) -> None:
     app.state.asks_for_tokens = settings.asks_for_tokens
     for error, handler in _EXCEPTION_HANDLERS.items():
         app.add_exception_handler(error, handler)
-    for middleware in reversed(_middleware(settings)):
+    for middleware in reversed(_middleware(settings, container.traffic())):
         app.add_middleware(middleware.cls, *middleware.args, **middleware.kwargs)
     app.router.redirect_slashes = False  # `HeadAndTrailingSlashMiddleware` serves both forms
     app.include_router(APIRouter(lifespan=_lifespan(container)))
     routers = [users.sign_up_router, users.router, posts.router, health.router, docs.router]
-    for router in [*routers, *([auth.router, sessions.router] if settings.asks_for_tokens else [])]:
+    if settings.asks_for_tokens:
+        from entrypoints.web import account  # with a template engine, which open mode does not need
+
+        routers += [auth.router, sessions.router, mail.signed_in_router, mail.router, account.router]
+    for router in routers:
         app.include_router(router)
     app.openapi_tags = [*(app.openapi_tags or ()), *TAGS]
     # FastAPI's documented way to extend the document.
@@ -104,6 +110,7 @@ def container_from_environment() -> Container:
     try:
         container = Container(settings=load_settings())
         container.storage()
+        container.users()  # now, because requests would wait while its libraries load
         if container.settings().asks_for_tokens:
             # Now: the files may have changed by the first request or mail.
             container.signer()
@@ -114,11 +121,11 @@ def container_from_environment() -> Container:
     return container
 
 
-def _middleware(settings: Settings) -> Sequence[Middleware]:
+def _middleware(settings: Settings, traffic: Traffic) -> Sequence[Middleware]:
     """Return the middleware stack, outermost first."""
     origins = settings.cors_origins
     return [
-        Middleware(RequestIdMiddleware),
+        Middleware(RequestIdMiddleware, count_request=traffic.count_request),
         Middleware(SecurityHeadersMiddleware),
         Middleware(InternalErrorMiddleware),
         *([] if settings.asks_for_tokens else [Middleware(LoopbackOnlyMiddleware, origins=origins)]),

@@ -1,4 +1,4 @@
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticKnownError
@@ -11,11 +11,18 @@ class InputModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    _max_members: ClassVar[int]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls._max_members = len(cls.model_fields) + _MAX_UNKNOWN_MEMBERS
+
     @model_validator(mode="before")
     @classmethod
     def _check_size(cls, members: object) -> object:
-        limit = len(cls.model_fields) + _MAX_UNKNOWN_MEMBERS
-        if isinstance(members, dict) and len(members) > limit:
+        if isinstance(members, dict) and len(members) > cls._max_members:
             # Thousands of unknown members, one error each, would block all other requests.
-            raise PydanticKnownError("too_long", {"field_type": "Object", "max_length": limit, "actual_length": None})
+            raise PydanticKnownError(
+                "too_long", {"field_type": "Object", "max_length": cls._max_members, "actual_length": None}
+            )
         return members

@@ -14,13 +14,17 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from domain.errors import (
+    AlreadyVerified,
+    ConfirmationRequired,
     DomainError,
     EmailTaken,
     FieldError,
+    HasPassword,
     IdTaken,
     InvalidAccessToken,
     InvalidCredentials,
     InvalidInput,
+    InvalidOneTimeToken,
     InvalidRecord,
     InvalidRefreshToken,
     LastAdmin,
@@ -33,6 +37,7 @@ from domain.errors import (
     StorageUnavailable,
     TooBusy,
     TooManyFailures,
+    TooManyMailRequests,
     UsernameTaken,
     UserNotFound,
     VersionMismatch,
@@ -48,10 +53,12 @@ STATUS_BY_ERROR: Final[Mapping[type[DomainError], HTTPStatus]] = {
     InvalidRecord: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidCredentials: HTTPStatus.BAD_REQUEST,
     InvalidRefreshToken: HTTPStatus.BAD_REQUEST,
+    InvalidOneTimeToken: HTTPStatus.BAD_REQUEST,
     NotSignedIn: HTTPStatus.UNAUTHORIZED,
     InvalidAccessToken: HTTPStatus.UNAUTHORIZED,
     NotPermitted: HTTPStatus.FORBIDDEN,
     WrongPassword: HTTPStatus.FORBIDDEN,
+    ConfirmationRequired: HTTPStatus.FORBIDDEN,
     SessionNotFound: HTTPStatus.NOT_FOUND,
     UserNotFound: HTTPStatus.NOT_FOUND,
     PostNotFound: HTTPStatus.NOT_FOUND,
@@ -59,9 +66,12 @@ STATUS_BY_ERROR: Final[Mapping[type[DomainError], HTTPStatus]] = {
     UsernameTaken: HTTPStatus.CONFLICT,
     IdTaken: HTTPStatus.CONFLICT,
     LastAdmin: HTTPStatus.CONFLICT,
+    AlreadyVerified: HTTPStatus.CONFLICT,
+    HasPassword: HTTPStatus.CONFLICT,
     VersionMismatch: HTTPStatus.PRECONDITION_FAILED,
     StaleVersion: HTTPStatus.PRECONDITION_FAILED,
     TooManyFailures: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyMailRequests: HTTPStatus.TOO_MANY_REQUESTS,
     TooBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageNotPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -90,6 +100,17 @@ class ProblemKind(NamedTuple):
 
 
 NOT_FOUND: Final = ProblemKind(HTTPStatus.NOT_FOUND, "not_found", "No resource exists at this path.")
+
+# Returned by the server before the app sees a request.
+MALFORMED_REQUEST: Final = ProblemKind(HTTPStatus.BAD_REQUEST, "malformed_request", "This is not an HTTP request.")
+HEAD_TOO_LARGE: Final = ProblemKind(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", "Target and headers are too large."
+)
+HEAD_TIMEOUT: Final = ProblemKind(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The head did not arrive in time.")
+BODY_TIMEOUT: Final = ProblemKind(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
+TOO_MANY_CONNECTIONS: Final = ProblemKind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "too_busy", "The service has too many connections."
+)
 
 # Code and detail of the errors that the framework itself raises, by status.
 _FRAMEWORK_ERRORS: Final = {
@@ -213,7 +234,7 @@ def _headers(error: DomainError) -> Mapping[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case InvalidAccessToken():
             return {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750, section 3.1
-        case TooManyFailures():
+        case TooManyFailures() | TooManyMailRequests():
             return {"Retry-After": str(error.wait_seconds)}
     return {}
 

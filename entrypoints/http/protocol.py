@@ -4,7 +4,6 @@ import asyncio
 import sys
 from asyncio import TimerHandle
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
 import httptools
@@ -15,7 +14,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from entrypoints.http.middleware.security_headers import SECURITY_HEADERS
-from entrypoints.http.problems import problem_response
+from entrypoints.http.problems import (
+    BODY_TIMEOUT,
+    HEAD_TIMEOUT,
+    HEAD_TOO_LARGE,
+    MALFORMED_REQUEST,
+    TOO_MANY_CONNECTIONS,
+    ProblemKind,
+    problem_response,
+)
 
 if sys.platform == "linux":
     import fcntl
@@ -122,7 +129,7 @@ class ProblemProtocol(HttpToolsProtocol):
         excess = len(self.connections) - len(self._waiting.lingering) - self._limits.max_connections
         if excess > 0 and not self._make_room():
             if len(self._waiting.lingering) < _MAX_LINGERING:
-                self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too_busy", "The service has too many connections.")
+                self._refuse(TOO_MANY_CONNECTIONS)
             else:
                 transport.abort()
             return
@@ -337,7 +344,11 @@ class ProblemProtocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         self._in_head, self._head_begun, self._head_bytes = True, False, 0
         self._waiting.idle[self] = None
-        self._await_sent()
+        if self.flow.write_paused:
+            self._await_sent()
+        else:  # the event loop sends the little that is left, and `_on_deadline` checks that it did
+            self._unsent_bytes = 0
+            self._expire_in(self._limits.keep_alive_timeout)
 
     def _await_sent(self) -> None:
         if self.transport.get_write_buffer_size():
@@ -405,17 +416,17 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def _on_deadline(self) -> None:
         unsent_bytes = self._count_unsent()
-        if self._refused or unsent_bytes >= max(1, self._unsent_bytes):
+        if self._refused or 0 < self._unsent_bytes <= unsent_bytes:
             self.transport.abort()
-        elif unsent_bytes:  # fewer than before
+        elif unsent_bytes:  # fewer than before, or counted for the first time
             self._await_sent()
         elif self._in_body:
             if self.flow.read_paused or self.cycle.waiting_for_100_continue:  # the client waits for the server
                 self._expire_in(self._limits.body_timeout)
             else:
-                self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
+                self._refuse(BODY_TIMEOUT)
         elif self._in_head and self._head_begun:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The head did not arrive in time.")
+            self._refuse(HEAD_TIMEOUT)
         elif self._in_head and self._unsent_bytes:  # they were sent since
             self._await_sent()
         elif self._in_head:
@@ -424,13 +435,12 @@ class ProblemProtocol(HttpToolsProtocol):
     # Rejections
 
     def _refuse_head(self) -> None:
-        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        self._refuse(status, "head_too_large", "Target and headers are too large.")
+        self._refuse(HEAD_TOO_LARGE)
 
     def _refuse_malformed(self) -> None:
-        self._refuse(HTTPStatus.BAD_REQUEST, "malformed_request", "This is not an HTTP request.")
+        self._refuse(MALFORMED_REQUEST)
 
-    def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def _refuse(self, kind: ProblemKind) -> None:
         """Respond, unless a response has begun, then close the connection."""
         in_request = not self._in_head
         self._in_head = self._in_body = False  # parse nothing more
@@ -445,7 +455,7 @@ class ProblemProtocol(HttpToolsProtocol):
         self._unparsed = b""
         self._gate.closed = False
         self.flow.resume_reading()
-        self.transport.write(self._refusal(status, code, detail))
+        self.transport.write(self._refusal(kind))
         self.transport.write_eof()
         self._expire_in(_LINGER_SECONDS)
 
@@ -455,10 +465,10 @@ class ProblemProtocol(HttpToolsProtocol):
         self.cycle.message_event.set()
         self.flow.resume_writing()
 
-    def _refusal(self, status: HTTPStatus, code: str, detail: str) -> bytes:
+    def _refusal(self, kind: ProblemKind) -> bytes:
         request_id = str(uuid4())
         scope = {"path": "/", "state": {"request_id": request_id}}  # the request cannot be trusted
-        response = problem_response(scope, status, code, detail)
+        response = problem_response(scope, *kind)
         headers = [
             *self.server_state.default_headers,
             *response.raw_headers,
@@ -467,4 +477,4 @@ class ProblemProtocol(HttpToolsProtocol):
             (b"connection", b"close"),
         ]
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
-        return f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() + head + b"\r\n" + bytes(response.body)
+        return f"HTTP/1.1 {kind.status.value} {kind.status.phrase}\r\n".encode() + head + b"\r\n" + bytes(response.body)

@@ -149,7 +149,7 @@ def time_text(moment: datetime) -> str:
 
 def _user(user: domain.user.User, token_mode: bool) -> Mapping[str, Any]:
     created_at = time_text(user.created_at)
-    return {
+    content = {
         "id": user.id,
         "email": user.email.address,
         "name": user.name,
@@ -157,10 +157,12 @@ def _user(user: domain.user.User, token_mode: bool) -> Mapping[str, Any]:
         "bio": user.bio,
         "role": user.role,
         "active": user.active,
-        **({"email_verified": user.email_verified} if token_mode else {}),
         "created_at": created_at,
         "updated_at": created_at if user.updated_at == user.created_at else time_text(user.updated_at),
     }
+    if token_mode:
+        content["email_verified"] = user.email_verified
+    return content
 
 
 def _post(post: domain.post.Post) -> Mapping[str, Any]:

@@ -13,14 +13,14 @@ from entrypoints.http.examples import named
 from entrypoints.http.middleware.internal_error import INTERNAL_ERROR
 from entrypoints.http.middleware.loopback_only import NOT_LOCAL
 from entrypoints.http.oauth import OAuthError
-from entrypoints.http.problems import MEDIA_TYPE, ProblemKind
+from entrypoints.http.problems import HEAD_TOO_LARGE, MEDIA_TYPE, ProblemKind
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 Error: TypeAlias = ProblemKind | type[DomainError]
 Mode: TypeAlias = Literal["open", "token"]
 
 MODE: Final = "x-mode"
-"""The member of an example, or of a field of a response, that names the only mode in which it occurs.
+"""The member of an example, a response or a field of one that names the only mode in which it occurs.
 
 `openapi` evaluates and removes it.
 """
@@ -108,6 +108,11 @@ def no_content(description: str) -> Responses:
     return {204: _response(description)}
 
 
+def accepted(description: str, mode: Mode | None = None) -> Responses:
+    """Describe the response to a request for mail; `mode` is the only mode in which it occurs."""
+    return {202: {**_response(description), **({MODE: mode} if mode else {})}}
+
+
 HEALTHY: Final[Responses] = {
     200: _response("Healthy.", _NOT_STORED, examples=named(healthy=("Healthy", {"status": "ok"})))
 }
@@ -137,12 +142,12 @@ BODY_ERRORS: Final = (EMPTY_BODY, INVALID_JSON, BODY_TOO_LARGE, UNSUPPORTED_MEDI
 def error_responses(*errors: Error, token_mode: Iterable[Error] = (), uses_storage: bool = True) -> Responses:
     """Return the errors of an operation, with an example each. `token_mode` lists those that only token mode has.
 
-    Includes the errors that any operation may have: a bug, a storage outage, and in open mode a caller from another
-    machine. The document adds authentication errors where they apply.
+    Includes the errors that any operation may have: headers that are too large, a bug, a storage outage, and in
+    open mode a caller from another machine. The document adds authentication errors where they apply.
     """
     responses: Responses = {}
     storage_errors = (StorageUnavailable, TooBusy) if uses_storage else ()
-    for error in (*errors, INTERNAL_ERROR, *storage_errors):
+    for error in (*errors, HEAD_TOO_LARGE, INTERNAL_ERROR, *storage_errors):
         _add(responses, error, None)
     for error in token_mode:
         _add(responses, error, "token")

@@ -69,9 +69,7 @@ def test_processes_that_import_the_same_users_add_each_of_them_once(tmp_path: Pa
     assert sum(added) == len(emails), ends
 
 
-async def test_a_file_that_somebody_keeps_locked_is_busy_until_it_is_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_locked_file_is_busy_until_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_LOCK_SECONDS", 0.1)
     async with opened(tmp_path / "users.db") as storage:
         await storage.prepare()
@@ -84,7 +82,9 @@ async def test_a_file_that_somebody_keeps_locked_is_busy_until_it_is_free(
         await add(storage, user)
 
 
-async def test_whoever_waits_too_long_for_others_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_that_waits_too_long_in_the_queue_gets_too_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go_on = threading.Event()
     file = database.Database(tmp_path / "users.db")
     long_one = asyncio.create_task(file.read(lambda _: go_on.wait()))

@@ -22,7 +22,7 @@ def storage() -> ConflictingStorage:
 
 @pytest.fixture
 async def secret(storage: ConflictingStorage) -> StorageSecret:
-    """The secret of a storage that has been used before, so that no test meets the commit which creates it."""
+    """The secret of a storage that is already in use, so that no test sees the commit that creates it."""
     secret = StorageSecret(storage, SystemSecrets())
     await secret.digest()
     return secret
@@ -36,7 +36,7 @@ def users(storage: ConflictingStorage, clock: ManualClock) -> UserService:
 
 @pytest.fixture
 def other_users(storage: ConflictingStorage, clock: ManualClock) -> UserService:
-    """The service of another process, which knows nothing of what is under way in this one."""
+    """The same service in another process, which shares nothing with this one but the storage."""
     return UserService(
         storage, clock, Uuid7Source(), IdnaDomainNames(), Passwords(ReadableHasher(), OneCommonPassword())
     )

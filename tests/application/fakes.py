@@ -1,4 +1,4 @@
-"""What stands in for the world outside."""
+"""Fakes of the ports that use cases depend on."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ Callback = Callable[[], Awaitable[object]]
 
 
 class ManualClock:
-    """A clock that moves only when it is told to, even backwards."""
+    """A clock that only tests move, even backwards."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 11, 20, 20, 36, 0, 123_456, tzinfo=UTC)
@@ -23,7 +23,7 @@ class ManualClock:
 
 
 class ReadableHasher:
-    """Hashes nothing, so that a test can see which password was stored."""
+    """Stores passwords readably, so that a test can see which one was stored."""
 
     async def hash(self, password: Password) -> str:
         return f"hash of {password.secret}"
@@ -44,7 +44,7 @@ class OneCommonPassword:
 
 
 class ConflictingStorage(MemoryStorage):
-    """Storage in which somebody else does something just before a commit: each deed once, in turn."""
+    """Storage that runs the next of the `before_commit` callbacks before each commit, to cause conflicts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,5 +59,5 @@ class ConflictingStorage(MemoryStorage):
                 await self.before_commit.pop(0)()
             await commit()
 
-        unit.commit = commit_after_callback  # type: ignore[method-assign] # the one place where a rival can step in
+        unit.commit = commit_after_callback  # type: ignore[method-assign] # the only hook before a commit
         return unit

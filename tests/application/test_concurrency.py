@@ -59,10 +59,10 @@ async def test_those_who_lost_go_on_one_after_another() -> None:
 
     await asyncio.gather(*(retry.run("a record", attempt) for _ in range(50)))
     assert version == 50
-    assert attempts <= 2 * 50 + 1  # each at most once in vain; more than 1,200 if all of them tried again at once
+    assert attempts <= 2 * 50 + 1  # each fails at most once; more than 1,200 if all retried at once
 
 
-async def test_races_for_other_records_are_waited_for_by_nobody() -> None:
+async def test_conflicts_of_other_records_delay_no_one() -> None:
     retry, rounds = OptimisticRetry(), iter([StaleVersion(), None])
     busy, go_on = asyncio.Event(), asyncio.Event()
 
@@ -95,7 +95,7 @@ def test_a_version_that_is_not_expected_is_a_mismatch(expected: list[int] | set[
 
 
 class CountingStorage(ConflictingStorage):
-    """Counts commits, each of which gives other tasks a turn, as a commit over a connection does."""
+    """Counts commits, and yields to other tasks in each, as a commit over a connection does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class CountingStorage(ConflictingStorage):
             await asyncio.sleep(0)
             await commit()
 
-        unit.commit = counted  # type: ignore[method-assign] # every commit comes by here
+        unit.commit = counted  # type: ignore[method-assign] # every commit passes here
         return unit
 
 
@@ -157,7 +157,7 @@ async def test_changes_of_one_record_share_commits_and_each_caller_gets_its_own_
     assert [state.version for state in states] == list(range(3, 67))
     assert all(state.name == "".join(str(nth % 10) for nth in range(number + 1)) for number, state in enumerate(states))
     assert await stored_user(counting, user) == states[-1]
-    assert counting.commits == 2  # the first one waits for nobody
+    assert counting.commits == 2  # the first one does not wait
 
 
 async def test_a_change_that_is_refused_or_changes_nothing_is_no_trouble_for_the_others(
@@ -179,7 +179,7 @@ async def test_of_changes_that_arrive_together_only_the_one_in_conflict_is_refus
     assert [getattr(result, "name", type(result)) for result in results] == ["a", "ab", EmailTaken, "abd"]
 
 
-async def test_a_storage_that_is_away_is_told_to_every_caller_by_an_error_of_its_own(
+async def test_a_storage_outage_raises_a_separate_error_for_every_caller(
     updates: RecordUpdates[UserId, User], user: User, counting: CountingStorage
 ) -> None:
     async def fail() -> None:

@@ -28,7 +28,7 @@ class CountingHasher(ReadableHasher):
 
     async def hash(self, password: object) -> str:
         self.hashed += 1
-        return await super().hash(password)  # type: ignore[arg-type] # what a password is, is no matter here
+        return await super().hash(password)  # type: ignore[arg-type] # the value does not matter here
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def test_a_change_that_has_to_be_repeated_hashes_once(
     assert await sessions_of(storage, user) == []
 
 
-async def test_a_user_who_is_removed_meanwhile_has_no_password_to_change(
+async def test_the_password_of_a_concurrently_removed_user_cannot_be_changed(
     storage: ConflictingStorage, users: UserService, changes: PasswordChangeService, user: User
 ) -> None:
     own = await begin_session(storage, user)

@@ -61,5 +61,5 @@ async def test_one_network_or_site_never_takes_all_the_room_there_is(addresses: 
     outcomes = await asyncio.gather(*work, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [str] * limit + [TooBusy] * (len(addresses) - limit)
     await other
-    for address in addresses:  # nothing is left of the work that has ended
+    for address in addresses:  # nothing remains of finished work
         await passwords.hash(password, address)

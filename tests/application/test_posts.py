@@ -27,7 +27,7 @@ async def test_a_published_post_can_be_read_again(posts: PostService, author: Us
     assert (post.author_id, post.title, post.body, post.version) == (author.id, "On tea", "It is\nwarm.", 1)
 
 
-async def test_everything_that_is_wrong_with_a_post_is_told_at_once(posts: PostService, author: User) -> None:
+async def test_all_errors_of_a_post_are_reported_at_once(posts: PostService, author: User) -> None:
     with pytest.raises(InvalidInput) as caught:
         await posts.publish(author.id, NewPost(title="a\nb", body=" "))
     assert [(error.field, error.code) for error in caught.value.errors] == [
@@ -44,7 +44,7 @@ async def test_an_unknown_author_can_neither_publish_nor_be_listed(posts: PostSe
     assert await posts.count_by(UNKNOWN_ID) == 0
 
 
-async def test_an_author_who_is_removed_meanwhile_cannot_publish(
+async def test_a_concurrently_removed_author_cannot_publish(
     posts: PostService, users: UserService, author: User, storage: ConflictingStorage
 ) -> None:
     storage.before_commit.append(lambda: users.remove(author.id))

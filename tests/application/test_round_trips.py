@@ -1,4 +1,4 @@
-"""How often a use case waits for the storage, however much it asks for at once."""
+"""The number of round trips to the storage per use case; concurrent calls count as one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ CLIENT = ClientInfo(address="2001:db8::1")
 
 
 class RoundTrips:
-    """Counts calls of a storage that wait for it; those that are made at the same time count as one."""
+    """Counts round trips to a storage; concurrent calls count as one."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -40,13 +40,13 @@ class RoundTrips:
         await self._current
 
     async def _travel(self) -> None:
-        for _ in range(20):  # all that can begin without an answer begins meanwhile
+        for _ in range(20):  # lets everything start that does not depend on a result
             await asyncio.sleep(0)
         self._current = None
 
 
 class Counted:
-    """A storage, unit of work or repository, each of whose calls is a round trip."""
+    """A storage, unit of work or repository whose calls are counted as round trips."""
 
     def __init__(self, counted: Any, trips: RoundTrips) -> None:
         self._counted = counted
@@ -82,7 +82,7 @@ def trips() -> RoundTrips:
 async def sign_ins(
     storage: ConflictingStorage, clock: ManualClock, users: UserService, trips: RoundTrips
 ) -> SignInService:
-    """The service of a process that knows the secret, in whose storage Ann is."""
+    """The service of a process that knows the secret; its storage contains Ann."""
     await users.register(NewUser(email="ann@example.com", name="Ann", username="ann", password=PASSWORD))
     counted = cast("Storage", Counted(storage, trips))
     secret = StorageSecret(counted, SystemSecrets())
@@ -106,12 +106,12 @@ async def taken(trips: RoundTrips, call: Callable[[], Awaitable[object]]) -> int
 
 
 async def test_a_sign_in_takes_four_round_trips(sign_ins: SignInService, trips: RoundTrips) -> None:
-    # User and failures; sessions and credential; failures once more, of guesses at the same time; the commit.
+    # User and failures; sessions and credential; failures again, for concurrent guesses; the commit.
     for name in ("ann", "ann@example.com"):
         assert await taken(trips, lambda name=name: sign_ins.sign_in(name, PASSWORD, CLIENT)) == 4  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", ["ann", "nobody"])
+@pytest.mark.parametrize("name", ["ann", "unknown"])
 async def test_a_failure_takes_three_round_trips_whether_there_is_an_account_or_not(
     sign_ins: SignInService, trips: RoundTrips, name: str
 ) -> None:
@@ -131,5 +131,5 @@ async def test_a_failure_takes_three_round_trips_whether_there_is_an_account_or_
 
 async def test_a_refresh_takes_two_round_trips(sign_ins: SignInService, trips: RoundTrips) -> None:
     tokens = await sign_ins.sign_in("ann", PASSWORD, CLIENT)
-    # The session; the commit, and meanwhile the user.
+    # The session; the commit and, concurrently, the user.
     assert await taken(trips, lambda: sign_ins.refresh(tokens.refresh_token)) == 2

@@ -31,7 +31,7 @@ Callback: TypeAlias = Callable[[ConflictingStorage, UserService, UserId], Awaita
 
 
 class BusyHasher(ReadableHasher):
-    """A hasher that can be too busy to hash, or to check."""
+    """A hasher that can be too busy to hash or to verify."""
 
     hashes = True
     verifies = True
@@ -49,7 +49,7 @@ class BusyHasher(ReadableHasher):
 
 @pytest.fixture(autouse=True)
 def no_refusal_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a refusal take no longer than it has to."""
+    """Remove the minimum duration of a failed sign-in."""
     monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
 
 
@@ -141,7 +141,7 @@ async def test_a_hash_that_cannot_be_renewed_now_is_good_enough_to_sign_in(
     assert await hash_of(storage, user) == f"old hash of {PASSWORD}"
 
 
-async def test_whoever_cannot_be_checked_now_has_not_failed(
+async def test_an_attempt_that_could_not_be_checked_is_not_a_failure(
     sign_ins: SignInService, hasher: BusyHasher, user: User
 ) -> None:
     hasher.verifies = False
@@ -152,7 +152,7 @@ async def test_whoever_cannot_be_checked_now_has_not_failed(
     await sign_in(sign_ins)
 
 
-# What happens just before the commit
+# Concurrent changes just before the commit
 
 
 async def disable(_: ConflictingStorage, users: UserService, user_id: UserId) -> None:
@@ -173,7 +173,7 @@ async def rename(_: ConflictingStorage, users: UserService, user_id: UserId) -> 
 
 @pytest.mark.parametrize("action", [disable, remove, replace_password])
 @pytest.mark.parametrize("kind", ["", "old "])
-async def test_no_session_begins_for_whoever_may_no_longer_sign_in(
+async def test_no_session_begins_for_a_user_who_may_no_longer_sign_in(
     sign_ins: SignInService, storage: ConflictingStorage, users: UserService, user: User, action: Callback, kind: str
 ) -> None:
     await put_hash(storage, user.id, f"{kind}hash of {PASSWORD}")
@@ -185,7 +185,7 @@ async def test_no_session_begins_for_whoever_may_no_longer_sign_in(
         assert await hash_of(storage, user) == "hash of another horse"
 
 
-async def test_whoever_is_renamed_meanwhile_signs_in_all_the_same(
+async def test_a_concurrently_renamed_user_still_signs_in(
     sign_ins: SignInService, storage: ConflictingStorage, users: UserService, user: User
 ) -> None:
     storage.before_commit.append(lambda: rename(storage, users, user.id))
@@ -240,7 +240,7 @@ async def test_of_sessions_that_were_last_used_at_once_the_oldest_ends(
         await sign_ins.refresh(kept.refresh_token)
 
 
-async def test_a_sign_in_that_ends_a_session_which_is_refreshed_meanwhile_succeeds(
+async def test_a_sign_in_that_ends_a_concurrently_refreshed_session_succeeds(
     sign_ins: SignInService, storage: ConflictingStorage, clock: ManualClock, user: User
 ) -> None:
     first = await sign_in(sign_ins)
@@ -270,7 +270,7 @@ async def test_two_who_refresh_at_once_get_the_same_token(
     await sign_ins.refresh(grant.refresh_token)
 
 
-async def test_a_token_that_is_used_again_ends_the_session_even_if_it_is_refreshed_meanwhile(
+async def test_a_reused_token_ends_the_session_even_during_a_refresh(
     sign_ins: SignInService, storage: ConflictingStorage, clock: ManualClock, user: User
 ) -> None:
     first = (await sign_in(sign_ins)).refresh_token
@@ -283,7 +283,7 @@ async def test_a_token_that_is_used_again_ends_the_session_even_if_it_is_refresh
 
 
 @pytest.mark.parametrize("action", [disable, remove])
-async def test_nobody_goes_on_with_a_session_who_may_no_longer_sign_in(
+async def test_a_user_who_may_no_longer_sign_in_cannot_refresh_a_session(
     sign_ins: SignInService, storage: ConflictingStorage, users: UserService, user: User, action: Callback
 ) -> None:
     token = (await sign_in(sign_ins)).refresh_token
@@ -316,11 +316,11 @@ async def test_a_session_that_is_refreshed_while_it_is_revoked_has_ended(
     await sign_ins.refresh(kept.refresh_token)
 
 
-async def test_what_is_no_token_revokes_nothing(
+async def test_a_malformed_token_revokes_nothing(
     sign_ins: SignInService, storage: ConflictingStorage, user: User
 ) -> None:
     token = (await sign_in(sign_ins)).refresh_token
-    made_up = token[:22] + token[22:][::-1]  # what comes first is the id
+    made_up = token[:22] + token[22:][::-1]  # the id comes first
     for text in ("", "x", "é\0", made_up, "A" * 88):
         await sign_ins.revoke(text)
     await sign_ins.refresh(token)

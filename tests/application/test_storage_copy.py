@@ -41,7 +41,7 @@ def target() -> ConflictingStorage:
 
 
 async def filled(storage: MemoryStorage, users: int = 250) -> Sequence[User]:
-    """Add users, some with a credential and sessions, some with posts; one has more posts than one read brings."""
+    """Add users, some with a credential and sessions, some with posts; one has more posts than one batch."""
     added = [a_full_user() for _ in range(users)]
     await add(storage, *added)
     await add(storage, *(a_credential(user) for user in added[::3]))
@@ -69,8 +69,8 @@ async def test_a_copy_holds_everything_just_as_it_was(source: MemoryStorage, tar
     copy = await copied(source, target)
     assert await held(target) == await held(source)
     assert (
-        str(copy.read)
-        == "250 users, 84 credentials, 176 sessions, 1025 posts, 0 sign in failures, 1 secrets and 0 jobs"
+        str(copy.read) == "250 users, 84 credentials, 176 sessions, 1025 posts, 0 sign in failures, 1 secrets, 0 jobs, "
+        "0 one time tokens, 0 pending sign ups and 0 sign in places"
     )
     assert copy.read.records == 250 + 1_025 + 84 + 176 + 1
     assert copy.found == 0
@@ -83,7 +83,7 @@ async def test_an_empty_storage_is_copied_too(source: MemoryStorage, target: Con
     assert (await copied(source, target)).read.records == 0
 
 
-async def test_the_number_of_users_is_told_as_it_grows(source: MemoryStorage, target: ConflictingStorage) -> None:
+async def test_the_number_of_users_is_reported_as_it_grows(source: MemoryStorage, target: ConflictingStorage) -> None:
     await filled(source)
     reported: list[int] = []
     copy = StorageCopy(source, target)
@@ -103,7 +103,7 @@ async def test_a_run_goes_on_where_the_last_one_ended(
     await filled(source)
 
     async def nothing() -> None:
-        """Let this commit through."""
+        """Do not interfere with this commit."""
 
     async def end() -> None:
         raise StorageUnavailable
@@ -170,7 +170,7 @@ async def test_data_behind_those_of_the_source_are_other_data_too(
         await copied(source, target)
 
 
-async def test_a_session_that_differs_is_other_data_and_nothing_secret_of_it_is_told(
+async def test_a_session_that_differs_is_other_data_and_its_secrets_are_not_shown(
     source: MemoryStorage, target: ConflictingStorage
 ) -> None:
     users = await filled(source)
@@ -205,7 +205,7 @@ def test_a_digest_is_of_every_field_of_a_session(field: str) -> None:
     assert len(digests) == 2
 
 
-async def test_users_are_followed_by_the_records_of_each_type_whatever_their_numbers(source: MemoryStorage) -> None:
+async def test_users_are_followed_by_the_records_of_each_type_for_any_numbers(source: MemoryStorage) -> None:
     users, credentials, sessions, posts = [], [], [], []
     for number in (0, 1, 19, 20, 21, 199, 200, 201):
         user = a_user()
@@ -217,7 +217,7 @@ async def test_users_are_followed_by_the_records_of_each_type_whatever_their_num
     assert await held(source) == [*users, *credentials, *sessions, *posts]
 
 
-async def test_a_rival_who_writes_to_the_target_is_told_of(source: MemoryStorage, target: ConflictingStorage) -> None:
+async def test_a_concurrent_writer_to_the_target_is_reported(source: MemoryStorage, target: ConflictingStorage) -> None:
     users = await filled(source)
     target.before_commit = [lambda: add(target, a_user(email=users[0].email))]
     with pytest.raises(CopyFailed, match="another process writes to the target"):
@@ -252,7 +252,7 @@ async def test_a_copy_that_is_not_the_same_is_no_copy(source: MemoryStorage, tar
         await copy.verify(lambda _: None)
 
 
-async def test_a_source_that_was_written_to_meanwhile_is_told_of(
+async def test_a_source_that_was_written_to_during_the_copy_is_reported(
     source: MemoryStorage, target: ConflictingStorage
 ) -> None:
     await filled(source)

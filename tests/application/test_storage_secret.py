@@ -8,7 +8,7 @@ from tests.application.fakes import ConflictingStorage
 
 
 def secret_of(storage: MemoryStorage) -> StorageSecret:
-    """Return the secret as a process of its own knows it."""
+    """Return the secret as another process reads it."""
     return StorageSecret(storage, SystemSecrets())
 
 
@@ -44,4 +44,4 @@ async def test_the_repr_of_a_secret_tells_nothing() -> None:
     assert len(stored.value) == 32
     assert "value" not in repr(stored)
     assert SECRETS.secrets == {"value"}
-    assert SECRETS.owner is None  # so no export of users has it
+    assert SECRETS.owner is None  # so no export of users includes it

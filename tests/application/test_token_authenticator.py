@@ -28,7 +28,7 @@ End: TypeAlias = Callable[[MemoryStorage], Awaitable[None]]
 
 
 class WatchedStorage(MemoryStorage):
-    """Storage that counts the readings of sessions, and can hold them up or fail at them."""
+    """Storage that counts reads of sessions, and can delay or fail them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class WatchedStorage(MemoryStorage):
                 raise self.failure
             return await get(session_id)
 
-        sessions.get = get_watched  # type: ignore[method-assign, assignment] # the one reading that every check needs
+        sessions.get = get_watched  # type: ignore[method-assign, assignment] # every check reads the session
         unit.records = lambda _: sessions  # type: ignore[method-assign, assignment, return-value]
         return unit
 
@@ -124,7 +124,7 @@ def token(user: User, signer: CountingSigner, clock: ManualClock) -> str:
 
 
 async def waiting(*calls: Awaitable[Principal]) -> Sequence[asyncio.Future[Principal]]:
-    """Begin to call, and return when none gets any further."""
+    """Start calls, and return when all of them wait."""
     begun = [asyncio.ensure_future(call) for call in calls]
     for _ in range(10):
         await asyncio.sleep(0)
@@ -191,11 +191,11 @@ async def test_readings_that_take_long_serve_all_who_wait(
     later = await waiting(*(authenticator.authenticate(token) for _ in range(50)))
     storage.open.set()
     await asyncio.gather(*begun, *later)
-    assert storage.readings == 2  # the first may have missed what was done before the later ones came
+    assert storage.readings == 2  # the first read may be older than the later calls
 
 
 @pytest.mark.parametrize("end", [end_session, disable_user, remove_user])
-async def test_whoever_may_no_longer_come_in_is_refused_within_half_a_second(
+async def test_a_revoked_token_is_rejected_within_half_a_second(
     authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, stopwatch: Stopwatch, end: End
 ) -> None:
     await authenticator.authenticate(token)
@@ -246,7 +246,7 @@ async def test_a_token_expires_at_once_and_is_forgotten(
     assert storage.readings == 1
 
 
-async def test_a_session_that_has_expired_lets_nobody_in(
+async def test_an_expired_session_authenticates_no_one(
     authenticator: TokenAuthenticator, user: User, signer: CountingSigner, storage: WatchedStorage, clock: ManualClock
 ) -> None:
     clock.move(days=7)
@@ -258,7 +258,7 @@ async def test_a_session_that_has_expired_lets_nobody_in(
     assert storage.readings == 1
 
 
-async def test_a_token_for_the_session_of_somebody_else_lets_nobody_in(
+async def test_a_token_for_another_users_session_authenticates_no_one(
     authenticator: TokenAuthenticator, user: User, signer: CountingSigner, clock: ManualClock
 ) -> None:
     other = UserId("0193a7c5-0000-7000-8000-000000000002")

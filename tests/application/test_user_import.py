@@ -41,7 +41,7 @@ EXPORTED: RawRecord = {
 
 
 def codes(outcomes: Sequence[Outcome]) -> list[object]:
-    """Show outcomes so that they can be compared: what was refused, by field and code."""
+    """Return outcomes in a comparable form: rejections as field and code."""
     return [
         [(error.field, error.code) for error in outcome.errors] if isinstance(outcome, Rejected) else outcome
         for outcome in outcomes
@@ -195,7 +195,7 @@ async def test_a_record_may_succeed_where_an_earlier_one_with_its_email_failed(u
     assert codes(outcomes) == [[("username", "username_taken")], ADDED]
 
 
-async def test_clashes_concern_nobody_else_in_the_batch(user_import: UserImport, users: UserService) -> None:
+async def test_conflicts_affect_no_other_record_of_the_batch(user_import: UserImport, users: UserService) -> None:
     await run_import(user_import, [ANN, EXPORTED])
     batch: list[RawRecord] = [{"email": f"u{n}@example.com", "name": "U"} for n in range(BATCH)]
     batch[3] = {**batch[3], "username": "Ann"}
@@ -225,7 +225,7 @@ async def test_two_imports_of_one_file_at_once_lose_nothing(
     assert await users.count() == 3
 
 
-async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_import: UserImport) -> None:
+async def test_all_errors_of_a_record_are_reported_at_once(user_import: UserImport) -> None:
     record: RawRecord = {
         "nmae": "Ann",
         "name": 7,
@@ -266,7 +266,7 @@ async def test_everything_that_is_wrong_with_a_record_is_told_at_once(user_impor
         ("password_hash", 7, "wrong_type"),
     ],
 )
-async def test_what_is_no_hash_of_a_password_is_refused_and_never_repeated(
+async def test_an_invalid_password_hash_is_rejected_and_never_repeated(
     user_import: UserImport, users: UserService, field: str, value: object, code: str
 ) -> None:
     outcomes = await run_import(user_import, [{**BOB, field: value}])
@@ -319,7 +319,7 @@ async def test_clashes_leave_each_with_their_own_password(user_import: UserImpor
         (None, "hash of tea", [("password_hash", "password_hash_differs")]),
     ],
 )
-async def test_whoever_is_there_keeps_their_password(
+async def test_an_existing_user_keeps_their_password(
     user_import: UserImport,
     dry_run: UserImport,
     storage: ConflictingStorage,
@@ -330,9 +330,9 @@ async def test_whoever_is_there_keeps_their_password(
     first = {**ANN, "password_hash": stored}
     again = {**ANN, "password_hash": given}
     assert codes(await run_import(dry_run, [first])) == [ADDED]
-    assert codes(await run_import(dry_run, [again])) == [outcome]  # as it follows from the file
+    assert codes(await run_import(dry_run, [again])) == [outcome]  # according to the file
     assert codes(await run_import(user_import, [first, again])) == [ADDED, outcome]
-    assert codes(await run_import(dry_run, [again])) == [outcome]  # as it follows from the storage
+    assert codes(await run_import(dry_run, [again])) == [outcome]  # according to the storage
     assert await hashes(storage) == [stored]
 
 
@@ -345,9 +345,7 @@ async def test_an_import_can_be_repeated_after_a_sign_in_has_renewed_a_hash(
     assert await hashes(storage) == ["hash of tea"]
 
 
-async def test_an_export_holds_hashes_only_when_it_is_told_to(
-    user_import: UserImport, storage: ConflictingStorage
-) -> None:
+async def test_an_export_contains_hashes_only_on_request(user_import: UserImport, storage: ConflictingStorage) -> None:
     await run_import(user_import, [{**ANN, **TODAY}])
     assert "hash" not in str(await exported(storage))
 
@@ -388,7 +386,7 @@ async def test_credentials_are_read_a_few_at_a_time_and_only_for_hashes(
     assert 1 < most <= 8
 
 
-async def test_a_storage_lost_while_credentials_are_read_is_told_as_such(
+async def test_a_storage_lost_while_credentials_are_read_is_reported_as_such(
     user_import: UserImport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await run_import(user_import, [{**ANN, **TODAY}])

@@ -50,9 +50,9 @@ async def test_ids_sort_by_creation(users: UserService) -> None:
     assert ids == sorted(ids)
 
 
-async def test_everything_that_is_wrong_with_a_new_user_is_told_at_once(users: UserService) -> None:
+async def test_all_errors_of_a_new_user_are_reported_at_once(users: UserService) -> None:
     with pytest.raises(InvalidInput) as caught:
-        await users.register(NewUser(email="nobody", name=" ", username="-", bio="\0", password="short"))
+        await users.register(NewUser(email="unknown", name=" ", username="-", bio="\0", password="short"))
     assert [(error.field, error.code) for error in caught.value.errors] == [
         ("email", "invalid_email"),
         ("name", "blank"),
@@ -63,13 +63,13 @@ async def test_everything_that_is_wrong_with_a_new_user_is_told_at_once(users: U
     assert await users.count() == 0
 
 
-async def test_an_email_is_taken_whatever_its_case(users: UserService) -> None:
+async def test_an_email_is_taken_in_any_case(users: UserService) -> None:
     await ann(users)
     with pytest.raises(EmailTaken):
         await users.register(NewUser(email="ANN@example.com", name="Another"))
 
 
-async def test_a_username_is_taken_whatever_its_case(users: UserService) -> None:
+async def test_a_username_is_taken_in_any_case(users: UserService) -> None:
     await ann(users, "ann")
     with pytest.raises(UsernameTaken):
         await users.register(NewUser(email="other@example.com", name="Another", username="ANN"))
@@ -131,7 +131,7 @@ async def test_a_user_is_not_found_when_only_one_of_two_texts_is_theirs(users: U
     await ann(users, "ann")
     await users.register(NewUser(email="bob@example.com", name="Bob", username="bob"))
     assert await users.find(email="ann@example.com", username="bob") is None
-    assert await users.find(email="ann@example.com", username="nobody") is None
+    assert await users.find(email="ann@example.com", username="unknown") is None
     assert await users.find(email="no address") is None
     assert await users.find(username="!") is None
 
@@ -187,7 +187,7 @@ async def test_updated_at_does_not_go_back_with_the_clock(users: UserService, cl
     assert changed.version == 2
 
 
-async def test_everything_that_is_wrong_with_a_change_is_told_at_once(users: UserService) -> None:
+async def test_all_errors_of_a_change_are_reported_at_once(users: UserService) -> None:
     user = await ann(users)
     with pytest.raises(InvalidInput) as caught:
         await users.change(user.id, UserChanges(email="x", name="", username="y", bio="z" * 1_001))
@@ -251,7 +251,7 @@ async def test_a_change_that_expects_a_version_loses_to_a_faster_one(
     assert (await users.get(user.id)).name == "Ann"
 
 
-async def test_a_change_of_a_user_who_is_removed_meanwhile_finds_nobody(
+async def test_a_change_of_a_user_who_is_removed_concurrently_is_user_not_found(
     users: UserService, storage: ConflictingStorage
 ) -> None:
     user = await ann(users)
@@ -273,7 +273,7 @@ async def test_a_change_that_never_wins_ends_as_too_busy(users: UserService, sto
     user = await ann(users)
 
     async def rival() -> None:
-        # Put past the service, so that this deed is not met by the next one at its own commit.
+        # Bypasses the service, so that the next callback does not run at this commit.
         unit = storage.unit_of_work()
         current = await unit.users.get(user.id)
         assert current is not None

@@ -1,4 +1,4 @@
-"""What the linter of imports, which `make check` runs, is not asked."""
+"""Rules for imports that import-linter does not check."""
 
 import ast
 import sys
@@ -31,7 +31,7 @@ def test_one_module_touches_the_garbage_collector_and_the_switching_of_threads()
 
 
 def _imported(path: Path) -> Iterator[str]:
-    """The top-level packages that a file imports, wherever in it."""
+    """Return the top-level packages that a file imports anywhere."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)

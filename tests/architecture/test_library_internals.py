@@ -1,4 +1,4 @@
-"""What is overridden of a library exists there, and the library's next versions wait until that has been checked."""
+"""Overridden internals of libraries exist, and version bounds hold back releases that have not been checked."""
 
 import inspect
 import pkgutil
@@ -19,10 +19,10 @@ _PROJECT: Final = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").r
 
 
 def _subclasses() -> Iterator[type]:
-    """Find our classes whose parent is a class of one of the libraries."""
+    """Yield our classes whose parent belongs to one of the libraries."""
     packages = pkgutil.walk_packages(entrypoints.http.__path__, "entrypoints.http.")
     names = [package.name for package in packages if not package.name.endswith(".main")]
-    for name in (*names, "entrypoints.cli.serve"):
+    for name in (*names, "entrypoints.cli.server"):
         for one in vars(import_module(name)).values():
             if inspect.isclass(one) and one.__module__ == name and _library_parents(one):
                 yield one

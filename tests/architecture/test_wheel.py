@@ -1,4 +1,4 @@
-"""What is installed is complete."""
+"""The wheel is complete."""
 
 import zipfile
 from pathlib import Path
@@ -12,7 +12,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The names of the files in a wheel built from this tree."""
+    """The file names in a wheel built from this tree."""
     directory = tmp_path_factory.mktemp("wheel")
     wheel = next(iter(WheelBuilder(str(ROOT)).build(directory=str(directory), versions=["standard"])))
     with zipfile.ZipFile(wheel) as archive:

@@ -1,1 +1,1 @@
-"""What each store has shown, and the table of it in the documentation."""
+"""The results of each store in the contract, and the table of them in the documentation."""

@@ -1,4 +1,4 @@
-"""Run the storage contract on each store, note how it went, and draw the table in the documentation anew.
+"""Run the storage contract on each store, record the results, and redraw the table in the documentation.
 
 python -m tests.capabilities [store ...]
 """
@@ -29,7 +29,7 @@ def main(chosen: Sequence[str]) -> int:
 
 
 def cases_of(store: str) -> tuple[int, int]:
-    """Run all cases of the contract on a store, and count them and those that passed."""
+    """Run all contract cases on a store; return how many there are and how many passed."""
     with tempfile.TemporaryDirectory(prefix="userport-contract-") as directory:
         report = Path(directory, "report.xml")
         subprocess.run(  # noqa: S603 - our own tests
@@ -46,7 +46,7 @@ def cases_of(store: str) -> tuple[int, int]:
 
 
 def server_of(store: str) -> str:
-    """Ask the server that the contract runs on for its version."""
+    """Return the version of the server that the contract runs on."""
     if store == "memory":
         return "-"
     with Databases() as databases, databases.fresh(cast("Kind", store)) as url:

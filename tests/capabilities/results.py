@@ -1,4 +1,4 @@
-"""What was found when the stores were last tested in full, kept beside the documentation that tells it."""
+"""The results of the last full test of each store, kept beside the documentation that shows them."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ FILE: Final = Path(__file__).parents[2] / "docs" / "reference" / "contract-resul
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """How a store fared with the storage contract."""
+    """The result of a store in the storage contract."""
 
     server: str
     cases: int
@@ -19,7 +19,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Bugs:
-    """How many of the bugs that were planted in a store's adapter the contract noticed."""
+    """How many of the bugs planted in a store's adapter the contract noticed."""
 
     planted: int
     caught: int
@@ -32,7 +32,7 @@ class Result:
 
 
 def load() -> dict[str, Result]:
-    """Read the results, store by store."""
+    """Return the results by store."""
     found: dict[str, dict[str, Any]] = json.loads(FILE.read_text()) if FILE.exists() else {}
     return {
         store: Result(
@@ -44,7 +44,7 @@ def load() -> dict[str, Result]:
 
 
 def record(store: str, *, contract: Contract | None = None, bugs: Bugs | None = None) -> None:
-    """Replace what is known of a store by what was found now."""
+    """Replace the recorded results of a store."""
     results = load()
     before = results.get(store, Result())
     results[store] = Result(contract=contract or before.contract, bugs=bugs or before.bugs)

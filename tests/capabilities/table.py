@@ -1,4 +1,4 @@
-"""The table of what each storage guarantees and has shown, as it stands in the documentation."""
+"""The table of guarantees and results of each storage, as in the documentation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ _GUARANTEES: Final = {
     ),
     "dynamodb": ("kept", "kept: on disks of several data centres, as AWS promises"),
 }
-"""What becomes of a commit after it has returned."""
+"""How durable a commit is after it has returned."""
 
 
 def stores() -> Sequence[str]:
@@ -39,7 +39,7 @@ def stores() -> Sequence[str]:
 
 
 def table(results: Mapping[str, Result]) -> str:
-    """Draw the table in Markdown."""
+    """Return the table in Markdown."""
     rows = [_HEADINGS, ["---"] * len(_HEADINGS), *_rows(results)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -58,7 +58,7 @@ def _rows(results: Mapping[str, Result]) -> Iterator[Sequence[str]]:
 
 
 def in_page() -> str:
-    """Cut the table out of the page."""
+    """Return the table in the page."""
     return PAGE.read_text().split(f"{_BEGINNING}\n")[1].split(f"\n{_END}")[0]
 
 

@@ -1,4 +1,4 @@
-"""Runs `userport` as people do, through the program's own door."""
+"""Run `userport` through its entry point."""
 
 import logging
 import os
@@ -16,14 +16,14 @@ import pytest
 from entrypoints.cli.main import run
 
 PROGRAM: Final = (sys.executable, "-m", "entrypoints.cli")
-"""For a command that a test must be able to interrupt, and that therefore has to be a process of its own."""
+"""For commands that a test interrupts, and that therefore need a process of their own."""
 
 ROOT: Final = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command ended, and what it said."""
+    """The exit code and output of a command."""
 
     exit_code: int
     output: bytes
@@ -35,13 +35,13 @@ class CommandResult:
 
 
 def environment(**variables: str) -> Mapping[str, str]:
-    """Make the environment of a command, without any setting of whoever runs the tests."""
+    """Return the environment of a command, without the settings of the developer."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("USERPORT_")}
     return inherited | {"PYTHONPATH": str(ROOT)} | variables
 
 
 def userport(*arguments: object, cwd: Path | None = None, pipe: bytes = b"", **variables: str) -> CommandResult:
-    """Run a command in this process, for one of its own takes a second to start."""
+    """Run a command in this process, because a new process takes a second to start."""
     output, errors = BytesIO(), BytesIO()
     logger, handlers = logging.getLogger("userport"), logging.getLogger().handlers.copy()
     with TemporaryFile() as stdin, pytest.MonkeyPatch.context() as patch:
@@ -63,10 +63,10 @@ def userport(*arguments: object, cwd: Path | None = None, pipe: bytes = b"", **v
             patch.chdir(cwd)
         with pytest.raises(SystemExit) as ended:
             run()
-        logger.setLevel(logging.NOTSET)  # which --debug changes
+        logger.setLevel(logging.NOTSET)  # `--debug` changes it
         for text in texts.values():
             text.flush()
-            text.detach()  # or it would close what is read below
+            text.detach()  # it would close the buffer that is read below
     said = errors.getvalue().decode()
     assert "Traceback" not in said
     return CommandResult(int(ended.value.code or 0), output.getvalue(), said)

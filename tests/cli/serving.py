@@ -1,4 +1,4 @@
-"""Runs `userport serve` as a process of its own."""
+"""Run `userport serve` as a separate process."""
 
 import subprocess
 import time
@@ -13,7 +13,7 @@ from tests.cli.commands import PROGRAM, environment
 
 @contextmanager
 def serving(storage: str, *options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Serve on a free port; yield the process and the address that it told."""
+    """Serve on a free port; yield the process and the address that it printed."""
     command = (*PROGRAM, "serve", "--port", "0", "--storage", storage, *options)
     with subprocess.Popen(command, env=environment(**variables), stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:

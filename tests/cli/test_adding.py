@@ -25,7 +25,7 @@ def test_an_admin_is_added_with_the_first_line_as_password(prepared: str) -> Non
 
 
 def test_without_more_a_member_is_added(sqlite: str) -> None:
-    assert add(sqlite, *ROOT, password=b"correct horse battery").exit_code == 0  # to the end, without a line break
+    assert add(sqlite, *ROOT, password=b"correct horse battery").exit_code == 0  # without a final line break
     (user,) = exported(sqlite)
     assert user["role"] == "member"
 
@@ -44,9 +44,7 @@ def test_without_more_a_member_is_added(sqlite: str) -> None:
         (("--email", "x", "--name", ""), b"correct horse battery\n", "name must"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
-    sqlite: str, options: tuple[str, ...], password: bytes, message: str
-) -> None:
+def test_an_error_is_reported_in_one_line(sqlite: str, options: tuple[str, ...], password: bytes, message: str) -> None:
     refused = add(sqlite, *options, password=password)
     assert (refused.exit_code, refused.errors.count("\n")) == (1, 1)
     assert message in refused.errors
@@ -55,7 +53,7 @@ def test_what_is_wrong_is_told_in_one_line(
     assert exported(sqlite) == []
 
 
-def test_nobody_is_added_twice(sqlite: str) -> None:
+def test_no_user_is_added_twice(sqlite: str) -> None:
     assert add(sqlite, *ROOT).exit_code == 0
     refused = add(sqlite, "--email", "ROOT@example.org", "--name", "Again")
     assert (refused.exit_code, refused.errors.count("\n")) == (1, 1)

@@ -1,4 +1,4 @@
-"""Packages that offer a storage of their own, from whole to broken: what is wrong with one is told in one line."""
+"""Third-party storage packages, valid and broken: each error is one line."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from entrypoints.storage_by_url import _offers
+from entrypoints.storage_schemes import storage_offers
 from tests.cli.commands import CommandResult, userport
 
 GOOD = """
@@ -22,7 +22,7 @@ Install: TypeAlias = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Install packages, of one module each, for the time of a test."""
+    """Install packages with one module each for the duration of a test."""
 
     def install(
         module: str = "toy", content: str = GOOD, scheme: str = "toy", value: str = "toy:KIND", extra: str = ""
@@ -37,9 +37,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (information / "entry_points.txt").write_text(f"[userport.storages]\n{scheme} = {value}\n")
         monkeypatch.syspath_prepend(tmp_path)
 
-    _offers.cache_clear()
+    storage_offers.cache_clear()
     yield install
-    _offers.cache_clear()
+    storage_offers.cache_clear()
     for module in ("toy", "other_toy"):
         sys.modules.pop(module, None)
 
@@ -49,7 +49,7 @@ def ping(url: str = "toy://user:secret@host/place") -> CommandResult:
 
 
 def open_error(url: str = "toy://user:secret@host/place") -> str:
-    """Ping a storage that cannot be opened, and return the only line that is said about it."""
+    """Ping a storage that cannot be opened, and return the only line of the error."""
     ended = ping(url)
     assert (ended.exit_code, ended.output) == (2, b"")
     (line,) = ended.errors.splitlines()
@@ -71,13 +71,13 @@ def test_an_unknown_scheme_is_answered_with_those_that_are_installed(install: In
 
 
 @pytest.mark.parametrize("scheme", ["toy", "toy+tls"])
-def test_a_driver_that_is_missing_is_told_with_the_command_that_installs_it(install: Install, scheme: str) -> None:
+def test_a_missing_driver_is_reported_with_the_command_that_installs_it(install: Install, scheme: str) -> None:
     install(content="import no_such_driver", scheme=scheme, extra="toy")
     line = open_error(f"{scheme}://secret")
     assert line == f"{scheme}:// needs the package no_such_driver: pip install 'userport-toy[toy]'"
 
 
-def test_a_driver_that_is_missed_only_when_a_url_is_opened_is_told_alike(install: Install) -> None:
+def test_a_driver_that_is_only_missed_when_a_url_is_opened_is_reported_too(install: Install) -> None:
     content = GOOD.replace("MemoryStorage(record_types)", "__import__('no_such_driver')")
     install(content=content, extra="toy")
     assert open_error() == "toy:// needs the package no_such_driver: pip install 'userport-toy[toy]'"
@@ -95,7 +95,7 @@ def test_two_packages_that_offer_one_scheme_are_both_named(install: Install) -> 
     assert open_error() == ("several packages offer toy://; uninstall all but one: userport-other_toy and userport-toy")
 
 
-def test_what_is_no_storage_kind_is_told(install: Install) -> None:
+def test_an_entry_point_that_is_not_a_plugin_is_reported(install: Install) -> None:
     install(content="KIND = object()")
     assert open_error() == "the package that offers toy:// is broken: toy:KIND is not a StoragePlugin"
 
@@ -112,12 +112,12 @@ def test_what_is_no_storage_kind_is_told(install: Install) -> None:
         ("KIND = ", "toy:KIND", "SyntaxError"),
     ],
 )
-def test_what_cannot_be_loaded_is_told(install: Install, content: str, value: str, reason: str) -> None:
+def test_a_storage_that_cannot_be_loaded_is_reported(install: Install, content: str, value: str, reason: str) -> None:
     install(content=content, value=value)
     assert open_error() == f"the package that offers toy:// is broken: {value} cannot be loaded ({reason})"
 
 
-def test_a_url_that_the_storage_refuses_is_told_with_its_reason(install: Install) -> None:
+def test_a_url_that_the_storage_rejects_is_reported_with_the_reason(install: Install) -> None:
     install(content=f"{GOOD}\ndef refuse(*_):\n    raise ValueError('it is too long')\n\nKIND = StoragePlugin(refuse)")
     assert open_error() == "the storage URL is wrong: it is too long"
 

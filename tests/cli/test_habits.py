@@ -1,4 +1,4 @@
-"""What people expect of any command line: completion, colours only where wanted, exit codes that are documented."""
+"""Conventions of command lines: completion, optional colours, documented exit codes."""
 
 import os
 import pty
@@ -17,7 +17,7 @@ from tests.cli.commands import PROGRAM, environment, userport
 
 
 def commands() -> Iterator[tuple[str, ...]]:
-    """Find every command and every group of commands."""
+    """Yield every command and group of commands."""
     pages: list[tuple[tuple[str, ...], object]] = [((), get_command(app))]
     for words, page in pages:
         yield words

@@ -45,7 +45,7 @@ def summary(added: int = 0, there: int = 0, refused: int = 0) -> str:
 
 
 def rejects(file: Path) -> list[tuple[int, str]]:
-    """Read the line and the code of each error in a file of rejects."""
+    """Return the line and the code of each error in a file of rejects."""
     records = [orjson.loads(line) for line in file.read_bytes().splitlines()]
     return [(record["line"], error["code"]) for record in records for error in record["errors"]]
 
@@ -63,7 +63,7 @@ def names(url: str) -> list[str]:
     return [orjson.loads(line)["name"] for line in userport("users", "export", "--storage", url).output.splitlines()]
 
 
-# The whole way, on every storage
+# End to end, on every storage
 
 
 @pytest.mark.parametrize("ending", ["csv", "ndjson"])
@@ -241,12 +241,12 @@ def test_a_line_that_is_no_sound_object_is_refused_with_its_number(sqlite: str, 
     assert b"hunter22" not in (tmp_path / "rejects.ndjson").read_bytes()
 
 
-def test_an_empty_file_of_ndjson_is_an_import_of_nobody(sqlite: str, tmp_path: Path) -> None:
+def test_an_empty_ndjson_file_imports_no_users(sqlite: str, tmp_path: Path) -> None:
     ended, _ = imported(sqlite, tmp_path, b"", "users.ndjson")
     assert (ended.exit_code, ended.text) == (0, summary())
 
 
-# Where from, and what is told
+# Sources and messages
 
 
 @pytest.mark.parametrize("content", [ANN, b"email,name\nann@example.com,Ann\n", b"\xef\xbb\xbf \n" + ANN])
@@ -291,7 +291,7 @@ def test_rejects_never_overwrite_what_is_imported(sqlite: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("file", ["missing.csv", "."])
-def test_a_file_that_cannot_be_read_is_told_in_one_line(sqlite: str, tmp_path: Path, file: str) -> None:
+def test_an_unreadable_file_is_reported_in_one_line(sqlite: str, tmp_path: Path, file: str) -> None:
     ended = userport("users", "import", tmp_path / file, "--storage", sqlite)
     assert (ended.exit_code, ended.errors.count("\n")) == (1, 1)
 
@@ -301,12 +301,12 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(sqlite: str, tmp_path: P
 
 def test_an_export_is_complete_or_not_there(sqlite: str, tmp_path: Path) -> None:
     ended = userport("users", "export", tmp_path / "users.ndjson", "--storage", sqlite)
-    assert ended.exit_code == 1  # the storage has not been prepared
+    assert ended.exit_code == 1  # the storage is not prepared
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [(), ("--with-password-hashes",)])
-def test_an_export_is_for_its_owner_alone_whatever_was_there_before(
+def test_an_export_is_readable_by_its_owner_alone_even_if_it_replaces_a_file(
     sqlite: str, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     file, partial = tmp_path / "users.csv", tmp_path / "users.csv.part"
@@ -322,7 +322,7 @@ def test_an_export_is_for_its_owner_alone_whatever_was_there_before(
     assert not partial.exists()
 
 
-def test_rejects_are_for_their_owner_alone_whatever_was_there_before(sqlite: str, tmp_path: Path) -> None:
+def test_rejects_are_readable_by_their_owner_alone_even_if_they_replace_a_file(sqlite: str, tmp_path: Path) -> None:
     file = tmp_path / "rejects.ndjson"
     for there in (False, True):
         if there:
@@ -374,7 +374,7 @@ def test_only_csv_can_be_made_safe_for_spreadsheets(sqlite: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_export_that_nobody_reads_to_its_end_stops_quietly(sqlite: str) -> None:
+def test_an_export_into_a_closed_pipe_stops_quietly(sqlite: str) -> None:
     users = b"".join(line for line, _ in lines(3_000, bad=0, seed=1, as_csv=False))
     userport("users", "import", "-", "--storage", sqlite, pipe=users)
     command = (*PROGRAM, "users", "export", "--storage", sqlite)
@@ -388,7 +388,7 @@ def test_an_export_that_nobody_reads_to_its_end_stops_quietly(sqlite: str) -> No
         assert process.stderr.read() == b""
 
 
-# In the middle
+# Interruptions
 
 
 @pytest.mark.slow
@@ -406,7 +406,7 @@ def test_an_interrupted_import_says_how_far_it_got_and_can_be_repeated(sqlite: s
             while not names(sqlite):
                 time.sleep(0.1)
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)  # before the end of the file, which would be the end of the import as well
+            process.wait(timeout=60)  # before the end of the file, which would also end the import
         output, errors = process.communicate()
     assert (process.returncode, output) == (130, "")
     assert errors.strip().startswith("userport: interrupted - stopped after line")
@@ -471,7 +471,7 @@ def test_an_import_leaves_the_interpreter_as_it_was(sqlite: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_storage_lost_in_the_middle_is_told_with_how_far_it_got(databases: Databases, tmp_path: Path) -> None:
+def test_a_storage_lost_in_the_middle_is_reported_with_the_progress(databases: Databases, tmp_path: Path) -> None:
     users = b"".join(line for line, _ in lines(1_000, bad=0, seed=1, as_csv=False))
     pipe = tmp_path / "pipe.ndjson"
     os.mkfifo(pipe)

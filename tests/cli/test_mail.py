@@ -59,14 +59,14 @@ def test_a_test_mail_goes_to_a_file_by_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reaction", "told"), [("550 5.1.1 no such user", "550 5.1.1 no such user"), ("451 later", "451 later")]
+    ("reaction", "message"), [("550 5.1.1 no such user", "550 5.1.1 no such user"), ("451 later", "451 later")]
 )
-def test_a_mail_that_is_not_taken_is_told_in_one_line(reaction: str, told: str) -> None:
+def test_a_mail_that_is_not_taken_is_told_in_one_line(reaction: str, message: str) -> None:
     with mail_server() as server:
         server.react("RCPT", reaction)
         ended = userport("mail", "test", "ann@example.com", USERPORT_MAIL=f"smtp://127.0.0.1:{server.port}")
     assert (ended.exit_code, ended.text) == (1, "")
-    assert ended.errors == f"userport: not sent: 127.0.0.1: {told}\n"
+    assert ended.errors == f"userport: not sent: 127.0.0.1: {message}\n"
 
 
 def test_a_password_that_is_refused_is_not_shown() -> None:
@@ -116,16 +116,16 @@ def test_a_setting_that_is_wrong_is_told_before_anything_is_done(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({}, "Mails are not sent, but written to the directory mail: see USERPORT_MAIL"),
         ({"USERPORT_MAIL": "smtp://localhost"}, "Links in mails begin with {address}: see USERPORT_PUBLIC_URL"),
     ],
 )
-def test_a_server_says_what_is_left_to_set(settings: dict[str, str], told: str) -> None:
+def test_a_server_says_what_is_left_to_set(settings: dict[str, str], message: str) -> None:
     with serving("memory://", USERPORT_SIGNING_KEY=SIGNING_KEY, **settings) as (process, address):
         assert process.stderr is not None
-        assert process.stderr.readline() == told.format(address=address) + "\n"
+        assert process.stderr.readline() == message.format(address=address) + "\n"
 
 
 @pytest.mark.slow

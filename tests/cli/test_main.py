@@ -37,7 +37,7 @@ def test_version_is_one_line() -> None:
         ("storage", "ping", "--storage", "oracle://secret@host/x"),
     ],
 )
-def test_wrong_usage_is_told_in_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_is_reported_in_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     ended = userport(*arguments, cwd=tmp_path)
     assert ended.exit_code == 2
     assert ended.errors.startswith("userport: ")
@@ -96,7 +96,7 @@ def test_openapi_prints_the_document_without_a_storage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("command", [("storage", "ping"), ("storage", "prepare"), ("users", "export"), ("serve",)])
-def test_a_storage_out_of_reach_is_told_in_one_line_without_its_url(
+def test_an_unreachable_storage_is_reported_in_one_line_without_its_url(
     databases: Databases, kind: Kind, command: tuple[str, ...]
 ) -> None:
     with databases.unreachable(kind) as url:

@@ -1,4 +1,4 @@
-"""That a line is read as the standard library reads it, whichever decoder has read it."""
+"""Both decoders read a line as the standard library does."""
 
 import json
 from io import BytesIO
@@ -67,5 +67,5 @@ def test_an_object_is_what_the_standard_library_makes_of_it(line: str) -> None:
         '{"a\\"": "", "b": "\\\\", "a\\"": ""}',
     ],
 )
-def test_a_name_that_comes_twice_is_noticed_whatever_the_quotes(line: str) -> None:
+def test_a_duplicate_name_is_noticed_with_any_quoting(line: str) -> None:
     assert read(line) == "repeated_field"

@@ -1,4 +1,4 @@
-"""The app is served by other programs than `userport serve`, over real connections."""
+"""Other programs than `userport serve` serve the app, over real connections."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ SERVERS: Final = {
 
 @contextmanager
 def served(command: Sequence[str], log: Path, **variables: str) -> Iterator[str]:
-    """Run a server, and yield its address."""
+    """Run a server and yield its address."""
     with (
         log.open("wb") as output,
         subprocess.Popen(command, cwd=ROOT, env=environment(**variables), stdout=output, stderr=output) as process,  # noqa: S603

@@ -1,4 +1,4 @@
-"""What clients of a served process meet while its storage is away."""
+"""What clients of a served process experience during a storage outage."""
 
 import asyncio
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from entrypoints.settings import SettingsError, load_settings
+from entrypoints.environment import SettingsError
+from entrypoints.settings import load_settings
 from tests.cli.commands import userport
 
 
@@ -32,7 +33,7 @@ def test_a_flag_takes_precedence_over_a_file(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "USERPORT_MAIL_FILE cannot be read: No such file or directory"),
         (b"", "USERPORT_MAIL_FILE names a file that is empty"),
@@ -42,13 +43,13 @@ def test_a_flag_takes_precedence_over_a_file(tmp_path: Path, monkeypatch: pytest
     ],
 )
 def test_a_file_that_cannot_be_used_is_told(
-    content: bytes | None, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: bytes | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "secret"
     if content is not None:
         file.write_bytes(content)
     monkeypatch.setenv("USERPORT_MAIL_FILE", str(file))
-    with pytest.raises(SettingsError, match=f"^{told}$"):
+    with pytest.raises(SettingsError, match=f"^{message}$"):
         load_settings()
 
 

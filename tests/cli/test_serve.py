@@ -34,7 +34,7 @@ def command_line(pid: int) -> str:
 
 def is_running(pid: int) -> bool:
     try:
-        # A dead process whose new parent has not asked after it is a zombie.
+        # A dead process that its new parent has not waited for is a zombie.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
@@ -66,6 +66,15 @@ def test_who_comes_while_the_disk_is_full_can_come_again_when_it_is_not(sqlite: 
         assert httpx.get(f"{address}/users").json() == []
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
         assert httpx.post(f"{address}/users", json=ann).status_code == 201
+
+
+@pytest.mark.parametrize("wanted", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_a_signal_while_it_starts_ends_it_well(sqlite: str, wanted: signal.Signals, options: tuple[str, ...]) -> None:
+    for _ in range(3):
+        with serving(sqlite, *options) as (process, _):
+            process.send_signal(wanted)
+            assert ended(process) == (0, "")
 
 
 def test_memory_serves_until_it_ends() -> None:
@@ -123,7 +132,7 @@ def test_no_other_machine_is_let_in(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_port_in_use_is_told_in_one_line(host: str) -> None:
+def test_a_port_in_use_is_reported_in_one_line(host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = userport("serve", "--port", port, "--storage", "memory://", "--host", host)
@@ -142,6 +151,6 @@ def test_memory_has_one_worker_only() -> None:
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
 
 
-def test_a_storage_url_that_is_wrong_is_told_in_one_line() -> None:
+def test_a_wrong_storage_url_is_reported_in_one_line() -> None:
     refused = userport("serve", "--storage", "memory://somewhere")
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)

@@ -1,4 +1,4 @@
-"""What the program loads before it serves, and what it leaves off only while it does."""
+"""What the program loads before it serves, and what it only disables while it loads."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 def run_python(program: str, directory: Path) -> str:
     variables = environment(USERPORT_STORAGE=f"sqlite:///{directory}/users.db")
-    return subprocess.run(  # noqa: S603 - a program of ours
+    return subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", program], cwd=directory, env=variables, stdout=subprocess.PIPE, text=True, check=True
     ).stdout
 

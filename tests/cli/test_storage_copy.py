@@ -27,7 +27,7 @@ def back(databases: Databases) -> Iterator[str]:
 
 
 def copied(source: str, target: str) -> str:
-    """Copy and return what was said of it."""
+    """Run a copy and return its output."""
     ended = userport("storage", "copy", "--from", source, "--to", target)
     assert ended.exit_code == 0
     return ended.text
@@ -62,8 +62,8 @@ def test_a_copy_there_and_back_again_ends_as_it_began(source: str, unprepared: s
     asyncio.run(fill(source, users=250, posts=600))
     said = copied(source, unprepared)
     assert said.startswith(
-        "Copied and verified: 250 users, 49 credentials, 55 sessions, 600 posts, 0 sign in failures, 0 secrets and "
-        "0 jobs. SHA-256 of "
+        "Copied and verified: 250 users, 49 credentials, 55 sessions, 600 posts, 0 sign in failures, 0 secrets, "
+        "0 jobs, 0 one time tokens, 0 pending sign ups and 0 sign in places. SHA-256 of "
     )
     assert copied(unprepared, back) == said
     assert exported(source) == exported(unprepared) == exported(back)
@@ -106,7 +106,7 @@ def test_other_data_are_refused_in_one_line_and_left_alone(source: str, back: st
     assert exported(back) == before
 
 
-def test_a_source_that_nobody_has_prepared_is_told_with_the_command_that_does(source: str, back: str) -> None:
+def test_an_unprepared_source_is_reported_with_the_command_that_prepares_it(source: str, back: str) -> None:
     ended = userport("storage", "copy", "--from", source, "--to", back)
     assert (ended.exit_code, len(ended.errors.splitlines())) == (1, 1)
     assert "userport storage prepare" in ended.errors
@@ -123,7 +123,7 @@ def test_a_source_that_nobody_has_prepared_is_told_with_the_command_that_does(so
         (("--to", "postgresql://user:secret@host"), "it does not name a database"),
     ],
 )
-def test_storages_that_cannot_be_copied_are_told_in_one_line(
+def test_storages_that_cannot_be_copied_are_reported_in_one_line(
     tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     ended = userport("storage", "copy", *arguments, cwd=tmp_path)

@@ -47,14 +47,14 @@ def headers_of(address: str, name: str) -> dict[str, str]:
 
 
 def statuses(address: str, headers: dict[str, str]) -> set[int]:
-    """Call over many connections, so that every worker answers some."""
+    """Call over many connections, so that every worker responds to some."""
     found = set()
     for _ in range(REQUESTS_TO_REACH_BOTH_WORKERS):
         found.add(httpx.get(f"{address}/users/me", headers=headers).status_code)
     return found
 
 
-def test_whatever_ends_a_session_is_known_to_every_process_within_a_second(address: str) -> None:
+def test_the_end_of_a_session_is_known_to_every_process_within_a_second(address: str) -> None:
     admin = headers_of(address, "root@example.org")
     ways: dict[str, Callable[[str, dict[str, str]], httpx.Response]] = {
         "removed": lambda user, _: httpx.delete(f"{address}{user}", headers=admin),
@@ -114,7 +114,7 @@ def test_a_key_that_is_gone_after_the_start_is_not_missed(sqlite: str, key: Path
         wait_until_ready(address)
         key.unlink()
         assert httpx.get(f"{address}/.well-known/jwks.json").status_code == 200
-        assert sign_in(address, "nobody").status_code == 400
+        assert sign_in(address, "unknown").status_code == 400
 
 
 def test_token_mode_without_a_key_names_the_command() -> None:
@@ -124,20 +124,20 @@ def test_token_mode_without_a_key_names_the_command() -> None:
 
 
 @pytest.mark.parametrize("key", ["/no/such/file", "no key", "-----BEGIN PRIVATE KEY-----\nMC4CAQ\n"])
-def test_a_wrong_key_is_told_in_one_line(key: str) -> None:
+def test_a_wrong_key_is_reported_in_one_line(key: str) -> None:
     refused = userport("serve", "--storage", "memory://", USERPORT_SIGNING_KEY=key)
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
     assert "USERPORT_SIGNING_KEY" in refused.errors
     assert "MC4CAQ" not in refused.errors
 
 
-# The second is as a socket for both versions of IP reports the first.
+# The second form is reported by dual-stack sockets for IPv4.
 @pytest.mark.parametrize("host", ["127.0.0.1", "::ffff:127.0.0.1"])
 def test_who_a_proxy_forwards_for_is_believed_if_the_proxy_is_trusted(sqlite: str, key: Path, host: str) -> None:
     forwarded = {"x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https"}
 
     def guess(address: str, number: int) -> httpx.Response:
-        form = {"grant_type": "password", "username": f"nobody{number}", "password": "wrong horse battery"}
+        form = {"grant_type": "password", "username": f"unknown{number}", "password": "wrong horse battery"}
         return httpx.post(f"{address}/auth/token", data=form, headers=forwarded)
 
     few = {"USERPORT_SIGNING_KEY": str(key), "USERPORT_HOST": host, "USERPORT_SIGN_IN_FAILURES_PER_ADDRESS": "2"}
@@ -148,6 +148,6 @@ def test_who_a_proxy_forwards_for_is_believed_if_the_proxy_is_trusted(sqlite: st
         assert "strict-transport-security" in httpx.get(f"{address}/health/live", headers=forwarded).headers
     with serving(sqlite, **few) as (_, address):
         wait_until_ready(address)
-        assert guess(address, 4).status_code == 400  # from this machine, which has one failure already
+        assert guess(address, 4).status_code == 400  # from this machine, which already has one failure
         assert sign_in(address, "another").status_code == 429
         assert "strict-transport-security" not in httpx.get(f"{address}/health/live", headers=forwarded).headers

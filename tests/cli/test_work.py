@@ -39,7 +39,7 @@ async def handle(job):
 Container.job_handlers.override(Dict(slow=Object(handle)))
 work(sys.argv[1])
 """
-"""`userport work` with a handler of jobs that take their time."""
+"""`userport work` with a slow job handler."""
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def test_a_job_whose_worker_was_killed_runs_again(databases: Databases, kind: st
 
 
 def run_at(url: str, moment: datetime) -> Sequence[str]:
-    """Run what is due at a moment; return what was done."""
+    """Run the jobs due at a moment; return what was done."""
     done: list[str] = []
 
     async def handle(job: Job) -> None:
@@ -145,7 +145,7 @@ def test_the_program_runs_jobs_and_ends_well(sqlite: str) -> None:
         assert process.stderr is not None
         message = process.stderr.readline()
         reason = "this version of userport has no handler for unheard-of"
-        assert message == f"a unheard-of job will be tried again: {reason} ({job.id}, attempt 1)\n"
+        assert message == f"unheard-of job {job.id} will be tried again: {reason} (attempt 1)\n"
         process.terminate()
         assert process.wait(timeout=30) == 0
     listed = userport("jobs", "list", "--storage", sqlite).text

@@ -1,4 +1,4 @@
-"""The commands that a document shows, with their answers: found, run in one shell, and compared."""
+"""Extract the commands and outputs that a document shows, run them in one shell, and compare."""
 
 import json
 import os
@@ -25,11 +25,11 @@ _VOLATILE: Final = {
     '-<digest of an id>"': re.compile(r'(?<=\d)-[0-9a-f]{16}"'),
     "cursor=<cursor>": re.compile(r"cursor=[\w-]{32}"),
     "Made key <key>.": re.compile(r"Made key [\w-]{43}\."),
-    "<access token>": re.compile(r"\beyJ[\w.-]+"),  # which a document may cut short
+    "<access token>": re.compile(r"\beyJ[\w.-]+"),  # a document may truncate it
     '"refresh_token": "<refresh token>"': re.compile(r'"refresh_token": "[\w-]{88}"'),
 }
 
-# A server goes into the background, and the next command waits until it answers.
+# A server runs in the background, and the next command waits until it responds.
 _SERVERS: Final = ("make serve", ".venv/bin/userport serve")
 _SERVE: Final = (
     ".venv/bin/userport serve & until curl --fail --output /dev/null localhost:$USERPORT_PORT/health/live 2>&-; "
@@ -39,14 +39,14 @@ _SERVE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command, and the answer that is shown or was given."""
+    """A command, and its documented or actual output."""
 
     command: str
     answer: str
 
 
 def shown_in(document: Path, *headings: str) -> Sequence[Step]:
-    """Find what the console blocks under some headings show."""
+    """Return the steps in the console blocks under some headings."""
     parts = re.split(r"^## (.*)$", document.read_text(), flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     return [
@@ -58,13 +58,13 @@ def shown_in(document: Path, *headings: str) -> Sequence[Step]:
 
 
 def run(steps: Sequence[Step], directory: Path, replaced: Mapping[str, str]) -> Sequence[Step]:
-    """Run commands one after another in one shell, as somebody would type them; stop the servers at the end.
+    """Run commands in one shell, as a reader would; stop the servers at the end.
 
-    `replaced` says what to type instead of what a document shows.
+    `replaced` maps documented text to the text to type instead.
     """
     if not (directory / ".venv").exists():
         (directory / ".venv").symlink_to(sys.prefix)
-    (directory / ".curlrc").write_text("silent\n")  # it shows its progress only to those who redirect its output
+    (directory / ".curlrc").write_text("silent\n")  # curl only shows progress when its output is redirected
     port = str(free_port())
     lines = ["trap 'kill $(jobs -p) 2>&-; wait' EXIT"]
     for step in steps:
@@ -89,10 +89,10 @@ def run(steps: Sequence[Step], directory: Path, replaced: Mapping[str, str]) -> 
 
 
 def assert_alike(shown: Sequence[Step], given: Sequence[Step]) -> None:
-    """Hold that answers are as shown, and that one id in a document stands for one id.
+    """Assert that outputs equal the documented ones, and that one documented id stands for one id.
 
-    Of HTTP headers only those that are shown are compared; of the status line the number, since its words depend on
-    Python's version; of JSON what it says, not how it is broken into lines.
+    Of HTTP headers, only the documented ones are compared; of the status line, only the number, because its text
+    depends on Python's version; of JSON, the content without its line breaks.
     """
     ids: dict[str, str] = {}
     assert [step.command for step in given] == [step.command for step in shown]
@@ -114,7 +114,7 @@ def _command_and_output(step: str) -> tuple[str, str]:
 
 
 def _parts(answer: str) -> tuple[Mapping[str, str], str]:
-    """Take an answer apart into its headers, by the order of their names, and its body."""
+    """Split an output into its headers, sorted by name, and its body."""
     head, _, body = answer.partition("\n\n") if answer.startswith("HTTP/") else ("", "", answer)
     status, *lines = head.splitlines() or [""]
     headers = sorted(line.split(": ", 1) for line in lines if line)

@@ -1,4 +1,4 @@
-"""The guide to record types, carried out in a copy of the project."""
+"""The guide to record types works in a copy of the project."""
 
 import os
 import re
@@ -53,7 +53,7 @@ asyncio.run(use())
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with notes, as the guide adds them."""
+    """A copy of the project to which the guide has added notes."""
     copy = tmp_path_factory.mktemp("project")
     for name in COPIED:
         source = ROOT / name
@@ -75,7 +75,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def steps() -> Iterator[tuple[str, str, str]]:
-    """Read each file of the guide and what is to be done with it."""
+    """Return each file of the guide with its instruction and content."""
     path = ""
     for named, kind, text in BLOCK.findall(GUIDE):
         if named:

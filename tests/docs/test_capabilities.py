@@ -30,7 +30,7 @@ def test_a_store_passed_every_case_that_there_is_now(store: str) -> None:
 
 
 def test_a_figure_of_planted_bugs_is_of_all_that_can_be_planted_now() -> None:
-    """A store whose bugs have changed since they were last planted has no figure."""
+    """A store whose planted bugs have changed since the last run has no figure."""
     planted = {store: result.bugs.planted for store, result in load().items() if result.bugs}
     assert planted
     now = Counter(bug.store for bug in all_bugs())
@@ -44,7 +44,7 @@ def test_every_bug_can_be_planted(bug: Bug) -> None:
 
 
 def _cases(store: str) -> int:
-    """Count the cases of the contract that there are for a store."""
+    """Return the number of contract cases for a store."""
     listed = subprocess.run(  # noqa: S603 - our own tests
         [sys.executable, "-m", "pytest", "-q", "--collect-only", f"tests/storage/test_{store}.py"],
         cwd=ROOT,

@@ -48,9 +48,9 @@ def test_commands_that_move_to_another_storage_answer_as_shown(
     request: pytest.FixtureRequest, directory: Path, databases: Databases, kind: Kind
 ) -> None:
     shown = shown_in(TUTORIAL, "Move to another storage")
-    # A server with its own settings, since userport warns of one that could lose commits.
+    # A server of its own, because userport warns about one that could lose commits.
     with databases.own_server(kind, durable=True) as server:
         url = server_kind(kind).create(server.url)
-        request.getfixturevalue("answers")  # not asked for above, since a skipped test needs no tour before
+        request.getfixturevalue("answers")  # requested here, because a skipped test needs no tour
         given = run(shown, directory, {"postgresql://userport:secret@localhost/userport": f"'{url}'"})
     assert_alike(shown, given)

@@ -28,11 +28,11 @@ def _broken_links(document: Path) -> Iterator[str]:
 
 
 def _anchors(document: Path) -> set[str]:
-    """Name the headings as the sites do that show Markdown."""
+    """Return the anchors of the headings, as sites that render Markdown name them."""
     words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(_text(document)))
     return {heading.replace(" ", "-") for heading in words}
 
 
 def _text(document: Path) -> str:
-    """Read a document without its blocks of code, in which brackets are no links."""
+    """Return a document without code blocks, in which brackets are not links."""
     return _BLOCK.sub("", document.read_text())

@@ -1,4 +1,4 @@
-"""The figures in docs/explanation/performance.md are those that were recorded."""
+"""The figures in docs/explanation/performance.md equal the recorded results."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The reference pages name every setting and every command that there is."""
+"""The reference pages list every setting and every command."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ from typer.main import get_command
 
 from entrypoints.cli.errors import ExitCode
 from entrypoints.cli.main import app
-from entrypoints.settings import COPY_TARGET, PREFIX, Settings
+from entrypoints.environment import COPY_TARGET, PREFIX
+from entrypoints.settings import Settings
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
 COMMANDS: Final = (REFERENCE / "commands.md").read_text()

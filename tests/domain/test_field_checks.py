@@ -11,7 +11,7 @@ def test_good_fields_come_back_parsed() -> None:
     check.raise_if_invalid()
 
 
-def test_what_is_no_text_passes_as_it_is() -> None:
+def test_a_non_text_passes_unchanged() -> None:
     check = FieldChecks()
     assert check("bio", Bio.parse, None) is None
     assert check("name", Name.parse, UNSET) is UNSET

@@ -1,4 +1,4 @@
-"""Sessions, the refresh tokens that they go on by, and the count of failed sign-ins."""
+"""Sessions, their refresh tokens, and the count of failed sign-ins."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -84,8 +84,8 @@ def test_a_successor_is_always_the_same_and_depends_on_the_salt(token: RefreshTo
 
 
 @given(steps=st.lists(st.tuples(moves, st.integers(0, 4)), max_size=30))
-def test_whatever_is_refreshed_and_retried_one_token_is_current(steps: list[tuple[timedelta, int]]) -> None:
-    """Tokens are used that were issued so many uses ago, by a clock that may go back."""
+def test_after_any_refreshes_and_retries_one_token_is_current(steps: list[tuple[timedelta, int]]) -> None:
+    """Tokens issued some uses ago are used, with a clock that may go back."""
     session, clock, issued, used_at = begin(), NOW, [TOKEN], list[datetime]()
     for move, ago in steps:
         clock += move
@@ -116,7 +116,7 @@ def test_whatever_is_refreshed_and_retried_one_token_is_current(steps: list[tupl
 
 
 @given(secret=secrets, proof=st.binary(min_size=18, max_size=18), uses=st.integers(0, 5))
-def test_a_token_that_was_not_made_for_the_session_is_none_of_it(secret: bytes, proof: bytes, uses: int) -> None:
+def test_a_token_of_another_session_does_not_belong_to_this_one(secret: bytes, proof: bytes, uses: int) -> None:
     session, current = begin(), TOKEN
     for _ in range(uses):
         session, current = session.refresh(current, NOW)
@@ -160,7 +160,7 @@ def test_of_refreshes_in_a_rush_the_last_hundred_can_be_repeated_and_those_befor
 
 
 @given(place=st.integers(0, 87), letter=st.sampled_from("AZaz09-_"))
-def test_a_token_that_was_damaged_anywhere_is_none_of_the_session(place: int, letter: str) -> None:
+def test_a_damaged_token_does_not_belong_to_the_session(place: int, letter: str) -> None:
     text = TOKEN.text[:place] + letter + TOKEN.text[place + 1 :]
     assume(text != TOKEN.text)
     assert not begin().owns(RefreshToken.parse(text))
@@ -250,7 +250,7 @@ def test_as_many_failures_as_are_allowed_block_until_one_is_a_minute_old(most: i
 
 
 @given(most=st.integers(1, 8), pauses=st.lists(st.timedeltas(timedelta(0), timedelta(seconds=40)), max_size=20))
-def test_failures_that_have_expired_block_nobody(most: int, pauses: list[timedelta]) -> None:
+def test_expired_failures_block_no_one(most: int, pauses: list[timedelta]) -> None:
     failures, now = no_failures(), NOW
     for pause in pauses:
         now += pause
@@ -266,7 +266,7 @@ def test_attempts_that_were_refused_do_not_prolong_a_block() -> None:
     assert ends == {NOW + timedelta(minutes=1)}
 
 
-def test_what_is_forgotten_blocks_nobody() -> None:
+def test_cleared_failures_block_no_one() -> None:
     failures = no_failures().one_more(NOW, 1)
     assert failures.blocked_until(1, NOW) is not None
     forgotten = failures.forgotten(NOW)

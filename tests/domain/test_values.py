@@ -44,7 +44,7 @@ TEXTS = (Name, Bio, Title, Body)
 
 
 def code_of(parser: str, text: str) -> str | None:
-    """Tell the code with which a text is refused, or None if it is accepted."""
+    """Return the code with which a text is rejected, or None if it is accepted."""
     try:
         PARSERS[parser](text)
     except InvalidValue as error:
@@ -58,7 +58,7 @@ def code_of(parser: str, text: str) -> str | None:
 @settings(max_examples=200)
 @given(text=st.one_of(any_text, emails, usernames))
 def test_any_text_is_either_accepted_or_refused(text: str) -> None:
-    for parse in PARSERS.values():  # here and below, since to make a text takes longer than to parse it
+    for parse in PARSERS.values():  # in one test, here and below: generating a text takes longer than parsing it
         with suppress(InvalidValue):
             parse(text)
 
@@ -124,7 +124,7 @@ def test_controls_at_an_end_are_refused_not_stripped(parser: str, control: str) 
 
 @pytest.mark.parametrize("parser", ["Name", "Bio", "Title", "Body", "Email", "SearchPrefix", "Password"])
 def test_lone_surrogates_are_refused(parser: str) -> None:
-    assert code_of(parser, "somebody\ud800@example.com") == "invalid_character"
+    assert code_of(parser, "someone\ud800@example.com") == "invalid_character"
 
 
 @pytest.mark.parametrize("parser", ["Name", "Email"])
@@ -189,19 +189,19 @@ def test_an_email_parses_to_itself(text: str) -> None:
     with suppress(InvalidValue):
         email = parse_email(text)
         assert parse_email(email.address) == email
-        assert Email.parse(email.address) == email  # its domain is ASCII by now
+        assert Email.parse(email.address) == email  # its domain is ASCII now
 
 
 @given(text=emails)
 def test_the_canonical_form_of_an_email_is_stable(text: str) -> None:
     email = parse_email(text)
-    with suppress(InvalidValue):  # folding may make it longer than allowed
+    with suppress(InvalidValue):  # folding may make it too long
         assert parse_email(email.canonical).canonical == email.canonical
 
 
 @given(text=emails)
 def test_emails_that_differ_by_case_or_composition_alone_are_one(text: str) -> None:
-    assume("ı" not in text)  # its capital is an I, whose small letter is another one
+    assume("ı" not in text)  # its capital is I, whose lower-case letter is i
     canonical = parse_email(text).canonical
     local, _, domain = text.rpartition("@")
     for variant in (local.upper(), local.casefold(), normalize("NFD", local)):
@@ -239,18 +239,18 @@ def test_international_domains_become_a_labels(domain: str, ascii_domain: str) -
         "a b.com", f"{'a' * 64}.com", "xn--.com", "☃.example", "a\u200db.com", "example.123", "ex@mple.com@",
     ],
 )  # fmt: skip
-def test_what_is_no_domain_is_refused(domain: str) -> None:
+def test_an_invalid_domain_is_rejected(domain: str) -> None:
     assert code_of("Email", f"ann@{domain}") in {"invalid_email", "invalid_domain"}
 
 
 @pytest.mark.parametrize(
     "local", ["", ".a", "a.", "a..b", "a b", '"a"', "a@b", "a,b", "a\u00a0b", "a\u200bb\u2028", "<a>", "a\\b"]
 )
-def test_what_is_no_local_part_is_refused(local: str) -> None:
+def test_an_invalid_local_part_is_rejected(local: str) -> None:
     assert code_of("Email", f"{local}@example.com") in {"invalid_email", "invalid_character"}
 
 
-def test_a_local_part_is_made_of_letters_some_signs_and_whatever_else_can_be_seen() -> None:
+def test_a_local_part_consists_of_letters_some_signs_and_visible_non_ascii_characters() -> None:
     for character in map(chr, (*range(0x3100), *range(0xFE00, 0x10010), 0xE0001, 0x10FFFF)):
         composed = nfc(character)
         seen = all(category(part)[0] not in "ZC" for part in composed)
@@ -307,7 +307,7 @@ def test_a_username_is_kept_and_unique_in_lower_case(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["ab", "a" * 33, "-ab", "_ab", ".ab", "a b", "añb", "\u212aab", "abc\n", " abc", "ab\0c", "ａbc", ""]
 )
-def test_what_is_no_username_is_refused(text: str) -> None:
+def test_an_invalid_username_is_rejected(text: str) -> None:
     assert code_of("Username", text) == "invalid_username"
 
 
@@ -320,7 +320,7 @@ def test_an_id_is_a_uuid_in_lower_case() -> None:
 
 
 @given(text=any_text)
-def test_what_is_no_uuid_is_no_id(text: str) -> None:
+def test_a_non_uuid_is_not_an_id(text: str) -> None:
     assert code_of("UserId", text) == "invalid_id"
 
 
@@ -351,7 +351,7 @@ def test_a_prefix_is_folded_as_what_it_searches_is(text: str) -> None:
 def test_a_folded_name_starts_with_the_prefix_it_was_cut_to(text: str, length: int) -> None:
     name = Name.parse(text)
     prefix = name[:length]
-    # A cut may fall between a letter and a mark that composes with it; only then may the match be lost.
+    # The prefix may end between a letter and a mark that composes with it; only then may the match be lost.
     assume(fold(prefix) + fold(name[length:]) == fold(name))
     assert fold(name).startswith(SearchPrefix.parse(prefix))
 
@@ -398,7 +398,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
         truncate_to_milliseconds(datetime(2026, 11, 20))  # noqa: DTZ001
 
 
-# Pitfalls of Unicode, each in each place
+# Pitfalls of Unicode, in every position
 
 
 @pytest.mark.parametrize("pitfall", PITFALLS, ids=ascii)
@@ -410,7 +410,7 @@ def test_no_pitfall_is_more_than_a_refusal(parser: str, pitfall: str) -> None:
 
 
 DISORDER: Final = "a" + "\u0301" * 5_000 + "\u0316" * 5_000
-"""Combining marks that are not in their order, of which a library may make a sum that grows with their square."""
+"""Combining marks out of order, which a library may process in quadratic time."""
 
 
 MARKS_AND_BASES: Final = "ae\u0301\u0316\u0345\u0344\u0f71\u0f72\u0f73\u0f75\u0f81\u05b7\u05b0ặ가각\u1100\u1161\u11a8"

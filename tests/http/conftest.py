@@ -17,13 +17,13 @@ STORES: Final[tuple[Store, ...]] = (*(("memory",) if is_chosen("memory") else ()
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Keep texts of thousands of characters out of the names of tests."""
+    """Keep texts of thousands of characters out of test names."""
     if isinstance(val, str) and len(val) > _MAX_ID_LENGTH:
         return f"{argname}-of-{len(val)}-characters"
     return None
 
 
-# What a store keeps is held by the contract; that HTTP on it is the same on each, too, takes its time to see.
+# The contract covers storage itself, so HTTP on every store is only tested in slow runs.
 _QUICKEST: Final = STORES[:1]
 
 
@@ -84,7 +84,7 @@ async def token_client(token_service: Service) -> AsyncIterator[httpx.AsyncClien
 
 @pytest.fixture
 async def memory_token_service() -> AsyncIterator[Service]:
-    """The application in token mode, in a memory of its own."""
+    """The application in token mode, on a memory store of its own."""
     async with running(hashes=False, signing_key=SIGNING_KEY) as service:
         yield service
 
@@ -98,7 +98,7 @@ async def memory_token_client(memory_token_service: Service) -> AsyncIterator[ht
 
 @pytest.fixture
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let sign-ins be refused at once, and tokens be looked at anew every now and then, so that tests need not wait."""
+    """Shorten the duration of a failed sign-in and the caching of tokens, so that tests need not wait."""
     monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
     monkeypatch.setattr("application.sessions.token_authenticator._CACHE_SECONDS", 0.1)
 
@@ -111,7 +111,7 @@ async def service_in_memory() -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def memory_service(service_in_memory: Service) -> Service:
-    """The application in memory, for what no store has a say in."""
+    """The application in memory, for behaviour that does not depend on the store."""
     await service_in_memory.empty()
     return service_in_memory
 

@@ -1,4 +1,4 @@
-"""Holds answers against the OpenAPI document that the application publishes about itself."""
+"""Check responses against the OpenAPI document that the application publishes."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Document:
         self._validators: dict[str, jsonschema_rs.Validator] = {}
 
     def check(self, request: httpx.Request, response: httpx.Response) -> None:
-        """Fail unless the document announces this status, these headers, this media type and this body."""
+        """Fail unless the document declares this status, these headers, this media type and this body."""
         path = self._path(request.url.path)
         method = "get" if request.method == "HEAD" else request.method.lower()
         if path is None or method not in self.openapi["paths"][path]:
@@ -61,7 +61,7 @@ class Document:
             self.validator(f"{pointer}{pointer_to(media_type, 'schema')}").validate(response.json())
 
     def validator(self, pointer: str) -> jsonschema_rs.Validator:
-        """Make a validator of the schema that stands at a place in the document."""
+        """Return a validator for the schema at a location in the document."""
         if pointer not in self._validators:
             schema = {**self.openapi, "$ref": f"#{quote(pointer)}"}
             self._validators[pointer] = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
@@ -80,5 +80,5 @@ class Document:
 
 
 def pointer_to(*steps: str) -> str:
-    """Make the JSON Pointer to a place (RFC 6901)."""
+    """Return the JSON Pointer to a location (RFC 6901)."""
     return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)

@@ -1,4 +1,4 @@
-"""What every error must look like."""
+"""The format of every error."""
 
 import re
 from typing import Final
@@ -9,7 +9,7 @@ _CODE: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 def check_problem(response: httpx.Response) -> None:
-    """Fail unless an error is a complete problem document (RFC 9457, and what the contract adds)."""
+    """Fail unless an error is a complete problem document (RFC 9457 and the HTTP contract)."""
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
     members = {"type", "title", "status", "detail", "instance", "code", "request_id"}
@@ -27,12 +27,12 @@ def check_problem(response: httpx.Response) -> None:
 
 
 def is_oauth_error(response: httpx.Response) -> bool:
-    """Tell whether OAuth has a say in what an error looks like."""
+    """Return whether OAuth defines the format of an error."""
     return response.status_code == 400 and response.request.url.path in ("/auth/token", "/auth/revoke")
 
 
 def check_oauth_error(response: httpx.Response) -> None:
-    """Fail unless an error is as RFC 6749, section 5.2, has it."""
+    """Fail unless an error has the format of RFC 6749, section 5.2."""
     assert response.headers["content-type"] == "application/json"
     assert response.headers["cache-control"] == "no-store"
     error = response.json()
@@ -42,12 +42,12 @@ def check_oauth_error(response: httpx.Response) -> None:
 
 
 def code_of(response: httpx.Response) -> str:
-    """Tell the code of an error."""
+    """Return the code of an error."""
     code: str = response.json()["code"]
     return code
 
 
 def pointers_of(response: httpx.Response) -> set[str]:
-    """Tell which fields or parameters a validation error names."""
+    """Return the fields or parameters that a validation error names."""
     assert response.status_code == 422
     return {error["pointer"] for error in response.json()["errors"]}

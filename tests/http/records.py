@@ -1,4 +1,4 @@
-"""Users and posts to test with."""
+"""Test data for users and posts."""
 
 from itertools import count
 from typing import Any, Final, TypeAlias
@@ -14,7 +14,7 @@ _numbers = count()
 
 
 def new_user(**fields: Any) -> Record:
-    """Make the fields of a user whom nobody has registered yet."""
+    """Return the fields of a user who is not registered yet."""
     return {"email": f"user{next(_numbers)}@example.org", "name": "Ann Example", **fields}
 
 
@@ -33,5 +33,5 @@ async def publish(client: httpx.AsyncClient, author: Record, **fields: Any) -> R
 
 
 def path_of(record: Record) -> str:
-    """Tell where a record lives."""
+    """Return the path of a record."""
     return f"/posts/{record['id']}" if "author_id" in record else f"/users/{record['id']}"

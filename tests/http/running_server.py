@@ -1,4 +1,4 @@
-"""`userport serve` as a process of its own, and bytes to and from it."""
+"""`userport serve` as a separate process, and raw connections to it."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 TIMEOUT_SECONDS: Final = 30.0
-_LISTENS: Final = "0A"  # in Linux's table of connections
+_LISTENS: Final = "0A"  # state code in Linux's table of connections
 _ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
@@ -28,12 +28,12 @@ class RunningServer:
 
     @property
     def memory(self) -> int:
-        """The bytes that the process has in memory."""
+        """The resident memory of the process in bytes."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
     @property
     def connections(self) -> int:
-        """How many connections the process keeps open; the socket that listens is none."""
+        """The number of open connections, without the listening socket."""
         links = Path(f"/proc/{self.process.pid}/fd").iterdir()
         inodes = {match[1] for link in links if (match := re.match(r"socket:\[(\d+)\]", _target(link)))}
         table = Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]
@@ -48,7 +48,7 @@ class RunningServer:
 
     @property
     def output(self) -> str:
-        """All that the process has written."""
+        """Everything that the process has printed."""
         return self._log.read_text(errors="replace")
 
     @contextmanager
@@ -57,14 +57,14 @@ class RunningServer:
             yield connection
 
     def exchange(self, *parts: bytes) -> bytes:
-        """Send bytes and return everything that comes back before the server closes the connection."""
+        """Send bytes and return everything received until the server closes the connection."""
         with self.connection() as connection:
             for part in parts:
                 send(connection, part)
             return receive(connection)
 
     def send_and_leave(self, content: bytes, *, abruptly: bool) -> None:
-        """Send bytes and close the connection, without a goodbye if abruptly."""
+        """Send bytes and close the connection; abruptly means by a reset."""
         with self.connection() as connection:
             send(connection, content)
             if abruptly:
@@ -83,7 +83,7 @@ def _port_of(address: str) -> int:
 
 
 def send(connection: socket.socket, content: bytes) -> None:
-    """Send bytes, for as long as somebody takes them: a server may have its answer ready before it has read all."""
+    """Send bytes until the server stops reading: it may respond before it has read everything."""
     try:
         connection.sendall(content)
     except (BrokenPipeError, ConnectionResetError):
@@ -91,7 +91,7 @@ def send(connection: socket.socket, content: bytes) -> None:
 
 
 def receive(connection: socket.socket) -> bytes:
-    """Receive all there is until the other side closes."""
+    """Receive everything until the other side closes."""
     received = b""
     try:
         while chunk := connection.recv(65_536):
@@ -102,13 +102,13 @@ def receive(connection: socket.socket) -> bytes:
 
 
 def statuses(received: bytes) -> list[int]:
-    """Find the status of each answer."""
+    """Return the status of each response."""
     return [int(status) for status in re.findall(rb"(?:^|(?<=[\r\n}]))HTTP/1\.1 (\d{3})", received)]
 
 
 @contextmanager
 def serving(directory: Path, *, files: int | None = None, **settings: object) -> Iterator[RunningServer]:
-    """Serve a store in memory on any free port, with a limit of open files and settings such as `head_timeout`."""
+    """Serve a memory store on a free port, with a limit of open files and settings such as `head_timeout`."""
     log = directory / "log"
     command = [sys.executable, "-m", "entrypoints.cli", "serve", "--port", "0", "--storage", "memory://"]
     if files is not None:

@@ -1,4 +1,4 @@
-"""People who have signed in, to test with."""
+"""Users who are signed in."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,7 +17,7 @@ SIGNING_KEY: Final = SigningKeys.new().to_pem()
 
 @dataclass(frozen=True, slots=True)
 class SignedInUser:
-    """A user, and what they call the service with."""
+    """A user with their tokens."""
 
     user: Record
     tokens: Record
@@ -49,14 +49,14 @@ async def tokens_of(client: httpx.AsyncClient, name: str, password: str = PASSWO
 
 
 async def a_member(client: httpx.AsyncClient, **fields: Any) -> SignedInUser:
-    """Sign somebody up, and in."""
+    """Sign up and sign in a user."""
     response = await client.post("/users", json=new_user(password=PASSWORD, **fields))
     assert response.status_code == 201, response.text
     return SignedInUser(response.json(), await tokens_of(client, response.json()["email"]))
 
 
 async def an_admin(service: Service, client: httpx.AsyncClient) -> SignedInUser:
-    """Make an admin as `userport users add --admin` does, and sign them in."""
+    """Create an admin as `userport users add --admin` does, and sign in."""
     new = NewUser(**new_user(password=PASSWORD, role=Role.ADMIN))
     made = await service.container.users().register(new)
     tokens = await tokens_of(client, new.email)

@@ -1,10 +1,10 @@
-"""A storage that can be told to fail."""
+"""A storage with failures on demand."""
 
 from adapters.memory.storage import MemoryStorage, MemoryUnitOfWork
 
 
 class FailingStorage(MemoryStorage):
-    """Does nothing but raise `failure` for as long as there is one."""
+    """Raises `failure` from every call while it is set."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Who comes in with which token (RFC 6750), and that nobody does with a forged one (RFC 8725)."""
+"""Valid access tokens are accepted (RFC 6750), and forged ones are not (RFC 8725)."""
 
 import json
 import time
@@ -30,6 +30,9 @@ GUARDED = [
     ("PATCH", f"/users/{UNKNOWN_ID}"),
     ("DELETE", f"/users/{UNKNOWN_ID}"),
     ("PUT", f"/users/{UNKNOWN_ID}/password"),
+    ("POST", f"/users/{UNKNOWN_ID}/invitation"),
+    ("POST", "/users/me/email-change"),
+    ("POST", "/auth/email-verification"),
     ("POST", f"/users/{UNKNOWN_ID}/posts"),
     ("GET", f"/users/{UNKNOWN_ID}/posts"),
     ("GET", f"/posts/{UNKNOWN_ID}"),
@@ -42,8 +45,10 @@ OPEN_TO_ALL = ["/health/live", "/health/ready", "/docs", "/openapi.json", "/.wel
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
-async def test_nobody_comes_in_without_a_token(memory_token_client: httpx.AsyncClient, method: str, path: str) -> None:
-    for content in (b"", b"{not json", b"{}"):  # whatever else is wrong is not looked at
+async def test_requests_without_a_token_are_rejected(
+    memory_token_client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    for content in (b"", b"{not json", b"{}"):  # authentication comes before any other check
         response = await memory_token_client.request(
             method, path, content=content, headers={"content-type": "application/json"}
         )
@@ -68,7 +73,19 @@ async def test_every_call_of_the_document_but_a_few_is_guarded(memory_token_serv
         for operation in item.values()
         if not operation["security"]
     }
-    assert unguarded == {"/auth/token", "/auth/revoke", "/.well-known/jwks.json", "/health/live", "/health/ready"}
+    assert unguarded == {
+        "/auth/token",
+        "/auth/revoke",
+        "/auth/email-verification/confirm",
+        "/auth/password-reset",
+        "/auth/password-reset/confirm",
+        "/auth/email-change/confirm",
+        "/auth/email-change/undo",
+        "/auth/invitation/confirm",
+        "/.well-known/jwks.json",
+        "/health/live",
+        "/health/ready",
+    }
 
 
 @pytest.mark.parametrize("path", OPEN_TO_ALL)
@@ -80,7 +97,7 @@ async def test_some_things_are_open_to_all_even_with_a_bad_token(
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", "bearer", "Bearer ", "Token x", "", "Bearerx"])
-async def test_what_is_no_bearer_token_counts_as_none(memory_token_client: httpx.AsyncClient, header: str) -> None:
+async def test_a_malformed_bearer_token_counts_as_none(memory_token_client: httpx.AsyncClient, header: str) -> None:
     response = await memory_token_client.get("/users/me", headers={"authorization": header})
     assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 
@@ -103,7 +120,7 @@ def encoded(part: Any) -> str:
 
 
 def forged(token: str) -> dict[str, str]:
-    """Make tokens of which each is wrong in one way, out of one that is right."""
+    """Yield tokens that differ from a valid one in one respect each."""
     header, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     head, body, signature = token.split(".")
 

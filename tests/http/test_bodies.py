@@ -1,4 +1,4 @@
-"""Bodies that are no JSON, no object, too large, or of another media type."""
+"""Bodies that are not JSON, not an object, too large, or of another media type."""
 
 import codecs
 import json
@@ -56,7 +56,7 @@ NOT_JSON: Final = [
 
 @pytest.fixture
 async def writes(memory_client: httpx.AsyncClient) -> list[tuple[str, str]]:
-    """Every call that takes a body."""
+    """Every call with a body."""
     user = await register(memory_client)
     post = await publish(memory_client, user)
     return [
@@ -218,7 +218,7 @@ async def test_a_length_that_is_no_number_does_not_reach_500(memory_client: http
         None,
     ],
 )
-async def test_another_media_type_is_415_and_told_what_is_accepted(
+async def test_another_media_type_is_415_with_the_accepted_types(
     memory_client: httpx.AsyncClient, writes: list[tuple[str, str]], media_type: str | None
 ) -> None:
     headers = {} if media_type is None else {"content-type": media_type}
@@ -247,7 +247,7 @@ async def test_a_media_type_may_have_capitals_and_parameters(memory_client: http
     assert response.status_code == 201
 
 
-async def test_a_body_where_none_is_asked_for_does_no_harm(memory_client: httpx.AsyncClient) -> None:
+async def test_an_unexpected_body_is_ignored(memory_client: httpx.AsyncClient) -> None:
     path = path_of(await register(memory_client))
     for method, status in (("GET", 200), ("HEAD", 200), ("DELETE", 204)):
         response = await memory_client.request(method, path, content=b"\xff{", headers=JSON)

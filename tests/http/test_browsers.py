@@ -1,4 +1,4 @@
-"""What browsers are told: to take no answer for a page, and which other pages may call."""
+"""Headers for browsers: no response is a page, and only some origins may call."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""What a cache between two callers and the service is told."""
+"""Headers for caches between callers and the service."""
 
 import httpx
 import pytest
@@ -64,14 +64,14 @@ async def test_every_response_that_depends_on_the_caller_says_so(
         assert (response.status_code, response.headers.get("vary")) == (status, "Authorization")
 
 
-async def test_what_everybody_is_answered_alike_does_not_vary(
+async def test_a_response_that_is_the_same_for_all_callers_does_not_vary(
     token_client: httpx.AsyncClient, memory_client: httpx.AsyncClient
 ) -> None:
     for path in ("/health/live", "/docs", "/openapi.json", "/.well-known/jwks.json", "/nothing"):
         assert "vary" not in (await token_client.get(path)).headers
-    form = {"grant_type": "password", "username": "nobody", "password": PASSWORD}
+    form = {"grant_type": "password", "username": "unknown", "password": PASSWORD}
     assert "vary" not in (await token_client.post("/auth/token", data=form)).headers
-    user = await register(memory_client)  # in open mode there is one caller
+    user = await register(memory_client)  # open mode has only one caller
     await publish(memory_client, user)
     for path in (f"/users/{user['id']}", f"/users/{user['id']}/posts", "/users"):
         assert "vary" not in (await memory_client.get(path)).headers

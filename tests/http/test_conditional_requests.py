@@ -40,7 +40,7 @@ async def test_an_etag_is_strong_and_changes_with_every_change(
 ) -> None:
     field = next(iter(CHANGE[kind]))
     first = await etag_of(client, record)
-    # Quicker than the clock ticks, so that an ETag made from the time would stay the same.
+    # Within one tick of the clock, so that an ETag derived from the time would stay the same.
     changes = [await client.patch(path_of(record), json={field: f"Change {n}"}) for n in range(10)]
     etags = [first, *(change.headers["etag"] for change in changes)]
     assert all(re.fullmatch(r'"[\x21\x23-\x7e]+"', etag) for etag in etags)

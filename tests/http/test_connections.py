@@ -1,4 +1,4 @@
-"""Clients that stall, and more of them than there is room for, against a real server."""
+"""Slow clients, and more clients than allowed, against a real server."""
 
 import signal
 import socket
@@ -27,7 +27,7 @@ BODY: Final = b'{"email": "slow@example.org", "name": "Ann"}'
 CREATE: Final = b"POST /users HTTP/1.1\r\n" + JSON + b"Content-Length: %d\r\n\r\n" % len(BODY)
 CHUNKED: Final = b"POST /users HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n"
 
-# More than the kernel takes of responses that a client does not read.
+# More than the kernel buffers for a client that does not read.
 UNREAD: Final = 100
 SMALL_BUFFER: Final = 32 * 1024
 
@@ -57,7 +57,7 @@ def no_accidents(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def drip(connection: socket.socket, content: bytes) -> bytes:
-    """Send a byte after another until there is a response, and receive that."""
+    """Send bytes one by one until there is a response, and receive it."""
     connection.settimeout(0.1)
     for byte in content:
         send(connection, bytes([byte]))
@@ -68,7 +68,7 @@ def drip(connection: socket.socket, content: bytes) -> bytes:
 
 
 def is_served(connection: socket.socket) -> bool:
-    """Send a request and receive its response, with which the connection stays open."""
+    """Send a request and receive its response; the connection stays open."""
     send(connection, LIVE)
     received = b""
     while not received.endswith(b'{"status":"ok"}') and (more := connection.recv(1000)):
@@ -77,7 +77,7 @@ def is_served(connection: socket.socket) -> bool:
 
 
 def stop_reading(served: RunningServer, requests: bytes) -> socket.socket:
-    """Open a connection, send requests and read no response."""
+    """Open a connection and send requests, without reading responses."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
     connection.settimeout(30)
@@ -181,7 +181,7 @@ def test_a_new_connection_gets_503_while_all_others_are_in_use(small: RunningSer
         assert b"retry-after: 1" in received
         assert b"application/problem+json" in received
         assert b"connection: close" in received
-        # Bodies that stay away make room as well, a little later.
+        # A connection whose body does not arrive also makes room, a little later.
         while statuses(small.exchange(HEAD + b"Connection: close\r\n\r\n")) != [200]:
             sleep(0.1)
         assert receive(busy[0]) == b""

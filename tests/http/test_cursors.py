@@ -1,4 +1,4 @@
-"""A cursor is opaque, belongs to one list in one order, and cannot be forged by accident; on every store."""
+"""A cursor is opaque and bound to one list in one order; damage is detected; on every store."""
 
 import string
 

@@ -1,4 +1,4 @@
-"""The page with the documentation works with no internet."""
+"""The documentation page works without internet access."""
 
 import re
 from base64 import b64encode

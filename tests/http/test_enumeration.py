@@ -1,4 +1,4 @@
-"""A sign-in that fails does not tell who has an account: neither by how long it takes nor by how often it may."""
+"""A failed sign-in does not reveal whether an account exists: not by its duration, and not by rate limits."""
 
 import asyncio
 import random
@@ -16,8 +16,8 @@ from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY, an_admin, sign_in
 ROUNDS: Final = 40
 WRONG: Final = "wrong horse battery"
 
-# Of two samples of this size from one distribution, one has more of the wins than this once in ten million times. If it
-# alone had a hash to check, which takes longer than all else together, it would have nearly all of them.
+# Of two samples of this size from one distribution, one exceeds this share of wins once in ten million times. If only
+# one had to check a hash, which takes longer than everything else together, it would have nearly all wins.
 MAX_WINS: Final = 0.85
 
 
@@ -35,7 +35,7 @@ async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def names(service: Service, client: httpx.AsyncClient) -> Mapping[str, str]:
-    """Names of all kinds that nobody can sign in by with a wrong password."""
+    """Names of all kinds with which a wrong password fails."""
     admin = await an_admin(service, client)
     known = await register(client, password=PASSWORD)
     disabled = await register(client, password=PASSWORD)
@@ -45,7 +45,7 @@ async def names(service: Service, client: httpx.AsyncClient) -> Mapping[str, str
         "known": known["email"],
         "disabled": disabled["email"],
         "without a password": (await register(client))["email"],
-        "unknown": "nobody@example.org",
+        "unknown": "unknown@example.org",
         "no name": "no name at all",
     }
 
@@ -53,7 +53,7 @@ async def names(service: Service, client: httpx.AsyncClient) -> Mapping[str, str
 async def seconds_to_refuse(
     client: httpx.AsyncClient, names: Mapping[str, str], *, rounds: int, timer: Callable[[], float]
 ) -> Mapping[str, Sequence[float]]:
-    """Measure the kinds in turns, shuffled, so that whatever else the machine does slows them all alike."""
+    """Measure the kinds alternately, in random order, so that other load affects all of them."""
     measured: dict[str, list[float]] = {kind: [] for kind in names}
     for _ in range(rounds):
         for kind in random.sample(sorted(names), len(names)):
@@ -65,7 +65,7 @@ async def seconds_to_refuse(
 
 
 def wins(first: Sequence[float], second: Sequence[float]) -> float:
-    """Tell how often one of the first is the greater one: Mann and Whitney's U, as a share of what it can be."""
+    """Return how often a value of the first sample is greater: Mann-Whitney U as a share of its maximum."""
     pairs = [(one, other) for one in first for other in second]
     return sum((one > other) + (one == other) / 2 for one, other in pairs) / len(pairs)
 
@@ -73,14 +73,14 @@ def wins(first: Sequence[float], second: Sequence[float]) -> float:
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_delays")
 async def test_the_same_work_is_done_for_every_name(service: Service, client: httpx.AsyncClient) -> None:
-    # Half a second of waiting would hide it. And of processor time, a hash takes the same whatever else runs.
+    # A minimum duration of half a second would hide it. Processor time does not depend on other load.
     measured = await seconds_to_refuse(client, await names(service, client), rounds=ROUNDS, timer=time.process_time)
     shares = {kind: wins(measured["known"], seconds) for kind, seconds in measured.items()}
     assert all(1 - MAX_WINS < share < MAX_WINS for share in shares.values()), shares
 
 
 @pytest.mark.slow
-async def test_nobody_is_refused_sooner_than_after_half_a_second(service: Service, client: httpx.AsyncClient) -> None:
+async def test_a_failed_sign_in_takes_at_least_half_a_second(service: Service, client: httpx.AsyncClient) -> None:
     measured = await seconds_to_refuse(client, await names(service, client), rounds=2, timer=time.perf_counter)
     clocks_apart = 0.01
     assert min(map(min, measured.values())) > 0.5 - clocks_apart
@@ -114,10 +114,12 @@ async def test_however_a_name_is_written_its_failures_count_together(
 
 @pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.usefixtures("short_delays")
-async def test_what_is_no_name_counts_for_none(memory_token_service: Service, is_known: bool) -> None:
+async def test_a_name_that_is_not_valid_does_not_count_for_a_known_one(
+    memory_token_service: Service, is_known: bool
+) -> None:
     async with memory_token_service.connect() as client:
         if is_known:
             await register(client, password=PASSWORD, username="sam_lee")
         answers = await asyncio.gather(*(sign_in(client, "sam_lee", WRONG) for _ in range(5)))
         assert [answer.status_code for answer in answers] == [400] * 5
-        assert (await sign_in(client, "\u017fam_lee", WRONG)).status_code == 400  # which folds to an s
+        assert (await sign_in(client, "\u017fam_lee", WRONG)).status_code == 400  # folds to an s

@@ -1,4 +1,4 @@
-"""Whatever FastAPI offers to those who extend an app works with userport's."""
+"""FastAPI's extension points work with userport's app."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ class Note(BaseModel):
 
 @pytest.fixture
 def app() -> FastAPI:
-    """Userport in open mode, which nothing has been asked yet."""
+    """A fresh userport app in open mode."""
     return create_app(Container(settings=Settings(storage="memory://")))
 
 
@@ -47,7 +47,7 @@ def client_of(app: ASGIApp) -> httpx.AsyncClient:
 
 
 class RouteObserver:
-    """Middleware as metrics have it: notes method and template when a response starts and when it has ended."""
+    """Middleware as for metrics: records method and route template at the start and end of a response."""
 
     def __init__(self, app: ASGIApp, seen: list[tuple[str, ...]]) -> None:
         self.app = app
@@ -139,7 +139,7 @@ async def test_an_override_may_be_anything_that_fastapi_takes(token_app: FastAPI
     assert closed == ["/users"]
 
 
-async def test_overrides_of_one_app_are_none_of_another_meanwhile() -> None:
+async def test_overrides_of_one_app_do_not_affect_another() -> None:
     class NoUsers:
         def __init__(self, number: int) -> None:
             self.number = number
@@ -311,7 +311,7 @@ async def test_a_route_before_ours_takes_precedence(app: FastAPI) -> None:
         assert (await client.get("/users")).json() == []
 
 
-async def test_a_path_of_ours_is_known_by_its_name(app: FastAPI) -> None:
+async def test_a_userport_path_can_be_built_from_its_name(app: FastAPI) -> None:
     @app.get("/where")
     async def where(request: Request) -> str:
         return str(request.url_for("get_user", id="7"))
@@ -357,4 +357,4 @@ async def test_where_telemetry_observes_the_search_the_framework_searches(app: F
     }
     await app(scope, receive, send)
     assert seen[0]["status"] == 200
-    assert "fastapi" in scope  # which the framework's search leaves behind
+    assert "fastapi" in scope  # set by the framework's routing

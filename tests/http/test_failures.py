@@ -1,4 +1,4 @@
-"""What a client sees when the store is away or the service has a bug."""
+"""What clients see during a storage outage, and after a bug."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +18,7 @@ from domain.errors import (
     StorageUnavailable,
     TooBusy,
     TooManyFailures,
+    TooManyMailRequests,
 )
 from tests.http.problems import check_problem, code_of
 from tests.http.records import UNKNOWN_ID, new_user, register
@@ -61,7 +62,7 @@ def storage(service_that_can_fail: Service) -> FailingStorage:
 
 @pytest.fixture
 async def failing(service_that_can_fail: Service, storage: FailingStorage) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a service whose storage can be told to fail."""
+    """A client of a service whose storage fails on demand."""
     async with service_that_can_fail.connect(survives_bugs=True) as client:
         yield client
 
@@ -128,7 +129,7 @@ async def test_a_bug_in_one_request_leaves_the_next_one_alone(
 
 def _kinds(kind: type[DomainError]) -> Iterator[type[DomainError]]:
     for subclass in kind.__subclasses__():
-        if subclass.__module__ == kind.__module__:  # the contract has some of its own
+        if subclass.__module__ == kind.__module__:  # the contract suite defines some of its own
             yield subclass
         yield from _kinds(subclass)
 
@@ -141,9 +142,10 @@ async def test_every_domain_error_has_a_status_and_a_code(storage: FailingStorag
     arguments: dict[type[DomainError], Any] = {
         InvalidInput: (FieldError("email", "blank", "must not be blank"),),
         TooManyFailures: 7,
+        TooManyMailRequests: 7,
     }
     storage.failure = kind(arguments[kind]) if kind in arguments else kind()
-    # No one call meets all of them, so the document cannot know them all.
+    # No single call raises all of them, so the document does not declare them all.
     async with running(storage=storage) as service, service.connect(survives_bugs=True, documented=False) as client:
         response = await client.get("/users")
     assert response.status_code >= 400

@@ -1,4 +1,4 @@
-"""What a client may write into each field, and how it comes back, on every store."""
+"""The allowed values of each field, and how they are returned, on every store."""
 
 import json
 from typing import Any
@@ -61,7 +61,7 @@ async def test_an_email_is_trimmed_and_composed_and_its_domain_becomes_lower_cas
         "ann@example\x00.org",
     ],
 )
-async def test_what_is_no_email_is_422(client: httpx.AsyncClient, email: str) -> None:
+async def test_an_invalid_email_is_422(client: httpx.AsyncClient, email: str) -> None:
     assert pointers_of(await _post_user(client, email=email)) == {"/email"}
 
 
@@ -112,7 +112,7 @@ async def test_a_username_keeps_its_display_form(client: httpx.AsyncClient, user
     "username",
     ["", "ab", "a" * 33, "_ann", ".ann", "-ann", "an n", " ann", "ann\n", "\u00e4nna", "ann@b", "\uff41nn", "ann\x00"],
 )
-async def test_what_is_no_username_is_422(client: httpx.AsyncClient, username: str) -> None:
+async def test_an_invalid_username_is_422(client: httpx.AsyncClient, username: str) -> None:
     assert pointers_of(await _post_user(client, username=username)) == {"/username"}
 
 
@@ -143,7 +143,7 @@ async def test_a_name_of_any_script_is_trimmed_and_composed(client: httpx.AsyncC
 @pytest.mark.parametrize(
     "name", ["", " ", "\u3000\u2028", "a" * 101, FOUR_BYTES * 101, "a\nb", "a\tb", *CONTROLS, *LONE_SURROGATES]
 )
-async def test_what_is_no_name_is_422(client: httpx.AsyncClient, name: str) -> None:
+async def test_an_invalid_name_is_422(client: httpx.AsyncClient, name: str) -> None:
     assert pointers_of(await _post_user(client, name=name)) == {"/name"}
 
 
@@ -164,7 +164,7 @@ async def test_a_bio_may_have_line_breaks_and_tabs(
 
 
 @pytest.mark.parametrize("bio", ["a" * 1001, FOUR_BYTES * 1001, *CONTROLS, *LONE_SURROGATES])
-async def test_what_is_no_bio_is_422(client: httpx.AsyncClient, bio: str) -> None:
+async def test_an_invalid_bio_is_422(client: httpx.AsyncClient, bio: str) -> None:
     assert pointers_of(await _post_user(client, bio=bio)) == {"/bio"}
 
 
@@ -176,7 +176,7 @@ async def test_a_title_of_any_script_is_trimmed_and_composed(client: httpx.Async
 
 
 @pytest.mark.parametrize("title", ["", " ", "a" * 201, "a\nb", "a\tb", *CONTROLS, *LONE_SURROGATES])
-async def test_what_is_no_title_is_422(client: httpx.AsyncClient, title: str) -> None:
+async def test_an_invalid_title_is_422(client: httpx.AsyncClient, title: str) -> None:
     assert pointers_of(await _post_post(client, title=title)) == {"/title"}
 
 
@@ -188,7 +188,7 @@ async def test_a_body_may_have_line_breaks_and_tabs(client: httpx.AsyncClient, s
 
 
 @pytest.mark.parametrize("body", ["", " \n\t", "a" * 10_001, *CONTROLS, *LONE_SURROGATES])
-async def test_what_is_no_body_is_422(client: httpx.AsyncClient, body: str) -> None:
+async def test_an_invalid_post_body_is_422(client: httpx.AsyncClient, body: str) -> None:
     assert pointers_of(await _post_post(client, body=body)) == {"/body"}
 
 
@@ -260,9 +260,7 @@ FOREIGN = ["id", "version", "created_at", "updated_at", "e-mail", "Email", "auth
 
 @pytest.mark.parametrize("field", FOREIGN)
 @pytest.mark.parametrize("value", ["x", None])
-async def test_a_field_of_a_user_that_nobody_may_write_is_422(
-    memory_client: httpx.AsyncClient, field: str, value: Any
-) -> None:
+async def test_a_read_only_field_of_a_user_is_422(memory_client: httpx.AsyncClient, field: str, value: Any) -> None:
     user = await register(memory_client)
     assert pointers_of(await _post_user(memory_client, **{field: value})) == {f"/{field}"}
     replaced = await memory_client.put(path_of(user), json=new_user(**{field: value}))
@@ -273,7 +271,7 @@ async def test_a_field_of_a_user_that_nobody_may_write_is_422(
 
 
 @pytest.mark.parametrize("field", ["id", "version", "created_at", "updated_at", "author_id", "name"])
-async def test_a_field_of_a_post_that_nobody_may_write_is_422(memory_client: httpx.AsyncClient, field: str) -> None:
+async def test_a_read_only_field_of_a_post_is_422(memory_client: httpx.AsyncClient, field: str) -> None:
     post = await publish(memory_client, await register(memory_client))
     assert pointers_of(await _post_post(memory_client, **{field: post.get(field, "x")})) == {f"/{field}"}
     patched = await memory_client.patch(path_of(post), json={field: post.get(field, "x"), "title": "New"})
@@ -289,7 +287,7 @@ async def test_a_password_is_no_field_of_put_and_patch(memory_client: httpx.Asyn
     assert pointers_of(await memory_client.patch(path_of(user), json={"password": value})) == {"/password"}
 
 
-async def test_everything_that_is_wrong_is_told_at_once(memory_client: httpx.AsyncClient) -> None:
+async def test_all_errors_are_reported_at_once(memory_client: httpx.AsyncClient) -> None:
     wrong = {"email": "ann", "name": " ", "username": "_", "bio": "\x00", "password": "short"}
     assert pointers_of(await memory_client.post("/users", json=wrong)) == {f"/{field}" for field in wrong}
 
@@ -308,6 +306,6 @@ async def _post_post(client: httpx.AsyncClient, **fields: Any) -> httpx.Response
 
 
 async def _post(client: httpx.AsyncClient, path: str, fields: Record) -> httpx.Response:
-    # Escaped, since UTF-8 has no way to write a lone surrogate.
+    # Escaped, because UTF-8 cannot encode a lone surrogate.
     content = json.dumps(fields).encode()
     return await client.post(path, content=content, headers={"content-type": "application/json"})

@@ -1,4 +1,4 @@
-"""Finding a user by email, by username, or while typing; on every store."""
+"""Find users by email, by username, or by a prefix; on every store."""
 
 import httpx
 import pytest
@@ -48,7 +48,7 @@ async def test_a_username_finds_its_user_in_any_case(client: httpx.AsyncClient, 
         {"email": "ann@example.org", "username": "bob"},
     ],
 )
-async def test_what_is_nobodys_finds_nobody(client: httpx.AsyncClient, query: dict[str, str]) -> None:
+async def test_an_unused_email_or_username_finds_no_user(client: httpx.AsyncClient, query: dict[str, str]) -> None:
     await register(client, email="ann@example.org", username="annx", name="Ann")
     await register(client, email="bob@example.org", username="bob", name="Bob")
     response = await client.get("/users", params=query)
@@ -56,7 +56,7 @@ async def test_what_is_nobodys_finds_nobody(client: httpx.AsyncClient, query: di
     assert "link" not in response.headers
 
 
-async def test_what_is_no_text_at_all_finds_nobody(client: httpx.AsyncClient) -> None:
+async def test_a_query_with_an_invalid_encoding_finds_no_user(client: httpx.AsyncClient) -> None:
     await register(client)
     for query in ("email=%FF%FE", "username=%C0%80", "email=%", "email=%zz"):
         response = await client.get(f"/users?{query}")
@@ -83,7 +83,7 @@ async def test_a_search_finds_names_by_their_beginning(client: httpx.AsyncClient
     assert await names(client, search=text) == ["Ann Bee"]
 
 
-async def test_a_search_finds_emails_and_usernames_too_and_nobody_twice(client: httpx.AsyncClient) -> None:
+async def test_a_search_finds_emails_and_usernames_and_no_user_twice(client: httpx.AsyncClient) -> None:
     await register(client, name="Zoe", email="ann.z@example.org", username="zoe")
     await register(client, name="Yan", email="yan@example.org", username="Ann-Yan")
     await register(client, name="Annika", email="annika@example.org", username="annika")
@@ -113,7 +113,7 @@ async def test_a_search_is_by_unicode_and_knows_no_wildcards(client: httpx.Async
 
 
 @pytest.mark.parametrize("text", ["%", "_nn", "a%", "ame", "*", ".", "nn", "ann'--", "\uffff", "\U0010ffff"])
-async def test_a_search_that_nobody_matches_finds_nobody(client: httpx.AsyncClient, text: str) -> None:
+async def test_a_search_without_matches_is_empty(client: httpx.AsyncClient, text: str) -> None:
     await register(client, name="Ann", email="x1@example.org")
     await register(client, name=COMPOSED, email="x2@example.org")
     assert await names(client, search=text) == []

@@ -1,4 +1,4 @@
-"""An OAuth 2 client that somebody else wrote signs in, stays so and signs out, over a real socket."""
+"""A third-party OAuth 2 client signs in, refreshes its tokens and signs out, over a real socket."""
 
 import time
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(params=[{}, {"client_secret": "of no use here"}], ids=["public", "with-a-secret"])
 def client(request: pytest.FixtureRequest, address: str) -> Iterator[OAuth2Session]:
-    """A client, of which the service has never heard."""
+    """A third-party client."""
     with OAuth2Session("a foreign client", token_endpoint=f"{address}/auth/token", **request.param) as client:
         yield client
 
 
 @pytest.fixture
 def user(client: OAuth2Session, address: str) -> Record:
-    """A user, as whom the client has signed in."""
+    """The user as whom the client has signed in."""
     response = client.post(f"{address}/users", json=new_user(password=PASSWORD), withhold_token=True)
     assert response.status_code == 201
     user: Record = response.json()
@@ -45,7 +45,7 @@ def user(client: OAuth2Session, address: str) -> Record:
 
 
 def let_expire(client: OAuth2Session) -> None:
-    """Have the client believe that its access token has expired."""
+    """Make the client treat its access token as expired."""
     client.token = {**client.token, "expires_at": int(time.time()) - 1}
 
 
@@ -84,7 +84,7 @@ def test_it_signs_out_by_revoking_a_token(client: OAuth2Session, address: str, u
         client.get(f"{address}/users/me")
 
 
-# RFC 9864 would have the algorithm called Ed25519, which few libraries know yet.
+# RFC 9864 names the algorithm Ed25519, which few libraries support yet.
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")
 def test_another_library_verifies_its_token_by_the_published_keys(
     client: OAuth2Session, address: str, user: Record

@@ -1,6 +1,6 @@
-"""Schemathesis sends what the OpenAPI document allows and what it forbids, and holds every answer to the document.
+"""Schemathesis sends valid and invalid requests according to the OpenAPI document, and validates every response.
 
-`FUZZ_EXAMPLES=1000` digs deeper than the few requests for each operation that every run can afford.
+`FUZZ_EXAMPLES=1000` sends more than the few requests per operation of a normal run.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ KINDS: Final[tuple[Kind | Literal["memory"], ...]] = ("memory", "sqlite")
 
 
 def refused_even_when_trimmed(context: CheckContext, response: Response, case: Any) -> bool | None:
-    """Hold that what is forbidden is refused, unless it is forbidden only for the white space around its texts."""
+    """Assert that invalid data are rejected, unless only white space around texts makes them invalid."""
     if isinstance(case.body, dict):
         trimmed = {name: text.strip() if isinstance(text, str) else text for name, text in case.body.items()}
         document = Document(case.operation.schema.raw_schema)
@@ -76,7 +76,7 @@ WITHOUT_INPUT: Final = [
 
 
 class LoopbackPeerMiddleware:
-    """Shows a request as one of this machine; Schemathesis has a peer and a host of its own."""
+    """Makes requests look local; Schemathesis has its own peer address and host."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -106,7 +106,7 @@ def _running(url: str) -> Iterator[Schema]:
 
 
 async def _prepare(url: str) -> None:
-    # By a storage of its own: connections belong to the event loop that made them.
+    # Through a separate storage: connections belong to the event loop that made them.
     storage = open_storage(url)
     await storage.prepare()
     await storage.close()
@@ -129,7 +129,7 @@ def test_what_is_forbidden_is_refused_as_documented(schema: Schema, path: str, m
 
 def _send(schema: Schema, path: str, method: str, mode: GenerationMode) -> None:
     operation = schema[path][method]
-    # What a deletion leaves behind could be met only once.
+    # The responses after a deletion could only be seen once.
     known = _known_id(schema, path) if "{id}" in path and method != "DELETE" else {}
 
     @settings(

@@ -1,4 +1,4 @@
-"""How often a password may be guessed, on every store."""
+"""Rate limits for guessing passwords, on every store."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -55,7 +55,7 @@ async def elsewhere(memory_token_service: Service) -> AsyncIterator[httpx.AsyncC
 
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_after_five_failures_an_account_has_to_wait(token_client: httpx.AsyncClient, is_known: bool) -> None:
-    name = (await register(token_client, password=PASSWORD))["email"] if is_known else "nobody@example.org"
+    name = (await register(token_client, password=PASSWORD))["email"] if is_known else "unknown@example.org"
     assert await guess(token_client, *[name] * 5) == [400] * 5
     for password in (WRONG, PASSWORD):
         refused = await sign_in(token_client, name, password)
@@ -89,13 +89,13 @@ async def test_failures_do_not_show_that_two_names_are_one_account(
     client = memory_token_client if is_home else elsewhere
     assert await guess(client, *["ann@example.org"] * 5) == [400] * 5
     assert await guess(client, *["ann"] * 4) == [400] * 4
-    if is_known:  # which forgives the username alone
+    if is_known:  # a success resets the counter of this name only
         assert (await sign_in(memory_token_client, "ann")).status_code == 200
     assert await guess(client, "ann@example.org") == [429]
 
 
 async def test_after_twenty_failures_an_address_has_to_wait(token_client: httpx.AsyncClient) -> None:
-    names = [f"nobody{number}@example.org" for number in range(25)]
+    names = [f"unknown{number}@example.org" for number in range(25)]
     assert await guess(token_client, *names) == [400] * 20 + [429] * 5
     user = await register(token_client, password=PASSWORD)
     refused = await sign_in(token_client, user["email"])
@@ -105,7 +105,7 @@ async def test_after_twenty_failures_an_address_has_to_wait(token_client: httpx.
 async def test_an_address_of_version_six_is_its_network(memory_token_service: Service) -> None:
     for number in range(20):
         async with memory_token_service.connect(peer=(f"2001:db8::{number:x}", 1)) as client:
-            assert (await sign_in(client, f"nobody{number}", WRONG)).status_code == 400
+            assert (await sign_in(client, f"unknown{number}", WRONG)).status_code == 400
     async with memory_token_service.connect(peer=("2001:db8::ffff", 1)) as same_network:
         assert (await sign_in(same_network, "another", WRONG)).status_code == 429
     async with memory_token_service.connect(peer=("2001:db8:0:1::1", 1)) as another_network:
@@ -115,7 +115,7 @@ async def test_an_address_of_version_six_is_its_network(memory_token_service: Se
 async def test_the_networks_of_one_site_have_a_limit_together(memory_token_service: Service) -> None:
     async def attempt(address: str, number: int) -> int:
         async with memory_token_service.connect(peer=(address, 1)) as client:
-            return (await sign_in(client, f"nobody{number}", WRONG)).status_code
+            return (await sign_in(client, f"unknown{number}", WRONG)).status_code
 
     for number in range(100):
         assert await attempt(f"2001:db8:0:{number:x}::1", number) == 400
@@ -123,7 +123,7 @@ async def test_the_networks_of_one_site_have_a_limit_together(memory_token_servi
     assert await attempt("2001:db8:1::1", 101) == 400
 
 
-async def test_a_minute_later_all_is_forgiven_however_many_tried_meanwhile(
+async def test_a_block_ends_after_a_minute_however_many_attempts_were_blocked(
     memory_token_client: httpx.AsyncClient, clock: ManualClock
 ) -> None:
     user = await register(memory_token_client, password=PASSWORD)
@@ -142,7 +142,7 @@ async def test_a_success_makes_earlier_failures_forgotten(memory_token_client: h
         assert (await sign_in(memory_token_client, user["email"])).status_code == 200
 
 
-async def test_nobody_is_locked_out_where_they_are_signed_in_by_somebody_elsewhere(
+async def test_failures_from_elsewhere_do_not_lock_a_signed_in_user_out(
     memory_token_client: httpx.AsyncClient, elsewhere: httpx.AsyncClient
 ) -> None:
     victim = await a_member(memory_token_client)
@@ -161,13 +161,13 @@ async def test_a_current_password_cannot_be_guessed_either(token_client: httpx.A
     assert statuses == [403] * 5 + [429]
 
 
-async def test_whoever_is_signed_in_changes_a_password_that_others_guess_at(
+async def test_a_signed_in_user_can_change_a_password_that_others_guess_at(
     memory_token_client: httpx.AsyncClient, elsewhere: httpx.AsyncClient
 ) -> None:
     victim = await a_member(memory_token_client)
     assert await guess(elsewhere, *[victim.user["email"]] * 6) == [400] * 5 + [429]
     body = {"current_password": PASSWORD, "new_password": "another horse battery"}
-    # Even from elsewhere, as whoever is on the way is.
+    # Even from elsewhere, as after a change of network.
     assert (await elsewhere.put("/users/me/password", json=body, headers=victim.headers)).status_code == 204
 
 

@@ -1,4 +1,4 @@
-"""Where users sign in, there is always somebody who may do everything, on every store."""
+"""In token mode there is always an active admin, on every store."""
 
 import asyncio
 from typing import Any
@@ -60,7 +60,7 @@ async def test_a_dismissed_admin_cannot_undo_it_with_what_their_token_was_good_f
     token_service: Service, token_client: httpx.AsyncClient
 ) -> None:
     admin, dismissed = await an_admin(token_service, token_client), await an_admin(token_service, token_client)
-    assert (await token_client.get("/users", headers=dismissed.headers)).status_code == 200  # it is remembered now
+    assert (await token_client.get("/users", headers=dismissed.headers)).status_code == 200  # it is cached now
     body = {"role": "member"}
     assert (await token_client.patch(path_of(dismissed.user), json=body, headers=admin.headers)).status_code == 200
     undone = await token_client.patch("/users/me", json={"role": "admin"}, headers=dismissed.headers)
@@ -69,6 +69,6 @@ async def test_a_dismissed_admin_cannot_undo_it_with_what_their_token_was_good_f
     assert made.status_code == 403
 
 
-async def test_nobody_is_kept_where_nobody_signs_in(client: httpx.AsyncClient) -> None:
+async def test_the_last_admin_can_be_removed_in_open_mode(client: httpx.AsyncClient) -> None:
     admin = await register(client, role="admin")
     assert (await client.patch(path_of(admin), json={"role": "member"})).status_code == 200

@@ -14,26 +14,26 @@ List: TypeAlias = tuple[str, list[Record]]
 
 @pytest.fixture(params=["users", "posts"])
 async def author(request: pytest.FixtureRequest, client: httpx.AsyncClient) -> Record | None:
-    """Whose posts the list is of; nobody's, if it is the list of users."""
+    """The author for lists of posts; None for the list of users."""
     return await register(client) if request.param == "posts" else None
 
 
 @pytest.fixture
 def path(author: Record | None) -> str:
-    """The path of a list without items."""
+    """The path of an empty list."""
     return "/users" if author is None else f"{path_of(author)}/posts"
 
 
 @pytest.fixture
 async def seven(client: httpx.AsyncClient, author: Record | None, path: str) -> List:
-    """The path of a list, and its seven items by creation."""
+    """The path of a list, and its seven items in creation order."""
     if author is None:
         return path, [await register(client, email=f"user{n}@example.org") for n in range(7)]
     return path, [await publish(client, author, title=f"News {n}") for n in range(7)]
 
 
 async def walk(client: httpx.AsyncClient, path: str | None) -> AsyncIterator[httpx.Response]:
-    """Follow `rel="next"` until it is gone."""
+    """Follow `rel="next"` to the last page."""
     while path is not None:
         response = await client.get(path)
         assert response.status_code == 200
@@ -106,7 +106,7 @@ async def test_an_offset_leaves_out_the_first_items_and_links_to_the_rest(
 
 
 @pytest.mark.parametrize("limit", [1, 7, 200])
-async def test_a_count_is_of_everything_whatever_the_page(client: httpx.AsyncClient, seven: List, limit: int) -> None:
+async def test_a_count_includes_everything_on_any_page(client: httpx.AsyncClient, seven: List, limit: int) -> None:
     path, _ = seven
     async for page in walk(client, f"{path}?count=true&limit={limit}"):
         assert page.headers["x-total-count"] == "7"

@@ -1,4 +1,4 @@
-"""What a member may do, and that it concerns nobody else, on every store."""
+"""What members may do, and that they cannot reach other users, on every store."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ async def test_a_member_reaches_nothing_of_anybody_else(token_client: httpx.Asyn
     "query",
     ["", "?email={email}", "?search=a", "?count=true", "?limit=999", "?cursor=x", "?email={own}", "/?username=x"],
 )
-async def test_a_member_lists_nobody(token_client: httpx.AsyncClient, query: str) -> None:
+async def test_a_member_cannot_list_users(token_client: httpx.AsyncClient, query: str) -> None:
     ann, ben = await a_member(token_client), await a_member(token_client)
     path = f"/users{query}".format(email=ben.user["email"], own=ann.user["email"])
     response = await token_client.get(path, headers=ann.headers)
@@ -120,8 +120,8 @@ async def test_an_admin_does_everything(token_service: Service, token_client: ht
 
 async def test_sign_up_can_be_switched_off() -> None:
     async with running(hashes=False, signing_key=SIGNING_KEY, sign_up=False) as service, service.connect() as client:
-        nobody = await client.post("/users", json=new_user())
-        assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, "Bearer")
+        anonymous = await client.post("/users", json=new_user())
+        assert (anonymous.status_code, anonymous.headers["www-authenticate"]) == (401, "Bearer")
         admin = await an_admin(service, client)
         made = await client.post("/users", json=new_user(password=PASSWORD), headers=admin.headers)
         assert made.status_code == 201
@@ -129,14 +129,14 @@ async def test_sign_up_can_be_switched_off() -> None:
         assert (await client.post("/users", json=new_user(), headers=member)).status_code == 403
 
 
-async def test_a_member_who_signs_up_somebody_is_still_themselves(token_client: httpx.AsyncClient) -> None:
+async def test_a_member_who_signs_up_another_user_stays_signed_in(token_client: httpx.AsyncClient) -> None:
     ann = await a_member(token_client)
     assert (await token_client.post("/users", json=new_user(), headers=ann.headers)).status_code == 201
     assert pointers_of(await token_client.post("/users", json={}, headers=ann.headers)) == {"/email", "/name"}
     assert (await token_client.get("/users/me", headers=ann.headers)).json()["id"] == ann.user["id"]
 
 
-async def test_nobody_is_me_where_nobody_signs_in(client: httpx.AsyncClient) -> None:
+async def test_there_is_no_own_user_in_open_mode(client: httpx.AsyncClient) -> None:
     for path in ("/users/me", "/users/me/posts"):
         response = await client.get(path)
         assert (response.status_code, code_of(response)) == (404, "user_not_found")

@@ -1,4 +1,4 @@
-"""Without a signing key everything is allowed, but only to this machine."""
+"""Without a signing key, everything is allowed, but only from this machine."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Open mode with a real proxy in front of it, which must not let the world in."""
+"""Open mode rejects requests through real proxies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto $scheme;",
     ],
 )
-def test_nobody_comes_in_through_nginx(served: RunningServer, tmp_path: Path, directives: str) -> None:
+def test_requests_through_nginx_are_rejected(served: RunningServer, tmp_path: Path, directives: str) -> None:
     with nginx(tmp_path, served.port, directives) as address:
         for path in ("/users", "/health/live", "/docs"):
             response = httpx.get(f"{address}{path}")
@@ -38,7 +38,7 @@ def test_nobody_comes_in_through_nginx(served: RunningServer, tmp_path: Path, di
 
 
 def test_a_browser_is_known_behind_a_proxy_that_adds_nothing(served: RunningServer, tmp_path: Path) -> None:
-    # As nginx does of itself from 1.29.7 on.
+    # nginx's default since 1.29.7.
     with nginx(tmp_path, served.port, 'proxy_http_version 1.1; proxy_set_header Connection "";') as address:
         for header in (
             {"origin": "https://users.example.org"},

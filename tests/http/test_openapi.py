@@ -1,4 +1,4 @@
-"""The OpenAPI document, taken by its word."""
+"""The OpenAPI document is exact."""
 
 import re
 from collections.abc import Iterator
@@ -150,7 +150,7 @@ async def test_examples_of_errors_are_those_of_the_operation_and_of_the_mode(
 
 
 async def test_no_request_schema_has_a_default(document_of_a_mode: Document) -> None:
-    """Generators of typed clients take a field with a default for one that is always there."""
+    """Generators of typed clients treat a field with a default as always present."""
     for path, method, operation in operations(document_of_a_mode):
         for content in operation.get("requestBody", {}).get("content", {}).values():
             schema = _resolve(document_of_a_mode, content["schema"])
@@ -236,17 +236,17 @@ async def test_bodies_name_every_field_that_may_be_written(
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
-        ("/users", "post", {201, 400, 403, 409, 413, 415, 422, 500, 503}),
-        ("/users", "get", {200, 400, 403, 422, 500, 503}),
-        ("/users/{id}", "get", {200, 304, 403, 404, 500, 503}),
-        ("/users/{id}", "put", {200, 400, 403, 404, 409, 412, 413, 415, 422, 500, 503}),
-        ("/users/{id}", "patch", {200, 400, 403, 404, 409, 412, 413, 415, 422, 500, 503}),
-        ("/users/{id}", "delete", {204, 403, 404, 412, 500, 503}),
-        ("/users/{id}/posts", "post", {201, 400, 403, 404, 413, 415, 422, 500, 503}),
-        ("/users/{id}/posts", "get", {200, 400, 403, 404, 422, 500, 503}),
-        ("/posts/{id}", "get", {200, 304, 403, 404, 500, 503}),
-        ("/posts/{id}", "patch", {200, 400, 403, 404, 412, 413, 415, 422, 500, 503}),
-        ("/posts/{id}", "delete", {204, 403, 404, 412, 500, 503}),
+        ("/users", "post", {201, 400, 403, 409, 413, 415, 422, 431, 500, 503}),
+        ("/users", "get", {200, 400, 403, 422, 431, 500, 503}),
+        ("/users/{id}", "get", {200, 304, 403, 404, 431, 500, 503}),
+        ("/users/{id}", "put", {200, 400, 403, 404, 409, 412, 413, 415, 422, 431, 500, 503}),
+        ("/users/{id}", "patch", {200, 400, 403, 404, 409, 412, 413, 415, 422, 431, 500, 503}),
+        ("/users/{id}", "delete", {204, 403, 404, 412, 431, 500, 503}),
+        ("/users/{id}/posts", "post", {201, 400, 403, 404, 413, 415, 422, 431, 500, 503}),
+        ("/users/{id}/posts", "get", {200, 400, 403, 404, 422, 431, 500, 503}),
+        ("/posts/{id}", "get", {200, 304, 403, 404, 431, 500, 503}),
+        ("/posts/{id}", "patch", {200, 400, 403, 404, 412, 413, 415, 422, 431, 500, 503}),
+        ("/posts/{id}", "delete", {204, 403, 404, 412, 431, 500, 503}),
     ],
 )
 async def test_every_status_is_named(document: Document, path: str, method: str, statuses: set[int]) -> None:
@@ -291,7 +291,7 @@ async def test_parameters_are_exact_and_none_is_null(document: Document) -> None
 
 
 def _examples(document: Document, content: dict[str, Any]) -> list[Any]:
-    """The examples of a body: its own, those of its schema, or one that is put together from those of its fields."""
+    """Return the examples of a body: its own, its schema's, or one composed of those of its fields."""
     if "example" in content:
         return [content["example"]]
     if "examples" in content:
@@ -304,7 +304,7 @@ def _examples(document: Document, content: dict[str, Any]) -> list[Any]:
 
 
 def _with_examples(document: Document, field: dict[str, Any]) -> dict[str, Any]:
-    """The part of a field's schema that is not about null."""
+    """Return the part of a field's schema that has the examples, without null."""
     alternatives = [_resolve(document, schema) for schema in field.get("anyOf", ())]
     return next((schema for schema in alternatives if schema.get("type") != "null"), _resolve(document, field))
 

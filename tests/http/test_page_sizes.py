@@ -1,4 +1,4 @@
-"""Pages are bounded in bytes as well as in items, and so is what slow clients keep in memory."""
+"""Pages have a maximum size in bytes and in items, which bounds the memory for slow clients."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ MAX_PAGE = 1024 * 1024
 MAX_SMALL_PAGE = 64 * 1024
 MAX_BODY = "\U0001f600" * 10_000
 ITEMS_IN_A_PAGE = 26
-"""So many of the largest posts fit."""
+"""The number of posts of maximum size that fit."""
 
 
 async def pages(client: httpx.AsyncClient, path: str | None) -> AsyncIterator[httpx.Response]:
@@ -50,7 +50,7 @@ async def test_a_page_of_large_items_ends_early_and_links_to_the_rest(client: ht
 
 @asynccontextmanager
 async def service_with_posts(sizes: Sequence[int]) -> AsyncIterator[tuple[Service, UserId]]:
-    """Run the application with an author of posts whose bodies have so many code points of four bytes."""
+    """Run the application with an author of posts whose bodies have this many code points of four bytes."""
     async with running() as service:
         now, ids = datetime.now(UTC), Uuid7Source()
         author = User.register(
@@ -76,7 +76,7 @@ async def service_with_posts(sizes: Sequence[int]) -> AsyncIterator[tuple[Servic
 @example(sizes=[1] * 66 + [10_000] * 30, limit=200, offset=1, descending=True)
 @example(sizes=[1] * 150, limit=100, offset=5, descending=False)
 @example(sizes=[1] * 67, limit=67, offset=0, descending=False)
-async def test_a_walk_meets_every_item_once_whatever_their_sizes(
+async def test_a_walk_returns_every_item_once_for_any_sizes(
     sizes: list[int], limit: int, offset: int, descending: bool
 ) -> None:
     async with service_with_posts(sizes) as (service, author), service.connect(documented=False) as client:

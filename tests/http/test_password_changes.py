@@ -1,4 +1,4 @@
-"""Changing a password, on every store."""
+"""Change a password, on every store."""
 
 import asyncio
 from typing import Any
@@ -82,7 +82,7 @@ async def test_of_parallel_changes_one_wins(token_client: httpx.AsyncClient) -> 
     assert (await sign_in(token_client, person.user["email"], passwords[winner])).status_code == 200
 
 
-async def test_a_password_is_set_where_nobody_signs_in(client: httpx.AsyncClient) -> None:
+async def test_a_password_can_be_set_in_open_mode(client: httpx.AsyncClient) -> None:
     user = await register(client, password=PASSWORD)
     path = f"{path_of(user)}/password"
     assert (await client.put(path, json={"new_password": NEW})).status_code == 204

@@ -1,4 +1,4 @@
-"""Hashing is slow on purpose, and must not slow down anybody else."""
+"""Hashing is slow on purpose, and must not delay other requests."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from tests.http.records import new_user
 async def test_beyond_a_bounded_number_at_once_a_new_password_is_503(memory_client: httpx.AsyncClient) -> None:
     users = [new_user(password="correct horse battery") for _ in range(80)]
     signing_up = asyncio.gather(*(memory_client.post("/users", json=user) for user in users))
-    # Nobody else has to wait for them.
+    # Other requests are not delayed.
     others = [await memory_client.get("/users") for _ in range(3)]
     assert not signing_up.done()
     assert {other.status_code for other in others} == {200}

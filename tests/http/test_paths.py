@@ -105,7 +105,7 @@ async def test_a_file_of_the_docs_can_only_be_read(memory_client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize("method", ["POST", "OPTIONS", "DELETE"])
-async def test_an_unknown_path_is_404_whatever_the_method(memory_client: httpx.AsyncClient, method: str) -> None:
+async def test_an_unknown_path_is_404_for_every_method(memory_client: httpx.AsyncClient, method: str) -> None:
     assert (await memory_client.request(method, "/nothing")).status_code == 404
 
 

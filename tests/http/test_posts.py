@@ -44,7 +44,7 @@ async def test_title_and_body_are_required(client: httpx.AsyncClient, missing: s
     assert pointers_of(await client.post(f"{path_of(author)}/posts", json=fields)) == {f"/{missing}"}
 
 
-async def test_nobody_can_post_for_an_unknown_author(client: httpx.AsyncClient) -> None:
+async def test_a_post_needs_a_known_author(client: httpx.AsyncClient) -> None:
     response = await client.post(f"/users/{UNKNOWN_ID}/posts", json={"title": "News", "body": "Text"})
     assert (response.status_code, code_of(response)) == (404, "user_not_found")
 

@@ -1,4 +1,4 @@
-"""Every error is one kind of document. (Every other test of this folder holds each error it meets to that, too.)"""
+"""Every error is a problem document. (All other HTTP tests check the errors that they see, too.)"""
 
 import httpx
 import pytest

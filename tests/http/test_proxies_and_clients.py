@@ -22,7 +22,7 @@ LIMIT: Final = 5
 UPGRADE: Final = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
 
-# As for web sockets, which is how an Upgrade passes through nginx.
+# The configuration for web sockets, with which nginx passes an Upgrade on.
 NGINX: Final = """
     proxy_http_version 1.1;
     proxy_set_header Host $host;
@@ -77,7 +77,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module", params=PROXIES)
 def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A service that takes the address of a client from a proxy, at the address of that proxy."""
+    """A service behind a trusted proxy, at the proxy's address."""
     directory = tmp_path_factory.mktemp("proxied")
     settings: dict[str, Any] = {
         "signing_key": SIGNING_KEY,

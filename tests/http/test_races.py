@@ -1,4 +1,4 @@
-"""Many at once, on every store."""
+"""Concurrent requests, on every store."""
 
 import asyncio
 from collections import Counter
@@ -64,7 +64,7 @@ async def test_of_mixed_writes_with_one_if_match_one_succeeds(client: httpx.Asyn
     )
     counted = statuses(responses)
     assert counted[200] + counted[204] == 1
-    # Once it is deleted, there is nothing left whose version could be wrong.
+    # Once it is deleted, no version can be wrong.
     assert counted[412] + counted[404] == 29
     assert (counted[404] == 0) or (counted[204] == 1)
 

@@ -1,4 +1,4 @@
-"""Going on with a session, by refresh tokens that are used once each (RFC 6749, section 6; RFC 9700, section 4.14)."""
+"""Refresh a session, with refresh tokens that are each used once (RFC 6749, section 6; RFC 9700, section 4.14)."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -70,7 +70,7 @@ async def test_a_token_used_again_later_ends_the_whole_family(
     clock.move(seconds=10.001)
     assert (await refresh(memory_token_client, thief.tokens["refresh_token"])).json()["error"] == "invalid_grant"
     assert (await refresh(memory_token_client, newer["refresh_token"])).json()["error"] == "invalid_grant"
-    await asyncio.sleep(0.15)  # which is less than a second where nothing is hasty
+    await asyncio.sleep(0.15)  # one second without shortened delays
     for access in (victim.tokens["access_token"], newer["access_token"]):
         assert (await memory_token_client.get("/users/me", headers=bearer(access))).status_code == 401
     assert (await memory_token_client.get("/users/me", headers=other.headers)).status_code == 200
@@ -103,7 +103,7 @@ async def test_an_old_token_of_many_uses_ago_ends_the_family(
 async def test_a_made_up_token_with_the_id_of_a_session_ends_nothing(memory_token_client: httpx.AsyncClient) -> None:
     person = await a_member(memory_token_client)
     token = person.tokens["refresh_token"]
-    made_up = token[:22] + token[22:][::-1]  # what comes first is the id
+    made_up = token[:22] + token[22:][::-1]  # the id comes first
     assert (await refresh(memory_token_client, made_up)).status_code == 400
     assert (await refresh(memory_token_client, token)).status_code == 200
 

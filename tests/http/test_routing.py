@@ -1,4 +1,4 @@
-"""Precompiled routes give their endpoints what FastAPI would give them, and leave to FastAPI what they don't know."""
+"""Precompiled routes resolve arguments as FastAPI does, and leave unsupported features to FastAPI."""
 
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -67,7 +67,7 @@ async def whole_path(request: Request, name: Annotated[str, Path()]) -> str:
 
 
 class Greeting:
-    """A dependency that is an object, as security schemes are."""
+    """A dependency that is an object, like a security scheme."""
 
     async def __call__(self, x_greeting: Annotated[str | None, Header()] = None) -> str:
         return f"{x_greeting}!"
@@ -154,7 +154,7 @@ async def test_who_is_turned_away_by_the_router_learns_nothing_of_the_body() -> 
     assert (await ask(app, "POST", "/totals", content=b"{")).status_code == 403
 
 
-# Endpoints that use what plans do not know, with a request for each.
+# Endpoints with features that plans do not support, with a request for each.
 
 events: list[str] = []
 

@@ -1,4 +1,4 @@
-"""No value that a client sent comes back in an error or reaches a log."""
+"""No value from a request is echoed in an error or reaches a log."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from tests.http.service import Service
 
 SECRET: Final = "Xq7marker9Zt"
 OURS_TO_SEND: Final = ("httpx", "httpcore")
-"""The loggers of the client, which may tell what it sends."""
+"""The loggers of the client, which may log what it sends."""
 
 
 def _user(**fields: Any) -> Record:

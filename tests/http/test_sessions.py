@@ -1,4 +1,4 @@
-"""One's own sessions, and what ends them, on every store."""
+"""A user's own sessions, and what ends them, on every store."""
 
 import asyncio
 from typing import Any
@@ -14,11 +14,11 @@ from tests.http.sign_in_helpers import PASSWORD, SignedInUser, a_member, an_admi
 pytestmark = pytest.mark.usefixtures("short_delays")
 
 NOT_ANY_MORE = 0.15
-"""Longer than a token is believed without asking, in these tests; `tests/cli/test_tokens.py` takes the whole second."""
+"""Longer than the shortened caching of tokens; `tests/cli/test_tokens.py` waits for the full second."""
 
 
 async def again(client: httpx.AsyncClient, person: SignedInUser) -> SignedInUser:
-    """Sign somebody in once more."""
+    """Sign in once more."""
     return SignedInUser(person.user, await tokens_of(client, person.user["email"]))
 
 
@@ -84,7 +84,7 @@ async def test_a_revoked_token_ends_its_session(token_client: httpx.AsyncClient,
     person = await a_member(token_client)
     other = await again(token_client, person)
     assert await status(token_client, person) == 200
-    for _ in range(2):  # a second time there is nothing to do
+    for _ in range(2):  # the second time has no effect
         response = await revoke(token_client, person.tokens[kind], token_type_hint=kind)
         assert (response.status_code, response.content) == (200, b"")
     await assert_ended(token_client, person)
@@ -99,7 +99,7 @@ async def test_a_used_up_refresh_token_revokes_its_session_too(token_client: htt
 
 
 @pytest.mark.parametrize("token", ["unknown", "A" * 88, "a.b.c", "é"])
-async def test_an_unknown_token_is_revoked_in_vain(token_client: httpx.AsyncClient, token: str) -> None:
+async def test_revoking_an_unknown_token_has_no_effect(token_client: httpx.AsyncClient, token: str) -> None:
     person = await a_member(token_client)
     assert (await revoke(token_client, token)).status_code == 200
     made_up = person.tokens["refresh_token"][:22] + "A" * 66
@@ -165,10 +165,10 @@ async def test_an_admin_who_sets_a_password_ends_all_sessions(
     assert (await sign_in(token_client, person.user["email"], "another horse battery")).status_code == 200
 
 
-async def test_nobody_has_more_than_fifty_sessions(memory_token_client: httpx.AsyncClient) -> None:
+async def test_a_user_has_at_most_fifty_sessions(memory_token_client: httpx.AsyncClient) -> None:
     person = await a_member(memory_token_client)
     latest = [await again(memory_token_client, person) for _ in range(50)]
     sessions = (await memory_token_client.get("/auth/sessions", headers=latest[-1].headers)).json()
     assert len(sessions) == 50
-    await assert_ended(memory_token_client, person)  # whose session was the one used longest ago
+    await assert_ended(memory_token_client, person)  # the least recently used session
     assert await status(memory_token_client, latest[0]) == 200

@@ -24,7 +24,7 @@ async def test_a_user_signs_in_and_calls(token_client: httpx.AsyncClient) -> Non
     assert own.json() == created
 
 
-async def test_a_name_is_an_email_or_a_username_whatever_its_case(token_client: httpx.AsyncClient) -> None:
+async def test_a_name_is_an_email_or_a_username_in_any_case(token_client: httpx.AsyncClient) -> None:
     user = await register(token_client, email="Ann.Lee@Example.org", username="Ann_Lee", password=PASSWORD)
     for name in ("Ann.Lee@Example.org", "ann.lee@example.ORG", " ann.lee@example.org ", "Ann_Lee", "ann_lee"):
         tokens = await tokens_of(token_client, name)
@@ -32,7 +32,7 @@ async def test_a_name_is_an_email_or_a_username_whatever_its_case(token_client: 
         assert own.json()["id"] == user["id"]
 
 
-async def test_whatever_is_wrong_is_told_in_the_same_way(
+async def test_every_reason_for_a_failed_sign_in_has_the_same_response(
     token_service: Service, token_client: httpx.AsyncClient
 ) -> None:
     admin = await an_admin(token_service, token_client)
@@ -44,8 +44,8 @@ async def test_whatever_is_wrong_is_told_in_the_same_way(
     for name, password in (
         (known["email"], "wrong horse battery"),
         ("known", PASSWORD.upper()),
-        ("nobody@example.org", PASSWORD),
-        ("nobody", PASSWORD),
+        ("unknown@example.org", PASSWORD),
+        ("unknown", PASSWORD),
         ("no name at all", PASSWORD),
         ("@", PASSWORD),
         (without_password["email"], PASSWORD),
@@ -83,7 +83,7 @@ async def test_a_form_that_is_wrong_is_refused_as_oauth_says(
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"grant_type=password&username=%ff&password=x", b"\0", b"&&&==&"])
-async def test_a_body_that_is_no_form_is_refused_as_oauth_says(
+async def test_a_body_that_is_not_a_form_is_an_oauth_error(
     memory_token_client: httpx.AsyncClient, content: bytes
 ) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
@@ -104,7 +104,7 @@ async def test_signing_in_does_not_mind_a_token_that_has_expired(memory_token_cl
     assert response.status_code == 200
 
 
-async def test_what_was_signed_in_is_told_of_in_no_answer(memory_token_client: httpx.AsyncClient) -> None:
+async def test_no_response_repeats_the_password(memory_token_client: httpx.AsyncClient) -> None:
     secret = "Xq7marker9Zt-and-more"
     await register(memory_token_client, email="ann@example.org", password=secret)
     wrong = await sign_in(memory_token_client, "ann@example.org", f"{secret}!")
@@ -126,7 +126,7 @@ async def test_a_refusal_takes_its_time_and_a_success_does_not(
     monkeypatch.setattr("application.sign_in.service.asyncio.sleep", wait)
     assert (await sign_in(memory_token_client, user["email"])).status_code == 200
     assert waited == []
-    for name in (user["email"], "nobody"):
+    for name in (user["email"], "unknown"):
         assert (await sign_in(memory_token_client, name, "wrong")).status_code == 400
     assert all(0 < seconds <= 0.5 for seconds in waited)
     assert len(waited) == 2

@@ -1,4 +1,4 @@
-"""What signing in costs PostgreSQL."""
+"""The number of statements that signing in sends to PostgreSQL."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def url(databases: Databases) -> Iterator[str]:
 
 @contextmanager
 def counted_statements() -> Iterator[Callable[[], int]]:
-    """Count the statements that SQLAlchemy sends, and the reads that the driver is handed directly."""
+    """Count the statements that SQLAlchemy sends, and the reads that go directly to the driver."""
     count = 0
 
     def sent(*_: object) -> None:
@@ -69,8 +69,8 @@ async def test_a_sign_in_and_a_refresh_take_few_statements(client: httpx.AsyncCl
 async def test_all_counters_of_an_attempt_are_read_by_one_statement(client: httpx.AsyncClient) -> None:
     with counted_statements() as statements:
         for _ in range(5):
-            assert (await sign_in(client, "nobody", "wrong horse")).status_code == 400
+            assert (await sign_in(client, "unknown", "wrong horse")).status_code == 400
         before = statements()
-        assert (await sign_in(client, "nobody", "wrong horse")).status_code == 429
-        # The name, which is nobody's; its failures and those of its address; what there is of nobody.
+        assert (await sign_in(client, "unknown", "wrong horse")).status_code == 429
+        # The unknown name; its failures and those of its address; the records of a user who does not exist.
         assert statements() - before == 4

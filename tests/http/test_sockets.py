@@ -1,4 +1,4 @@
-"""Bytes that no well-behaved client would send, to a real server."""
+"""Malformed input to a real server."""
 
 import random
 import socket
@@ -30,7 +30,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
 
 @pytest.fixture
 def served(process: RunningServer) -> Iterator[RunningServer]:
-    """A server that, whatever a test has sent to it, still answers and has had no accident."""
+    """A server that must still respond and must have logged nothing after each test."""
     yield process
     assert statuses(process.exchange(LIVE)) == [200]
     assert "Traceback" not in process.output
@@ -70,12 +70,12 @@ def served(process: RunningServer) -> Iterator[RunningServer]:
         b"POST /users HTTP/1.1\r\nTransfer-Encoding: chunked, nonsense\r\n" + CLOSE + b"\r\n0\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_400_or_cut_off(served: RunningServer, content: bytes) -> None:
+def test_malformed_http_is_400_or_a_closed_connection(served: RunningServer, content: bytes) -> None:
     with served.connection() as connection:
         send(connection, content)
         connection.shutdown(socket.SHUT_WR)
         received = receive(connection)
-        # A line of HTTP/0.9 is a request, but one without a host.
+        # A line of HTTP/0.9 is a request without a host.
         assert set(statuses(received)) <= {400, 403}
         assert received.count(b"application/problem+json") == len(statuses(received))
 
@@ -189,7 +189,7 @@ def test_a_read_may_end_anywhere(served: RunningServer) -> None:
             connection = connections.enter_context(served.connection())
             send(connection, content[:end])
             halves.append((connection, content[end:]))
-        sleep(0.2)  # so that the server has read the first halves
+        sleep(0.2)  # lets the server read the first halves
         for connection, rest in halves:
             send(connection, rest)
         assert [statuses(receive(connection)) for connection, _ in halves] == [[422, 200]] * len(halves)
@@ -305,7 +305,7 @@ def test_trailers_about_the_length_of_a_body_are_refused(served: RunningServer, 
 def test_a_chunked_body_with_hardly_any_data_is_400(served: RunningServer, endless: bytes) -> None:
     head = b"POST /users HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + JSON + CLOSE + b"\r\n"
     received = served.exchange(head, endless)
-    assert statuses(received) in ([400], [])  # it may be reset before the client has read it
+    assert statuses(received) in ([400], [])  # the connection may be reset before the client has read the response
     assert b'"empty_body"' not in received
 
 
@@ -399,7 +399,7 @@ def test_a_head_that_never_ends_is_431(served: RunningServer, start: bytes) -> N
         for _ in range(20):
             send(connection, more * 10_000)
         received = receive(connection)
-    # A client that goes on sending may find the connection reset before it has read the answer.
+    # The connection of a client that continues to send may be reset before it has read the response.
     assert statuses(received) in ([431], [])
     assert received.count(b'"head_too_large"') == len(statuses(received))
 

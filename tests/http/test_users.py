@@ -1,4 +1,4 @@
-"""Making, reading, replacing, changing and removing users, on every store."""
+"""Create, read, replace, change and delete users, on every store."""
 
 import re
 from datetime import UTC, datetime

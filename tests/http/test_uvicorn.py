@@ -1,4 +1,4 @@
-"""What `ProblemProtocol` depends on inside uvicorn and httptools, which may change with any of their versions."""
+"""The internals of uvicorn and httptools that `ProblemProtocol` depends on, which any version may change."""
 
 import hashlib
 import inspect

@@ -1,4 +1,4 @@
-"""Whether an address is verified, as clients see it."""
+"""The verification of an address, as clients see it."""
 
 import httpx
 import pytest
@@ -35,7 +35,7 @@ async def test_in_open_mode_there_is_no_such_field(memory_client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-async def test_nobody_can_write_it(
+async def test_it_is_read_only(
     memory_token_client: httpx.AsyncClient, memory_token_service: Service, method: str
 ) -> None:
     admin = await an_admin(memory_token_service, memory_token_client)

@@ -1,9 +1,9 @@
-"""Where mail goes is one URL."""
+"""A mail destination is one URL."""
 
 import pytest
 
 from adapters.mail.destination import Destination, Login, Security, SmtpServer, parse_destination
-from entrypoints.settings import SettingsError
+from entrypoints.environment import SettingsError
 from tests.mail.mails import a_sender
 
 

@@ -1,4 +1,4 @@
-"""Mails are files that people can open, and nobody else."""
+"""Mails are files that only their owner can read."""
 
 import asyncio
 from email import message_from_bytes, policy
@@ -8,7 +8,7 @@ import pytest
 
 from application.mail.errors import MailDeferred
 from application.mail.message import Template
-from entrypoints.settings import SettingsError
+from entrypoints.environment import SettingsError
 from tests.mail.mails import VALUES, a_mail, a_sender
 
 

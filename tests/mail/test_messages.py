@@ -1,4 +1,4 @@
-"""Headers hold what they are meant to, and nothing that a client chose adds another one."""
+"""Headers have the right values, and no client can inject another one."""
 
 from email import message_from_bytes, policy
 from email.headerregistry import Address
@@ -115,7 +115,7 @@ def test_a_line_of_a_single_dot_stays_one() -> None:
 
 
 def headers_of(content: bytes) -> list[str]:
-    """The names of all headers, as a server would see them."""
+    """Return the names of all headers, as a server sees them."""
     lines = content.partition(b"\r\n\r\n")[0].split(b"\r\n")
     return [line.partition(b":")[0].decode().lower() for line in lines if not line.startswith((b" ", b"\t"))]
 

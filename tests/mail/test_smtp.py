@@ -1,4 +1,4 @@
-"""Mails reach a real SMTP server, or an error says whether they may be sent again."""
+"""Mails reach a real SMTP server, or an error says whether to send them again."""
 
 import asyncio
 import ssl
@@ -36,8 +36,8 @@ async def sender(server: SmtpServer) -> AsyncIterator[MailSender]:
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up soon on a server that does not answer."""
+def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the timeouts for a server that does not respond."""
     monkeypatch.setattr("adapters.mail.smtp._STEP_TIMEOUT_SECONDS", 0.2)
 
 
@@ -107,7 +107,7 @@ async def test_a_mail_is_not_failed_because_the_settings_lack_a_login(
 
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA", "DOT"])
 @pytest.mark.parametrize("fault", Fault)
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_delays")
 async def test_a_server_that_stalls_or_drops_gets_the_same_mail_again(
     server: SmtpServer, sender: MailSender, command: str, fault: Fault
 ) -> None:
@@ -121,7 +121,7 @@ async def test_a_server_that_stalls_or_drops_gets_the_same_mail_again(
     ] * copies
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_delays")
 async def test_a_connection_that_is_dropped_before_the_content_is_through_sends_nothing(
     server: SmtpServer, sender: MailSender
 ) -> None:
@@ -169,7 +169,7 @@ async def test_a_server_that_greets_otherwise_is_asked_again(greeting: bytes) ->
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_delays")
 async def test_a_server_that_never_greets_is_given_up(scheme: str) -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
@@ -263,7 +263,7 @@ async def test_a_user_signs_in_without_tls_on_this_machine_alone(monkeypatch: py
         async with sending(f"smtp://{LOGIN}127.0.0.1:{server.port}") as sender:
             await sender.send(a_mail())
         assert server.received[0].user == USER
-        # There is no server elsewhere to test with, so this machine is taken for another one.
+        # Without a server elsewhere, this machine is treated as another one.
         monkeypatch.setattr("adapters.mail.smtp._is_this_machine", lambda _: False)
         async with sending(f"smtp://{LOGIN}127.0.0.1:{server.port}") as sender:
             with pytest.raises(MailDeferred, match="the password is never sent in clear text"):

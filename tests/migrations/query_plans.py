@@ -1,4 +1,4 @@
-"""What a database says of how it will answer each statement that is sent to it, and what of that grows with a table."""
+"""The plans with which a database executes statements, and the parts of a plan whose cost grows with a table."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from adapters.sql.engine.statements import BoundStatement
 from tests.storage.sql_statements import inserts_by_sqlalchemy, observed_reads
 
 Fault: TypeAlias = Literal["scans", "filters", "sorts"]
-"""Reading a whole table or index; reading rows in order only to leave most out; sorting more than is asked for."""
+"""Scanning a whole table or index; reading rows in order to filter out most; sorting more than requested."""
 
 _TELLS_NOTHING: Final = ("BEGIN", "COMMIT", "EXPLAIN", "PRAGMA", "RELEASE", "RESET", "ROLLBACK", "SAVEPOINT", "SET ")
 _REMOVED: Final = re.compile(
@@ -33,7 +33,7 @@ class Plan:
 
 @contextmanager
 def explained() -> Iterator[list[Plan]]:
-    """Have every statement explained right before it is sent, as it is: in its transaction, if it is in one."""
+    """Explain every statement directly before it is sent, within its transaction if it has one."""
     plans: list[Plan] = []
 
     async def explain_read(backend: Backend, statement: BoundStatement) -> None:
@@ -57,7 +57,7 @@ def explained() -> Iterator[list[Plan]]:
 
 
 def _has_conditions(statement: str) -> bool:
-    """Return whether a statement leaves out more than what belongs to the few users who are being removed."""
+    """Return whether a statement filters by more than users who are being removed, who are few."""
     return "WHERE" in re.sub(r"WHERE TRUE(?! AND)", "", _REMOVED.sub("TRUE", statement))
 
 
@@ -78,13 +78,13 @@ def _in_sqlite(connection: Connection, statement: str, parameters: Any) -> Plan:
                 faults.add("filters")
         if "TEMP B-TREE" in step and _is_limited(statement):
             faults.add("sorts")
-        if "AUTOMATIC" in step:  # an index that is made for this one statement
+        if "AUTOMATIC" in step:  # an index built for this one statement
             faults.add("scans")
     return Plan(statement, "\n".join(steps), frozenset(faults))
 
 
 def _in_postgresql(connection: Connection, statement: str, parameters: Any) -> Plan:
-    # Of few rows a scan costs less than any index. What is asked here is whether there is an index that serves.
+    # For few rows a scan is cheaper than any index. The question here is whether a suitable index exists.
     connection.exec_driver_sql("SET enable_seqscan = off")
     found = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
     connection.exec_driver_sql("RESET enable_seqscan")
@@ -94,10 +94,10 @@ def _in_postgresql(connection: Connection, statement: str, parameters: Any) -> P
 
 
 def _faults_of_node(node: Mapping[str, Any], *, reads: bool, limited: bool) -> Iterator[Fault]:
-    """`limited` tells whether what is above the node stops it once it has what it needs."""
+    """Yield the faults of a node; `limited` says whether its parent stops it early."""
     kind: str = node["Node Type"]
     if set(_relations(node)) == {"removed_users"}:
-        return  # it is nearly always empty
+        return  # nearly always empty
     if kind == "Seq Scan":
         yield "scans"
     if kind in {"Index Scan", "Index Only Scan", "Bitmap Index Scan"} and "Index Cond" not in node and not limited:
@@ -108,7 +108,7 @@ def _faults_of_node(node: Mapping[str, Any], *, reads: bool, limited: bool) -> I
         yield "sorts"
     if kind == "Limit":
         limited = True
-    elif kind in {"Sort", "Aggregate", "Hash", "SetOp"}:  # which take in everything before they give anything
+    elif kind in {"Sort", "Aggregate", "Hash", "SetOp"}:  # these read all input before any output
         limited = False
     for child in node.get("Plans", ()):
         yield from _faults_of_node(child, reads=reads, limited=limited)
@@ -122,7 +122,7 @@ def _relations(node: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_live(node: Mapping[str, Any]) -> bool:
-    """Return whether a node filters by nothing but that a user is not being removed."""
+    """Return whether a node only filters users who are being removed."""
     return node.get("Filter", _IS_LIVE) in {_IS_LIVE, f"(users.{_IS_LIVE[1:]}"}
 
 
@@ -133,7 +133,7 @@ def _shortened(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _in_mariadb(connection: Connection, statement: str, parameters: Any) -> Plan:
-    # It names the indexes that it might have used, too.
+    # It also names indexes that it might have used.
     rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings()
     steps = [{name: row[name] for name in row if name != "possible_keys"} for row in rows]
     faults: set[Fault] = set()

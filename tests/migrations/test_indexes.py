@@ -1,7 +1,6 @@
-"""What is asked of a database is answered by an index that serves it, so that it costs no more among a million users.
+"""Every query uses a suitable index, so that its cost does not grow with the number of users.
 
-Every method of every repository is called, alone and with others at the same time, and every statement that comes of it
-is explained by the database, whatever it looks like and wherever it is made.
+Every method of every repository is called, alone and concurrently. The database explains every resulting statement.
 """
 
 import asyncio
@@ -39,7 +38,7 @@ from tests.storage.sql_tables import METADATA as SAMPLE_METADATA
 
 TABLES: Final = {**METADATA.tables, **SAMPLE_METADATA.tables}
 STATISTICS: Final = {
-    "sqlite": (),  # of which it makes none by itself
+    "sqlite": (),  # SQLite collects none by itself
     "postgresql": ("ANALYZE",),
     "mariadb": (f"ANALYZE TABLE {', '.join(TABLES)}",),
 }
@@ -51,7 +50,7 @@ EARLIER: Final = LATER.replace(year=1999)
 
 
 class Stored:
-    """What is in the storage; each of it is given out once, since it may be removed by whoever has it."""
+    """The stored entities; each is handed out once, because a case may remove it."""
 
     def __init__(self, members: Sequence[User], records: Mapping[RecordType[Any], Sequence[Any]]) -> None:
         """`members` have a username and own a record of each type."""
@@ -75,25 +74,25 @@ Do: TypeAlias = Callable[[UnitOfWork, Stored], Awaitable[object] | None]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A call, and the faults that its plans cannot but have."""
+    """A call, and the faults that its plans cannot avoid."""
 
     do: Do
     unavoidable: frozenset[Fault] = frozenset()
     index: str = ""
-    """The one by which it has to be answered, where others would look right too."""
+    """The required index, where others would look suitable too."""
 
 
 COUNTS_ALL: Final = frozenset[Fault]({"scans"})
-"""To count everybody is to look at everybody; an index alone is read for it, as it is smaller."""
+"""A count of all users visits all, through an index alone, which is smaller than the table."""
 
 SORTS_FEW: Final = frozenset[Fault]({"sorts"})
-"""Who is found by one of three indexes comes in its order. They have to be put in the order of their ids, being few."""
+"""The few matches of three indexes must be sorted by id."""
 
 LEAVES_OUT_FEW: Final = frozenset[Fault]({"filters"})
-"""Where most match, they are found soonest by leaving out the others."""
+"""Where most users match, filtering the others is fastest."""
 
 COUNTS_MOST: Final = frozenset[Fault]({"scans", "filters"})
-"""To count most of them is to look at as many, and a database may well look at all."""
+"""A count of most users visits as many, so a database may scan all."""
 
 USER_CASES: Final[Mapping[str, Sequence[Case]]] = {
     "get": [Case(lambda unit, some: unit.users.get(some.member().id))],
@@ -109,7 +108,7 @@ USER_CASES: Final[Mapping[str, Sequence[Case]]] = {
     ],
     "search": [
         Case(lambda unit, some: unit.users.search(a_prefix(str(some.member().name)), limit=51), SORTS_FEW),
-        Case(lambda unit, _: unit.users.search(a_prefix("nobody"), limit=51, descending=True), SORTS_FEW),
+        Case(lambda unit, _: unit.users.search(a_prefix("unknown"), limit=51, descending=True), SORTS_FEW),
         Case(lambda unit, _: unit.users.search(a_prefix("user"), limit=51), LEAVES_OUT_FEW),
         Case(lambda unit, _: unit.users.search(a_prefix("user"), limit=51, descending=True), LEAVES_OUT_FEW),
     ],
@@ -127,7 +126,7 @@ USER_CASES: Final[Mapping[str, Sequence[Case]]] = {
 
 
 def record_cases(record_type: RecordType[Any]) -> Mapping[str, Sequence[Case]]:
-    """Make the cases of `Records` for one type."""
+    """Return the cases of `Records` for one type."""
 
     def records(unit: UnitOfWork) -> Records[Any]:
         return unit.records(record_type)
@@ -253,9 +252,9 @@ async def at_once(storage: Storage, do: Do, stored: Stored) -> None:
 
 
 def cascades(url: str) -> Iterator[tuple[str, Plan]]:
-    """Explain what a database itself does about those who belong to a user that is removed."""
-    nobody = nth_user_id(0)
-    written = f"'{nobody}'" if url.startswith("postgresql") else f"x'{nobody.replace('-', '')}'"
+    """Explain what a database itself does with the records of a removed user."""
+    unused_id = nth_user_id(0)
+    written = f"'{unused_id}'" if url.startswith("postgresql") else f"x'{unused_id.replace('-', '')}'"
     for table in TABLES.values():
         for key in table.foreign_keys:
             with explained() as plans:

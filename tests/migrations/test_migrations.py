@@ -31,7 +31,7 @@ REVISIONS = [
 
 @pytest.fixture
 def alembic(url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
-    """Alembic as its command line runs it at the repository's root."""
+    """Run Alembic's command line in the repository's root."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("USERPORT_STORAGE", url)
 
@@ -81,7 +81,7 @@ def test_autogenerate_writes_a_migration_that_makes_the_same_schema(
     alembic("upgrade", "head")
     expected = schema_of(url)
     alembic("downgrade", "base")
-    # As if nobody had written a migration yet.
+    # As if no migration existed yet.
     scripts = Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations", ignore=shutil.ignore_patterns("2*.py")))
     config = Config("alembic.ini")
     config.set_main_option("script_location", str(scripts))
@@ -109,13 +109,13 @@ async def test_a_schema_that_a_newer_userport_has_migrated_can_still_be_used(url
         pretence = text("UPDATE alembic_version SET version_num = 'from_the_future'")
         await storage.database.migrate(lambda connection: connection.execute(pretence))
         await storage.ping()
-        await storage.prepare()  # as a server of the older version does when it starts on an embedded storage
+        await storage.prepare()  # as an older server does when it starts on an embedded storage
         await storage.ping()
 
 
 async def test_a_migration_that_was_interrupted_goes_on_where_it_stopped(url: str) -> None:
     def interrupt(connection: Connection) -> None:
-        # As MariaDB, which commits each statement by itself, leaves it behind.
+        # The state after an interruption in MariaDB, which commits each statement on its own.
         connection.execute(text("DROP TABLE sign_in_failures"))
         connection.execute(text("DROP TABLE samples"))
         connection.execute(text("DELETE FROM alembic_version"))

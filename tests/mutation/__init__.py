@@ -1,1 +1,1 @@
-"""Bugs that are planted on purpose, to see whether the storage contract notices them."""
+"""Deliberate bugs, to check that the storage contract notices them."""

@@ -3,22 +3,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A mistake that somebody could make.
+    """A plausible mistake.
 
-    In Python it is a node of the syntax tree that becomes other code, found as `replace_node` says, so that a bug
-    outlives changes of everything around it. In Lua it is a text.
+    In Python, a node of the syntax tree is replaced by other code; see `replace_node`. Such a bug survives changes of
+    the code around it. In Lua, a text is replaced.
     """
 
     what: str
     file: str
     new: str
     store: str
-    """The store whose suite has to notice."""
+    """The store whose suite must notice it."""
 
     where: str = ""
     node: str = ""
     old: str = ""
-    """The text that is replaced in a file that is not Python."""
+    """The text to replace in a file that is not Python."""
 
     allowed: str = ""
-    """Why the port allows what comes of it, so that nobody has to notice."""
+    """Why the port allows the effect, so that the suite need not notice it."""

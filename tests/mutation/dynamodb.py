@@ -1,4 +1,4 @@
-"""Mistakes in the DynamoDB adapter."""
+"""Bugs in the DynamoDB adapter."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -202,7 +202,7 @@ BUGS: Final[Sequence[Bug]] = (
         where="",
         node="For 3",
         new="pass",
-        allowed="nobody finds them; a crash test of this store looks at all that is in the table",
+        allowed="they are invisible; a crash test of this store checks the whole table",
     ),
     _records(
         what="a skip is ignored",
@@ -296,7 +296,7 @@ BUGS: Final[Sequence[Bug]] = (
         new="pass",
     ),
     _user_rules(
-        what="a removed user leaves no tombstone, so that records can be added meanwhile",
+        what="a removed user leaves no tombstone, so records can be added during the purge",
         where="remove_user",
         node="Dict 1",
         new="None",

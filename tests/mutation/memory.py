@@ -1,4 +1,4 @@
-"""Mistakes in the memory adapter."""
+"""Bugs in the memory adapter."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""Mistakes in the MongoDB adapter."""
+"""Bugs in the MongoDB adapter."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -48,7 +48,7 @@ BUGS: Final[Sequence[Bug]] = (
         new='{"$setOnInsert": {"times-touched": 1}}',
     ),
     _staged(
-        what="something is required at whatever version",
+        what="a requirement ignores the version",
         where="Write.operation",
         node="Dict 4",
         new='{"_id": self.key}',
@@ -72,7 +72,7 @@ BUGS: Final[Sequence[Bug]] = (
         new='{"$setOnInsert": {"times-touched": 1}}',
     ),
     _staged(
-        what="nobody looks for the owner of a record",
+        what="the owner of a record is not checked",
         where="Commit.__call__",
         node="Name 48",
         new="not untouched",
@@ -248,7 +248,7 @@ BUGS: Final[Sequence[Bug]] = (
         new='("name_key", "email_key")',
     ),
     _users(
-        what="a search is by a pattern that nobody escapes",
+        what="a search uses an unescaped pattern",
         where="_starting_with",
         node="Name 13",
         new='{"$regex": f"^{prefix}"}',
@@ -260,7 +260,7 @@ BUGS: Final[Sequence[Bug]] = (
         new='document["version"]',
     ),
     _documents(
-        what="nobody's username is a username, too",
+        what="a missing username is stored as a username",
         where="user_document",
         node="DictComp",
         new='{name: value for name, value in values.items() if value is not None or name == "username_key"}',

@@ -1,4 +1,4 @@
-"""Plant bugs into copies of the adapters, one by one, and tell which of them the storage contract notices.
+"""Plant bugs in copies of the adapters, one by one, and report which of them the storage contract notices.
 
 BUGS_AT_ONCE=2 python -m tests.mutation.plant_bugs [store ...]
 """
@@ -29,7 +29,7 @@ Verdict: TypeAlias = Literal["caught", "SURVIVED", "BROKEN"]
 ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = ("domain", "application", "adapters", "entrypoints", "tests/servers", "tests/storage")
 TIMES_AS_LONG: Final = 5
-"""A suite that takes so many times as long as without a bug hangs, and has noticed, too."""
+"""A suite that takes this many times as long as without a bug hangs, which counts as noticed."""
 
 AT_ONCE: Final = int(os.environ.get("BUGS_AT_ONCE", "2"))
 
@@ -38,13 +38,13 @@ log: Final = Console(stderr=True)
 
 
 class Broken(Exception):
-    """The suite told nothing about the bug: it did not run, or fails without it."""
+    """The suite shows nothing about the bug: it did not run, or fails without it."""
 
 
 def main(chosen: Sequence[str]) -> int:
     bugs = [bug for bug in all_bugs() if not chosen or bug.store in chosen]
     for bug in bugs:
-        planted(bug, (ROOT / bug.file).read_text())  # all of them, before the first one takes its time
+        planted(bug, (ROOT / bug.file).read_text())  # check all of them before the first slow run
     timeouts = {store: TIMES_AS_LONG * seconds_without_bug(store) for store in sorted({bug.store for bug in bugs})}
     with ThreadPoolExecutor(AT_ONCE) as threads:
         verdicts = list(threads.map(lambda bug: verdict(bug, timeouts[bug.store]), bugs))
@@ -56,7 +56,7 @@ def main(chosen: Sequence[str]) -> int:
 
 
 def all_bugs() -> Sequence[Bug]:
-    """Gather the `BUGS` of every module beside this one that has some."""
+    """Return the `BUGS` of every module in this package."""
     modules = (import_module(f"{mutation.__name__}.{found.name}") for found in pkgutil.iter_modules(mutation.__path__))
     return [bug for module in modules for bug in getattr(module, "BUGS", ())]
 
@@ -115,7 +115,7 @@ def case_that_fails(store: str, bug: Bug | None, timeout: float | None) -> str:
             )
         except subprocess.TimeoutExpired:
             return "by taking too long"
-    # A case has to have failed: a copy that cannot even be imported shows nothing.
+    # A case must have failed: a copy that cannot be imported shows nothing.
     if done.returncode not in {0, 1} or "E       NameError" in done.stdout:
         raise Broken(done.stdout[-2000:])
     failures = (line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))

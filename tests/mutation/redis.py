@@ -1,4 +1,4 @@
-"""Mistakes in the Redis adapter, in its scripts above all."""
+"""Bugs in the Redis adapter, mainly in its scripts."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -223,7 +223,7 @@ BUGS: Final[Sequence[Bug]] = (
         new="      if not value then\n        return\n      end\n      found[#found + 1] = value\n",
     ),
     _prepared(
-        what="nobody looks whether the service is prepared",
+        what="the schema version is not checked",
         old="if not IS_PREPARED then",
         new="if false then",
     ),

@@ -1,4 +1,4 @@
-"""Mistakes in the SQL adapter. What only some database can get wrong is run on that one."""
+"""Bugs in the SQL adapter. A bug that concerns only some database runs on that one."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -68,7 +68,7 @@ BUGS: Final[Sequence[Bug]] = (
         store="sqlite",
     ),
     _mariadb_backend(
-        what="all wait for a row that one of them refers to and somebody has locked",
+        what="a batch waits for a locked row that one of its inserts refers to",
         where="_SHORT_LOCK_WAIT",
         node="Constant",
         new='""',
@@ -370,7 +370,7 @@ BUGS: Final[Sequence[Bug]] = (
         store="postgresql",
     ),
     _sqlite_threads(
-        what="whoever has used a file leaves no room for others",
+        what="a connection that has used a file blocks others",
         where="WorkerThreads.run",
         node="Expr 5",
         new="pass",
@@ -440,7 +440,7 @@ BUGS: Final[Sequence[Bug]] = (
         store="sqlite",
     ),
     _engine_writes(
-        what="a requirement is met by whatever is there",
+        what="a requirement ignores the version",
         where="StagedWrites.require.require",
         node="Compare",
         new='connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() is None',

@@ -1,4 +1,4 @@
-"""Finding a place in a module by its name and a node of its syntax tree, rather than by its text."""
+"""Find code by its qualified name and a node of its syntax tree, rather than by its text."""
 
 import ast
 from collections.abc import Iterator
@@ -10,9 +10,13 @@ _SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 def replace_node(source: str, where: str, node: str, new: str) -> str:
     """Return a module's source with other text in place of a node.
 
-    `where` is the qualified name of a function, a class or an assigned variable, as "Class.method"; empty for the whole
-    module. `node` is a class of `ast`, and which one of its kind it is there, as "Compare" or "Compare 2". Raises
-    `LookupError` when there is none.
+    Args:
+        where: The qualified name of a function, a class or an assigned variable, such as "Class.method"; empty for the
+            module.
+        node: A class of `ast`, with a number if there are several: "Compare" or "Compare 2".
+
+    Raises:
+        LookupError: There is no such node.
     """
     kind, _, number = node.partition(" ")
     nodes = [found for found in nodes_in(scope_of(ast.parse(source), where)) if type(found).__name__ == kind]
@@ -36,14 +40,14 @@ def scope_of(tree: ast.Module, where: str) -> ast.AST:
 
 
 def nodes_in(node: ast.AST) -> Iterator[ast.AST]:
-    """Iterate over a node and all that it contains, in the order of the source."""
+    """Yield a node and all nodes in it, in the order of the source."""
     yield node
     for child in ast.iter_child_nodes(node):
         yield from nodes_in(child)
 
 
 def span_of(source: str, node: ast.AST) -> tuple[int, int]:
-    """Return where a node begins and ends, in characters."""
+    """Return the start and end of a node, in characters."""
     assert isinstance(node, ast.expr | ast.stmt | ast.arg | ast.keyword | ast.ExceptHandler)
     assert node.end_lineno is not None
     assert node.end_col_offset is not None

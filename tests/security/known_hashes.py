@@ -1,4 +1,4 @@
-"""Hashes that other software made. Each password has a cheap one of every form."""
+"""Hashes made by other software. Each password has a cheap one in every format."""
 
 from typing import Final, NamedTuple
 

@@ -44,7 +44,7 @@ KEY: Final = SigningKeys(ED25519).signing
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    """Make the claims of a good token; what is changed to `...` is left out."""
+    """Return the claims of a valid token; a change to `...` removes a claim."""
     good = {
         "iss": "userport",
         "aud": "api",
@@ -76,7 +76,7 @@ def forged(
     claims: Mapping[str, Any] | bytes,
     sign: Callable[[bytes], bytes] = ED25519.sign,
 ) -> str:
-    """Put a token together by hand, with nothing refused."""
+    """Build a token by hand, without any validation."""
     parts = (part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims))
     signed = ".".join(map(encoded, parts))
     return f"{signed}.{encoded(sign(signed.encode()))}"
@@ -87,7 +87,7 @@ def assert_refused(token: str, signer: JwtSigner = SIGNER, now: datetime = NOW) 
         signer.verify(token, now)
 
 
-# What is made
+# Signing
 
 
 @pytest.mark.parametrize(("private", "algorithm"), [(ED25519, "EdDSA"), (P256, "ES256")])
@@ -137,7 +137,7 @@ def test_public_keys_are_public() -> None:
     assert (ec["kty"], ec["crv"], ec["alg"], ec["use"]) == ("EC", "P-256", "ES256", "sig")
 
 
-# What is good
+# Valid tokens
 
 
 def test_a_token_is_good_until_it_expires_by_the_clock_that_is_given() -> None:
@@ -169,7 +169,7 @@ def test_two_keys_are_good_while_one_takes_over_from_the_other() -> None:
     assert_refused(after.sign(ACCESS, NOW), before)
 
 
-# What is refused
+# Invalid tokens
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", ""])
@@ -216,7 +216,7 @@ def test_a_public_key_is_no_secret_to_sign_with(algorithm: str) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_header_that_is_none_of_ours_is_refused_even_if_signed(changed: dict[str, Any]) -> None:
+def test_a_foreign_header_is_rejected_even_if_signed(changed: dict[str, Any]) -> None:
     assert_refused(forged(header(**changed), claims()))
 
 
@@ -228,7 +228,7 @@ def test_a_claim_that_is_missing_or_of_another_type_is_refused_even_if_signed(na
     good: Any = claims()[name]
     for value in (..., None, [good], {"a": good}, *MISTYPED):
         if name == "jti" and isinstance(value, str) and value:
-            continue  # any text is one
+            continue  # any text is valid
         if name == "iat" and repr(value) == "1":
             continue  # long ago, and in order
         assert_refused(forged(header(), claims(**{name: value})))
@@ -258,7 +258,7 @@ def test_a_token_for_another_audience_or_from_another_issuer_is_refused() -> Non
     assert_refused(signer_of(ED25519, issuer="other").sign(ACCESS, NOW))
 
 
-def test_a_token_of_another_key_is_refused_whatever_it_calls_itself() -> None:
+def test_a_token_of_another_key_is_rejected_under_any_name() -> None:
     other = Ed25519PrivateKey.generate()
     assert_refused(signer_of(other).sign(ACCESS, NOW))
     assert_refused(forged(header(), claims(), other.sign))
@@ -287,7 +287,7 @@ def test_a_key_that_the_token_itself_brings_is_never_looked_at() -> None:
     }
     assert_refused(forged(header(**bringing), claims(), attacker.sign))
     assert_refused(forged(header(**bringing, kid=brought["kid"]), claims(), attacker.sign))
-    assert SIGNER.verify(forged(header(**bringing), claims()), NOW) == ACCESS  # nothing there was asked
+    assert SIGNER.verify(forged(header(**bringing), claims()), NOW) == ACCESS  # the key reference is ignored
 
 
 def test_no_part_of_a_token_can_be_changed() -> None:
@@ -321,7 +321,7 @@ def test_a_long_token_is_refused_even_if_signed() -> None:
 @pytest.mark.parametrize(
     "part", [b"", b"null", b"[]", b'"text"', b"1", b"{", b"[" * 2_000, b'{"a":' * 500, b"\xff\xfe", b"{}", b"NaN"]
 )
-def test_what_is_no_json_object_is_refused_even_if_signed(part: bytes) -> None:
+def test_a_payload_that_is_not_a_json_object_is_rejected_even_if_signed(part: bytes) -> None:
     assert_refused(forged(part, claims()))
     assert_refused(forged(header(), part))
 
@@ -346,7 +346,7 @@ def test_any_text_is_refused_as_a_token(token: str) -> None:
 
 
 @given(header_changes=header_changes, changes=changes)
-def test_whatever_is_signed_is_accepted_or_refused(header_changes: dict[str, Any], changes: dict[str, Any]) -> None:
+def test_any_signed_content_is_accepted_or_rejected(header_changes: dict[str, Any], changes: dict[str, Any]) -> None:
     with suppress(InvalidAccessToken):
         access = SIGNER.verify(forged(header() | header_changes, claims() | changes), NOW)
         assert access.expires_at > NOW

@@ -22,7 +22,7 @@ from tests.security.known_hashes import AT_THEIR_MAKERS_COST, LONG, MADE, PLAIN,
 RIGHT: Final = Password(PLAIN)
 WRONG: Final = Password(f"{PLAIN}!")
 
-# One of each form, as cheap as the form allows.
+# One of each format, as cheap as the format allows.
 ARGON2: Final = "$argon2id$v=19$m=64,t=1,p=1$2nvPudfam1Oqda6VEuJc6w$0FBdv7jYXG0PUJmTTnTcWRia5rtfN1Ict3WElYwuxfQ"
 BCRYPT: Final = "$2b$04$Vn/mDEZWmko8pUjHLxVGQeA6fAJ8rb.L59vlhVSynOCfRH458DmmS"
 DJANGO_SCRYPT: Final = "scrypt$2$saltsalt$8$1$U5olOiJCRWr3FNz0hp6KAcsS4C652btuYWQH5Jx00BI="
@@ -37,7 +37,7 @@ def hasher() -> ThreadedPasswordHasher:
 
 @pytest.fixture(scope="module")
 def quick_hasher() -> ThreadedPasswordHasher:
-    """One whose own work, which it does for what it cannot read as well, is cheap; what it reads costs what it says."""
+    """A hasher whose own hashes, which also stand in for unreadable ones, are cheap."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "adapters.security.password_hasher.PasswordHasher",
@@ -46,7 +46,7 @@ def quick_hasher() -> ThreadedPasswordHasher:
         return ThreadedPasswordHasher()
 
 
-# What is verified
+# Supported hashes
 
 
 async def test_a_password_verifies_against_its_own_hash_alone(hasher: ThreadedPasswordHasher) -> None:
@@ -91,7 +91,7 @@ async def test_a_nul_is_a_character_like_others_elsewhere(hasher: ThreadedPasswo
     assert not await hasher.verify(Password("some"), made)
 
 
-# What is refused
+# Rejected hashes
 
 
 def with_parts(password_hash: str, **parts: str) -> str:
@@ -150,8 +150,8 @@ MALFORMED: Final = [
     f" {ARGON2}",
     f"{ARGON2}\n",
     f"{ARGON2}=",
-    ARGON2[:-1] + "R",  # bits that mean nothing, and are not zero
-    ARGON2[:-2] + "x",  # no whole number of bytes
+    ARGON2[:-1] + "R",  # unused bits that are not zero
+    ARGON2[:-2] + "x",  # not a whole number of bytes
     ARGON2.replace("v=19", "v=20"),
     ARGON2.replace("m=64", "m=064"),
     ARGON2.replace("p=1", "p=1,data=AAAA"),
@@ -200,7 +200,7 @@ hashes = st.one_of(
     st.text(max_size=600),
     st.sampled_from([ARGON2, BCRYPT, DJANGO_SCRYPT, PHC_SCRYPT, PBKDF2, f"bcrypt_sha256${BCRYPT}", f"argon2{ARGON2}"]),
     st.builds(
-        # Cheap ones with a little of them changed, which are of their form still, or nearly so.
+        # Cheap hashes with a small change, which still have their format, or nearly.
         lambda whole, at, put: whole[: at % len(whole)] + put + whole[at % len(whole) + 1 :],
         st.sampled_from([ARGON2, BCRYPT, DJANGO_SCRYPT, PHC_SCRYPT, PBKDF2]),
         st.integers(min_value=14, max_value=120),
@@ -219,11 +219,11 @@ async def test_no_stored_text_and_no_password_makes_verifying_raise(
     assert hasher.can_verify(password_hash) or hasher.is_outdated(password_hash)
 
 
-# As long for nobody as for somebody
+# Equal time with and without a user
 
 
 @pytest.mark.parametrize("stored", [None, "no hash at all", *TOO_EXPENSIVE[:2]])
-async def test_nobody_takes_the_same_work_as_somebody(
+async def test_an_unknown_user_takes_the_same_work_as_a_known_one(
     hasher: ThreadedPasswordHasher, monkeypatch: pytest.MonkeyPatch, stored: str | None
 ) -> None:
     done: list[tuple[object, ...]] = []
@@ -240,7 +240,7 @@ async def test_nobody_takes_the_same_work_as_somebody(
     assert unknown_seconds == known_seconds
 
 
-# What is outdated
+# Outdated hashes
 
 
 def test_what_is_weaker_than_today_is_outdated(hasher: ThreadedPasswordHasher) -> None:
@@ -265,12 +265,12 @@ def test_every_other_form_is_outdated(hasher: ThreadedPasswordHasher, form: str)
     assert hasher.is_outdated(form)
 
 
-# Its own few threads
+# Threads
 
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Make every check last until this is set."""
+    """Make every check block until this event is set."""
     finish = threading.Event()
 
     def wait(*_: object) -> bytes:
@@ -307,8 +307,8 @@ async def test_who_gives_up_waiting_makes_room(slow: threading.Event) -> None:
     assert not await asyncio.wait_for(hasher.verify(RIGHT, None), 5)
 
 
-# Elsewhere the hasher leaves its threads as they are: only on Linux does a thread have a nice value of its own
-# (setpriority(2), "C library/kernel differences"); on others, lowering it would slow down the whole process.
+# Elsewhere the hasher does not change the priority: only on Linux does a thread have a nice value of its own
+# (setpriority(2), "C library/kernel differences"); on other systems, lowering it would slow down the whole process.
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
 async def test_its_threads_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
@@ -320,17 +320,17 @@ async def test_its_threads_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(argon2_form, "hash_secret_raw", look)
     await ThreadedPasswordHasher().verify(RIGHT, None)
     assert seen == [10]
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 10  # who asks keeps their own
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 10  # the caller's thread keeps its priority
 
 
-async def test_other_tasks_go_on_meanwhile(hasher: ThreadedPasswordHasher) -> None:
+async def test_other_tasks_run_at_the_same_time(hasher: ThreadedPasswordHasher) -> None:
     checks = asyncio.gather(*(hasher.verify(RIGHT, None) for _ in range(5)))
     turns = 0
     while not checks.done():
         await asyncio.sleep(0.001)
         turns += 1
     await checks
-    assert turns > 4 * 5  # in the event loop's own thread, a check would leave a turn or two to others
+    assert turns > 4 * 5  # in the event loop's own thread, a check would leave only a turn or two to others
 
 
 async def test_a_bcrypt_hash_is_not_renewed_by_a_password_whose_end_it_never_saw() -> None:

@@ -51,7 +51,7 @@ def ids(keys: SigningKeys) -> list[str]:
 
 @pytest.fixture
 def key_file(tmp_path: Path) -> Callable[..., str]:
-    """Write a file, and tell its path."""
+    """Write a file and return its path."""
 
     def write(content: str | bytes, mode: int = 0o600) -> str:
         path = tmp_path / "signing.pem"
@@ -62,7 +62,7 @@ def key_file(tmp_path: Path) -> Callable[..., str]:
     return write
 
 
-# What is read
+# Valid keys
 
 
 def test_a_key_is_named_by_its_thumbprint() -> None:
@@ -71,7 +71,7 @@ def test_a_key_is_named_by_its_thumbprint() -> None:
     assert key.id == key.jwk["kid"] == RFC_8037_THUMBPRINT
 
 
-@pytest.mark.parametrize("_", range(30))  # enough to meet a coordinate that begins with a zero byte, now and then
+@pytest.mark.parametrize("_", range(30))  # enough to get a coordinate with a leading zero byte now and then
 def test_a_p256_key_is_named_by_its_thumbprint(_: int) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     key = SigningKeys(private).signing
@@ -121,14 +121,14 @@ def test_what_was_written_is_read() -> None:
     second = SigningKeys.new(first)
     third = SigningKeys.new(second)
     assert ids(second) == [second.signing.id, first.signing.id]
-    assert ids(third) == [third.signing.id, second.signing.id]  # the first has been retired for long
+    assert ids(third) == [third.signing.id, second.signing.id]  # the first key was retired earlier
     for keys in (first, second, third, SigningKeys(P256, [ED25519.public_key()])):
         text = keys.to_pem()
         assert text.count("PRIVATE KEY") == 2
         assert ids(SigningKeys.read(text)) == ids(keys)
 
 
-# What is refused
+# Invalid keys
 
 
 WRONG: Final = {
@@ -169,7 +169,7 @@ def error_of(text: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "reason"), WRONG.items(), ids=WRONG.values())
-def test_what_is_wrong_is_told_in_one_line_without_the_content(text: str, reason: str) -> None:
+def test_an_error_is_reported_in_one_line_without_the_content(text: str, reason: str) -> None:
     message = error_of(text)
     assert reason in message
     assert "\n" not in message
@@ -200,7 +200,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert SigningKeys.read(text).verifying
 
 
-# What is kept secret
+# Secrecy
 
 
 def test_no_repr_shows_a_key() -> None:

@@ -1,1 +1,1 @@
-"""Databases for tests: on a server that a variable names, on one that is installed, or on one from a package."""
+"""Databases for tests: on a server named by a variable, on an installed one, or on one from a package."""

@@ -1,8 +1,8 @@
-"""Which stores the tests run on, and which of them must not be missing.
+"""Which stores the tests run on, and which of them are required.
 
-`STORAGES=memory,sqlite` leaves the others out; `REQUIRE_STORAGES=postgresql,mariadb` makes a server that cannot be
-found a failure, so that nobody takes a skipped suite for one that passed. `REQUIRE_PROGRAMS=nginx,curl` does the same
-for programs that other tests run.
+`STORAGES=memory,sqlite` omits the others. `REQUIRE_STORAGES=postgresql,mariadb` makes a missing server a failure, so
+that a skipped suite is not mistaken for one that passed. `REQUIRE_PROGRAMS=nginx,curl` does the same for programs that
+other tests run.
 """
 
 import os
@@ -35,7 +35,7 @@ def skip_unless_chosen(kind: str) -> None:
 
 
 def give_up(kind: str, what_to_do: str) -> NoReturn:
-    """Skip, or fail if the store was required, because there is no server."""
+    """Skip because there is no server; fail if the store is required."""
     message = f"There is no {kind} server to test with: {what_to_do}"
     if kind in _names("REQUIRE_STORAGES"):
         pytest.fail(message, pytrace=False)
@@ -43,11 +43,16 @@ def give_up(kind: str, what_to_do: str) -> NoReturn:
 
 
 def find_program(name: str, package: str) -> str:
-    """Find a program, which many systems keep where only root looks; skip, or fail if it was required, without it."""
+    """Return the path of a program, also from root's PATH; otherwise skip, or fail if it is required."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if found is None:
-        message = f"There is no {name} to test with: install Debian's package {package}"
-        if name in _names("REQUIRE_PROGRAMS"):
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
+        give_up_program(name, f"install Debian's package {package}")
     return found
+
+
+def give_up_program(name: str, what_to_do: str) -> NoReturn:
+    """Skip, or fail if the program was required, because it or what it needs is missing."""
+    message = f"There is no {name} to test with: {what_to_do}"
+    if name in _names("REQUIRE_PROGRAMS"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)

@@ -1,4 +1,4 @@
-"""Places that a test may have for itself, on every kind of store: a database, a table, whatever its URL names."""
+"""Databases for single tests, on every kind of store. A database is what a storage URL names."""
 
 import os
 import shutil
@@ -15,13 +15,13 @@ from tests.servers.choice import Kind, give_up, skip_unless_chosen
 from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where it is, with room enough, the directories in it are made by `tempfile`
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - `tempfile` creates the directories in it
 _IN_MEMORY: Final = _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2**30 else None
-"""Where no commit waits for a disk, if there is such a place."""
+"""A directory where no commit waits for a disk, if there is one."""
 
 
 class Databases:
-    """Fresh places of every kind. Servers start when one is first needed and end with this object."""
+    """Fresh databases of every kind. Servers start when first needed and end with this object."""
 
     def __init__(self) -> None:
         self._ends = ExitStack()
@@ -34,21 +34,21 @@ class Databases:
         self._ends.close()
 
     def fresh(self, kind: Kind) -> AbstractContextManager[str]:
-        """Make an empty place with a name of its own, yield its URL, and remove it afterwards."""
+        """Create an empty database with a unique name, yield its URL, and remove it afterwards."""
         skip_unless_chosen(kind)
         return _fresh_file() if kind == "sqlite" else self._fresh_on_server(kind)
 
     def unreachable(self, kind: Kind) -> AbstractContextManager[str]:
-        """Yield a URL behind which there is nothing."""
+        """Yield a URL that nothing serves."""
         skip_unless_chosen(kind)
         return _impossible_file() if kind == "sqlite" else _closed_port(kind)
 
     def version(self, kind: Kind, url: str) -> str:
-        """Tell what serves a place, as "PostgreSQL 15.20"."""
+        """Return product and version of the server of a database, such as "PostgreSQL 15.20"."""
         return f"SQLite {sqlite3.sqlite_version}" if kind == "sqlite" else server_kind(kind).version(url)
 
     def own_server(self, kind: Kind, *, durable: bool = False) -> ServerProcess:
-        """Make a server, to be entered, that the test may stop, kill, pause and start again."""
+        """Return a server, to be entered, that the test may stop, kill, pause and restart."""
         skip_unless_chosen(kind)
         served = server_kind(kind)
         programs = served.find_programs()
@@ -73,7 +73,7 @@ class Databases:
 
 
 def server_kind(kind: Kind) -> ServerKind:
-    """Find what is known of a kind; its driver is imported only now, and need not be there for the other kinds."""
+    """Return the definition of a kind. Its driver is imported on demand, so other kinds do not need it."""
     found = import_module(f"tests.servers.{kind}").KIND
     assert isinstance(found, ServerKind)
     return found
@@ -83,20 +83,20 @@ def server_kind(kind: Kind) -> ServerKind:
 def _fresh_file() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="userport-sqlite-", dir=_IN_MEMORY) as directory:
         file = Path(directory, "test.db")
-        file.touch()  # as a database that is there and empty
+        file.touch()  # an existing but empty database
         yield f"sqlite:///{file}"
 
 
 @contextmanager
 def _impossible_file() -> Iterator[str]:
-    # Not even root can make a file inside of what is itself a file.
+    # Not even root can create a file inside a file.
     with tempfile.NamedTemporaryFile(prefix="userport-sqlite-") as file:
         yield f"sqlite:///{Path(file.name, 'test.db')}"
 
 
 @contextmanager
 def _closed_port(kind: Kind) -> Iterator[str]:
-    # Taken but not listened on: nobody else can start to answer there meanwhile.
+    # Bound but not listening, so no other process can use the port.
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield server_kind(kind).url_on(taken.getsockname()[1])

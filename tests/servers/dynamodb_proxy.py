@@ -1,4 +1,4 @@
-"""What stands between a client and DynamoDB and can fail at a chosen moment."""
+"""A proxy between a client and DynamoDB that can fail at a chosen moment."""
 
 import json
 from collections import deque
@@ -11,19 +11,19 @@ from aiohttp import ClientSession, web
 
 
 class Proxy:
-    """Forwards requests one by one as told; `url` is that of the storage behind it, by way of this proxy."""
+    """Forwards requests one by one; `url` is the URL of the storage through this proxy."""
 
     def __init__(self, target: str, session: ClientSession) -> None:
         self.url = ""
         self.requests = 0
         self.reads: list[dict[str, Any]] = []
-        """What was asked of `GetItem`, `BatchGetItem` and `Query`; `Scan` is refused."""
+        """The requests to `GetItem`, `BatchGetItem` and `Query`; `Scan` is rejected."""
         self.dies_after: int | None = None
-        """After so many requests nothing is forwarded any more, as if the client had died."""
+        """The number of requests after which nothing is forwarded, as if the client had died."""
         self.loses_answer_of: int | None = None
-        """This request is forwarded, but whoever sent it does not hear of it."""
+        """The number of the request that is forwarded, but whose response is lost."""
         self.errors: deque[str] = deque()
-        """Refusals that come first, instead of answers; each is the code of an error."""
+        """Error codes to respond with first."""
         self._target = target
         self._session = session
 

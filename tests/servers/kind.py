@@ -7,10 +7,10 @@ from tests.servers.process import ServerProcess
 
 
 class ServerKind(ABC):
-    """How the tests come by a server of one kind of store, and by places on it: what a storage URL names there."""
+    """How tests run a server of one kind of store, and create databases (what a storage URL names) on it."""
 
     variable: ClassVar[str]
-    """The environment variable that may name a server which is running already."""
+    """The environment variable that may name a running server."""
 
     how_to_get_it: ClassVar[str]
     default_port: ClassVar[int]
@@ -19,35 +19,35 @@ class ServerKind(ABC):
 
     @abstractmethod
     def find_programs(self) -> Path | None:
-        """Find the directory of the server's programs."""
+        """Return the directory of the server's programs."""
 
     @abstractmethod
     def create(self, server_url: str) -> str:
-        """Make an empty place with a name of its own and return its URL."""
+        """Create an empty database with a unique name and return its URL."""
 
     @abstractmethod
     def drop(self, url: str) -> None:
-        """Remove a place and all that is in it."""
+        """Remove a database and its content."""
 
     @abstractmethod
     def empty(self, url: str) -> None:
-        """Make a prepared place as good as new."""
+        """Reset a prepared database to its initial state."""
 
     @abstractmethod
     def version(self, url: str) -> str:
-        """Ask the server of a place for its product and version, as people call it."""
+        """Return product and version of a database's server, such as "PostgreSQL 15.20"."""
 
     @abstractmethod
     def url_on(self, port: int) -> str:
-        """Make the URL of a place, with the password "secret" where there is one, on a port of this machine."""
+        """Return the URL of a database on a local port, with the password "secret" where there is one."""
 
     def endpoint(self, url: str) -> tuple[str, int]:
-        """Find the host and port of the server in the URL of a place."""
+        """Return host and port of the server of a database."""
         parts = urlsplit(url)
         return parts.hostname or "127.0.0.1", parts.port or self.default_port
 
     def moved(self, url: str, port: int) -> str:
-        """Make the URL of the same place on a server at another port, of this machine."""
+        """Return the URL of the same database on a server at another local port."""
         parts = urlsplit(url)
         login, separator, _ = parts.netloc.rpartition("@")
         return parts._replace(netloc=f"{login}{separator}127.0.0.1:{port}").geturl()

@@ -1,4 +1,4 @@
-"""Finding and running MariaDB."""
+"""Find and run MariaDB."""
 
 import shutil
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tests.servers.sql import SqlKind, SqlProcess
 
 
 class MariadbProcess(SqlProcess):
-    """A MariaDB that forgets what it wrote if the machine goes down, which makes it fast."""
+    """A MariaDB without durability, which makes it fast."""
 
     scheme: ClassVar = "mariadb"
     options: Sequence[str] = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0")
@@ -47,7 +47,7 @@ class MariadbProcess(SqlProcess):
 
 
 class DurableMariadbProcess(MariadbProcess):
-    """A MariaDB with its own settings, as people run it."""
+    """A MariaDB with its default settings."""
 
     options = ()
 
@@ -65,7 +65,7 @@ class MariadbKind(SqlKind):
     durable = DurableMariadbProcess
 
     def find_programs(self) -> Path | None:
-        """Find the directory of `mariadbd`, if there is also what prepares its data directory."""
+        """Return the directory of `mariadbd`, if the program that prepares its data directory exists, too."""
         server = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin")
         return Path(server).resolve().parent if server and shutil.which("mariadb-install-db") else None
 

@@ -1,4 +1,4 @@
-"""Finding and running MongoDB."""
+"""Find and run MongoDB."""
 
 import importlib.util
 import secrets
@@ -21,7 +21,7 @@ _ANSWER_MILLISECONDS: Final = 5_000
 
 
 class MongodbProcess(ServerProcess):
-    """A replica set of one member, which asks for a password."""
+    """A replica set of one member, with authentication."""
 
     scheme: ClassVar = "mongodb"
     replication: Sequence[str | Path] = ("--replSet", "userport", "--oplogSize", "64")
@@ -32,7 +32,7 @@ class MongodbProcess(ServerProcess):
 
     @property
     def _anonymous_url(self) -> str:
-        # Whoever comes from this machine may make the first user of a server that has none.
+        # A local client may create the first user of a server that has none.
         return f"mongodb://127.0.0.1:{self.port}/admin?directConnection=true"
 
     def initialize(self) -> None:
@@ -71,19 +71,19 @@ class MongodbProcess(ServerProcess):
         try:
             server.admin.command("replSetInitiate", {"_id": "userport", "members": [member]})
         except OperationFailure as error:
-            # Who is a stranger to it by now was here before.
+            # If authentication fails, the user was created before.
             if error.code not in {_ALREADY_INITIATED, 13}:
                 raise
 
 
 class StandaloneMongodbProcess(MongodbProcess):
-    """A server that is no replica set, which is what an installation gives at first."""
+    """A server that is not a replica set, as after an installation."""
 
     replication = ()
 
 
 class MongodbKind(ServerKind):
-    """A place is a database."""
+    """A database is a MongoDB database."""
 
     variable = "TEST_MONGODB_URL"
     default_port = 27017
@@ -95,7 +95,7 @@ class MongodbKind(ServerKind):
     durable = MongodbProcess
 
     def find_programs(self) -> Path | None:
-        """Find the directory of `mongod`."""
+        """Return the directory of `mongod`."""
         on_path = shutil.which("mongod")
         if on_path:
             return Path(on_path).resolve().parent
@@ -128,14 +128,14 @@ class MongodbKind(ServerKind):
         return f"mongodb://userport:secret@127.0.0.1:{port}/userport"
 
     def moved(self, url: str, port: int) -> str:
-        # Otherwise the driver would go on to the address by which the server knows itself.
+        # Otherwise the driver would connect to the server's own view of its address.
         moved = super().moved(url, port)
         return f"{moved}{'&' if '?' in moved else '?'}directConnection=true"
 
 
 @contextmanager
 def _server(url: str) -> Iterator[MongoClient[dict[str, Any]]]:
-    """Reach a server from outside of what is being tested; raises `Unreachable`."""
+    """Connect to a server independently of the adapter. Raise `Unreachable`."""
     timeouts: dict[str, Any] = {
         "serverSelectionTimeoutMS": _ANSWER_MILLISECONDS,
         "connectTimeoutMS": _ANSWER_MILLISECONDS,

@@ -1,4 +1,4 @@
-"""Finding and running PostgreSQL."""
+"""Find and run PostgreSQL."""
 
 import importlib.util
 import os
@@ -13,10 +13,10 @@ from tests.servers.sql import SqlKind, SqlProcess
 
 
 class PostgresqlProcess(SqlProcess):
-    """A PostgreSQL that forgets what it wrote if the machine goes down, which makes it fast."""
+    """A PostgreSQL without durability, which makes it fast."""
 
     scheme: ClassVar = "postgresql"
-    stop_signal: ClassVar = signal.SIGINT  # without waiting for clients to go
+    stop_signal: ClassVar = signal.SIGINT  # does not wait for clients
     options: Sequence[str] = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
     @property
@@ -37,7 +37,7 @@ class PostgresqlProcess(SqlProcess):
 
 
 class DurablePostgresqlProcess(PostgresqlProcess):
-    """A PostgreSQL with its own settings, as people run it."""
+    """A PostgreSQL with its default settings."""
 
     options = ()
 
@@ -58,7 +58,7 @@ class PostgresqlKind(SqlKind):
     durable = DurablePostgresqlProcess
 
     def find_programs(self) -> Path | None:
-        """Find a directory with `initdb` and `postgres`; TEST_POSTGRESQL_PROGRAMS names one that goes before all."""
+        """Return a directory with `initdb` and `postgres`; TEST_POSTGRESQL_PROGRAMS takes precedence."""
         for directory in _places():
             if (directory / "initdb").exists() and (directory / "postgres").exists():
                 return directory

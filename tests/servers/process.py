@@ -1,4 +1,4 @@
-"""A server of our own: a process in a temporary directory, listening on the loopback interface alone."""
+"""A server process in a temporary directory, listening on the loopback interface only."""
 
 import os
 import pwd
@@ -21,11 +21,11 @@ _SERVER_PORTS: Final = range(10_000, 32_768)
 
 
 class Unreachable(Exception):
-    """The server did not take the connection or the command."""
+    """The server did not accept the connection or the command."""
 
 
 class ServerProcess(ABC):
-    """Starts when it is entered. Tests that stop, kill or pause a server make one for themselves."""
+    """A server that runs while it is entered. Tests that stop, kill or pause one create their own."""
 
     scheme: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
@@ -34,26 +34,26 @@ class ServerProcess(ABC):
         self.directory = Path(tempfile.mkdtemp(prefix="userport-server-"))
         self.programs = self._usable(programs)
         self.port = free_port()
-        # Characters that mean something in a URL, so that every test also checks how the adapter reads one.
+        # Characters with a meaning in URLs, so that every test also checks how the adapter parses them.
         self.password = f"p@:/?#%{secrets.token_hex(8)}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
     def initialize(self) -> None:
-        """Lay out the data directory."""
+        """Create the data directory."""
 
     @abstractmethod
     def command(self) -> Sequence[str | Path]:
-        """Make the command line of the server, to be run in the foreground."""
+        """Return the command line of the server, to run in the foreground."""
 
     @property
     @abstractmethod
     def url(self) -> str:
-        """The address of the server, for a user who may make places on it."""
+        """The URL of the server, for a user who may create databases on it."""
 
     @abstractmethod
     def check(self) -> None:
-        """Raise `Unreachable` unless the server answers."""
+        """Raise `Unreachable` unless the server responds."""
 
     def url_of(self, database: str) -> str:
         return f"{self.scheme}://userport:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
@@ -73,7 +73,7 @@ class ServerProcess(ABC):
         shutil.rmtree(self.directory)
 
     def start(self) -> None:
-        """Start, and wait until the server answers."""
+        """Start, and wait until the server responds."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the programs are found by us
                 [*as_another_user(), *self._bound_to_us(), *self.command()],
@@ -93,7 +93,7 @@ class ServerProcess(ABC):
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """End the server in good order."""
+        """Shut the server down."""
         if self._process is not None:
             if self._process.poll() is None:
                 self.resume()
@@ -105,7 +105,7 @@ class ServerProcess(ABC):
             self._process = None
 
     def kill(self) -> None:
-        """End every process of the server at once, as a crash of its machine would."""
+        """Kill every process of the server at once, like a crash of its machine."""
         if self._process is not None:
             family = self._signal(signal.SIGKILL)
             self._process.wait()
@@ -113,10 +113,15 @@ class ServerProcess(ABC):
                 time.sleep(0.01)
             self._process = None
 
+    @property
+    def is_running(self) -> bool:
+        """Return whether it was neither stopped nor killed; one that is paused runs, too."""
+        return self._process is not None
+
     def pause(self) -> None:
-        """Make the server accept connections, by way of the kernel, and never answer."""
+        """Stop all processes: the kernel still accepts connections, but the server never responds."""
         family = self._signal(signal.SIGSTOP)
-        while not all(map(_is_stopped, family)):  # each thread stops when it next leaves the kernel
+        while not all(map(_is_stopped, family)):  # a thread stops when it next leaves the kernel
             time.sleep(0.001)
 
     def resume(self) -> None:
@@ -127,7 +132,7 @@ class ServerProcess(ABC):
         return self.directory / "log"
 
     def run(self, *command: str | Path) -> None:
-        """Run one of the server's tools, as the user whom the server will run as."""
+        """Run one of the server's tools as the server's user."""
         done = subprocess.run(  # noqa: S603 - the programs are found by us
             [*as_another_user(), *command], cwd=self.directory, capture_output=True, text=True, check=False
         )
@@ -135,11 +140,11 @@ class ServerProcess(ABC):
             raise RuntimeError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
 
     def _bound_to_us(self) -> list[str]:
-        """Make the part of a command by which Linux ends the server when the tests are killed."""
+        """Return the prefix of a command that makes Linux end the server when the tests are killed."""
         return ["setpriv", f"--pdeathsig={self.stop_signal.name}"] if shutil.which("setpriv") else []
 
     def _signal(self, number: int) -> list[int]:
-        # The parent first, so that it starts no child that would be missed.
+        # The parent first, so that it starts no further child.
         if self._process is None:
             return []
         os.kill(self._process.pid, number)
@@ -152,7 +157,7 @@ class ServerProcess(ABC):
         return [self._process.pid, *children]
 
     def _usable(self, programs: Path) -> Path:
-        """Copy programs that lie where only we may look, such as root's home."""
+        """Copy programs from directories that only root may read."""
         probe = [*as_another_user(), "test", "-x", str(next(programs.iterdir()))]
         if subprocess.run(probe, check=False).returncode == 0:  # noqa: S603
             return programs
@@ -161,7 +166,7 @@ class ServerProcess(ABC):
 
 
 def free_port() -> int:
-    """Find a port that is not in use, below those that the kernel gives to clients by itself."""
+    """Return an unused port, below the range that the kernel assigns to clients."""
     while True:
         port = secrets.choice(_SERVER_PORTS)
         with socket.socket() as probe, suppress(OSError):
@@ -170,7 +175,7 @@ def free_port() -> int:
 
 
 def as_another_user() -> list[str]:
-    """Make the beginning of a command that gives up root, whom database servers refuse to run as."""
+    """Return the prefix of a command that drops root, which database servers reject."""
     if os.geteuid() != 0:
         return []
     nobody = pwd.getpwnam("nobody")
@@ -178,7 +183,7 @@ def as_another_user() -> list[str]:
 
 
 def hand_over(path: Path) -> None:
-    """Give a file or directory that we made to the user whom the server runs as."""
+    """Make the server's user the owner of a file or directory."""
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
@@ -197,6 +202,6 @@ def _children(pid: int) -> list[int]:
 def _is_stopped(pid: int) -> bool:
     try:
         states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
-    except (FileNotFoundError, ProcessLookupError):  # a thread or the process has ended meanwhile
+    except (FileNotFoundError, ProcessLookupError):  # a thread or the process has just ended
         return not Path(f"/proc/{pid}").exists()
     return all(state in "TZ" for state in states)

@@ -51,7 +51,7 @@ backend service
 
 @contextmanager
 def nginx(directory: Path, upstream: int, directives: str = "") -> Iterator[str]:
-    """Pass requests on to a port of this machine; yield the address that nginx listens on."""
+    """Proxy to a local port; yield the address that nginx listens on."""
     program = find_program("nginx", "nginx")
     port = free_port()
     configuration = directory / f"nginx-{port}.conf"
@@ -64,7 +64,7 @@ def nginx(directory: Path, upstream: int, directives: str = "") -> Iterator[str]
 
 @contextmanager
 def haproxy(directory: Path, upstream: int) -> Iterator[str]:
-    """Pass requests on to a port of this machine, those of all clients over the same connections; yield the address."""
+    """Proxy to a local port, with all clients on the same connections; yield the address."""
     program = find_program("haproxy", "haproxy")
     port = free_port()
     configuration = directory / f"haproxy-{port}.conf"

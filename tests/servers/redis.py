@@ -1,4 +1,4 @@
-"""Finding and running Redis."""
+"""Find and run Redis."""
 
 import shutil
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
+from redis.sentinel import Sentinel
 
 from adapters.redis.config import RedisConfig
 from adapters.redis.scripts import KEYS, VERSION
@@ -16,7 +17,7 @@ from tests.servers.process import ServerProcess, Unreachable, hand_over
 
 
 class RedisProcess(ServerProcess):
-    """A Redis that forgets what it wrote when it ends, which makes it fast."""
+    """A Redis without durability, which makes it fast."""
 
     scheme: ClassVar = "redis"
 
@@ -34,7 +35,7 @@ class RedisProcess(ServerProcess):
             f"port {self.port}",
             f"dir {self.directory}",
             'save ""',
-            # Redis 7 and 8.4 replay their append-only file with the rights of this user, who cannot sign in.
+            # Redis 7 to 8.4 replay their append-only file with the rights of this user, who cannot sign in.
             "user default off ~* &* +@all",
             f"user userport on >{self.password} ~* &* +@all",
             *self.settings(),
@@ -54,14 +55,14 @@ class RedisProcess(ServerProcess):
 
 
 class DurableRedisProcess(RedisProcess):
-    """A Redis that loses nothing which it has answered for."""
+    """A Redis that loses no acknowledged write."""
 
     def settings(self) -> Sequence[str]:
         return ("appendonly yes", "appendfsync always")
 
 
 class RedisKind(ServerKind):
-    """A place is the keys that begin with the name of a service, on a server or a cluster."""
+    """A database is the set of keys with the name of a service as prefix, on a server or a cluster."""
 
     variable = "TEST_REDIS_URL"
     default_port = 6379
@@ -94,9 +95,13 @@ class RedisKind(ServerKind):
 
 
 def client(url: str) -> Any:
-    """Open the driver's own client on what a storage URL names, to do what the adapter does not."""
+    """Open the driver's client for a storage URL, for commands that the adapter does not send."""
     config = RedisConfig.parse(url)
     login: dict[str, Any] = {"username": config.username, "password": config.password}
+    if config.master_name is not None:
+        hosts = [(address.host, address.port) for address in config.addresses]
+        sentinels = Sentinel(hosts)  # type: ignore[no-untyped-call] # as the driver has it
+        return sentinels.master_for(config.master_name, db=config.database, **login)  # type: ignore[no-untyped-call]
     login |= {"ssl": config.uses_tls, "ssl_ca_certs": config.ssl_ca}
     if config.is_cluster:
         return RedisCluster(host=config.addresses[0].host, port=config.addresses[0].port, **login)

@@ -1,4 +1,4 @@
-"""A Redis cluster of our own: three masters, each with a replica, on the loopback interface."""
+"""A Redis cluster: three masters, each with a replica, on the loopback interface."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ _MASTERS: Final = 3
 
 
 class ClusterNode(RedisProcess):
-    """One node; all of a cluster have the same password."""
+    """One node; all nodes of a cluster have the same password."""
 
     def __init__(self, programs: Path) -> None:
         super().__init__(programs)
@@ -32,7 +32,7 @@ class ClusterNode(RedisProcess):
             f"cluster-port {self.bus_port}",
             "cluster-node-timeout 2000",
             "repl-diskless-sync-delay 0",
-            "repl-ping-replica-period 1",  # nobody counts on a replica before it has been sent something
+            "repl-ping-replica-period 1",  # a master only counts on a replica after sending something to it
             "masteruser userport",
             f"masterauth {self.password}",
         )
@@ -42,7 +42,7 @@ class ClusterNode(RedisProcess):
             return redis.execute_command(*command)
 
     def is_complete(self) -> bool:
-        """Tell whether this node sees the whole cluster and, if it is a replica, has all that its master has."""
+        """Return whether this node sees the whole cluster and, as a replica, is in sync with its master."""
         role, *details = self.ask("ROLE")
         return (
             b"cluster_state:ok" in self.ask("CLUSTER", "INFO")
@@ -52,12 +52,12 @@ class ClusterNode(RedisProcess):
         )
 
     def shards(self) -> Any:
-        """Tell the first slot, the last one, the master and the replicas of each part."""
+        """Return the first slot, the last slot, the master and the replicas of each shard."""
         return self.ask("CLUSTER", "SLOTS")
 
 
 class RedisClusterProcesses:
-    """Starts when it is entered, and is complete then."""
+    """A cluster that starts when it is entered, and is complete then."""
 
     def __init__(self, programs: Path) -> None:
         self.nodes = [ClusterNode(programs) for _ in range(2 * _MASTERS)]
@@ -82,13 +82,13 @@ class RedisClusterProcesses:
         self._ends.close()
 
     def master_of(self, url: str) -> ClusterNode:
-        """Find the node that has the keys of a place, in the view of the first one."""
+        """Return the node that has the keys of a database, according to the first node."""
         slot = self._slot_of(url)
         port = next(master[1] for first, last, master, *_ in self.nodes[0].shards() if first <= slot <= last)
         return next(node for node in self.nodes if node.port == port)
 
     def move_to_another_master(self, url: str) -> Iterator[None]:
-        """Move a place in three steps, to be asked for one by one: half of its keys, the other half, its slot."""
+        """Move a database in three steps, one per iteration: half of its keys, the other half, its slot."""
         slot, source = self._slot_of(url), self.master_of(url)
         target = next(node for node in self.nodes[:_MASTERS] if node is not source)
         source_id, target_id = source.ask("CLUSTER", "MYID"), target.ask("CLUSTER", "MYID")
@@ -104,7 +104,7 @@ class RedisClusterProcesses:
         yield
 
     def wait_for_replica(self, url: str) -> None:
-        """Wait until the replica of a place has all that its master has."""
+        """Wait until the replica of a database is in sync with its master."""
         with client(self.master_of(url).url) as redis, redis.pipeline(transaction=False) as one_connection:
             one_connection.hset(RedisConfig.parse(url).key("state"), "version", VERSION).wait(1, 0).execute()
 
@@ -136,6 +136,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def _accepted(node: ClusterNode, *command: str | bytes) -> bool:
     try:
         node.ask(*command)
-    except ResponseError:  # it has not heard of the other node yet
+    except ResponseError:  # it does not know the other node yet
         return False
     return True

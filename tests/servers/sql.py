@@ -1,4 +1,4 @@
-"""Statements sent to a server from outside of what is being tested."""
+"""Send statements to a server independently of the adapter."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ class SqlProcess(ServerProcess):
 
 
 class SqlKind(ServerKind):
-    """A place is a database."""
+    """A database is a SQL database."""
 
     scheme: ClassVar[str]
     always_there: ClassVar = ""
@@ -52,7 +52,7 @@ class SqlKind(ServerKind):
 
     def version(self, url: str) -> str:
         ((version,),) = query(url, self.version_query)
-        # Behind the number stands how it was built: in brackets, or after a hyphen.
+        # Build details follow the number, in brackets or after a hyphen.
         return f"{self.product} {re.split('[ -]', version)[0]}"
 
     def url_on(self, port: int) -> str:
@@ -67,17 +67,20 @@ def execute(url: str, *statements: str) -> None:
 def query(url: str, *statements: str) -> Sequence[Sequence[Any]]:
     """Run statements as `execute` does and return the rows of the last one.
 
-    It may be called with or without an event loop around it, so it brings a thread with a loop of its own.
+    Works with and without a running event loop, in a thread with a loop of its own.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, _query(url, statements)).result()
 
 
 def delete_all_rows(url: str) -> None:
-    """Make a prepared database of userport as good as new."""
-    # The foreign keys would take the rest along, but whether they do is one of the things that are tested.
+    """Reset a prepared userport database to its initial state."""
+    # The foreign keys would delete the rest, but whether they do is tested.
     tables = (
         "samples",
+        "sign_in_places",
+        "pending_sign_ups",
+        "one_time_tokens",
         "jobs",
         "secrets",
         "sign_in_failures",
@@ -87,7 +90,7 @@ def delete_all_rows(url: str) -> None:
         "removed_users",
         "users",
     )
-    execute(url, *(f"DELETE FROM {table}" for table in tables))  # noqa: S608 - names of ours
+    execute(url, *(f"DELETE FROM {table}" for table in tables))  # noqa: S608 - our own names
 
 
 async def _query(url: str, statements: Sequence[str]) -> Sequence[Sequence[Any]]:

@@ -1,9 +1,22 @@
 from pathlib import Path
 
+import pytest
+
 from tests.servers.choice import ALL, is_chosen
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out whole suites, such as `test_redis_tls`, instead of skipping them case by case."""
+    """Deselect whole suites, such as `test_redis_tls`, instead of skipping each case."""
     kind = collection_path.stem.removeprefix("test_").partition("_")[0]
     return True if kind in {"memory", *ALL} and not is_chosen(kind) else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before markers decide what runs
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave all but the `quick_groups` of a contract to `make test-clusters`, where a class names some."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        groups = getattr(item.cls, "quick_groups", None)
+        if groups is not None and not any(item.originalname in vars(group) for group in groups):
+            item.add_marker(pytest.mark.cluster)

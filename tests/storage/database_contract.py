@@ -1,4 +1,4 @@
-"""What all stores outside of this process have in common when they are held to the contract."""
+"""The common part of contract suites for stores outside of this process."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ class DatabaseStorageContract(PersistentStorageContract):
     @pytest.fixture(scope="class")
     @classmethod
     async def prepared_url(cls, databases: Databases) -> AsyncIterator[str]:
-        """One place for all the cases of a store, since making one for each would take most of the time."""
+        """One database for all cases of a store: creating one per case would take most of the time."""
         with databases.fresh(cls.kind) as url:
             async with connected(url) as storage:
                 await storage.prepare()
@@ -73,7 +73,7 @@ class ServerStorageContract(DatabaseStorageContract, NetworkStorageContract):
 
 @runtime_checkable
 class Pooled(Protocol):
-    """A storage that can tell how many connections are out of its pool."""
+    """A storage that reports how many of its connections are in use."""
 
     @property
     def connections_in_use(self) -> int: ...

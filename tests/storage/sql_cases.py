@@ -1,4 +1,4 @@
-"""What the contract leaves open, or cannot bring about, and a database could get wrong."""
+"""What the contract leaves open, or cannot cause, and a database could get wrong."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -91,7 +91,7 @@ class SqlCases:
         await add(storage, *users, a_user())
         assert await storage.unit_of_work().users.count() == 1 + rows
 
-    async def test_a_mistake_of_ours_is_not_taken_for_an_outage(self, storage: Storage) -> None:
+    async def test_a_bug_of_the_adapter_is_not_reported_as_an_outage(self, storage: Storage) -> None:
         assert isinstance(storage, SqlStorage)
         with pytest.raises(ZeroDivisionError):
             await storage.database.transact(lambda _: 1 // 0)
@@ -220,14 +220,14 @@ class SqlCases:
 
     @pytest.fixture
     def purge_is_held_back(self) -> Iterator[pytest.MonkeyPatch]:
-        """Let no process delete in the background, as if each had died, until it is undone."""
+        """Suspend all purging, as if each process had died, until the end of the context."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(BackgroundPurge, "wake", lambda _: None)
             yield patch
 
 
 async def left_of(storage: Storage, user: User) -> int:
-    """Count the rows that are left of a user."""
+    """Count the remaining rows of a user."""
     assert isinstance(storage, SqlStorage)
     owners = (owner_of(table) for table in (*TABLES.values(), SAMPLES))
     columns = [USERS.c.id, *(column for column in owners if column is not None)]
@@ -276,11 +276,11 @@ async def assert_refused(storage: Storage, user: User, records: Sequence[Any]) -
 
 
 class Abandoned(Exception):
-    """Takes back a transaction."""
+    """Rolls a transaction back."""
 
 
 class SqlServerCases(SqlCases):
-    """Of a database that lets transactions write at the same time."""
+    """Cases for databases with concurrent write transactions."""
 
     async def test_a_required_user_cannot_be_changed_before_the_commit_is_done(
         self, storage: Storage, another_client: Storage
@@ -304,7 +304,7 @@ class SqlServerCases(SqlCases):
         )
         assert (await read_all(storage)).records["credentials"] == [after]
 
-    async def test_who_changes_a_row_that_is_locked_holds_up_nobody_else(
+    async def test_an_update_that_waits_for_a_locked_row_delays_no_other(
         self, storage: Storage, another_client: Storage
     ) -> None:
         users = [a_user() for _ in range(20)]
@@ -315,7 +315,7 @@ class SqlServerCases(SqlCases):
         await saves[7]
         assert (await read_all(storage)).users == [renamed(user, "Renamed") for user in users]
 
-    async def test_who_adds_to_a_row_that_is_locked_holds_up_nobody_else(
+    async def test_an_insert_that_waits_for_a_locked_row_delays_no_other(
         self, storage: Storage, another_client: Storage
     ) -> None:
         users = [a_user() for _ in range(20)]
@@ -357,7 +357,7 @@ class SqlServerCases(SqlCases):
 
 @asynccontextmanager
 async def locked(client: Storage, user: User) -> AsyncIterator[None]:
-    """Keep a user's row locked as a removal does that is not done yet, and let go of it."""
+    """Hold the lock of a user's row, like a running removal, until the end of the context."""
     assert isinstance(client, SqlStorage)
     held, go_on = asyncio.Event(), asyncio.Event()
 
@@ -380,7 +380,7 @@ async def locked(client: Storage, user: User) -> AsyncIterator[None]:
 
 async def assert_only_this_one_waits(commits: Sequence[asyncio.Task[None]], place: int) -> None:
     slow = commits[place]
-    async with asyncio.timeout(6):  # less than any commit waits
+    async with asyncio.timeout(6):  # shorter than the timeout of a commit
         await asyncio.gather(*(commit for commit in commits if commit is not slow))
     assert not slow.done()
 
@@ -388,7 +388,7 @@ async def assert_only_this_one_waits(commits: Sequence[asyncio.Task[None]], plac
 async def assert_required(
     storage: Storage, require: Callable[[UnitOfWork], None], change: Callable[[], Awaitable[None]]
 ) -> None:
-    """Begin a commit that has to wait behind what it requires, and a change of that."""
+    """Start a commit that waits for what it requires, and a concurrent change of that."""
     assert isinstance(storage, SqlStorage)
     rival, held, go_on = a_user(), asyncio.Event(), asyncio.Event()
 

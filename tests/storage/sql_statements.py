@@ -1,4 +1,4 @@
-"""Seeing the statements that are sent: the driver's own ones, of which SQLAlchemy's events know nothing, too."""
+"""Observe sent statements, including the driver's own ones, which SQLAlchemy's events do not show."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from adapters.sql.sqlite.backend import SQLite
 
 @contextmanager
 def observed_reads(observe: Callable[[Backend, BoundStatement], Awaitable[None]]) -> Iterator[None]:
-    """Show every read before it is sent."""
+    """Report every read before it is sent."""
 
     def observed(fetch: Callable[[Any, BoundStatement], Awaitable[Iterable[Iterable[Any]]]]) -> Callable[..., Any]:
         async def observe_and_fetch(backend: Backend, statement: BoundStatement) -> Iterable[Iterable[Any]]:
@@ -34,7 +34,7 @@ def observed_reads(observe: Callable[[Backend, BoundStatement], Awaitable[None]]
 
 @contextmanager
 def inserts_by_sqlalchemy() -> Iterator[None]:
-    """Send the statements of inserts in transactions, where SQLAlchemy's events see them."""
+    """Send inserts through SQLAlchemy's transactions, where its events show them."""
 
     async def insert(database: Database, table: Table, rows: Rows) -> None:
         await database.transact(database.backend.insertion(table, rows))
@@ -74,7 +74,7 @@ def counted_commits() -> Iterator[Callable[[], int]]:
 
 @contextmanager
 def counted_inserts() -> Iterator[Callable[[], int]]:
-    """Count the transactions that do nothing but insert."""
+    """Count the transactions that only insert."""
     count = 0
     insert = Database.insert
 

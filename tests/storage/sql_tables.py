@@ -1,4 +1,4 @@
-"""The table of the record type that exists for the contract alone; `prepare` makes it beside those of userport."""
+"""The table of the contract's own record type; `prepare` creates it with userport's tables."""
 
 from typing import Final
 

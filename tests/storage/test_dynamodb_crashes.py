@@ -1,4 +1,4 @@
-"""What takes DynamoDB several calls is all or nothing wherever it is cut short, and leaves nothing behind."""
+"""Commits of several DynamoDB calls are all or nothing wherever they are interrupted, and leave nothing behind."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -52,9 +52,9 @@ from tests.storage.database_contract import connected
 
 Work = Callable[[Storage], Awaitable[object]]
 
-MANY = 70  # users, of four items each: a commit of three parts
-MANY_POSTS = 60  # two items each, to be purged in two parts
-TOO_MANY_POSTS = 300  # to be purged before the removal returns
+MANY = 70  # users of four items each: a commit of three parts
+MANY_POSTS = 60  # two items each, purged in two parts
+TOO_MANY_POSTS = 300  # purged before the removal returns
 MAX_CALLS = 100
 
 
@@ -165,7 +165,7 @@ async def test_a_removal_of_a_user_with_many_posts_is_all_or_nothing_wherever_it
         await add(storage, user, *posts, *sessions, a_credential(user))
 
 
-async def test_what_a_process_leaves_of_a_large_removal_is_found_by_nobody_and_deleted_by_the_next_process(
+async def test_the_rest_of_a_large_removal_is_invisible_and_deleted_by_the_next_process(
     url: str, storage: Storage
 ) -> None:
     user, next_owner = a_user(), a_user()
@@ -391,7 +391,7 @@ async def test_a_commit_under_way_is_waited_for_and_an_overdue_one_is_not(
 ) -> None:
     users = [a_full_user() for _ in range(2)]
     async with proxied(url) as proxy, connected(proxy.url) as dying:
-        proxy.dies_after = 2  # it has set its marks
+        proxy.dies_after = 2  # it has set its intents
         with pytest.raises(StorageUnavailable):
             await add(dying, *users)
     rival = a_user(email=users[0].email)
@@ -404,7 +404,7 @@ async def test_a_commit_under_way_is_waited_for_and_an_overdue_one_is_not(
 
 
 async def dying_at_every_call(url: str, work: Work) -> AsyncIterator[int]:
-    """Do some work again and again, each time by a client that lives for one call longer, until it is done."""
+    """Repeat some work, each time with a client that survives one more call, until it is done."""
     for calls in range(MAX_CALLS):
         async with proxied(url) as proxy, connected(proxy.url) as dying:
             proxy.dies_after = calls
@@ -421,7 +421,7 @@ async def dying_at_every_call(url: str, work: Work) -> AsyncIterator[int]:
 
 
 async def losing_every_answer(url: str, work: Work) -> AsyncIterator[int]:
-    """Do some work again and again, each time with the answer to another call being lost."""
+    """Repeat some work, each time losing the response to another call."""
     for call in range(1, MAX_CALLS):
         async with proxied(url) as proxy, connected(proxy.url) as storage:
             proxy.loses_answer_of = call
@@ -433,14 +433,14 @@ async def losing_every_answer(url: str, work: Work) -> AsyncIterator[int]:
 
 
 async def in_time(work: Awaitable[None]) -> None:
-    """Do it when all that is under way is overdue."""
+    """Do it when all unfinished commits are overdue."""
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(intents, "time", lambda: (LATER + timedelta(days=1)).timestamp())
         await work
 
 
 async def finished_by_the_next_process(url: str) -> None:
-    """Wait until a process that starts has done what others have left, all of which is overdue."""
+    """Wait until a new process has finished what others have left, all of which is overdue."""
 
     async def finish() -> None:
         async with connected(url) as storage:
@@ -456,7 +456,7 @@ async def finished_by_the_next_process(url: str) -> None:
 
 
 def ways_of_seeing(storage: Storage, users: Sequence[User]) -> Sequence[Awaitable[int]]:
-    """Count by each of the ways how many of the users are seen, who are all or none."""
+    """Count, by each kind of read, how many of the users are visible: all or none."""
     repository = storage.unit_of_work().users
 
     async def length(found: Awaitable[Sequence[User]]) -> int:
@@ -485,7 +485,7 @@ def empty(url: str) -> None:
 
 
 def assert_whole(url: str) -> None:
-    """Hold that the table holds users and records, the items that lead to them, and nothing else."""
+    """Assert that the table contains users and records, the items that point to them, and nothing else."""
     items = dict(decoded_item(item) for item in all_items(url))
     users = {key.sk: image for key, image in items.items() if key.pk == "users"}
     expected = {SCHEMA_KEY}

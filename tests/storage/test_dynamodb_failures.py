@@ -1,4 +1,4 @@
-"""What DynamoDB refuses for reasons of its own comes out as a domain error, or is tried again."""
+"""Errors of DynamoDB become domain errors, or are retried."""
 
 import asyncio
 import logging
@@ -48,7 +48,7 @@ async def proxy(databases: Databases) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def storage(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Storage]:
-    monkeypatch.setattr(removals, "_RESUME_DELAY_SECONDS", 3600)  # it shall not meet what a test puts in for others
+    monkeypatch.setattr(removals, "_RESUME_DELAY_SECONDS", 3600)  # no interference by the background purge
     async with connected(proxy.url) as storage:
         yield storage
 
@@ -70,7 +70,7 @@ async def test_a_table_that_stays_overloaded_is_too_busy(
     pauses = count(1)
 
     async def pause(_: Backoff) -> None:
-        await asyncio.sleep(0 if next(pauses) < 5 else 3600)  # so that its time is up between two calls, however slow
+        await asyncio.sleep(0 if next(pauses) < 5 else 3600)  # so that its time is up between two calls
 
     await storage.ping()
     monkeypatch.setattr(client, "_CALL_TIMEOUT_SECONDS", 2)
@@ -100,7 +100,7 @@ async def test_credentials_that_are_refused_are_named_as_the_reason(proxy: Proxy
     await storage.ping()
 
 
-async def test_a_service_without_credentials_is_told_so(
+async def test_missing_credentials_are_reported(
     proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.session.cache_clear()

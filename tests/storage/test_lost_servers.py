@@ -1,4 +1,4 @@
-"""A server that goes away is told as such, in time, and nothing of ours need be restarted when it is back."""
+"""A lost server is reported in time, and nothing needs a restart when it is back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ from tests.servers.databases import Databases, server_kind
 from tests.servers.process import ServerProcess
 from tests.storage.database_contract import connected, connections_in_use
 
-# Far beyond any timeout of the adapter, and far below for ever.
+# Far more than any timeout of the adapter, but finite.
 TIMEOUT_SECONDS = 60
 
 
@@ -43,7 +43,7 @@ async def test_a_killed_server_is_unavailable_until_it_is_started_again(
 ) -> None:
     kept = a_full_user()
     await add(storage, kept)
-    await asyncio.gather(*(read_all(storage) for _ in range(20)))  # so that the pool is full of dead connections
+    await asyncio.gather(*(read_all(storage) for _ in range(20)))  # fills the pool with dead connections
     server.kill()
     for _ in range(2):
         await assert_unavailable(storage)

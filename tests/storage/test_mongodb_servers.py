@@ -1,4 +1,4 @@
-"""What a server of MongoDB may be besides gone: no replica set, one that knows us not, one that has lost the schema."""
+"""Unsuitable MongoDB servers: not a replica set, wrong credentials, a lost schema."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -68,7 +68,7 @@ from tests.servers.process import ServerProcess
 from tests.storage.database_contract import connected
 
 NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
-MANY: Final = 1_001  # records of one type, which are more than a commit deletes
+MANY: Final = 1_001  # records of one type, more than a commit deletes
 NOT_OURS: Final = ("system.profile", "schema.version")
 
 
@@ -101,14 +101,14 @@ def standalone(databases: Databases) -> Iterator[ServerProcess]:
         yield server
 
 
-async def test_a_server_that_is_no_replica_set_is_told_so(standalone: ServerProcess) -> None:
+async def test_a_server_that_is_not_a_replica_set_is_reported(standalone: ServerProcess) -> None:
     async with connected(server_kind("mongodb").create(standalone.url)) as storage:
         for call in (storage.prepare, storage.ping, lambda: add(storage, a_user())):
             with pytest.raises(StorageUnavailable, match=r"rs\.initiate"):
                 await call()
 
 
-async def test_a_wrong_password_is_told_without_it(url: str) -> None:
+async def test_a_wrong_password_is_reported_without_being_repeated(url: str) -> None:
     before, _, after = url.partition("@")
     name = before.rpartition(":")[0]
     async with connected(f"{name}:{quote('wrong secret')}@{after}") as storage:
@@ -118,7 +118,7 @@ async def test_a_wrong_password_is_told_without_it(url: str) -> None:
             assert "secret" not in str(refusal.value)
 
 
-async def test_a_missing_privilege_is_told(storage: MongoStorage, url: str) -> None:
+async def test_a_missing_privilege_is_reported(storage: MongoStorage, url: str) -> None:
     async with AsyncMongoClient[dict[str, object]](url) as server:
         name = server.get_default_database().name
         await server.admin.command("createUser", name, pwd="secret", roles=[{"role": "read", "db": name}])
@@ -151,7 +151,7 @@ async def test_a_schema_of_a_newer_version_is_left_alone(storage: MongoStorage, 
         assert set(await database[USERS.name].index_information()) == {"_id_"}
 
 
-async def test_a_commit_that_is_cancelled_in_the_middle_holds_nobody_up(storage: MongoStorage) -> None:
+async def test_a_commit_that_is_cancelled_in_the_middle_blocks_no_other(storage: MongoStorage) -> None:
     user, other = a_user(), a_user()
     await add(storage, user, other)
     in_the_middle, go_on = asyncio.Event(), asyncio.Event()
@@ -173,7 +173,9 @@ async def test_a_commit_that_is_cancelled_in_the_middle_holds_nobody_up(storage:
     assert await stored_user(storage, user) == renamed(user, "Renamed")
 
 
-async def test_who_loses_to_others_until_the_time_is_up_is_told_that_nothing_was_applied(storage: MongoStorage) -> None:
+async def test_a_commit_that_keeps_losing_until_its_timeout_reports_that_nothing_was_applied(
+    storage: MongoStorage,
+) -> None:
     user, other = a_user(), a_user()
     await add(storage, user, other)
     in_the_middle, go_on = asyncio.Event(), asyncio.Event()
@@ -227,13 +229,13 @@ async def test_a_place_that_was_prepared_for_fewer_types_is_prepared_for_a_furth
             await add(after, replace(sample, code="another one", label=None))
 
 
-async def test_commits_that_a_hanging_server_had_begun_hold_nobody_up_once_it_goes_on(databases: Databases) -> None:
+async def test_commits_interrupted_by_a_hanging_server_block_no_other_once_it_resumes(databases: Databases) -> None:
     with databases.own_server("mongodb") as server:
         async with connected(server_kind("mongodb").create(server.url)) as storage:
             await storage.prepare()
             users = [a_user() for _ in range(4)]
-            pairs = [(user, a_credential(user)) for user in users]  # which take a transaction
-            await asyncio.gather(*(storage.ping() for _ in users))  # so that each commit has a connection
+            pairs = [(user, a_credential(user)) for user in users]  # each pair takes a transaction
+            await asyncio.gather(*(storage.ping() for _ in users))  # gives each commit a connection
             server.pause()
             try:
                 assert set(await outcomes([add(storage, *pair) for pair in pairs])) <= {StorageUnavailable, TooBusy}
@@ -304,7 +306,7 @@ async def test_names_in_mappings_that_mean_something_to_mongodb_come_back(storag
 
 
 async def plans(database: AsyncDatabase[dict[str, Any]], reads: Sequence[Awaitable[object]]) -> list[dict[str, Any]]:
-    """Return what the server's profiler writes of some reads, one after another."""
+    """Return what the server's profiler records about some reads, run one after another."""
     await database.command("profile", 2)
     for read in reads:
         await read
@@ -382,7 +384,7 @@ async def test_a_commit_of_one_session_or_one_key_takes_no_transaction(storage: 
 
 
 async def remove_hiding(storage: MongoStorage, monkeypatch: pytest.MonkeyPatch, *doomed: User) -> None:
-    """Remove users by a storage that then deletes nothing in the background."""
+    """Remove users with a storage that does not purge in the background."""
     with monkeypatch.context() as patch:
         patch.setattr(BackgroundPurge, "wake", lambda _: None)
         await remove(storage, *doomed)

@@ -35,7 +35,7 @@ class TestPostgreSQLCases(SqlServerCases):
 
 @asynccontextmanager
 async def garbling(url: str, answer: bytes) -> AsyncIterator[str]:
-    """Stand before a server and give all answers of a kind a type that there is not."""
+    """Proxy a server, and replace the type of some of its messages by an invalid one."""
     server_url = make_url(url)
     under_way: set[asyncio.Task[None]] = set()
 

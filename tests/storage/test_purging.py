@@ -1,4 +1,4 @@
-"""The background task that deletes what belonged to removed users."""
+"""The background task that deletes the records of removed users."""
 
 import asyncio
 from contextlib import suppress

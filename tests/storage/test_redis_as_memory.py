@@ -1,4 +1,4 @@
-"""Units of work of any content come out as they do in memory, where each write is applied by itself."""
+"""Units of work with any content have the same effect as in memory, where each write is applied on its own."""
 
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ Write: TypeAlias = tuple[Callable[..., None], Any]
 UNITS = 150
 FEW = range(5)
 TYPES: Sequence[RecordType[Any]] = (SAMPLES, CREDENTIALS, SIGN_IN_FAILURES)
-"""With an owner, with a key that is the owner, and with none."""
+"""With an owner, with a key that is the owner, and without an owner."""
 
 EMAILS = ["ann", "ben", *(f"email {number}" for number in range(10))]
 MOMENTS = [LATER - timedelta(minutes=number) for number in FEW]
@@ -68,7 +68,7 @@ async def test_random_units_of_work_come_out_as_in_memory(storage: Storage, seed
 
 
 async def _stage(chance: random.Random, *units: UnitOfWork) -> None:
-    """Stage the same writes in all units: most of them fit what is there, given the writes before them."""
+    """Stage the same writes in all units; most of them are valid after the writes before them."""
     users = {user.id: user for user in await units[0].users.page(limit=100)}
     records = {
         record_type: {
@@ -91,7 +91,7 @@ async def _stage(chance: random.Random, *units: UnitOfWork) -> None:
 def _write(chance: random.Random, known: dict[Any, Any], key: str, record: Any) -> Write:
     old = known.get(key)
     if chance.random() < 0.05:
-        return chance.choice([stage_add, stage_save]), record  # whatever is there
+        return chance.choice([stage_add, stage_save]), record  # regardless of the stored record
     if chance.random() < 0.1:
         return stage_require, old or record
     if old is None:
@@ -107,7 +107,7 @@ def _write(chance: random.Random, known: dict[Any, Any], key: str, record: Any) 
 def _some_record(
     chance: random.Random, record_type: RecordType[Any], known: Mapping[str, Any], users: Sequence[UserId]
 ) -> Any:
-    """Make a record, with values that others have as often as not; its owner stays the same while it is there."""
+    """Return a record, half of whose values are taken; its owner never changes."""
     owner, key = a_user(id=chance.choice(users)), nth_key(record_type, chance.choice(FEW))
     if record_type.owner is not None and record_type.owner != record_type.key and key in known:
         owner = a_user(id=UserId(getattr(known[key], record_type.owner)))
@@ -121,7 +121,7 @@ def _some_record(
 
 
 def _some_user(chance: random.Random, user_id: UserId) -> User:
-    """Make a user whose keys are those of others, or twice their own, as often as not; and some active admins."""
+    """Return a user, half of whose keys are taken or duplicate; some are active admins."""
     username = chance.choice(["ann", "ben", None])
     email = chance.choice(EMAILS)
     user = a_user(

@@ -7,17 +7,15 @@ import pytest
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
 from adapters.storage_contract.network import WrongServerCases
 from adapters.storage_contract.steps import add, read_all, stored_user
-from domain.errors import StorageUnavailable, TooBusy
+from domain.errors import TooBusy
 from domain.storage import Storage
-from domain.user import User
 from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
 from tests.servers.databases import Databases
 from tests.servers.redis import KIND
 from tests.servers.redis_cluster import RedisClusterProcesses
 from tests.storage.database_contract import DatabaseStorageContract, connected, connections_in_use
-
-TIMEOUT_SECONDS = 60
+from tests.storage.failovers import added_at_last
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +63,11 @@ async def test_a_service_goes_on_when_its_slot_has_moved(cluster: RedisClusterPr
         user, newcomer = a_full_user(), a_user()
         await add(storage, user, a_post(user))
         move = cluster.move_to_another_master(url)
-        next(move)  # some of the keys are here, and some there
+        next(move)  # the keys are on both nodes
         for attempt in (add(storage, newcomer), stored_user(storage, user)):
             with pytest.raises(TooBusy):
                 await attempt
-        next(move)  # all of them are there, but the slot is still here
+        next(move)  # all keys are on the other node, but the slot is not
         assert await stored_user(storage, user) == user
         next(move)
         await add(storage, newcomer)
@@ -85,20 +83,7 @@ async def test_the_death_of_a_master_is_healed_by_its_replica(cluster: RedisClus
         await asyncio.gather(*(read_all(storage) for _ in range(20)))
         cluster.wait_for_replica(url)
         cluster.master_of(url).kill()
-        newcomer = await _added_at_last(storage)
+        newcomer = await added_at_last(storage)
         assert await stored_user(storage, kept) == kept
         assert await stored_user(storage, newcomer) == newcomer
         assert connections_in_use(storage) == 0
-
-
-async def _added_at_last(storage: Storage) -> User:
-    """Add users until one is not told that the storage is unavailable, and return that one."""
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while True:
-            user = a_user()
-            try:
-                await add(storage, user)
-            except StorageUnavailable:
-                await asyncio.sleep(0.1)
-            else:
-                return user

@@ -22,7 +22,9 @@ async def test_a_server_that_loses_nothing_is_not_worth_a_word(
     assert await _told(server, caplog) == []
 
 
-async def test_a_server_without_a_file_is_told(databases: Databases, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_server_without_an_append_only_file_is_reported(
+    databases: Databases, caplog: pytest.LogCaptureFixture
+) -> None:
     with databases.own_server("redis") as server:
         (warning,) = await _told(server, caplog)
     assert "all commits since its last snapshot" in warning
@@ -36,7 +38,7 @@ async def test_a_server_without_a_file_is_told(databases: Databases, caplog: pyt
         ("maxmemory-policy", "allkeys-lru", "removes users when its memory is full"),
     ],
 )
-async def test_a_setting_that_loses_something_is_told_once(
+async def test_a_setting_that_loses_data_is_reported_once(
     server: ServerProcess, caplog: pytest.LogCaptureFixture, setting: str, value: str, told: str
 ) -> None:
     with client(server.url) as redis:
@@ -49,7 +51,7 @@ async def test_a_setting_that_loses_something_is_told_once(
     assert told in warning
 
 
-async def test_rights_that_lose_what_is_replayed_are_told(
+async def test_rights_that_lose_replayed_data_are_reported(
     server: ServerProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
     with client(server.url) as redis:
@@ -59,9 +61,7 @@ async def test_rights_that_lose_what_is_replayed_are_told(
     assert "may lose all commits at its next start" in warning
 
 
-async def test_settings_that_are_not_told_are_told_to_be_unknown(
-    server: ServerProcess, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_hidden_settings_are_reported_as_unknown(server: ServerProcess, caplog: pytest.LogCaptureFixture) -> None:
     with client(server.url) as redis:
         redis.acl_setuser(
             "guest", enabled=True, passwords=["+pw"], categories=["+@all"], commands=["-config", "-acl"], keys=["*"]
@@ -78,7 +78,7 @@ async def test_a_server_that_is_lost_is_not_taken_for_one_that_keeps_its_setting
 
 
 async def _told(server: ServerProcess, caplog: pytest.LogCaptureFixture, login: str | None = None) -> Sequence[str]:
-    """Prepare a place and look after it, and return the warnings that come of it."""
+    """Prepare and ping a storage, and return the logged warnings."""
     url = KIND.create(server.url)
     if login:
         url = f"redis://{login}@{url.rpartition('@')[2]}"

@@ -1,4 +1,4 @@
-"""What only Redis can do to a storage, and what comes of it."""
+"""Failures that only Redis has, and their effects."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -75,7 +75,7 @@ async def test_a_full_server_is_too_busy_and_applies_nothing(storage: Storage, r
         with pytest.raises(TooBusy):
             await add(storage, a_user())
         assert await read_all(storage) == before
-        # Redis lets a script go on that has begun by removing something, so this one is applied, and wholly.
+        # Redis lets a script continue that began with a removal, so this one is applied completely.
         await unit.commit()
     finally:
         redis.config_set("maxmemory", 0)
@@ -142,7 +142,7 @@ async def test_a_server_that_runs_a_long_script_is_too_busy(
     endless = asyncio.create_task(asyncio.to_thread(_run_endless_script, server.url))
     try:
         with pytest.raises(TooBusy):
-            await _ping_for_ever(storage)  # until the script has begun
+            await _ping_for_ever(storage)  # until the script runs
     finally:
         redis.script_kill()
         await endless
@@ -150,8 +150,8 @@ async def test_a_server_that_runs_a_long_script_is_too_busy(
     await storage.ping()
 
 
-@pytest.mark.parametrize("wrong", ["userport:wr0ng", "nobody:wr0ng", ""])
-async def test_a_wrong_password_is_told_without_being_repeated(server: ServerProcess, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", ["userport:wr0ng", "unknown:wr0ng", ""])
+async def test_a_wrong_password_is_reported_without_being_repeated(server: ServerProcess, wrong: str) -> None:
     address = f"127.0.0.1:{server.port}"
     async with connected(f"redis://{wrong}@{address}/0") as storage:
         with pytest.raises(StorageUnavailable, match="rejects the user or the password") as raised:
@@ -159,7 +159,7 @@ async def test_a_wrong_password_is_told_without_being_repeated(server: ServerPro
     assert "wr0ng" not in repr(raised.value) + repr(raised.value.__cause__)
 
 
-async def test_a_user_who_lacks_a_right_is_told_so(server: ServerProcess, redis: Any) -> None:
+async def test_a_database_user_without_a_required_right_is_reported(server: ServerProcess, redis: Any) -> None:
     redis.acl_setuser("reader", enabled=True, passwords=["+pw"], categories=["+@read"], keys=["*"])
     async with connected(f"redis://reader:pw@127.0.0.1:{server.port}/0") as storage:
         with pytest.raises(StorageUnavailable, match="denies"):
@@ -185,7 +185,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_sent_again(url: str, server
 
 
 class _Line:
-    """A way to a server on which answers can be lost, and the connection with them."""
+    """A connection to a server on which responses, and the connection itself, can be lost."""
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port

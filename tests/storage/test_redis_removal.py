@@ -1,4 +1,4 @@
-"""What a removed user owned is invisible at once, however much it is, and deleted batch by batch."""
+"""The records of a removed user are invisible at once, however many, and deleted in batches."""
 
 import asyncio
 import random
@@ -155,7 +155,7 @@ async def test_pages_skip_what_is_hidden_wherever_it_lies(url: str, storage: Sto
 
 
 async def _seen(storage: Storage, doomed: User) -> object:
-    """Look in every way for samples, of others and of a removed user."""
+    """Look for samples in every way, of other users and of a removed one."""
     unit = storage.unit_of_work()
     samples = unit.records(SAMPLES)
     return (
@@ -173,7 +173,7 @@ async def _seen(storage: Storage, doomed: User) -> object:
 
 
 def _samples(owner: User, number: int) -> list[Sample]:
-    """Make samples that are all due, the last of them with a key and a serial that name the owner."""
+    """Return samples that are all due; the key and the serial of the last one contain the owner."""
     samples = [replace(a_record(SAMPLES, owner), due_at=LATER) for _ in range(number)]
     return [*samples[:-1], replace(samples[-1], code=str(owner.id), serial=str(owner.id))]
 

@@ -35,7 +35,7 @@ async def test_of_thousands_who_are_found_the_first_come_back(storage: Storage) 
 
 @pytest.mark.parametrize("name", ["ann", "anna", "annabel", "an", "bob"])
 @pytest.mark.parametrize("username", ["ann", "anna", "annabel", "an", "bob", None])
-async def test_a_user_is_counted_once_whatever_their_keys_share(
+async def test_a_user_is_counted_once_even_if_their_keys_share_a_prefix(
     storage: Storage, name: str, username: str | None
 ) -> None:
     called = None if username is None else a_username(username)

@@ -14,7 +14,7 @@ from tests.storage.database_contract import connected
 
 
 class TlsRedisProcess(RedisProcess):
-    """A Redis with a certificate that it has signed itself."""
+    """A Redis with a self-signed certificate."""
 
     scheme: ClassVar = "rediss"
 
@@ -70,7 +70,7 @@ async def test_a_server_with_tls_that_was_restarted_unnoticed_is_no_failure(serv
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss"])
-async def test_nobody_is_trusted_without_a_certificate_that_is_known(server: TlsRedisProcess, scheme: str) -> None:
+async def test_a_server_with_an_unknown_certificate_is_not_trusted(server: TlsRedisProcess, scheme: str) -> None:
     async with connected(f"{scheme}://{server.url.partition('://')[2].partition('?')[0]}") as storage:
         with pytest.raises(StorageUnavailable):
             await storage.ping()

@@ -16,6 +16,16 @@ from adapters.redis.storage import RedisStorage
         "redis://one,two/0",
         "redis+cluster://one,/0",
         "redis+cluster://host/1",
+        "redis+cluster://secret:7000,secret:7000",
+        "redis+sentinel://secret",
+        "redis+sentinel://secret/",
+        "redis+sentinel://secret/%73ecret/0",
+        "redis+sentinel://one,redis://secret/name/0",
+        "redis+sentinel://secret,secret:26379/name/0",
+        "redis+sentinel://::1/name/0",
+        "redis+sentinel://host/name/secret",
+        "redis+sentinel://host/name/0?sentinel=secret",
+        "redis://host/0?replicas=secret",
         "redis://host/0?secret=value",
         "redis://host/0?service",
         "redis://host/0?service=",
@@ -38,12 +48,14 @@ def test_a_url_names_hosts_a_user_and_a_service() -> None:
     assert config == RedisConfig(
         addresses=(Address("one", 7000), Address("::1", 6379), Address("two", 6379)),
         is_cluster=True,
+        master_name=None,
         uses_tls=True,
         ssl_ca="/ca.pem",
         username="us@er",
         password="p:/?",
         database=0,
         service="staff",
+        replicas=0,
     )
     assert "p:/?" not in repr(config)
     assert config.key("users") == "{staff}:users"
@@ -55,3 +67,11 @@ def test_what_a_url_leaves_open_is_what_redis_takes_for_granted() -> None:
     assert (config.username, config.password, config.uses_tls, config.is_cluster) == (None, None, False, False)
     assert RedisConfig.parse("redis://:secret@host/3").password == "secret"
     assert RedisConfig.parse("redis://host/3").database == 3
+
+
+def test_a_url_names_sentinels_and_the_master_that_they_watch() -> None:
+    config = RedisConfig.parse("rediss+sentinel://user:secret@one:7000,[::1],two/our-users/3?replicas=2")
+    assert config.addresses == (Address("one", 7000), Address("::1", 26379), Address("two", 26379))
+    assert (config.master_name, config.database, config.replicas) == ("our-users", 3, 2)
+    assert config.uses_tls
+    assert RedisConfig.parse("redis+sentinel://one/our-users").database == 0

@@ -23,7 +23,7 @@ async def test_no_more_connections_are_used_than_there_are_and_callers_queue_in_
     assert (most, limiter.in_use) == (2, 0)
 
 
-async def test_a_caller_who_waits_too_long_is_told_that_the_storage_is_busy() -> None:
+async def test_a_caller_who_waits_too_long_gets_too_busy() -> None:
     limiter = ConnectionLimiter(1, timeout_seconds=0.01)
     async with limiter:
         with pytest.raises(TooBusy):

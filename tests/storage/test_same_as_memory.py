@@ -1,6 +1,6 @@
 """Random sequences of commits and reads have the same outcomes on every store as in memory.
 
-`make test` takes some 300 steps for each store; `make compare-stores` takes 10,000, by STEPS.
+`make test` runs about 300 steps per store; `make compare-stores` runs 10,000, set by STEPS.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ SETTINGS: Final = settings(
 )
 NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
 
-# Of several reasons to refuse one write, a store may name any.
+# If a write has several errors, a store may raise any of them.
 CONFLICTS: Final = (EmailTaken, UsernameTaken, IdTaken, UserNotFound, *SAMPLES.unique.values())
 
 small: Final = st.integers(0, 5)
@@ -60,16 +60,16 @@ TEXTS: Final = ("a", "A", "á", "a ", "b", "😀")
 @dataclass(frozen=True)
 class Write:
     verb: str
-    """`put` adds what is not there, and saves what is."""
+    """`put` adds a missing record, and saves an existing one."""
 
     type_number: int
-    """Of `CONTRACT_TYPES`; one more for users."""
+    """An index into `CONTRACT_TYPES`; one more for users."""
 
     key: int
     owner: int
     value: int
     version: int
-    """The version written, removed or required; before that is known, how far it is from the right one."""
+    """The version written, removed or required; before it is resolved, its distance from the right one."""
 
 
 OWNERS_AT_RANDOM: Final = 5
@@ -79,7 +79,7 @@ VERBS: Final = ("put", "put", "put", "put", "remove", "require", "add", "save")
 
 
 def random_writes(chance: Random) -> Sequence[Write]:
-    """Draw one to three writes evenly, which a strategy of small examples would not."""
+    """Draw one to three writes with equal probability; a strategy would prefer small examples."""
     return [
         Write(
             verb=chance.choice(VERBS),
@@ -95,10 +95,10 @@ def random_writes(chance: Random) -> Sequence[Write]:
 
 class SameAsMemory(RuleBasedStateMachine):
     open_empty: ClassVar[Callable[[], Any]]
-    """Gives a context with the URL of a storage that holds nothing."""
+    """Returns a context with the URL of an empty storage."""
 
     steps: ClassVar[int]
-    """How many commits and reads were compared, in all runs."""
+    """The number of compared commits and reads in all runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class SameAsMemory(RuleBasedStateMachine):
         assert self.run(read(self.storage)) == self.run(read(self.memory))
 
     async def resolved(self, batch: Sequence[Write]) -> list[Write]:
-        """Return the writes as they are meant when those before them have applied: each at a version, with an owner."""
+        """Return the writes with the version and owner that they have after the previous writes."""
         unit = self.memory.unit_of_work()
         users = [user.id for user in await unit.users.page(limit=10)]
         states: dict[tuple[str, str], tuple[int | None, int]] = {}
@@ -205,7 +205,7 @@ class SameAsMemory(RuleBasedStateMachine):
         for write in batch:
             record_type = type_of(write)
             owner = write.owner
-            if users and owner < OWNERS_AT_RANDOM:  # mostly one who is there
+            if users and owner < OWNERS_AT_RANDOM:  # mostly an existing user
                 owner = USER_NUMBERS[users[owner % len(users)]]
             key = nth_user_id(write.key) if record_type is None else key_of(record_type, write.key, owner)
             place = (record_type.name if record_type else "", key)
@@ -215,7 +215,7 @@ class SameAsMemory(RuleBasedStateMachine):
                 of = record_type.owner_of(there) if record_type and there else None
                 states[place] = (there.version if there else None, USER_NUMBERS[of] if of else owner)
             stored, owner_there = states[place]
-            owner = owner if stored is None else owner_there  # which never changes
+            owner = owner if stored is None else owner_there  # an owner never changes
             verb = ("add" if stored is None else "save") if write.verb == "put" else write.verb
             version = {"add": 1, "save": (stored or 0) + 1}.get(verb, stored or 0) + write.version
             states[place] = ({"add": version, "save": version, "remove": None}.get(verb, stored), owner)
@@ -272,7 +272,7 @@ def the_user(write: Write) -> User:
 
 
 def the_record(record_type: RecordType[Any], owner: User, write: Write) -> Any:
-    """Make a record that is the same whenever it is made of the same write."""
+    """Return the record of a write; equal writes have equal records."""
     values: dict[str, Any] = {"version": write.version}
     if record_type.due:
         values[record_type.due] = NOW + timedelta(days=write.value)

@@ -1,4 +1,4 @@
-"""Calls that arrive together: who is served with whom, and who waits for whom."""
+"""Concurrent calls: which of them share a batch, and which wait for each other."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 5
 
 
 class Server:
-    """Doubles numbers, noting which of them came together."""
+    """Doubles numbers, and records which of them came in one batch."""
 
     def __init__(self, *, most: int = 10) -> None:
         self.batches: list[list[int]] = []
@@ -72,7 +72,7 @@ async def test_the_next_batch_has_begun_when_the_last_one_is_answered() -> None:
     assert await second == 4
 
 
-async def test_nobody_waits_long_for_a_batch_that_is_slow() -> None:
+async def test_no_call_waits_long_for_a_slow_batch() -> None:
     server = Server()
     server.go_on.clear()
     slow = asyncio.ensure_future(server.double(1))
@@ -86,7 +86,7 @@ async def test_nobody_waits_long_for_a_batch_that_is_slow() -> None:
     assert await slow == 2
 
 
-async def test_nobody_waits_for_ever_for_an_answer_that_was_forgotten() -> None:
+async def test_no_call_waits_for_ever_for_a_missing_result() -> None:
     async def forget(_: Sequence[int]) -> Sequence[int]:
         return []
 
@@ -96,14 +96,14 @@ async def test_nobody_waits_for_ever_for_an_answer_that_was_forgotten() -> None:
             await forgetful(1)
 
 
-async def test_one_failure_is_told_to_one() -> None:
+async def test_a_failure_of_one_call_reaches_only_its_caller() -> None:
     server = Server()
     outcomes = await asyncio.gather(*map(server.double, (1, -1, 2)), return_exceptions=True)
     assert [outcomes[0], outcomes[2]] == [2, 4]
     assert isinstance(outcomes[1], ValueError)
 
 
-async def test_a_failure_of_all_is_told_to_each_by_an_exception_of_its_own() -> None:
+async def test_a_failure_of_a_batch_raises_a_separate_exception_for_each_call() -> None:
     server = Server()
     outcomes = await asyncio.gather(*map(server.double, (13, 1)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [LookupError, LookupError]
@@ -140,7 +140,7 @@ async def test_who_is_cancelled_before_the_batch_begins_is_not_in_it() -> None:
     assert server.batches == [[1], [3]]
 
 
-async def test_nobody_is_left_waiting_when_the_serving_is_cancelled() -> None:
+async def test_no_caller_keeps_waiting_when_the_batch_is_cancelled() -> None:
     async def serve(_: Sequence[int]) -> Sequence[int]:
         raise asyncio.CancelledError
 

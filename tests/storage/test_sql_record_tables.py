@@ -1,4 +1,4 @@
-"""A record type is stored by SQL only in a table that can keep all that is declared."""
+"""The SQL adapter only accepts a record type with a table that can store everything declared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from domain.errors import EmailTaken
 from domain.record_types import RECORD_TYPES
 from domain.records import MAX_KEY_BYTES, RecordType
 from domain.values import UserId
-from entrypoints.settings import SettingsError
+from entrypoints.environment import SettingsError
 from entrypoints.storage_by_url import open_storage
 
 URL = "sqlite:///notes.db"
@@ -38,7 +38,7 @@ NOTES = RecordType("notes", Note, key="id", owner="user_id", due="expires_at", u
 
 
 def parts() -> dict[str, Any]:
-    """Return what a fitting table is made of."""
+    """Return the parts of a suitable table."""
     return {
         "id": required("id", ExactText(MAX_KEY_BYTES), primary_key=True),
         "user_id": owner("user_id"),
@@ -102,7 +102,7 @@ def test_a_table_that_cannot_keep_what_is_declared_is_refused(name: str, part: A
         open_with({**parts(), name: part})
 
 
-def test_a_type_without_a_table_is_told_in_one_line() -> None:
+def test_a_type_without_a_table_is_reported_in_one_line() -> None:
     with pytest.raises(SettingsError) as refused:
         open_storage(URL, CONTRACT_TYPES)
     assert str(refused.value) == "the record type samples has no table: declare it in adapters/sql/tables.py"

@@ -36,7 +36,7 @@ def test_a_url_that_leaves_something_open_is_refused(url: str) -> None:
 async def test_a_file_that_is_no_database_is_unavailable(databases: Databases) -> None:
     with databases.fresh("sqlite") as url:
         letter = Path(url.removeprefix("sqlite:///"))
-        letter.write_text("This is a letter, not a database. " * 100)  # noqa: ASYNC240 - nobody else is waiting
+        letter.write_text("This is a letter, not a database. " * 100)  # noqa: ASYNC240 - no other task is waiting
         async with connected(url) as storage:
             with pytest.raises(StorageUnavailable, match="not a SQLite database"):
                 await storage.ping()

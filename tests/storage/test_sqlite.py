@@ -16,7 +16,7 @@ class TestSQLiteStorage(DatabaseStorageContract):
 
     @pytest.fixture
     def empty_url(self, prepared_url: str, databases: Databases) -> Iterator[str]:
-        """A copy of the prepared file, which is sooner made than one is emptied."""
+        """A copy of the prepared file, which is faster than emptying one."""
         with databases.fresh(self.kind) as url:
             shutil.copy(str(make_url(prepared_url).database), str(make_url(url).database))
             yield url

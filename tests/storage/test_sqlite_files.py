@@ -1,4 +1,4 @@
-"""What becomes of a file while it is served, and of what was deleted from it."""
+"""What happens when a served file is moved or replaced, and to deleted data in it."""
 
 import asyncio
 import sqlite3
@@ -111,7 +111,7 @@ async def test_a_service_is_not_ready_while_its_file_is_away(file: Path) -> None
 async def test_of_a_user_who_was_removed_nothing_is_left_in_the_file_or_its_log(storage: Storage, file: Path) -> None:
     secret = "an unmistakable text"
     user, kept = replace(a_user(), bio=Bio(secret * 20)), replace(a_user(), bio=Bio("the text of another user"))
-    with another_process(file):  # otherwise the log would go with the last connection
+    with another_process(file):  # otherwise the log would be removed with the last connection
         await add(storage, kept, user, *(a_post(user) for _ in range(30)))
         await save(storage, changed := replace(user, bio=Bio(f"changed, {secret}"), version=user.version + 1))
         assert secret.encode() in content_of(file)

@@ -9,7 +9,7 @@ from adapters.sql.storage import SqlStorage
 from tests.servers.databases import Databases
 from tests.storage.database_contract import connected
 
-# Takes some tenths of a second, all of which the write lock is held.
+# Takes some tenths of a second and holds the write lock throughout.
 SLOW = text(
     "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3000000) "
     "INSERT INTO credentials SELECT x'00', max(n), 1 FROM numbers"

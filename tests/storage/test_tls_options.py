@@ -1,4 +1,4 @@
-"""What a storage URL says of TLS is checked when the storage is opened, before anything is connected to."""
+"""TLS options of a storage URL are validated when the storage is opened, before any connection."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from entrypoints.settings import SettingsError
+from entrypoints.environment import SettingsError
 from entrypoints.storage_by_url import open_storage
 from tests.cli.commands import userport
 
@@ -29,7 +29,7 @@ _POSTGRESQL: Final = "postgresql://secret@db.internal/users"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Files to fill the URLs of the tests with, each by what it holds."""
+    """Files for the URLs of the tests, named by their content."""
     key, other_key = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
     certificate = _certificate(key)
     encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from sqlalchemy import URL, Column, ColumnElement, Connection, Dialect, Engine, Table, bindparam
@@ -21,6 +21,10 @@ ENGINE_OPTIONS: Final[Mapping[str, Any]] = {
     "max_overflow": 0,
     "hide_parameters": True,
 }  # hides parameters in errors: they include password hashes
+
+
+CERTIFIES_WRITES: Final = "certifies_writes"
+"""Key in `Connection.info`: whether nodes reject commits that write the same rows, but share no locks."""
 
 
 class Backend(ABC):
@@ -120,18 +124,21 @@ class Backend(ABC):
         try:
             connection.commit()
         except DBAPIError as error:
-            if self._is_rolled_back(self._driver_error(error)):
-                raise
-            raise StorageUnavailable from error  # not retryable: it may have been committed
+            if not self._is_rolled_back(self._driver_error(error)):
+                connection.invalidate()
+                raise StorageUnavailable from error  # not repeated: the transaction may have been committed
+            with suppress(Exception):  # a lost connection
+                connection.connection.rollback()  # SQLAlchemy does not, though the database may keep it open
+            raise
         return result
 
     def _driver_error(self, error: Exception) -> BaseException:
         """Return the driver's error inside SQLAlchemy's."""
         return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
+    @abstractmethod
     def _is_rolled_back(self, error: BaseException) -> bool:
         """Return whether an error at the commit is a definite rollback."""
-        return False
 
     @abstractmethod
     def _is_transient(self, error: BaseException) -> bool:

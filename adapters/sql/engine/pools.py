@@ -40,6 +40,8 @@ class DriverPool(ABC, Generic[C]):
         async with self._limiter:
             try:
                 connection = await self._acquire()
+            except DomainError:
+                raise
             except self.driver_errors:
                 raise
             except Exception as error:  # no server, or one whose response the driver cannot parse

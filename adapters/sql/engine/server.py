@@ -4,7 +4,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import URL, ExceptionContext, event
 from sqlalchemy.exc import DBAPIError, InterfaceError
@@ -16,6 +16,7 @@ from adapters.sql.engine.pools import DriverPool
 from adapters.sql.engine.statements import BoundStatement
 from domain.errors import DomainError, StorageUnavailable
 
+P = TypeVar("P", bound=DriverPool[Any])
 T = TypeVar("T")
 
 _READ_CONNECTIONS: Final = 8
@@ -25,7 +26,7 @@ _TRANSACTION_CONNECTIONS: Final = 6
 _CONNECT_TIMEOUT_SECONDS: Final = 6  # longer than the drivers' timeouts, which do not cover the handshake
 
 
-class ServerBackend(Backend):
+class ServerBackend(Backend, Generic[P]):
     """A database server behind an asynchronous driver, with three connection pools.
 
     Separate from `Backend` because SQLAlchemy's asynchronous part imports its ORM, which is slow.
@@ -36,17 +37,16 @@ class ServerBackend(Backend):
         if not driver_url.database:  # a server would silently choose one
             raise ValueError("it does not name a database; write scheme://user:password@host:port/database")
         super().__init__(driver_url, conflicts)
-        connect_args = self._connect_args(lock_waits=True)
         self._engine: Final = create_async_engine(
-            driver_url, pool_size=_TRANSACTION_CONNECTIONS, connect_args=dict(connect_args), **ENGINE_OPTIONS
+            driver_url, pool_size=_TRANSACTION_CONNECTIONS, connect_args=dict(self._engine_args()), **ENGINE_OPTIONS
         )
         self.engine = self._engine.sync_engine
         event.listen(self.engine, "handle_error", self._discard_broken)
         self._transactions: Final = ConnectionLimiter(_TRANSACTION_CONNECTIONS)
         _, url_args = self.dialect.create_connect_args(driver_url)
-        self._reads: Final = self._pool(_READ_CONNECTIONS, {**url_args, **connect_args})
+        self._reads: Final = self._pool(_READ_CONNECTIONS, url_args, lock_waits=True)
         self._slow_reads: Final = ConnectionLimiter(_MAX_SLOW_READS)
-        self._inserts: Final = self._pool(_INSERT_CONNECTIONS, {**url_args, **self._connect_args(lock_waits=False)})
+        self._inserts: Final = self._pool(_INSERT_CONNECTIONS, url_args, lock_waits=False)
 
     @property
     def connections_in_use(self) -> int:
@@ -64,7 +64,9 @@ class ServerBackend(Backend):
             try:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
                     connection = await stack.enter_async_context(self._engine.connect())
-            except (DBAPIError, OSError):
+            except (DomainError, DBAPIError, OSError):
+                raise
+            except self._reads.driver_errors:
                 raise
             except Exception as error:  # the driver could not parse the response
                 raise StorageUnavailable from error
@@ -94,8 +96,9 @@ class ServerBackend(Backend):
         return False
 
     @abstractmethod
-    def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
-        """Return arguments for the driver's `connect`. Without `lock_waits`, statements soon give up on locks."""
+    def _engine_args(self) -> Mapping[str, Any]:
+        """Return what SQLAlchemy needs to connect besides the URL."""
 
     @abstractmethod
-    def _pool(self, size: int, connect_args: Mapping[str, Any]) -> DriverPool[Any]: ...
+    def _pool(self, size: int, url_args: Mapping[str, Any], *, lock_waits: bool) -> P:
+        """Make a pool of the driver. Without `lock_waits`, statements soon give up on locks."""

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, Update, bindparam, select
 
-from adapters.sql.engine.backend import TransactionCallback
+from adapters.sql.engine.backend import CERTIFIES_WRITES, TransactionCallback
 from adapters.sql.tables import USERS, is_visible, key_of, owner_of, unique_columns
 from domain.errors import StaleVersion
 
@@ -106,7 +106,9 @@ class StagedWrites:
 
     def require(self, table: Table, key: str, owner: str | None, version: int) -> None:
         def require(connection: Connection) -> None:
-            if connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() != version:
+            if connection.info.get(CERTIFIES_WRITES):
+                _write_back(connection, table, key, version)
+            elif connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() != version:
                 raise StaleVersion
 
         self.append(table, key, owner, require)
@@ -166,3 +168,20 @@ def _delete(table: Table) -> Delete:
 def _lock_version(table: Table) -> Select[Any]:
     key = key_of(table)
     return select(table.c.version).where(key == bindparam("_key"), *is_visible(table)).with_for_update()
+
+
+def _write_back(connection: Connection, table: Table, key: str, version: int) -> None:
+    """Write a row without changing it, so that the commit fails if a concurrent one writes the row."""
+    for statement, expected in ((_count_up(table), version), (_count_down(table), version + 1)):
+        if connection.execute(statement, {"_key": key, "_version": expected}).rowcount != 1:
+            raise StaleVersion
+
+
+@cache
+def _count_up(table: Table) -> Update:
+    return table.update().where(*_conditions(table)).values(version=table.c.version + 1)
+
+
+@cache
+def _count_down(table: Table) -> Update:
+    return table.update().where(*_conditions(table)).values(version=table.c.version - 1)

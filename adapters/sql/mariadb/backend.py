@@ -1,18 +1,21 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, partial
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from asyncmy.connection import Connection as AsyncmyConnection
 from asyncmy.errors import InterfaceError, InternalError, MySQLError, OperationalError
-from sqlalchemy import URL, Connection, Table, bindparam, func, select
+from sqlalchemy import URL, AdaptedConnection, Connection, Table, bindparam, event, func, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from adapters.sql.engine.backend import TransactionCallback
+from adapters.sql.engine.backend import CERTIFIES_WRITES, TransactionCallback
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, MultiRowInsert, Rows
+from adapters.sql.mariadb.galera import join_cluster, migration_lease
 from adapters.sql.mariadb.pool import AsyncmyPool, is_server_error
 from adapters.sql.tables import IS_LIVE, USERS, owner_of
 from adapters.tls import check_authorities, check_identity
@@ -29,6 +32,24 @@ _SETTINGS: Final = (
     "SESSION /*M! tx_isolation *//*!80000 transaction_isolation */ = 'READ-COMMITTED'"
 )
 _SHORT_LOCK_WAIT: Final = ", SESSION innodb_lock_wait_timeout = 1"  # seconds, the minimum
+
+# A row changed since the snapshot; a deadlock, as which Galera also reports a commit that lost to another node; and the
+# latter in MySQL's group replication.
+_LOST_TO_OTHERS: Final = {1020, 1213, 3101}
+
+# Definite rollbacks: also a disconnected Galera node, a server that has become read-only, and a hook that rejected the
+# commit. After any other error at the commit, such as 1180, its outcome is unknown.
+_ROLLED_BACK: Final = {*_LOST_TO_OTHERS, 1047, 1290, 1792, 3100}
+
+_REJECTS_USER: Final = "MariaDB rejects the user or the password in the storage URL"
+_DENIES: Final = "MariaDB denies a required privilege to the user in the storage URL, or is read-only"
+_HINTS: Final = {
+    **dict.fromkeys((1044, 1045, 1698), _REJECTS_USER),
+    **dict.fromkeys((1142, 1143, 1227, 1290), _DENIES),
+    1047: "this MariaDB is disconnected from its Galera cluster",
+    1049: "MariaDB does not have the database in the storage URL",
+}
+"""Errors that an operator can fix."""
 
 _LIVE_OWNERS: Final = (
     select(USERS.c.id)
@@ -49,7 +70,7 @@ class _Insert(NamedTuple):
     statements: Sequence[BoundStatement]
 
 
-class MariaDB(ServerBackend):
+class MariaDB(ServerBackend[AsyncmyPool]):
     """Backend for MariaDB and MySQL. Error numbers: MariaDB's reference, "Error codes"."""
 
     options: ClassVar = frozenset({"ssl_ca", "ssl_cert", "ssl_key"})
@@ -57,6 +78,7 @@ class MariaDB(ServerBackend):
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
         _check_tls({name: str(value) for name, value in url.query.items()})
         super().__init__(url.set(drivername="mysql+asyncmy").update_query_dict({"charset": "utf8mb4"}), conflicts)
+        event.listen(self.engine, "connect", _join_cluster)
         self._live_owners: Final = CompiledStatement(_LIVE_OWNERS, self.dialect)
         self._insert_statement: Final = cache(partial(MultiRowInsert, dialect=self.dialect))
 
@@ -86,16 +108,18 @@ class MariaDB(ServerBackend):
         if not connection.scalar(select(func.get_lock(name, _MIGRATION_LOCK_SECONDS))):
             raise TooBusy("another process is preparing this storage")
         try:
-            yield
+            # The lock is one of this node. DDL of two nodes at once would break the connections of both.
+            with migration_lease(connection) if connection.info[CERTIFIES_WRITES] else nullcontext():
+                yield
         finally:
             connection.execute(select(func.release_lock(name)))
 
-    def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
-        settings = _SETTINGS if lock_waits else _SETTINGS + _SHORT_LOCK_WAIT
-        return {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "init_command": settings}
+    def _engine_args(self) -> Mapping[str, Any]:
+        return _connect_args(_SETTINGS)
 
-    def _pool(self, size: int, connect_args: Mapping[str, Any]) -> AsyncmyPool:
-        return AsyncmyPool(size, connect_args)
+    def _pool(self, size: int, url_args: Mapping[str, Any], *, lock_waits: bool) -> AsyncmyPool:
+        settings = _SETTINGS if lock_waits else _SETTINGS + _SHORT_LOCK_WAIT
+        return AsyncmyPool(size, {**url_args, **_connect_args(settings)})
 
     def _bind_insert(self, table: Table, rows: Rows) -> _Insert:
         owner = owner_of(table)
@@ -110,10 +134,10 @@ class MariaDB(ServerBackend):
         return isinstance(error, MySQLError) and not is_server_error(error)
 
     def _is_transient(self, error: BaseException) -> bool:
-        return _code(error) in {1020, 1213}  # changed since the snapshot, deadlock
+        return _code(error) in _LOST_TO_OTHERS
 
     def _is_rolled_back(self, error: BaseException) -> bool:
-        return self._is_transient(error)  # Galera also reports a commit that lost to another node like this
+        return _code(error) in _ROLLED_BACK
 
     def _classify_error(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
@@ -126,18 +150,22 @@ class MariaDB(ServerBackend):
                 return "FOREIGN KEY"
             case 1146:
                 return StorageNotPrepared()
-            case 1020 | 1040 | 1203 | 1205 | 1213:  # conflict, too many connections, lock wait
+            case 1040 | 1203 | 1205:  # too many connections, lock wait
                 return TooBusy()
-            case 1044 | 1045 | 1698:
-                return StorageUnavailable("MariaDB rejects the user or the password in the storage URL")
-            case 1142 | 1143 | 1227 | 1290:
-                return StorageUnavailable(
-                    "MariaDB denies a required privilege to the user in the storage URL, or is read-only"
-                )
-            case 1049:
-                return StorageUnavailable("MariaDB does not have the database in the storage URL")
+            case int(code) if code in _LOST_TO_OTHERS:
+                return TooBusy()
+            case int(code) if code in _HINTS:
+                return StorageUnavailable(_HINTS[code])
         is_lost = isinstance(error, InterfaceError | InternalError | OperationalError)
         return StorageUnavailable() if is_lost else None
+
+
+def _join_cluster(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    record.info[CERTIFIES_WRITES] = cast("AdaptedConnection", connection).run_async(join_cluster)
+
+
+def _connect_args(settings: str) -> Mapping[str, Any]:
+    return {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "init_command": settings}
 
 
 def _bind_all(insert: MultiRowInsert, rows: Rows) -> Sequence[BoundStatement]:

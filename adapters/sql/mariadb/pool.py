@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Final
+from weakref import WeakSet
 
 from asyncmy.connection import Connection
 from asyncmy.errors import MySQLError
@@ -9,6 +10,7 @@ from asyncmy.pool import Pool
 
 from adapters.sql.engine.pools import DriverPool
 from adapters.sql.engine.statements import BoundStatement
+from adapters.sql.mariadb.galera import join_cluster
 from domain.errors import StorageUnavailable
 
 _ACQUIRE_TIMEOUT_SECONDS: Final = 5
@@ -27,6 +29,7 @@ class AsyncmyPool(DriverPool[Connection]):
         self._size: Final = size
         self._connect_args: Final = {**connect_args, "autocommit": True}
         self._pool: Pool | None = None
+        self._joined: Final[WeakSet[Connection]] = WeakSet()
         self._closed = False
 
     async def fetch(self, statement: BoundStatement) -> Sequence[Sequence[Any]]:
@@ -53,7 +56,15 @@ class AsyncmyPool(DriverPool[Connection]):
         # The driver waits for a handshake without a timeout, one caller after another. It connects with
         # `asyncio.wait_for`, which may lose a cancellation in Python 3.11.
         async with asyncio.timeout(_ACQUIRE_TIMEOUT_SECONDS):
-            return await self._pool.acquire()
+            connection: Connection = await self._pool.acquire()
+            if connection not in self._joined:
+                try:
+                    await join_cluster(connection)
+                except BaseException:
+                    await self._pool.release(connection)
+                    raise
+                self._joined.add(connection)
+            return connection
 
     async def _release(self, connection: Connection) -> None:
         assert self._pool is not None  # noqa: S101 - it is the connection's

@@ -1,4 +1,3 @@
-import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import (
     URL,
     Column,
@@ -30,47 +28,64 @@ from adapters.sql.engine.backend import TransactionCallback, run_statements
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, Rows
-from adapters.sql.postgresql.pool import AsyncpgPool, is_open
+from adapters.sql.postgresql.pool import AsyncpgPool
+from adapters.sql.postgresql.sessions import NEEDS_POOLER_OPTION, Sessions, SharedSessions
 from adapters.sql.tables import live_owner, owner_of
 from adapters.tls import check_authorities
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
-_CONNECT_TIMEOUT_SECONDS: Final = 5
-_SHORT_LOCK_WAIT: Final = "50ms"
+_NAMED: Final = {"application_name": "userport"}
+"""A startup parameter, which poolers know."""
+
+# JIT compilation costs more than it saves for small statements.
+_SETTINGS: Final = {"jit": "off"}
+_SHORT_LOCK_WAIT: Final = {"lock_timeout": "50ms"}
 _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
 
 # Error classes (PostgreSQL's manual, appendix A). The first: the server rejects a row, because of a value or a
-# constraint. The second: it shuts down, perhaps after executing the command. In any other class, such as for a lock,
-# nothing was done.
+# constraint. The second: it shuts down, perhaps after executing the command, or does not know the outcome. In any other
+# class, such as for a lock, nothing was done.
 _ROW_REFUSED: Final = ("22", "23")
-_UNCERTAIN: Final = ("08", "57", "58", "XX")
+_UNCERTAIN: Final = ("08", "40003", "57", "58", "XX")
 
+_HINTS: Final = {
+    "25006": "PostgreSQL is read-only: a standby, or default_transaction_read_only",
+    "26000": NEEDS_POOLER_OPTION,  # there is no such prepared statement,
+    "42P05": NEEDS_POOLER_OPTION,  # or another connection's
+    "28000": "PostgreSQL rejects the user or the password in the storage URL",
+    "28P01": "PostgreSQL rejects the user or the password in the storage URL",
+    "3D000": "PostgreSQL does not have the database in the storage URL",
+    "42501": "PostgreSQL denies a required privilege to the user in the storage URL",
+}
+"""Errors that an operator can fix."""
 
 _TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
-class PostgreSQL(ServerBackend):
+class PostgreSQL(ServerBackend[AsyncpgPool]):
     """Backend for PostgreSQL. Error codes: PostgreSQL's manual, appendix A."""
 
-    options: ClassVar = frozenset({"sslmode"})
+    options: ClassVar = frozenset({"pooler", "sslmode"})
 
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
         _check_tls(url.query.get("sslmode", "prefer"))
+        if url.query.get("pooler", "transaction") != "transaction":
+            raise ValueError("its option pooler must be transaction; a pooler in session mode needs no option")
+        self._sessions: Final = SharedSessions() if "pooler" in url.query else Sessions()
         # asyncpg has another name for libpq's values.
-        query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
-        super().__init__(url.set(drivername="postgresql+asyncpg", query=query), conflicts)
+        tls = {"ssl": url.query["sslmode"]} if "sslmode" in url.query else {}
+        super().__init__(url.set(drivername="postgresql+asyncpg", query=tls), conflicts)
         self._insert_statement: Final = cache(lambda table: CompiledStatement(_insert_arrays(table), self.dialect))
 
     async def insert(self, table: Table, rows: Rows) -> None:
         try:
-            await self._inserts.run(partial(_execute, self._bind_insert(table, rows)))
+            await self._inserts.execute(self._bind_insert(table, rows))
         except ConnectionLost as error:
             raise StorageUnavailable from error
         except asyncpg.PostgresError as error:
-            code = str(error.sqlstate)
-            if code.startswith(_ROW_REFUSED):
+            if str(error.sqlstate).startswith(_ROW_REFUSED):
                 raise self.translate_error(error) from error
-            raise StorageUnavailable if code.startswith(_UNCERTAIN) else TooBusy from error
+            raise TooBusy if self._is_rolled_back(error) else StorageUnavailable from error
 
     def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
         # One statement, and so one plan, for lists of any length.
@@ -84,15 +99,13 @@ class PostgreSQL(ServerBackend):
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         yield  # the end of the transaction releases the lock
 
-    def _connect_args(self, *, lock_waits: bool) -> Mapping[str, Any]:
-        # JIT compilation costs more than it saves for small statements.
-        settings = {"application_name": "userport", "jit": "off"}
-        if not lock_waits:
-            settings["lock_timeout"] = _SHORT_LOCK_WAIT
-        return {"timeout": _CONNECT_TIMEOUT_SECONDS, "server_settings": settings}
+    def _engine_args(self) -> Mapping[str, Any]:
+        open_session = partial(self._sessions.open, _SETTINGS)
+        return {"async_creator_fn": open_session, "server_settings": _NAMED, **self._sessions.adapter_options}
 
-    def _pool(self, size: int, connect_args: Mapping[str, Any]) -> AsyncpgPool:
-        return AsyncpgPool(size, connect_args)
+    def _pool(self, size: int, url_args: Mapping[str, Any], *, lock_waits: bool) -> AsyncpgPool:
+        settings = _SETTINGS if lock_waits else {**_SETTINGS, **_SHORT_LOCK_WAIT}
+        return AsyncpgPool(size, {**url_args, "server_settings": _NAMED}, self._sessions, settings)
 
     def _bind_insert(self, table: Table, rows: Rows) -> BoundStatement:
         """Bind one array per column: one large statement is much faster than many small ones."""
@@ -108,7 +121,8 @@ class PostgreSQL(ServerBackend):
         return _code(error) in {"40001", "40P01", "0A000", "57P01", "57P02", "57P03"}
 
     def _is_rolled_back(self, error: BaseException) -> bool:
-        return _code(error) in {"40001", "40P01"}
+        code = _code(error)
+        return code is not None and not code.startswith(_UNCERTAIN)
 
     def _classify_error(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
@@ -120,25 +134,12 @@ class PostgreSQL(ServerBackend):
                 return StorageNotPrepared()
             case "40001" | "40P01" | "53300" | "55P03":  # conflict, too many connections, lock not available
                 return TooBusy()
-            case "28000" | "28P01":
-                return StorageUnavailable("PostgreSQL rejects the user or the password in the storage URL")
-            case "42501":
-                return StorageUnavailable("PostgreSQL denies a required privilege to the user in the storage URL")
-            case "25006":
-                return StorageUnavailable("PostgreSQL is read-only: a standby, or default_transaction_read_only")
-            case "3D000":
-                return StorageUnavailable("PostgreSQL does not have the database in the storage URL")
-            case str(code) if code[:2] in {"08", "53", "57", "58", "XX"}:  # connection, resources, operator, system
+            case str(code) if code in _HINTS:
+                return StorageUnavailable(_HINTS[code])
+            case str(code) if code.startswith((*_UNCERTAIN, "53")):  # or resources
                 return StorageUnavailable()
         is_closed = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
         return StorageUnavailable() if is_closed else None
-
-
-async def _execute(statement: BoundStatement, connection: PoolConnectionProxy) -> None:
-    await asyncio.sleep(0)  # so that the driver notices that the server has closed the connection
-    if not is_open(connection):
-        raise TooBusy  # nothing was sent
-    await connection.execute(statement.text, *statement.arguments)
 
 
 def _insert_arrays(table: Table) -> Insert:

@@ -2,13 +2,15 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import asyncpg
 
 from adapters.sql.engine.pools import DriverPool
 from adapters.sql.engine.statements import BoundStatement
-from domain.errors import StorageUnavailable
+from adapters.sql.postgresql.sessions import Sessions, Settings
+from domain.errors import StorageUnavailable, TooBusy
 
 _CLOSE_TIMEOUT_SECONDS: Final = 2
 _LOST_CONNECTION: Final = "08"  # PostgreSQL's manual, appendix A
@@ -19,15 +21,36 @@ class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
 
     driver_errors: ClassVar = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
-    def __init__(self, size: int, connect_args: Mapping[str, Any]) -> None:
+    def __init__(self, size: int, arguments: Mapping[str, Any], sessions: Sessions, settings: Settings) -> None:
+        """`arguments` are those of asyncpg's `connect`."""
         super().__init__(size)
         self._size: Final = size
-        self._connect_args: Final = connect_args
+        self._arguments: Final = arguments
+        self._sessions: Final = sessions
+        self._settings: Final = settings
         self._pool: asyncpg.Pool | None = None
         self._closed = False
 
     async def fetch(self, statement: BoundStatement) -> Sequence[asyncpg.Record]:
-        return await self.run(lambda connection: connection.fetch(statement.text, *statement.arguments))
+        async def fetch(connection: asyncpg.pool.PoolConnectionProxy) -> Sequence[asyncpg.Record]:
+            return await self._sessions.run(
+                connection, self._settings, lambda: connection.fetch(statement.text, *statement.arguments)
+            )
+
+        return await self.run(fetch)
+
+    async def execute(self, statement: BoundStatement) -> None:
+        """Run one statement in a transaction of its own. Raise `TooBusy` if it was not sent."""
+
+        async def execute(connection: asyncpg.pool.PoolConnectionProxy) -> None:
+            await asyncio.sleep(0)  # so that the driver notices that the server has closed the connection
+            if not is_open(connection):
+                raise TooBusy
+            await self._sessions.run(
+                connection, self._settings, lambda: connection.execute(statement.text, *statement.arguments)
+            )
+
+        await self.run(execute)
 
     async def close(self) -> None:
         self._closed = True
@@ -46,7 +69,8 @@ class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
                 max_queries=sys.maxsize,
                 max_inactive_connection_lifetime=0,
                 reset=_do_nothing,
-                **self._connect_args,
+                connect=partial(self._sessions.open, self._settings),
+                **self._arguments,
             )
             await self._pool  # connects to nothing yet, so no other task runs
         return await self._pool.acquire()

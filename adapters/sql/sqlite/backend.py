@@ -31,7 +31,9 @@ _CACHE_KIBIBYTES: Final = 32_000
 _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
 _CHUNKS: Final = (1_000, 500, 100)  # rows per statement, then single rest: the driver caches only few texts
 _MAX_ARGUMENTS: Final = 32_766
-_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}  # possibly after everything was written except the end
+# Errors of a commit. The first are definite rollbacks; the second may occur after everything but the end was written.
+_ROLLED_BACK: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT}
+_UNCERTAIN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 _CANNOT_BE_OPENED: Final = "the SQLite file cannot be opened; check its folder and the permissions of both"
 
 
@@ -185,7 +187,7 @@ class SQLite(Backend):
         return "locked" in str(error)
 
     def _is_rolled_back(self, error: BaseException) -> bool:
-        return self._is_transient(error)
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _ROLLED_BACK
 
     def _classify_error(self, error: BaseException) -> DomainError | str | None:
         message = str(error)

@@ -1,3 +1,4 @@
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Final
 
@@ -20,11 +21,13 @@ class HeadAndTrailingSlashMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        path: str = scope["path"]
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        path: str = scope["path"] if scope["type"] == "http" else ""
+        if scope["type"] == "http" and (scope["method"] == "HEAD" or path[-1:] in ("/", "\n")):
+            return self._rewrite(path, scope, receive, send)
+        return self._app(scope, receive, send)
+
+    async def _rewrite(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if len(path) > 1 and path.endswith("/") and not _has_route(scope):
             path = path[:-1]
         if path.endswith("\n"):  # `$` at the end of the framework's patterns ignores it

@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Final
 
@@ -24,10 +25,10 @@ class InternalErrorMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def send_and_note(message: Message) -> None:
+        def send_and_note(message: Message) -> Awaitable[None]:
             nonlocal started
             started = True
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_and_note)

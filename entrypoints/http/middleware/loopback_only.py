@@ -1,5 +1,5 @@
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -72,11 +72,10 @@ class LoopbackOnlyMiddleware:
         self._app = app
         self._origins = frozenset(origin.encode() for origin in origins)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http" or self._is_local(scope):
-            await self._app(scope, receive, send)
-            return
-        await problem_response(scope, *NOT_LOCAL)(scope, receive, send)
+            return self._app(scope, receive, send)
+        return problem_response(scope, *NOT_LOCAL)(scope, receive, send)
 
     def _is_local(self, scope: Scope) -> bool:
         if scope["client"] is None or not _is_loopback(scope["client"][0]) or scope["http_version"] not in _VERSIONS:

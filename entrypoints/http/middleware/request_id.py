@@ -1,4 +1,5 @@
 import re
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,25 +11,26 @@ _SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 class RequestIdMiddleware:
     """Adds `X-Request-Id` to every response: the request's own if it is 1 to 128 visible ASCII characters, else a UUID.
 
-    Handlers find it in `request.state.request_id`.
+    Handlers find it in `request.state.request_id`. `count_request` is called once for each request.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, count_request: Callable[[], object]) -> None:
         self._app = app
+        self._count_request = count_request
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        self._count_request()
         request_id = _find(scope) or str(uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-            await send(message)
+            return send(message)
 
-        await self._app(scope, receive, send_with_id)
+        return self._app(scope, receive, send_with_id)
 
 
 def _find(scope: Scope) -> str | None:

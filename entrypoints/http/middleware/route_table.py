@@ -1,4 +1,5 @@
 import re
+from collections.abc import Awaitable
 from typing import Any, Final, NamedTuple
 
 from fastapi import FastAPI
@@ -26,16 +27,15 @@ class RouteTableMiddleware:
         self._app = app
         self._table: _RouteTable | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # FastAPI's telemetry observes the router's search. The paths of a mounted app have a prefix.
         if scope["type"] == "http" and not scope.get("root_path") and "fastapi.telemetry" not in scope:
             if self._table is None:
                 self._table = _RouteTable(scope["app"])
             plan = self._table.find(scope)
             if plan is not None:
-                await self._table.respond(plan, scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+                return self._table.respond(plan, scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 class _Entry(NamedTuple):

@@ -10,7 +10,7 @@ from notes_service import notes
 
 
 def create_app(container: Container | None = None) -> FastAPI:
-    """Return the service. Unless it is given a container, it reads userport's settings from the environment."""
+    """Return the service. Without a container, it reads userport's settings from the environment."""
     app = FastAPI(title="notes", version="0.1.0", lifespan=notes.lifespan, docs_url=None, redoc_url=None)
     app.state.notes_file = os.environ.get("NOTES_FILE", "notes.db")
     install(app, container or container_from_environment())

@@ -1,4 +1,4 @@
-"""Notes, which each user keeps for themselves, in a SQLite file."""
+"""Personal notes of users, in a SQLite file."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -27,8 +27,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def database(request: Request) -> Iterator[sqlite3.Connection]:
-    """Yield a connection to the notes, and commit what the endpoint has changed unless it fails."""
-    # FastAPI calls plain functions in threads, and each may be another one.
+    """Yield a connection to the notes; commit the endpoint's changes unless it fails."""
+    # FastAPI may call each plain function in another thread.
     with closing(sqlite3.connect(request.app.state.notes_file, check_same_thread=False)) as connection, connection:
         yield connection
 
@@ -40,7 +40,7 @@ router = APIRouter(prefix="/notes", tags=["notes"], dependencies=[Depends(signed
 
 @router.post("", status_code=201)
 def add_note(note: NewNote, author: OwnId, database: Database) -> Note:
-    """Keep a note."""
+    """Add a note."""
     added = database.execute("INSERT INTO notes (author, text) VALUES (?, ?)", (author, note.text))
     return Note(id=added.lastrowid or 0, text=note.text)
 

@@ -1,0 +1,116 @@
+"""PostgreSQL sessions, direct or through a pooler such as PgBouncer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from domain.errors import StorageUnavailable
+
+T = TypeVar("T")
+
+Settings: TypeAlias = Mapping[str, str]
+_Connect: TypeAlias = Callable[[], Awaitable[asyncpg.Connection]]
+
+NEEDS_POOLER_OPTION: Final = (
+    "PostgreSQL is behind a pooler in transaction mode: add ?pooler=transaction to the storage URL"
+)
+
+_CONNECT_TIMEOUT_SECONDS: Final = 5
+_BACKEND_PID: Final = "SELECT pg_backend_pid()"
+_ARRAYS: Final = "SELECT " + ", ".join(
+    f"NULL::{of}[]" for of in ("bool", "bytea", "int8", "text", "timestamptz", "uuid", "varchar")
+)
+
+
+class Sessions:
+    """Sessions that last as long as their connection, with their settings and prepared statements.
+
+    Settings are sent after connecting, because poolers reject unknown startup parameters.
+    """
+
+    driver_options: ClassVar[Mapping[str, Any]] = {}
+    """Further arguments of asyncpg."""
+
+    adapter_options: ClassVar[Mapping[str, Any]] = {}
+    """Further arguments of SQLAlchemy's adapter of asyncpg."""
+
+    def __init__(self) -> None:
+        self._is_verified = False
+
+    async def open(self, settings: Settings, _dsn: None = None, **arguments: Any) -> asyncpg.Connection:
+        """Connect, with the arguments of asyncpg's `connect`."""
+        connect = partial(asyncpg.connect, timeout=_CONNECT_TIMEOUT_SECONDS, **arguments, **self.driver_options)
+        connection = await connect()
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
+                await self._begin(connection, settings, connect)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def run(
+        self,
+        connection: PoolConnectionProxy,
+        settings: Settings,
+        operation: Callable[[], Awaitable[T]],
+    ) -> T:
+        """Run an operation with the settings of the session."""
+        return await operation()
+
+    async def _begin(self, connection: asyncpg.Connection, settings: Settings, connect: _Connect) -> None:
+        if not self._is_verified:
+            await _verify_session(connection, connect)
+            self._is_verified = True
+        await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in settings.items()))
+
+
+class SharedSessions(Sessions):
+    """Sessions behind a pooler in transaction mode, which may give each transaction a different one.
+
+    No setting or prepared statement outlasts a transaction, and every statement runs in one.
+    """
+
+    driver_options: ClassVar = {"statement_cache_size": 0}
+    adapter_options: ClassVar = {"prepared_statement_cache_size": 0}
+
+    async def run(
+        self, connection: PoolConnectionProxy, settings: Settings, operation: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Run an operation in a transaction of its own with these settings."""
+        local = (f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+        await connection.execute("; ".join(("BEGIN", *local)))
+        try:
+            result = await operation()
+        except Exception:
+            with suppress(Exception):  # a lost connection has ended the transaction
+                await connection.execute("ROLLBACK")
+            raise
+        await connection.execute("COMMIT")
+        return result
+
+    async def _begin(self, connection: asyncpg.Connection, settings: Settings, connect: _Connect) -> None:
+        # asyncpg looks up array types once per connection, and changes a setting while it does.
+        await connection.execute("BEGIN")
+        await connection.prepare(_ARRAYS)
+        await connection.execute("ROLLBACK")
+
+
+async def _verify_session(connection: asyncpg.Connection, connect: _Connect) -> None:
+    """Raise `StorageUnavailable` if another connection gets the session of this idle one."""
+    pid = await connection.fetchval(_BACKEND_PID)
+    if pid == connection.get_server_pid():
+        return  # not a pooler, which would invent a number
+    other = await connect()
+    try:
+        await other.execute("BEGIN")
+        pids = await other.fetchval(_BACKEND_PID), await connection.fetchval(_BACKEND_PID)
+    finally:
+        other.terminate()
+    if pids[0] == pid or pids[1] != pid:
+        raise StorageUnavailable(NEEDS_POOLER_OPTION)

@@ -1,0 +1,19 @@
+"""What commands know of the environment before they read `settings`, whose library is slow to load."""
+
+from enum import StrEnum
+from typing import Final
+
+PREFIX: Final = "USERPORT_"
+COPY_TARGET: Final = f"{PREFIX}COPY_TO"
+"""Not a setting: only `userport storage copy` reads this variable."""
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The text is one line that names the setting and the remedy, without any secret."""
+
+
+class Auth(StrEnum):
+    """Whether the service requires access tokens."""
+
+    OPEN = "open"
+    TOKEN = "token"  # noqa: S105 - the mode's name

@@ -1,0 +1,25 @@
+"""Wait until a storage accepts writes again after the loss of a server."""
+
+import asyncio
+from typing import Final
+
+from adapters.storage_contract.examples import a_user
+from adapters.storage_contract.steps import add
+from domain.errors import StorageUnavailable, TooBusy
+from domain.storage import Storage
+from domain.user import User
+
+TIMEOUT_SECONDS: Final = 60
+
+
+async def added_at_last(storage: Storage) -> User:
+    """Add users until one is accepted, and return that one."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while True:
+            user = a_user()
+            try:
+                await add(storage, user)
+            except (StorageUnavailable, TooBusy):
+                await asyncio.sleep(0.1)
+            else:
+                return user

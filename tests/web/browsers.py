@@ -1,0 +1,80 @@
+"""A real browser, and what it is held to on every page."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from tests.servers.choice import find_program, give_up_program
+
+AXE: Final = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+PHONE: Final = {"width": 320, "height": 640}
+DESKTOP: Final = {"width": 1280, "height": 800}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Chromium without a window; skip, or fail if it was required, without it or axe-core."""
+    program = find_program("chromium", "chromium")
+    if not AXE.exists():
+        give_up_program("chromium", "its tests need axe-core: npm ci")
+    # The sandbox needs a user other than root. Nothing but our own pages is opened.
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=program, args=["--no-sandbox"]) as browser,
+    ):
+        yield browser
+
+
+class Visit:
+    """One page in a browser profile of its own. On leaving, it holds that nothing went wrong unseen."""
+
+    def __init__(self, browser: Browser, origin: str, **options: Any) -> None:
+        self._context = browser.new_context(**{"viewport": DESKTOP, "locale": "en", **options})
+        self._origin = origin
+        self.requests: list[Request] = []
+        self.expects_failures = False
+        self._messages: list[str] = []
+        self.page: Page = self._context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request))
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self._messages.append(str(error)))
+
+    def __enter__(self) -> "Visit":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._context.close()
+        if kind is None:
+            assert self._messages == []
+            foreign = [url for url in (request.url for request in self.requests) if not url.startswith(self._origin)]
+            assert [url for url in foreign if not url.startswith("data:")] == []
+
+    @property
+    def sent(self) -> list[tuple[str, Any]]:
+        """What was posted, and where."""
+        return [
+            (urlsplit(request.url).path, request.post_data_json)
+            for request in self.requests
+            if request.method == "POST"
+        ]
+
+    def open(self, path: str) -> None:
+        self.page.goto(f"{self._origin}{path}")
+
+    def check_accessibility(self) -> None:
+        """Hold that axe-core finds nothing, and that nobody has to scroll sideways."""
+        self.page.evaluate(AXE.read_text())
+        result = self.page.evaluate("axe.run()")
+        assert [(found["id"], [node["html"] for node in found["nodes"]]) for found in result["violations"]] == []
+        assert result["passes"]
+        width = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        assert self.page.evaluate(width)
+
+    def _note(self, message: ConsoleMessage) -> None:
+        # The browser itself reports answers of 400 and more, which the page has to cope with.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            self._messages.append(message.text)
