@@ -30,6 +30,8 @@ class Outcome(NamedTuple):
 
 
 class Claims(NamedTuple):
+    """The claimed jobs."""
+
     jobs: Sequence[Job]
     may_be_more: bool
     """Whether more jobs may be due than could be claimed."""
