@@ -20,6 +20,8 @@ _SITE_FACTOR: Final = 5
 
 
 class _Scope(Enum):
+    """What a counter counts: attempts at an account, at an account from its own network, or from a network."""
+
     ACCOUNT = auto()
     HOME = auto()
     NETWORK = auto()
@@ -27,6 +29,8 @@ class _Scope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
+    """A counter of failures with its limit; its key is a digest."""
+
     scope: _Scope
     key: str
     limit: int

@@ -18,6 +18,8 @@ _RECORDS_AT_ONCE: Final = 200  # at most 50 MB, given the maximum record size
 
 
 class UserExport:
+    """Reads all users for an export, with their credentials or records on request."""
+
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 

@@ -159,6 +159,8 @@ class UserImport:
 
 
 class _Target(Protocol):
+    """Where an import adds users: the storage, or a dry run."""
+
     async def known(self, records: Sequence[ParsedRecord]) -> Sequence[Outcome | None]:
         """Return an outcome for each record with a known email: present or rejected; None for the others."""
         ...

@@ -5,6 +5,8 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid4
 
+from entrypoints import logs
+
 _SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -24,6 +26,7 @@ class RequestIdMiddleware:
         self._count_request()
         request_id = _find(scope) or str(uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
+        logs.request_id.set(request_id)
 
         def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
