@@ -70,6 +70,8 @@ class OptimisticRetry:
 
 
 class Repository(Protocol[Key, R]):
+    """The part of a repository that changing a record needs."""
+
     async def get(self, key: Key, /) -> R | None: ...
 
     def save(self, record: R, /) -> None: ...

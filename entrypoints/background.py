@@ -19,3 +19,5 @@ async def background_work(container: Container) -> AsyncIterator[None]:
         worker.stop()
         purging.cancel()
         await asyncio.wait([working, purging])
+        if container.settings().asks_for_tokens:
+            await container.mail_sender().close()

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from entrypoints.environment import COPY_TARGET, PREFIX, Auth, SettingsError
+from entrypoints.logs import LogFormat
 
 FILE_SUFFIX: Final = "_FILE"
 """The end of the variable that names a file with a secret setting."""
@@ -149,6 +150,10 @@ class Settings(BaseSettings):
     public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
         default=None, max_length=200, description="What links in mails begin with; by default http://HOST:PORT."
     )
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT, description="text, or json for one JSON object per line on standard error."
+    )
+    access_log: bool = Field(default=False, description="Whether to log a line per request.")
     cors_origins: _Origins = Field(default=(), description="Origins of web pages that may call the API, or * for all.")
 
     @property

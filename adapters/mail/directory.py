@@ -23,7 +23,7 @@ class DirectorySender:
 
     async def send(self, mail: Mail) -> str:
         rendering = self._renderer.render(mail.template, mail.language, mail.context)
-        message = build_message(mail, self._sender, rendering).as_bytes()
+        message = build_message(mail, self._sender, rendering)
         digest = sha256(mail.message_id.encode()).hexdigest()[:16]
         file = self._directory / f"{mail.date:%Y%m%dT%H%M%S}-{mail.template}-{digest}.eml"
         try:

@@ -55,7 +55,7 @@ class SmtpSender:
 
     async def send(self, mail: Mail) -> str:
         rendering = self._renderer.render(mail.template, mail.language, mail.context)
-        message = build_message(mail, self._sender, rendering).as_bytes()
+        message = build_message(mail, self._sender, rendering)
         try:
             async with asyncio.timeout(_SEND_TIMEOUT_SECONDS), self._lock:
                 code, answer = await self._deliver(mail.to, message)

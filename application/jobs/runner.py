@@ -30,6 +30,8 @@ class Outcome(NamedTuple):
 
 
 class Claims(NamedTuple):
+    """The claimed jobs."""
+
     jobs: Sequence[Job]
     may_be_more: bool
     """Whether more jobs may be due than could be claimed."""
@@ -77,7 +79,7 @@ class JobRunner:
         else:
             return Outcome(job, None)
         fate = "has failed" if following.failed else "will be tried again"
-        _log.warning("a %s job %s: %s (%s, attempt %d)", job.kind, fate, following.last_error, job.id, job.attempts)
+        _log.warning("%s job %s %s: %s (attempt %d)", job.kind, job.id, fate, following.last_error, job.attempts)
         return Outcome(job, following)
 
     async def settle(self, outcomes: Sequence[Outcome]) -> None:

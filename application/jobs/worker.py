@@ -11,7 +11,7 @@ from application.jobs.traffic import Traffic
 from domain.errors import DomainError
 from domain.jobs import Job
 
-_MAX_RUNNING: Final = 16
+_MAX_RUNNING: Final = 32
 _SECONDS_TO_FINISH: Final = 10.0
 _MIN_PAUSE_SECONDS: Final = 0.005
 _MAX_PAUSE_SECONDS: Final = 1.0

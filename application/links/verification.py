@@ -34,7 +34,7 @@ class EmailVerificationService:
         async def attempt() -> None:
             unit = self._storage.unit_of_work()
             user = await unit.users.get(user_id)
-            if user is None:
+            if user is None or not user.active:
                 raise UserNotFound
             if user.email_verified:
                 raise AlreadyVerified

@@ -49,7 +49,7 @@ class MailRequest:
             if one is None:
                 records.add(SignInFailures.first(counter.key, now, _WINDOW))
             else:
-                records.save(one.one_more(now, counter.limit, _WINDOW))
+                records.save(one.add_failure(now, counter.limit, _WINDOW))
 
 
 class MailThrottle:

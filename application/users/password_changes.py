@@ -16,10 +16,12 @@ from domain.values import UserId
 
 
 class PasswordChangeService:
+    """Changes passwords, and notifies their owners by mail."""
+
     def __init__(
         self, storage: Storage, passwords: Passwords, throttle: SignInThrottle, mails: MailQueue | None = None
     ) -> None:
-        """Without `mails`, nobody is told of a change, as in open mode."""
+        """Without `mails`, as in open mode, no notice is sent."""
         self._storage = storage
         self._passwords = passwords
         self._current_passwords = CurrentPasswords(passwords, throttle)

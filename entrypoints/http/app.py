@@ -16,6 +16,7 @@ from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work
 from entrypoints.container import Container
 from entrypoints.environment import SettingsError
+from entrypoints.http.middleware.access_log import AccessLogMiddleware
 from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
 from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
@@ -126,6 +127,7 @@ def _middleware(settings: Settings, traffic: Traffic) -> Sequence[Middleware]:
     origins = settings.cors_origins
     return [
         Middleware(RequestIdMiddleware, count_request=traffic.count_request),
+        *([Middleware(AccessLogMiddleware)] if settings.access_log else []),
         Middleware(SecurityHeadersMiddleware),
         Middleware(InternalErrorMiddleware),
         *([] if settings.asks_for_tokens else [Middleware(LoopbackOnlyMiddleware, origins=origins)]),

@@ -99,13 +99,13 @@ async def test_many_jobs_run_a_bounded_number_at_a_time() -> None:
             queue.stage(unit, a_job())
         await unit.commit()
         await all_done.wait()
-    assert most == 16
+    assert most == 32
     assert (done, await left(storage)) == (200, 0)
 
 
 async def test_jobs_that_hang_do_not_hold_up_all_others() -> None:
     storage, queue, release, done = MemoryStorage(), JobQueue(), asyncio.Event(), asyncio.Event()
-    hanging = [a_job() for _ in range(15)]
+    hanging = [a_job() for _ in range(31)]
 
     async def handle(job: Job) -> None:
         if job.id in {each.id for each in hanging}:

@@ -190,7 +190,7 @@ async def test_a_job_that_can_never_be_done_fails_at_once_and_is_kept_for_thirty
     await run_due(runner)
     failed = (await stored(storage))[job.id]
     assert (failed.failed, failed.last_error, failed.attempts) == (True, "550 No such mailbox.", 1)
-    assert caplog.messages == [f"a mail job has failed: 550 No such mailbox. ({job.id}, attempt 1)"]
+    assert caplog.messages == [f"mail job {job.id} has failed: 550 No such mailbox. (attempt 1)"]
     clock.move(days=29, hours=23)
     await run_due(runner)
     assert job.id in await stored(storage)

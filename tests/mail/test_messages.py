@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.mail.messages import build_message, parse_sender
 from adapters.mail.rendering import Rendering
+from application.languages import Language
 from application.mail.errors import MailRefused
 from domain.errors import InvalidValue
 from domain.values import Email
@@ -48,7 +49,8 @@ NASTY = [
 
 
 def sent(rendering: Rendering, sender: Address = SENDER, **changes: Any) -> tuple[bytes, Any]:
-    content = build_message(a_mail(**changes), sender, rendering).as_bytes()
+    content = build_message(a_mail(**changes), sender, rendering)
+    assert content == build_message(a_mail(**changes), sender, rendering)
     return content, message_from_bytes(content, policy=policy.default)
 
 
@@ -96,6 +98,12 @@ def test_ascii_is_sent_as_people_can_read_it() -> None:
     assert b"\r\nA text\r\n" in content
     assert b"7bit" in content
     assert content.isascii()
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_message_names_its_language(language: Language) -> None:
+    _, message = sent(Rendering("Hello", "A text\n", "<p>A text</p>\n"), language=language)
+    assert message["Content-Language"] == language.value
 
 
 def test_other_scripts_and_long_lines_are_encoded() -> None:

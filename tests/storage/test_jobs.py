@@ -75,7 +75,7 @@ async def test_of_workers_that_race_each_job_is_done_by_one(clients: list[Storag
         runner = JobRunner(storage, SystemClock(), {"mail": handle})
         while await storage.unit_of_work().records(JOBS).count():
             await asyncio.sleep(0)  # a memory never waits by itself
-            claims = await runner.claim(7)
+            claims = await runner.claim(32)
             await runner.settle(await asyncio.gather(*map(runner.attempt, claims.jobs)))
 
     async with asyncio.timeout(60):

@@ -5,7 +5,9 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid4
 
-_SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
+from entrypoints import logs
+
+_VALID_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestIdMiddleware:
@@ -24,6 +26,7 @@ class RequestIdMiddleware:
         self._count_request()
         request_id = _find(scope) or str(uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
+        logs.request_id.set(request_id)
 
         def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
@@ -36,5 +39,5 @@ class RequestIdMiddleware:
 def _find(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            return value.decode() if _SANE.fullmatch(value) else None
+            return value.decode() if _VALID_ID.fullmatch(value) else None
     return None
