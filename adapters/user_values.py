@@ -1,4 +1,4 @@
-"""Users as plain values, of which every store makes what it keeps; `RecordType` does the same for records."""
+"""Convert users to plain values, which every store builds on, as `RecordType` does for records."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -22,9 +22,9 @@ USER_FIELDS: Final = (
     "created_at",
     "updated_at",
 )
-"""The order of the values that a user is restored from; a `…_key` is the canonical form."""
+"""The order of the values from which a user is restored; a `…_key` is the canonical form."""
 
-_ROLES: Final[Mapping[str, Role]] = {role.value: role for role in Role}  # found sooner than by calling the enum
+_ROLES: Final[Mapping[str, Role]] = {role.value: role for role in Role}  # faster than calling the enum
 
 
 def user_to_plain(user: User) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def user_to_plain(user: User) -> dict[str, Any]:
 
 
 def user_from_plain(values: Iterable[Any]) -> User:
-    """Restore a user from the values of `USER_FIELDS`."""
+    """Return the user for the values of `USER_FIELDS`."""
     id_, email, email_key, name, username, username_key, bio, role, active, verified, version, created, updated = values
     return User(
         id=UserId(id_),
@@ -57,7 +57,7 @@ def user_from_plain(values: Iterable[Any]) -> User:
         bio=None if bio is None else Bio(bio),
         role=_ROLES[role],
         active=active,
-        email_verified=bool(verified),  # None in what an older userport has written
+        email_verified=bool(verified),  # None in data of an older userport
         version=version,
         created_at=created,
         updated_at=updated,

@@ -6,7 +6,7 @@ from copy import copy
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
-from domain.errors import DomainError, StaleVersion, StorageUnavailable, TooBusy, VersionMismatch
+from domain.errors import DomainError, IdTaken, StaleVersion, StorageUnavailable, TooBusy, VersionMismatch
 from domain.records import R
 from domain.storage import Storage, UnitOfWork
 
@@ -31,6 +31,17 @@ def check_version(version: int, expected: Expected) -> None:
     """Raise `VersionMismatch` unless `version` is one of those expected."""
     if expected is not None and version not in expected:
         raise VersionMismatch
+
+
+async def commit_additions(unit: UnitOfWork) -> None:
+    """Commit; raise `StaleVersion` where another writer has added one of the records, so that the attempt is repeated.
+
+    For records whose key says what they are for. Raises what `UnitOfWork.commit` raises, except `IdTaken`.
+    """
+    try:
+        await unit.commit()
+    except IdTaken:
+        raise StaleVersion from None
 
 
 class OptimisticRetry:
@@ -59,6 +70,8 @@ class OptimisticRetry:
 
 
 class Repository(Protocol[Key, R]):
+    """The part of a repository that changing a record needs."""
+
     async def get(self, key: Key, /) -> R | None: ...
 
     def save(self, record: R, /) -> None: ...

@@ -10,6 +10,14 @@ def network_of(address: str) -> str:
     return networks_of(address)[0]
 
 
+def ip_text(address: str | None) -> str:
+    """Return an IP address for people; anything else, as a proxy may have passed on, is not repeated."""
+    try:
+        return str(ip_address((address or "").partition("%")[0]))
+    except ValueError:
+        return "unknown"
+
+
 def networks_of(address: str) -> Sequence[str]:
     """Return an IPv4 address, or the /64 and the /48 of an IPv6 address: many subscribers get a /48."""
     try:

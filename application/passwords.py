@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from application.networks import networks_of
 from application.ports import CommonPasswords, PasswordHasher
 from domain.credential import Credential
-from domain.errors import InvalidValue, TooBusy
+from domain.errors import FieldChecks, InvalidValue, TooBusy
+from domain.user import User
 from domain.values import Password, fold
 
 _MAX_WORK_PER_NETWORK: Final = (32, 48)
@@ -34,6 +36,14 @@ class Passwords:
             raise InvalidValue("own_data", "must not be the user's own email, name or username")
         if password in self._common:
             raise InvalidValue("common_password", "must not be one of the most common passwords")
+        return password
+
+    def parse_for(self, user: User, text: str) -> Password:
+        """Parse the new password of a user; raises `InvalidInput` for the field `new_password`."""
+        own = [user.email.address, user.name, *([user.username.text] if user.username else [])]
+        check = FieldChecks()
+        password = check("new_password", partial(self.parse, own=own), text)
+        check.raise_if_invalid()
         return password
 
     async def hash(self, password: Password, address: str | None = None) -> str:

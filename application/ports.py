@@ -15,24 +15,32 @@ AnyId = TypeVar("AnyId", bound=Id)
 
 
 class Clock(Protocol):
+    """The current time."""
+
     def now(self) -> datetime:
         """Return the current time, with its zone."""
         ...
 
 
 class IdSource(Protocol):
+    """New ids."""
+
     def new(self, id_type: type[AnyId]) -> AnyId:
         """Return an unused id, greater than every id that this process made before."""
         ...
 
 
 class SecretSource(Protocol):
+    """Random secrets."""
+
     def secret(self, size: int) -> bytes:
         """Return cryptographically random bytes."""
         ...
 
 
 class DomainNames(Protocol):
+    """Internationalized domain names (IDNA)."""
+
     def to_ascii(self, domain: str) -> str:
         """Convert a domain in any script to lower-case A-labels (RFC 5890, section 2.3.2.1).
 
@@ -64,6 +72,8 @@ class PasswordHasher(Protocol):
 
 
 class CommonPasswords(Protocol):
+    """The passwords that attackers try first."""
+
     def __contains__(self, password: Password, /) -> bool:
         """Return whether this password, in any case, is a common one."""
         ...
@@ -80,6 +90,8 @@ class AccessTokenClaims:
 
 
 class TokenSigner(Protocol):
+    """Signs and verifies access tokens."""
+
     def sign(self, claims: AccessTokenClaims, now: datetime) -> str:
         """Return a signed access token (RFC 9068)."""
         ...
@@ -90,6 +102,15 @@ class TokenSigner(Protocol):
 
     def public_keys(self) -> Sequence[Mapping[str, str]]:
         """Return the public keys that verify tokens, as JSON Web Keys (RFC 7517, section 4)."""
+        ...
+
+
+class LinkSecrets(Protocol):
+    def derive(self, record: str) -> bytes:
+        """Return the secret of the link that a record is for: 32 bytes, always the same for one record and key.
+
+        They follow from a key that the storage does not hold, by HKDF (RFC 5869).
+        """
         ...
 
 
@@ -111,12 +132,16 @@ class MailSender(Protocol):
 
 
 class Jobs(Protocol):
+    """Stages background jobs."""
+
     def stage(self, unit: UnitOfWork, job: Job) -> None:
         """Add a job to what a unit of work commits. If this process runs jobs, it does so at once after the commit."""
         ...
 
 
 class JobHandler(Protocol):
+    """Runs the jobs of one kind."""
+
     async def __call__(self, job: Job, /) -> None:
         """Do a job of one kind, which may have been done before: a job is done at least once.
 

@@ -26,6 +26,7 @@ from adapters.runtime.clock import SystemClock
 from adapters.runtime.ids import Uuid7Source
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
+from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
 from application.ports import JobHandler
 from benchmarks.bench.calls import ONE_USER
@@ -39,8 +40,8 @@ from entrypoints.storage_by_url import open_storage
 
 _KIND: Final = "sink"
 _IN_A_COMMIT: Final = 500
-_IDLE_SECONDS: Final = 30.0
-_JOBS_A_SECOND: Final = 20
+_IDLE_SECONDS: Final = 20.0
+_CONNECTIONS: Final = 16
 _IDS: Final = Uuid7Source()
 
 _SERVE: Final = """
@@ -127,7 +128,7 @@ async def _idle_milliseconds(storage: Storage) -> float:
 
 @asynccontextmanager
 async def _working(storage: Storage, queue: JobQueue, handler: JobHandler) -> AsyncIterator[None]:
-    worker = JobWorker(JobRunner(storage, SystemClock(), {_KIND: handler}), queue)
+    worker = JobWorker(JobRunner(storage, SystemClock(), {_KIND: handler}), queue, Traffic())
     task = asyncio.create_task(worker.run())
     try:
         yield
@@ -136,50 +137,77 @@ async def _working(storage: Storage, queue: JobQueue, handler: JobHandler) -> As
         await task
 
 
-def requests(url: str, rounds: int, seconds: int) -> Mapping[str, object]:
-    """Return the GETs per second that a process serves without a worker, with an idle one, and with a busy one."""
+def requests(url: str, jobs: int, rounds: int, seconds: int) -> Mapping[str, object]:
+    """Tell how many GETs one process serves without a worker, with an idle one, and with one that has a backlog."""
     check_wrk()
     leave_worker_core()
-    rates: dict[str, list[float]] = {"without_worker": [], "idle_worker": [], "working": []}
+    found: dict[str, list[tuple[float, float]]] = {"without_worker": [], "idle_worker": [], "backlog": []}
+    done: list[float] = []
     with tempfile.TemporaryDirectory(prefix="userport-bench-") as name:
         directory = Path(name)
         for _ in range(rounds):
-            for mode, found in rates.items():
-                with _serving(url, directory, jobs=mode != "without_worker") as port:
-                    found.append(_rate(url, port, directory, seconds, feed=mode == "working"))
-        done = len((directory / "sink").read_text().splitlines())
-    medians = {mode: round(statistics.median(found)) for mode, found in rates.items()}
+            for mode, measured in found.items():
+                sink = directory / "sink"
+                sink.unlink(missing_ok=True)
+                if mode == "backlog":
+                    asyncio.run(_fill(url, jobs))
+                with _serving(url, sink, jobs=mode != "without_worker") as (port, process):
+                    measured.append(_measure(port, process, directory, seconds))
+                    if mode == "backlog":
+                        done.append(len(sink.read_text().splitlines()) / (seconds + 1))
+                asyncio.run(_remove_jobs(url))
+    per_cpu = {mode: statistics.median(each for _, each in measured) for mode, measured in found.items()}
     return {
         "rounds": rounds,
         "seconds": seconds,
-        "jobs_a_second_while_working": round(done / (rounds * seconds), 1),
-        "requests_a_second": medians,
-        "of_those_without_worker": {mode: round(rate / medians["without_worker"], 3) for mode, rate in medians.items()},
-        "each": {mode: [round(rate) for rate in found] for mode, found in rates.items()},
+        "jobs_a_second_in_backlog": round(statistics.median(done), 1),
+        "requests_a_second": {
+            mode: round(statistics.median(each for each, _ in measured)) for mode, measured in found.items()
+        },
+        "requests_a_second_of_processor_time": {mode: round(each) for mode, each in per_cpu.items()},
+        "of_those_without_worker": {mode: round(each / per_cpu["without_worker"], 3) for mode, each in per_cpu.items()},
     }
 
 
-def _rate(url: str, port: int, directory: Path, seconds: int, *, feed: bool) -> float:
+async def _fill(url: str, jobs: int) -> None:
+    storage = open_storage(url)
+    await storage.prepare()
+    await stage(storage, jobs)
+    await storage.close()
+
+
+async def _remove_jobs(url: str) -> None:
+    storage = open_storage(url)
+    while jobs := await storage.unit_of_work().records(JOBS).page(limit=_IN_A_COMMIT):
+        unit = storage.unit_of_work()
+        for job in jobs:
+            unit.records(JOBS).remove(job)
+        await unit.commit()
+    await storage.close()
+
+
+def _measure(port: int, process: subprocess.Popen[bytes], directory: Path, seconds: int) -> tuple[float, float]:
+    """Return the requests a second, and those a second of the server's processor time, which others do not lengthen."""
     created = request(port, "POST", "/users", {"email": f"{_IDS.new(JobId)}@example.org", "name": "Ann"})
     paths = directory / "paths"
     paths.write_text(f"/users/{created.json()['id']}\n")
     script = ONE_USER.script(paths)
-    load(port, script, 16, 1, directory)
-    feeder = subprocess.Popen([sys.executable, "-m", "benchmarks.jobs", "feed", "--storage", url]) if feed else None  # noqa: S603
-    try:
-        if feeder:
-            time.sleep(1)
-        return load(port, script, 16, seconds, directory).requests_per_second
-    finally:
-        if feeder:
-            feeder.kill()
-            feeder.wait()
+    load(port, script, _CONNECTIONS, 1, directory)
+    start = _processor_seconds(process.pid)
+    run = load(port, script, _CONNECTIONS, seconds, directory)
+    used = _processor_seconds(process.pid) - start
+    return run.requests_per_second, run.requests_per_second * seconds / used
+
+
+def _processor_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def _serving(url: str, directory: Path, *, jobs: bool) -> Iterator[int]:
+def _serving(url: str, sink: Path, *, jobs: bool) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     port = 8_917
-    command = pin_to_worker_core([sys.executable, "-c", _SERVE, str(directory / "sink"), str(port)])
+    command = pin_to_worker_core([sys.executable, "-c", _SERVE, str(sink), str(port)])
     environment = {**os.environ, "USERPORT_STORAGE": url, "USERPORT_JOBS": str(jobs).lower()}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
@@ -192,35 +220,25 @@ def _serving(url: str, directory: Path, *, jobs: bool) -> Iterator[int]:
                     if time.monotonic() > deadline:
                         raise SystemExit("the server does not start") from None
                     time.sleep(0.05)
-            yield port
+            yield port, process
         finally:
             process.terminate()
 
 
-async def feed(url: str) -> None:
-    """Stage jobs at a constant rate until the process is killed."""
-    storage = open_storage(url)
-    while True:
-        await stage(storage, 1)
-        await asyncio.sleep(1 / _JOBS_A_SECOND)
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("measurement", choices=["drain", "idle", "requests", "feed"])
+    arguments.add_argument("measurement", choices=["drain", "idle", "requests"])
     arguments.add_argument("--storage", required=True, metavar="URL")
     arguments.add_argument("--jobs", type=int, default=10_000)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=int, default=5)
     given = arguments.parse_args()
-    if given.measurement == "feed":
-        asyncio.run(feed(given.storage))
-    elif given.measurement == "drain":
+    if given.measurement == "drain":
         print(json.dumps(asyncio.run(drain(given.storage, given.jobs))))
     elif given.measurement == "idle":
         print(json.dumps(asyncio.run(idle(given.storage, given.jobs))))
     else:
-        print(json.dumps(requests(given.storage, given.rounds, given.seconds)))
+        print(json.dumps(requests(given.storage, given.jobs, given.rounds, given.seconds)))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Measures the removal of a user who owns many records, and how long the writes of others wait for it.
+"""Measure the removal of a user with many records, and how long concurrent writes wait for it.
 
     python -m benchmarks.removal --stores sqlite postgresql --records 1000000 --out benchmarks/results/removal.json
 
-Each store is a server of its own with the durability of its defaults, or a file in --directory. Two writers in this
-process and two in another one save users of their own, with a pause after each save: first while nothing else happens,
-then from the removal on until everything is deleted. At the end the user is added again, with nothing from before.
+Each store is a separate server with its default durability, or a file in --directory. Two writers in this process and
+two in another one save their own users, with a pause after each save: first without other load, then from the removal
+until everything is deleted. At the end the user is added again, without any old records.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from adapters.storage_contract.examples import a_post, a_user
 from adapters.storage_contract.steps import add, remove, save
 from benchmarks.bench.environment import machine
 from benchmarks.bench.results import write_down
-from domain.errors import TooBusy
+from domain.errors import StaleVersion, StorageUnavailable, TooBusy
 from domain.post import POSTS
 from domain.storage import Storage
 from domain.user import User
@@ -44,7 +44,7 @@ _RECORDS_IN_A_COMMIT: Final = 1_000
 
 
 class Wait(NamedTuple):
-    """One save: when it began, by the clock of the machine, and how long it took with repetitions after `TooBusy`."""
+    """One save: its start, and its duration including retries after a refusal."""
 
     begun: float
     seconds: float
@@ -68,7 +68,7 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What was measured on one store; waits are those of both processes, or of either."""
+    """The results on one store; waits are those of both processes, or of one."""
 
     version: str
     records: int
@@ -122,7 +122,7 @@ async def measure(url: str, version: str, records: int, *, one_by_one: bool) -> 
 
 
 async def _fill(storage: Storage, owner: User, number: int, *, one_by_one: bool) -> None:
-    """Add posts, many in a commit, or one in each of many concurrent commits where that is faster."""
+    """Add posts, many per commit, or one in each of many concurrent commits where that is faster."""
     posts = (a_post(owner, title="A title", body="A few words. " * 8) for _ in range(number))
     while some := list(islice(posts, _RECORDS_IN_A_COMMIT)):
         if one_by_one:
@@ -132,7 +132,7 @@ async def _fill(storage: Storage, owner: User, number: int, *, one_by_one: bool)
 
 
 async def _write(storage: Storage, user: User, is_ended: Callable[[], bool], waits: list[Wait]) -> None:
-    """Save the next state of a user again and again."""
+    """Save the next state of a user repeatedly."""
     while not is_ended():
         user = replace(user, version=user.version + 1)
         begun, refusals = time.monotonic(), 0
@@ -142,13 +142,18 @@ async def _write(storage: Storage, user: User, is_ended: Callable[[], bool], wai
                 break
             except TooBusy:
                 refusals += 1
+            except (StorageUnavailable, StaleVersion):  # of which the latter may follow the former
+                refusals += 1
+                stored = await storage.unit_of_work().users.get(user.id)
+                if stored == user:
+                    break
         waits.append(Wait(begun, time.monotonic() - begun, refusals))
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
 @contextmanager
 def _another_process(url: str, users: Sequence[User]) -> Iterator[Connection]:
-    """Yield a connection to a process that writes until it is sent something, and then answers with its waits."""
+    """Yield a connection to a process that writes until it receives something, and then sends its waits."""
     ours, theirs = get_context("spawn").Pipe()
     process = get_context("spawn").Process(target=_write_in_process, args=(url, users, theirs), daemon=True)
     process.start()
@@ -187,7 +192,7 @@ def _expect(what: str, expected: object, found: object) -> None:
 
 @contextmanager
 def _place(kind: Kind, directory: Path) -> Iterator[tuple[str, str]]:
-    """Yield the URL of an empty place, and the version of what serves it."""
+    """Yield the URL of an empty database, and the version of its server."""
     with Databases() as databases:
         if kind == "sqlite":
             url = f"sqlite:///{directory / 'removal.db'}"
@@ -199,7 +204,7 @@ def _place(kind: Kind, directory: Path) -> Iterator[tuple[str, str]]:
 
 
 def table(stores: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write what was found as a table in Markdown."""
+    """Return the results as a table in Markdown."""
     waits = ("alone", "meanwhile_in_this_process", "meanwhile_in_another_process")
     lines = [
         [

@@ -125,6 +125,43 @@ class TooManyFailures(DomainError):
         self.wait_seconds = wait_seconds
 
 
+class TooManyMailRequests(DomainError):
+    """Too many mails were requested for one address, or by one client, within an hour. The next one is allowed in
+    `wait_seconds`.
+    """
+
+    code = "too_many_mail_requests"
+    sentence = "Too many mails have been requested; try again later."
+
+    def __init__(self, wait_seconds: int) -> None:
+        super().__init__()
+        self.wait_seconds = wait_seconds
+
+
+class InvalidOneTimeToken(DomainError):
+    """The token of a link is malformed, unknown, used, expired, voided or of another purpose: one answer for all."""
+
+    code = "invalid_token"
+    sentence = "The link is not valid, has been used, or has expired; request a new one."
+
+
+class AlreadyVerified(DomainError):
+    code = "already_verified"
+    sentence = "The email address is verified already."
+
+
+class HasPassword(DomainError):
+    code = "has_password"
+    sentence = "The user has a password already; a reset changes it."
+
+
+class ConfirmationRequired(DomainError):
+    """A member changes their own address by a link that is mailed to the new one."""
+
+    code = "confirmation_required"
+    sentence = "Changing your own email address needs a confirmation: request it at /users/me/email-change."
+
+
 class InvalidRefreshToken(DomainError):
     code = "invalid_refresh_token"
     sentence = "The refresh token is unknown, or its session has ended; sign in again."

@@ -1,4 +1,4 @@
-"""Work that is done in the background, after the commit that asks for it."""
+"""Background work, done after the commit that requests it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,8 +13,8 @@ from domain.values import JobId, truncate_to_milliseconds
 class Job:
     """A job waits until `due_at`. A worker claims it by saving it with a later `due_at`, the end of its lease.
 
-    A job is done at least once: a worker that dies leaves it to others, which find it due again after the lease. One
-    that has failed becomes due when it is to be removed.
+    A job runs at least once: after a worker dies, others find the job due again when the lease ends. A failed job
+    becomes due when it is to be removed.
     """
 
     LEASE: ClassVar = timedelta(minutes=1)
@@ -29,7 +29,7 @@ class Job:
     payload: Mapping[str, str] = field(repr=False)
     due_at: datetime
     attempts: int
-    """How many times it was claimed since it became due."""
+    """How often it was claimed since it became due."""
     last_error: str | None
     """Why the last attempt failed, in one line without secrets."""
     failed: bool
@@ -37,7 +37,7 @@ class Job:
 
     @classmethod
     def create(cls, *, id: JobId, kind: str, payload: Mapping[str, str], due_at: datetime) -> Self:  # noqa: A002
-        """Return the first state. Only a copy of the storage takes the payload out of it; keep it free of secrets."""
+        """Return the first state. Only a copy of the storage exports the payload; do not put secrets into it."""
         return cls(
             id=id,
             kind=kind,
@@ -54,13 +54,13 @@ class Job:
         return self.attempts >= self.MAX_ATTEMPTS
 
     def claim(self, now: datetime) -> Self:
-        """Return the state in which one worker has the job for as long as the lease."""
+        """Return the state in which one worker has the job, for the duration of the lease."""
         return self._next(due_at=now + self.LEASE, attempts=self.attempts + 1)
 
     def retry(self, error: str, now: datetime, jitter: float) -> Self:
         """Return the state after a failed attempt: due again later, or failed after the last one.
 
-        The pause doubles with each attempt; `jitter`, from 0 to 1, lengthens it by up to as much again.
+        The pause doubles with each attempt; `jitter`, from 0 to 1, extends it by up to 100 %.
         """
         if self.is_exhausted:
             return self.fail(error, now)
@@ -68,11 +68,11 @@ class Job:
         return self._next(due_at=now + min(pause, self.MAX_RETRY_PAUSE), last_error=_one_line(error))
 
     def fail(self, error: str, now: datetime) -> Self:
-        """Return the state of a job that will not be tried again."""
+        """Return the state of a job that is not tried again."""
         return self._next(due_at=now + self.FAILED_RETENTION, last_error=_one_line(error), failed=True)
 
     def restart(self, due_at: datetime) -> Self:
-        """Return the state of a job that begins again, with all of its attempts."""
+        """Return the state of a job that restarts, with all its attempts."""
         return self._next(due_at=due_at, attempts=0, failed=False)
 
     def _next(self, *, due_at: datetime, **changes: Any) -> Self:

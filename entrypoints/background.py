@@ -1,4 +1,4 @@
-"""What a process does besides serving requests."""
+"""Background work of a process that serves requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from entrypoints.container import Container
 
 @asynccontextmanager
 async def background_work(container: Container) -> AsyncIterator[None]:
-    """Run jobs and purge expired records while the context lasts; then finish the jobs that are running."""
+    """Run jobs and purge expired records inside the context; at its end, finish the running jobs."""
     worker = container.job_worker()
     working = asyncio.create_task(worker.run())
     purging = asyncio.create_task(container.expired_records().purge_regularly())
@@ -19,3 +19,5 @@ async def background_work(container: Container) -> AsyncIterator[None]:
         worker.stop()
         purging.cancel()
         await asyncio.wait([working, purging])
+        if container.settings().asks_for_tokens:
+            await container.mail_sender().close()

@@ -1,7 +1,7 @@
 """The object graph. Tests replace the storage with `container.storage.override(...)`."""
 
 from dependency_injector.containers import DeclarativeContainer
-from dependency_injector.providers import Dependency, Dict, Factory, Singleton
+from dependency_injector.providers import Dependency, Factory, Object, Selector, Singleton
 
 from adapters.runtime.clock import SystemClock
 from adapters.security.common_passwords import MostCommonPasswords
@@ -10,9 +10,18 @@ from application.expired_records import ExpiredRecords
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
+from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
+from application.links.email_change import EmailChangeService
+from application.links.password_links import PasswordLinkService
+from application.links.sign_up import SignUpService
+from application.links.verification import EmailVerificationService
+from application.outbox.delivery import HANDLERS_WITHOUT_KEY, MailDelivery
+from application.outbox.queue import MailQueue
+from application.outbox.throttle import MailThrottle
+from application.outbox.tokens import OneTimeTokens
 from application.passwords import Passwords
-from application.ports import DomainNames, IdSource, PasswordHasher
+from application.ports import DomainNames, IdSource, MailSender, PasswordHasher
 from application.posts.service import PostService
 from application.sessions.own_sessions import OwnSessionService
 from application.sessions.token_authenticator import TokenAuthenticator
@@ -21,12 +30,13 @@ from application.sign_in.throttle import SignInThrottle
 from application.storage_secret import StorageSecret
 from application.transfer.user_export import UserExport
 from application.transfer.user_import import UserImport
+from application.users.current_password import CurrentPasswords
 from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.storage import Storage
 from entrypoints.mail_sender import open_mail_sender
 from entrypoints.settings import Settings
-from entrypoints.signing_keys import open_signer
+from entrypoints.signing_keys import open_link_secrets, open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
 
 # Adapters whose libraries most commands do without are imported when the object is first needed.
@@ -62,8 +72,14 @@ class Container(DeclarativeContainer):
     jobs = Singleton(JobQueue)
 
     secrets = Singleton(SystemSecrets)
-    signer = Singleton(open_signer, settings)
-    mail_sender = Singleton(open_mail_sender, settings)
+    signing_keys = Singleton(read_signing_keys, settings)
+    signer = Singleton(open_signer, settings, signing_keys)
+
+    link_secrets = Singleton(open_link_secrets, signing_keys)
+    one_time_tokens = Singleton(OneTimeTokens, clock, link_secrets.provider)
+    mail_sender: Singleton[MailSender] = Singleton(open_mail_sender, settings)
+    mail_queue: Singleton[MailQueue] = Singleton(MailQueue, jobs, ids, clock, one_time_tokens)
+    mails: Selector[MailQueue | None] = Selector(settings.provided.mode, open=Object(None), token=mail_queue)
 
     users = Singleton(
         UserService,
@@ -72,28 +88,55 @@ class Container(DeclarativeContainer):
         ids,
         domain_names,
         passwords,
+        mails,
         needs_admin=settings.provided.asks_for_tokens,
     )
     posts = Singleton(PostService, storage, clock, ids)
+    storage_secret = Singleton(StorageSecret, storage, secrets)
     sign_in_throttle = Singleton(
         SignInThrottle,
         storage,
         clock,
-        Singleton(StorageSecret, storage, secrets),
+        storage_secret,
         settings.provided.sign_in_failures_per_account,
         settings.provided.sign_in_failures_per_address,
     )
-    sign_ins = Singleton(SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer)
+    sign_ins = Singleton(
+        SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer, mail_queue
+    )
     token_authenticator = Singleton(TokenAuthenticator, storage, clock, signer)
     own_sessions = Singleton(OwnSessionService, storage, clock)
-    password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_throttle)
+    password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_throttle, mails)
+
+    mail_throttle = Singleton(
+        MailThrottle, clock, storage_secret, settings.provided.mails_per_account, settings.provided.mails_per_address
+    )
+    sign_ups = Singleton(SignUpService, storage, clock, ids, passwords, users, mail_queue)
+    email_verification = Singleton(EmailVerificationService, storage, clock, mail_queue, mail_throttle, sign_ups)
+    password_links = Singleton(PasswordLinkService, storage, clock, domain_names, passwords, mail_queue, mail_throttle)
+    email_changes = Singleton(
+        EmailChangeService,
+        storage,
+        clock,
+        domain_names,
+        Singleton(CurrentPasswords, passwords, sign_in_throttle),
+        mail_queue,
+        mail_throttle,
+    )
+    mail_delivery = Singleton(
+        MailDelivery, storage, clock, one_time_tokens, mail_sender, settings.provided.links_begin_with
+    )
+
     user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)
     user_export = Singleton(UserExport, storage)
 
-    job_handlers = Dict()
-    """What does the jobs of each kind: `Dict(mail=Singleton(…))`."""
+    job_handlers = Selector(
+        settings.provided.mode, open=Object(HANDLERS_WITHOUT_KEY), token=mail_delivery.provided.handlers
+    )
+    """What does the jobs of each kind."""
 
     job_runner = Singleton(JobRunner, storage, clock, job_handlers)
-    job_worker = Singleton(JobWorker, job_runner, jobs)
+    traffic = Singleton(Traffic)
+    job_worker = Singleton(JobWorker, job_runner, jobs, traffic)
     job_service = Singleton(JobService, storage, clock)
     expired_records = Singleton(ExpiredRecords, storage, clock)

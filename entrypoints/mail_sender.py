@@ -1,4 +1,4 @@
-"""How mail is sent, as an operator has set it. Its libraries are imported when they are needed."""
+"""Open the configured mail sender. Its libraries are imported on demand."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ _DIRECTORY_PREFIX = "file:"
 
 
 def mail_directory(settings: Settings) -> str | None:
-    """Return the directory that mails are written to instead of being sent."""
+    """Return the directory that mails are written to, or None if they are sent."""
     return settings.mail.removeprefix(_DIRECTORY_PREFIX) if settings.mail.startswith(_DIRECTORY_PREFIX) else None
 
 
 def open_mail_sender(settings: Settings) -> MailSender:
-    """Return the sender, without connecting yet. Raises `SettingsError`, which repeats no part of the URL."""
+    """Return the sender, without connecting. Raise `SettingsError`, which repeats no part of the URL."""
     from adapters.mail.destination import parse_destination
     from adapters.mail.directory import DirectorySender
     from adapters.mail.messages import parse_sender

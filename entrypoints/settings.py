@@ -4,21 +4,44 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from email.utils import parseaddr
+from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from entrypoints.environment import COPY_TARGET, PREFIX, Auth, SettingsError
+from entrypoints.logs import LogFormat
 
 FILE_SUFFIX: Final = "_FILE"
 """The end of the variable that names a file with a secret setting."""
 
 _MAX_SECRET_BYTES: Final = 64 * 1024
+
+
+_BOOLEAN: Final = TypeAdapter(bool)
+
+
+class SignUp(StrEnum):
+    """Who may sign up, and how."""
+
+    TRUE = "true"
+    VERIFIED = "verified"
+    FALSE = "false"
+
+
+def _sign_up(value: object) -> object:
+    """Accept other forms of a truth value, such as `0` and `no`."""
+    if isinstance(value, SignUp) or value == SignUp.VERIFIED:
+        return value
+    try:
+        return SignUp(str(_BOOLEAN.validate_python(value)).lower())
+    except ValidationError:
+        raise PydanticCustomError("sign_up", "write true, verified or false") from None
 
 
 def _listed(value: object) -> object:
@@ -76,7 +99,11 @@ class Settings(BaseSettings):
     )
     issuer: str = Field(default="userport", min_length=1, description="The issuer of access tokens (`iss`).")
     audience: str = Field(default="userport", min_length=1, description="The audience of access tokens (`aud`).")
-    sign_up: bool = Field(default=True, description="Whether anonymous callers may sign up.")
+    sign_up: Annotated[SignUp, BeforeValidator(_sign_up)] = Field(
+        default=SignUp.TRUE,
+        description="Whether anonymous callers may sign up: true, false, or verified, which requires a mailed link to "
+        "be confirmed first, and hides whether an address has an account.",
+    )
     sign_in_failures_per_account: int = Field(
         default=5, ge=0, le=1_000, description="Failed sign-ins per minute; 0 for no limit."
     )
@@ -84,6 +111,15 @@ class Settings(BaseSettings):
         default=20, ge=0, le=1_000, description="Failed sign-ins per minute; 0 for no limit."
     )
     jobs: bool = Field(default=True, description="Whether `serve` runs background jobs beside requests.")
+    mails_per_account: int = Field(
+        default=5,
+        ge=0,
+        le=1_000,
+        description="How many mails an hour may be requested for one address; 0 for any number.",
+    )
+    mails_per_address: int = Field(
+        default=20, ge=0, le=1_000, description="How many mails an hour one client may request; 0 for any number."
+    )
     max_connections: int = Field(
         default=1_000, ge=1, le=100_000, description="Maximum number of connections per process."
     )
@@ -114,11 +150,19 @@ class Settings(BaseSettings):
     public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
         default=None, max_length=200, description="What links in mails begin with; by default http://HOST:PORT."
     )
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT, description="text, or json for one JSON object per line on standard error."
+    )
+    access_log: bool = Field(default=False, description="Whether to log a line per request.")
     cors_origins: _Origins = Field(default=(), description="Origins of web pages that may call the API, or * for all.")
 
     @property
+    def mode(self) -> Auth:
+        return self.auth or (Auth.OPEN if self.signing_key is None else Auth.TOKEN)
+
+    @property
     def asks_for_tokens(self) -> bool:
-        return self.auth is Auth.TOKEN or (self.auth is None and self.signing_key is not None)
+        return self.mode is Auth.TOKEN
 
     @property
     def links_begin_with(self) -> str:

@@ -6,7 +6,7 @@ Cryptography is imported late: open mode and most commands do not need it.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from application.ports import TokenSigner
+from application.ports import LinkSecrets, TokenSigner
 from entrypoints.environment import PREFIX, SettingsError
 from entrypoints.settings import Settings
 
@@ -14,9 +14,20 @@ if TYPE_CHECKING:
     from adapters.security.signing_keys import SigningKeys
 
 
-def open_signer(settings: Settings) -> TokenSigner:
-    """Return a signer with the configured keys. Raise `SettingsError`, which never contains key material."""
+def open_signer(settings: Settings, keys: "SigningKeys") -> TokenSigner:
     from adapters.security.access_tokens import JwtSigner
+
+    return JwtSigner(keys, issuer=settings.issuer, audience=settings.audience)
+
+
+def open_link_secrets(keys: "SigningKeys") -> LinkSecrets:
+    from adapters.security.link_secrets import HkdfLinkSecrets
+
+    return HkdfLinkSecrets(keys)
+
+
+def read_signing_keys(settings: Settings) -> "SigningKeys":
+    """Read the keys that are set. Raises `SettingsError`, which never repeats any of them."""
     from adapters.security.signing_keys import SigningKeys
 
     if settings.signing_key is None:
@@ -25,10 +36,9 @@ def open_signer(settings: Settings) -> TokenSigner:
             f"then set {PREFIX}SIGNING_KEY=FILE"
         )
     try:
-        keys = SigningKeys.read(settings.signing_key.get_secret_value())
+        return SigningKeys.read(settings.signing_key.get_secret_value())
     except ValueError as error:
         raise SettingsError(f"{PREFIX}SIGNING_KEY is wrong: {error}") from error
-    return JwtSigner(keys, issuer=settings.issuer, audience=settings.audience)
 
 
 def new_signing_keys(retired: Path | None) -> "SigningKeys":

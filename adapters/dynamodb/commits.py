@@ -15,7 +15,7 @@ from adapters.resilience import Backoff
 from domain.errors import DomainError
 
 Write: TypeAlias = Callable[[TransactionPlan], None]
-"""A staged write: it adds what it does to a plan."""
+"""A staged write, which adds itself to a plan."""
 
 
 class Committer:
@@ -67,7 +67,7 @@ class Committer:
         for key, image in found.items():
             if image and "tx" in image:
                 facts.pop(key, None)
-                await self._intents.help(key, image)
+                await self._intents.settle_if_due(key, image)
             else:
                 facts[key] = image
 
@@ -79,7 +79,7 @@ def _planned(writes: Sequence[Write], plan: TransactionPlan) -> TransactionPlan:
         try:
             write(plan)
         except UnreadItems as error:
-            unread |= error.keys  # and go on, so that all such items are read by one call
+            unread |= error.keys  # continue, so that one call reads all such items
         except DomainError:
             unread |= plan.unread  # items that an earlier write presumes
             if not unread:

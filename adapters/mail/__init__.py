@@ -1,1 +1,1 @@
-"""Mails: rendered from templates, and delivered by SMTP or into a directory."""
+"""Render mails from templates, and deliver them by SMTP or into a directory."""

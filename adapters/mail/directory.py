@@ -11,10 +11,10 @@ from application.mail.message import Mail
 
 
 class DirectorySender:
-    """Writes each mail into a file of mode 600, for development. A mail that is sent again replaces its file."""
+    """Writes each mail to a file of mode 600, for development. A repeated delivery replaces its file."""
 
     def __init__(self, directory: Path, sender: Address, renderer: MailRenderer) -> None:
-        """Create a sender. Raises `ValueError` if the directory is not one, and cannot become one."""
+        """Create a sender. Raise `ValueError` if the directory does not exist and cannot be created."""
         if not directory.is_dir() and (directory.exists() or not directory.absolute().parent.is_dir()):
             raise ValueError(f"{directory} is not a directory")
         self._directory = directory
@@ -23,7 +23,7 @@ class DirectorySender:
 
     async def send(self, mail: Mail) -> str:
         rendering = self._renderer.render(mail.template, mail.language, mail.context)
-        message = build_message(mail, self._sender, rendering).as_bytes()
+        message = build_message(mail, self._sender, rendering)
         digest = sha256(mail.message_id.encode()).hexdigest()[:16]
         file = self._directory / f"{mail.date:%Y%m%dT%H%M%S}-{mail.template}-{digest}.eml"
         try:
@@ -37,7 +37,7 @@ class DirectorySender:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Make a file of mode 600 that is there whole or not at all."""
+    """Write a file of mode 600 atomically."""
     file.parent.mkdir(mode=0o700, exist_ok=True)
     with NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as temporary:
         path = Path(temporary.name)

@@ -1,7 +1,7 @@
-"""Subject, text and HTML of mails, from one template for each mail and language.
+"""Render subject, text and HTML of mails, from one template per mail and language.
 
-A template is a text: its first line is `Subject: …`, and empty lines separate its paragraphs. `layout.html` makes HTML
-of the same paragraphs. So a template holds no HTML, and no value can add any.
+A template is a text: its first line is `Subject: …`, and empty lines separate paragraphs. `layout.html` turns the same
+paragraphs into HTML. A template therefore contains no HTML, and no value can inject any.
 """
 
 import re
@@ -47,14 +47,14 @@ class Rendering:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph as the layout gets it. With a link, `text` is the label."""
+    """A paragraph for the layout. With a link, `text` is its label."""
 
     text: str
     link: str | None = None
 
 
 class MailRenderer:
-    """Renders mails. Its creation tries all templates if an operator's are among them."""
+    """Renders mails. Its constructor checks all templates if an operator's are among them."""
 
     def __init__(self, service: str, directory: Path | None = None) -> None:
         """Create a renderer for mails of the service with this name.
@@ -109,7 +109,7 @@ class MailRenderer:
                     raise InvalidTemplate(_LAYOUT, "a paragraph's link must be the href of an element")
 
     def _check(self, name: str, keys: Set[str]) -> None:
-        """Compile a template, and look for names in it that stand for nothing, also where no sample leads."""
+        """Compile a template, and find undefined names in it, also in branches that no sample reaches."""
         try:
             source, _, _ = self._loader.get_source(self._environment, name)
             names = find_undeclared_variables(self._environment.parse(source))
@@ -130,7 +130,7 @@ def _name(template: str, language: str) -> str:
 
 
 def _check_names(directory: Path) -> None:
-    """Raise `InvalidTemplate` for a file that replaces no template, as one with a misspelt name."""
+    """Raise `InvalidTemplate` for a file that replaces no template, such as a misspelt name."""
     if not directory.is_dir():
         raise InvalidTemplate(str(directory), "there is no such directory")
     known = {_LAYOUT, *(_name(template, language) for language in Language for template in Template)}

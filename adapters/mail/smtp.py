@@ -26,22 +26,22 @@ from application.mail.errors import MailDeferred, MailRefused
 from application.mail.message import Mail
 
 _STEP_TIMEOUT_SECONDS: Final = 20.0
-_SEND_TIMEOUT_SECONDS: Final = 40.0  # less than a job has
+_SEND_TIMEOUT_SECONDS: Final = 40.0  # less than the timeout of a job
 _QUIT_TIMEOUT_SECONDS: Final = 2.0
 _IDLE_TIMEOUT_SECONDS: Final = 5.0
 
 _START_TLS: Final = {Security.STARTTLS_IF_OFFERED: None, Security.STARTTLS: True, Security.TLS: False}
 _MIN_PERMANENT_CODE: Final = 500  # RFC 5321, section 4.2.1
-# RFC 4954, section 6: the server wants another login or encryption, whatever the mail is.
+# RFC 4954, section 6: the server requires another login or encryption, independent of the mail.
 _LOGIN_CODES: Final = frozenset({530, 534, 535, 538})
 _MAX_ANSWER_LENGTH: Final = 200
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 class SmtpSender:
-    """Sends mails to an SMTP server, one after the other on one connection, which is closed once it is idle.
+    """Sends mails to an SMTP server, one after another on one connection, which is closed once it is idle.
 
-    Certificates are verified by the authorities of the system, or of the file that `SSL_CERT_FILE` names.
+    Certificates are verified with the system's authorities, or those of the file that `SSL_CERT_FILE` names.
     """
 
     def __init__(self, server: SmtpServer, sender: Address, renderer: MailRenderer) -> None:
@@ -55,11 +55,11 @@ class SmtpSender:
 
     async def send(self, mail: Mail) -> str:
         rendering = self._renderer.render(mail.template, mail.language, mail.context)
-        message = build_message(mail, self._sender, rendering).as_bytes()
+        message = build_message(mail, self._sender, rendering)
         try:
             async with asyncio.timeout(_SEND_TIMEOUT_SECONDS), self._lock:
                 code, answer = await self._deliver(mail.to, message)
-        except SMTPAuthenticationError as error:  # whose text may repeat what was sent
+        except SMTPAuthenticationError as error:  # its text may repeat what was sent
             raise self._deferred(f"it refuses the user or the password ({error.code})") from None
         except (SMTPSenderRefused, SMTPRecipientRefused, SMTPDataError) as error:
             reason = f"{self._server.host}: {_format_answer(error.code, error.message, mail)}"
@@ -67,7 +67,7 @@ class SmtpSender:
             raise (MailRefused if is_permanent else MailDeferred)(reason) from None
         except SMTPResponseException as error:
             raise self._deferred(_format_answer(error.code, error.message, mail)) from None
-        except (SMTPException, OSError) as error:  # among them TimeoutError
+        except (SMTPException, OSError) as error:  # includes TimeoutError
             raise self._deferred(_format_failure(error)) from None
         return _format_answer(code, answer, mail)
 
@@ -98,12 +98,12 @@ class SmtpSender:
         return response.code, response.message
 
     async def _begin(self, to: str) -> SMTP:
-        """Send MAIL FROM, on a new connection if the server has closed the one that is there; return the connection."""
+        """Send MAIL FROM, on a new connection if the server has closed the existing one; return the connection."""
         smtp = self._smtp
         if smtp is not None and smtp.is_connected:
             try:
                 await self._send_mail_from(smtp, to)
-            except (SMTPServerDisconnected, SMTPSenderRefused):  # a 421 closes the connection, too
+            except (SMTPServerDisconnected, SMTPSenderRefused):  # a 421 also closes the connection
                 if smtp.is_connected:
                     raise
             else:
@@ -147,7 +147,7 @@ class SmtpSender:
         await smtp.login(login.user, login.password)
 
     async def _reset(self) -> bool:
-        """Return whether the connection can take another mail after an error."""
+        """Return whether the connection can be used for another mail after an error."""
         if self._smtp is None or not self._smtp.is_connected:
             return False
         try:
@@ -175,7 +175,7 @@ class SmtpSender:
             if self._smtp is not None and self._smtp.is_connected:
                 await self._smtp.quit(timeout=_QUIT_TIMEOUT_SECONDS)
         except SMTPException:
-            pass  # it need not say goodbye
+            pass  # the server need not respond to QUIT
         finally:
             self._disconnect()
 
@@ -190,13 +190,13 @@ def _is_this_machine(peer: str) -> bool:
 
 
 def _own_name() -> str:
-    """Return what to say in EHLO: the name of this machine, or a literal if it has none (RFC 5321, section 4.1.4)."""
+    """Return the name for EHLO: that of this machine, or an address literal (RFC 5321, section 4.1.4)."""
     name = socket.gethostname()
     return name if _HOST_NAME.fullmatch(name) else "[127.0.0.1]"
 
 
 def _format_answer(code: int, text: str, mail: Mail) -> str:
-    """Put a server's answer into one short line, without any secret of the mail that it may repeat."""
+    """Return a server's response as one short line, without secrets of the mail that it may repeat."""
     text = "".join(character if character.isprintable() else " " for character in f"{code} {text}")
     for secret in _secrets(mail):
         text = text.replace(secret, "(hidden)")
@@ -211,8 +211,8 @@ def _secrets(mail: Mail) -> Iterator[str]:
 
 
 def _format_failure(error: SMTPException | OSError) -> str:
-    """Say in a few words why there was no answer."""
-    if type(error) is SMTPException:  # which has a text of the library's own, such as that STARTTLS is not offered
+    """Return a short reason for a missing response."""
+    if type(error) is SMTPException:  # the library's own text, such as that STARTTLS is not offered
         return error.message
     match (error.__cause__ or error) if isinstance(error, SMTPException) else error:
         case ssl.SSLCertVerificationError() as cause:

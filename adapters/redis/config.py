@@ -30,7 +30,7 @@ class RedisConfig:
 
     is_cluster: bool
     master_name: str | None
-    """By which Sentinels know the server; None without them."""
+    """The name by which Sentinels know the server; None without Sentinels."""
 
     uses_tls: bool
     ssl_ca: str | None
@@ -39,11 +39,11 @@ class RedisConfig:
     database: int
     service: str
     replicas: int
-    """How many of them must have a commit before it is answered."""
+    """How many replicas must have a commit before it is acknowledged."""
 
     @property
     def may_move(self) -> bool:
-        """Return whether another server may take over, and others know which."""
+        """Whether another server may take over, which the others know."""
         return self.is_cluster or self.master_name is not None
 
     @classmethod

@@ -45,6 +45,8 @@ class RecordQueries(Generic[R]):
 
 
 class SqlRecords(Generic[R]):
+    """The records of one type in a unit of work."""
+
     def __init__(self, queries: RecordQueries[R], staged: StagedWrites) -> None:
         self._queries = queries
         self._mapping = queries.mapping

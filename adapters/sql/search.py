@@ -17,6 +17,8 @@ _MAX_SORTED: Final = 4_000
 
 
 class PrefixSearch:
+    """Searches users by prefix, with a plan that suits the number of matches."""
+
     def __init__(self, database: Database) -> None:
         self._database: Final = database
 

@@ -33,6 +33,8 @@ _PAUSE_FACTOR: Final = 2  # so that other processes, which poll SQLite's lock, f
 
 
 class SqlUnitOfWork:
+    """Reads, and writes that one commit applies."""
+
     def __init__(self, shared: "SharedState") -> None:
         self._shared = shared
         self._staged = StagedWrites()

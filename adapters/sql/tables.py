@@ -170,6 +170,55 @@ JOBS: Final = Table(
     **OPTIONS,
 )
 
+ONE_TIME_TOKENS: Final = Table(
+    "one_time_tokens",
+    METADATA,
+    required("key", ExactText(MAX_KEY_BYTES), primary_key=True),
+    owner("user_id"),
+    required("purpose", LongText),
+    required("request_id", LongText),
+    required("digest", LongText),
+    Column("address", LongText),
+    Column("credential_version", BigInteger),
+    Column("target", LongText),
+    required("target_verified", Boolean),
+    required("is_void", Boolean),
+    required("version", BigInteger),
+    required("created_at", UtcTime),
+    required("expires_at", UtcTime),
+    Index(None, "user_id", "key"),
+    Index(None, "expires_at", "key"),
+    **OPTIONS,
+)
+
+PENDING_SIGN_UPS: Final = Table(
+    "pending_sign_ups",
+    METADATA,
+    required("id", Id, primary_key=True),
+    required("email", LongText),
+    required("email_key", LongText),
+    required("name", LongText),
+    Column("username", LongText),
+    Column("username_key", LongText),
+    Column("bio", LongText),
+    Column("password_hash", LongText),
+    required("digest", LongText),
+    required("version", BigInteger),
+    required("created_at", UtcTime),
+    required("expires_at", UtcTime),
+    Index(None, "expires_at", "id"),
+    **OPTIONS,
+)
+
+SIGN_IN_PLACES: Final = Table(
+    "sign_in_places",
+    METADATA,
+    owner("user_id", primary_key=True),
+    required("places", Json),
+    required("version", BigInteger),
+    **OPTIONS,
+)
+
 TABLES: Final[Mapping[str, Table]] = METADATA.tables
 
 IS_LIVE: Final = USERS.c.email_key.is_not(None)

@@ -24,6 +24,8 @@ class Id(TypeDecorator[str]):
 
 
 class NativeUuid(TypeDecorator[str]):
+    """A UUID in a database with a type for it."""
+
     impl = Uuid
     cache_ok = True
 
@@ -35,6 +37,8 @@ class NativeUuid(TypeDecorator[str]):
 
 
 class UuidBytes(TypeDecorator[str]):
+    """A UUID as 16 bytes."""
+
     impl = LargeBinary
     cache_ok = True
 
@@ -71,6 +75,8 @@ class ExactText(TypeDecorator[str]):
 
 
 class Utf8Bytes(TypeDecorator[str]):
+    """Text as UTF-8 bytes."""
+
     impl = VARBINARY
     cache_ok = True
 
@@ -97,6 +103,8 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class NaiveTime(TypeDecorator[datetime]):
+    """A UTC time in a database type without a zone."""
+
     impl = DATETIME(fsp=3)
     cache_ok = True
 

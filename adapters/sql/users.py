@@ -42,6 +42,8 @@ class UserQueries:
 
 
 class SqlUserRepository:
+    """The users in a unit of work."""
+
     def __init__(self, queries: UserQueries, staged: StagedWrites, removals: UserRemovals) -> None:
         self._queries = queries
         self._staged = staged

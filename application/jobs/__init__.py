@@ -1,1 +1,1 @@
-"""Background jobs: staging them with what causes them, and running them when they are due."""
+"""Background jobs: stage them with their cause, and run them when they are due."""

@@ -20,23 +20,25 @@ _log: Final = logging.getLogger("userport.jobs")
 
 
 class Outcome(NamedTuple):
-    """What came of a claim or of an attempt."""
+    """The outcome of a claim or of an attempt."""
 
     job: Job
     """The job before."""
 
     following: Job | None
-    """Its next state; None for a job that is to be removed."""
+    """Its next state; None if the job is to be removed."""
 
 
 class Claims(NamedTuple):
+    """The claimed jobs."""
+
     jobs: Sequence[Job]
     may_be_more: bool
     """Whether more jobs may be due than could be claimed."""
 
 
 class JobRunner:
-    """The steps of running jobs: claim some that are due, attempt each, settle the outcomes."""
+    """The steps of running jobs: claim some due jobs, attempt each, settle the outcomes."""
 
     def __init__(
         self,
@@ -55,8 +57,8 @@ class JobRunner:
     async def claim(self, limit: int) -> Claims:
         """Claim up to `limit` due jobs, and remove failed ones whose retention has ended.
 
-        Workers that compete choose at random among more jobs than they claim. Raises what the storage port raises,
-        except conflicts.
+        Competing workers choose at random among more jobs than they claim. Raises what the storage port raises, except
+        conflicts.
         """
         window = _CONTENDED_FACTOR * limit if self._is_contended else limit
         due = await self._storage.unit_of_work().records(JOBS).due(self._clock.now(), limit=window)
@@ -67,7 +69,7 @@ class JobRunner:
         return Claims(jobs, may_be_more=len(due) >= limit)
 
     async def attempt(self, job: Job) -> Outcome:
-        """Do a job that is claimed. Whatever its handler raises becomes part of the outcome."""
+        """Run a claimed job. Any exception of its handler becomes part of the outcome."""
         try:
             await self._handle(job)
         except JobFailed as error:
@@ -77,13 +79,13 @@ class JobRunner:
         else:
             return Outcome(job, None)
         fate = "has failed" if following.failed else "will be tried again"
-        _log.warning("a %s job %s: %s (%s, attempt %d)", job.kind, fate, following.last_error, job.id, job.attempts)
+        _log.warning("%s job %s %s: %s (attempt %d)", job.kind, job.id, fate, following.last_error, job.attempts)
         return Outcome(job, following)
 
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Save what came of attempts, but for jobs that another worker has claimed because their lease ended.
+        """Save the outcomes of attempts, except for jobs that another worker has claimed after their lease ended.
 
-        Raises what the storage port raises, except conflicts; then it can be repeated.
+        Raises what the storage port raises, except conflicts. It can then be repeated.
         """
         await self._save(outcomes)
 
@@ -107,7 +109,7 @@ class JobRunner:
             raise JobDelayed("it took too long") from None
 
     async def _save(self, outcomes: Sequence[Outcome]) -> Sequence[Job | None]:
-        """Save all together, or one by one if some have changed; return the states that were saved."""
+        """Save all together, or one by one if some have changed; return the saved states."""
         if not outcomes:
             return []
         try:
@@ -131,7 +133,7 @@ class JobRunner:
 
 
 def _reason(error: Exception) -> str:
-    """Say in a line why an attempt ended; what a library says is left out, for it may hold a secret."""
+    """Return one line about a failed attempt. A library's text is omitted: it may contain a secret."""
     if isinstance(error, JobDelayed | DomainError):
         return str(error)
     _log.debug("%s raised at\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))

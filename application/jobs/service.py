@@ -12,7 +12,7 @@ _BATCH_SIZE: Final = 200
 
 
 class JobService:
-    """What operators do with jobs. All use cases raise what the storage port may raise."""
+    """Lists and restarts jobs for operators. Every method may raise what the storage port raises."""
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
@@ -20,7 +20,7 @@ class JobService:
         self._retry = OptimisticRetry()
 
     async def batches(self, *, failed_only: bool = False) -> AsyncIterator[Sequence[Job]]:
-        """Go through all jobs by creation, or through those that have failed, a batch at a time."""
+        """Iterate over all jobs in creation order, or over the failed ones, in batches."""
         jobs = self._storage.unit_of_work().records(JOBS)
         batch = await jobs.page(limit=_BATCH_SIZE)
         while batch:
@@ -28,7 +28,7 @@ class JobService:
             batch = await jobs.page(after=batch[-1].id, limit=_BATCH_SIZE)
 
     async def restart(self, job_ids: Collection[JobId]) -> Collection[JobId]:
-        """Make failed jobs due now, with all of their attempts; return the ids of those that have failed."""
+        """Make failed jobs due now, with all their attempts; return the ids of those that had failed."""
         return [job_id for job_id in job_ids if await self._retry.run(job_id, partial(self._restart, job_id))]
 
     async def restart_all(self) -> int:

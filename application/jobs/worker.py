@@ -7,39 +7,44 @@ from typing import Final
 
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner, Outcome
+from application.jobs.traffic import Traffic
 from domain.errors import DomainError
 from domain.jobs import Job
 
-_MAX_RUNNING: Final = 16
+_MAX_RUNNING: Final = 32
 _SECONDS_TO_FINISH: Final = 10.0
 _MIN_PAUSE_SECONDS: Final = 0.005
 _MAX_PAUSE_SECONDS: Final = 1.0
 _MAX_JITTER: Final = 0.2
+_MAX_STARTED_WHEN_BUSY: Final = 4
+_BUSY_PAUSE_SECONDS: Final = 0.2
 
 _log: Final = logging.getLogger("userport.jobs")
 
 
 class JobWorker:
-    """Runs due jobs beside whatever else the process does, a bounded number at a time.
+    """Runs due jobs, a bounded number at a time, and starts few a second while the process serves many requests.
 
-    It looks for due jobs once a second at most. When a job is staged in this process it looks every few milliseconds
-    at first: the job will be there once its unit of work is committed, of which a storage gives no notice.
+    It looks for due jobs about once a second. After a job is staged in this process, it first looks every few
+    milliseconds, because a storage does not report when the unit of work is committed.
     """
 
-    def __init__(self, runner: JobRunner, queue: JobQueue) -> None:
+    def __init__(self, runner: JobRunner, queue: JobQueue, traffic: Traffic) -> None:
         self._runner: Final = runner
+        self._traffic: Final = traffic
         self._running: Final[set[asyncio.Task[Outcome]]] = set()
         self._unsettled: Final[list[Outcome]] = []
         self._wake: Final = asyncio.Event()
         self._is_stopping = False
         self._is_interrupted = False
         self._pause = _MAX_PAUSE_SECONDS
-        # Workers that start together do not look together.
+        # Workers that start together look at different times.
         self._next_look = monotonic() + random.uniform(0, _MAX_PAUSE_SECONDS)  # noqa: S311
+        self._earliest_look = 0.0
         queue.on_staged = self._look_soon
 
     async def run(self) -> None:
-        """Run jobs until `stop`, or wait until the storage is back. It cannot be called again."""
+        """Run jobs until `stop`; wait during storage outages. It cannot be called again."""
         try:
             while not self._is_stopping:
                 await self._advance()
@@ -51,13 +56,13 @@ class JobWorker:
             await asyncio.gather(*self._running, return_exceptions=True)
 
     def stop(self) -> None:
-        """Let `run` return when the running jobs are done, in ten seconds at most. Those that are not run again."""
+        """Make `run` return once running jobs are done, after at most ten seconds; unfinished ones run again later."""
         self._is_stopping = True
         self._wake.set()
 
     def _look_soon(self) -> None:
         self._pause = _MIN_PAUSE_SECONDS
-        self._next_look = min(self._next_look, monotonic() + self._pause)
+        self._next_look = max(self._earliest_look, min(self._next_look, monotonic() + self._pause))
         self._wake.set()
 
     @property
@@ -65,12 +70,12 @@ class JobWorker:
         return _MAX_RUNNING - len(self._running) - len(self._unsettled)
 
     async def _advance(self) -> None:
-        """Settle what has ended, and claim what is due if it is time for it."""
+        """Settle finished attempts, and claim due jobs if it is time."""
         try:
             await self._settle()
             if self._room and not self._is_stopping and monotonic() >= self._next_look:
                 await self._look()
-        except Exception as error:  # noqa: BLE001 - nothing ends the worker; it is logged
+        except Exception as error:  # noqa: BLE001 - the worker survives any error, and logs it
             if not self._is_interrupted:
                 reason = error if isinstance(error, DomainError) else f"unexpected failure ({type(error).__name__})"
                 _log.warning("background jobs wait: %s", reason)
@@ -86,7 +91,8 @@ class JobWorker:
             self._unsettled.clear()
 
     async def _look(self) -> None:
-        claims = await self._runner.claim(self._room)
+        is_busy = self._traffic.is_busy()
+        claims = await self._runner.claim(min(self._room, _MAX_STARTED_WHEN_BUSY) if is_busy else self._room)
         for job in claims.jobs:
             self._start(job)
         if self._is_interrupted:
@@ -95,6 +101,9 @@ class JobWorker:
         if claims.jobs or claims.may_be_more:
             self._pause = _MIN_PAUSE_SECONDS
         self._look_in(0 if claims.may_be_more and claims.jobs else self._pause)
+        if is_busy and claims.jobs:
+            self._earliest_look = monotonic() + _BUSY_PAUSE_SECONDS
+            self._next_look = max(self._earliest_look, self._next_look)
         self._pause = min(2 * self._pause, _MAX_PAUSE_SECONDS)
 
     def _start(self, job: Job) -> None:
@@ -106,7 +115,7 @@ class JobWorker:
         self._next_look = monotonic() + seconds * random.uniform(1, 1 + _MAX_JITTER)  # noqa: S311
 
     async def _wait(self) -> None:
-        """Wait for a job to end or to be staged, or for the time of the next look."""
+        """Wait until a job ends or is staged, or until it is time to look."""
         is_looking = self._unsettled or (self._room and not self._is_stopping)
         seconds = max(0.0, self._next_look - monotonic()) if is_looking else None
         with suppress(TimeoutError):

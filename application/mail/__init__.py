@@ -1,1 +1,1 @@
-"""The use cases around mail: one-time links, what they do, and notices."""
+"""Mails, as the port takes them."""

@@ -1,8 +1,8 @@
-"""How sending a mail fails. Both texts are one line for an operator and hold no secret."""
+"""Errors of sending a mail. Both texts are one line for operators, without secrets."""
 
 
 class MailDeferred(Exception):
-    """The mail was not accepted now, or the answer was lost: send it again later."""
+    """The mail was not accepted now, or the response was lost: send it again later."""
 
 
 class MailRefused(Exception):

@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Template(StrEnum):
-    """The templates there are; `CONTEXT_KEYS` names the texts that each one gets."""
+    """The templates; `CONTEXT_KEYS` lists the texts for each."""
 
     VERIFY_EMAIL = "verify-email"
     """Verifies the account's address. Also the first mail after a sign-up."""
@@ -32,19 +32,19 @@ class Template(StrEnum):
     """Sets the first password of an account that an admin created."""
 
     SIGN_UP = "sign-up"
-    """Creates the account that somebody asked for with this address."""
+    """Creates the account that was requested with this address."""
 
     SIGN_UP_ADDRESS_TAKEN = "sign-up-address-taken"
-    """To an owner whose address somebody has tried to sign up with. There is no link."""
+    """To the owner of an address that a sign-up was tried with. There is no link."""
 
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - a template's name
     """The password was changed or reset. There is no link."""
 
     NEW_SIGN_IN = "new-sign-in"
-    """Somebody signed in from a place where the account was not signed in. There is no link."""
+    """A sign-in from a network where the account was not signed in. There is no link."""
 
     TEST = "test"
-    """An operator tries the settings. There is no link."""
+    """An operator tests the settings. There is no link."""
 
 
 _LINK: Final = frozenset({"address", "link"})
@@ -64,29 +64,28 @@ CONTEXT_KEYS: Final[Mapping[Template, Set[str]]] = {
     Template.NEW_SIGN_IN: _NOTICE | {"place"},
     Template.TEST: _NOTICE,
 }
-"""The texts that each template is rendered with, all of them in every mail of it.
+"""The texts for each template, all of which every such mail has.
 
-- `address`: the account's address, or the one that a sign-up is for. It is the recipient's, except that the mails to an
-  old address name the old one here.
-- `link`: where the recipient acts, with the token in its fragment. Valid for 24 hours; a reset for 30 minutes, an undo
-  for 72 hours, an invitation for 7 days.
-- `new_address`: what the address was or will be replaced by.
-- `time`: when it happened, in UTC, as `2026-11-20 20:36 UTC`.
-- `place`: the IP address that it came from, or `unknown`.
+- `address`: the recipient's address: the account's, that of a sign-up, or the new or old one of a change.
+- `link`: the page for the recipient, with the token in its fragment. Valid for 24 hours; a reset for 30 minutes, an
+  undo for 72 hours, an invitation for 7 days.
+- `new_address`: the address that replaces or has replaced the account's.
+- `time`: the time of the event in UTC, such as `2026-11-20 20:36 UTC`.
+- `place`: the IP address of the client, or `unknown`.
 
-No mail holds another text that a user chose, such as a name: a sign-up could otherwise send advertisements to anybody.
+No mail contains another text that a user chose, such as a name: a sign-up could otherwise send advertisements.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """One mail to one recipient. Its repr hides the context, which may hold a link that works."""
+    """A mail to one recipient. The repr hides the context, which may contain a valid link."""
 
     template: str
     """The value of a `Template`."""
 
     to: str
-    """An address as `Email.address` has it: perhaps with a non-ASCII local part (RFC 6531)."""
+    """An address like `Email.address`, possibly with a non-ASCII local part (RFC 6531)."""
 
     language: str
     """The value of a `Language`."""
@@ -97,4 +96,4 @@ class Mail:
     """The left side of the `Message-ID`, the same at every delivery; the sender adds its own domain (RFC 5322)."""
 
     date: datetime
-    """When the mail was caused, the same at every delivery."""
+    """The time of the cause, the same at every delivery."""

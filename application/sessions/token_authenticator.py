@@ -20,6 +20,8 @@ _MAX_CACHED_TOKENS: Final = 10_000
 
 @dataclass(slots=True)
 class _CachedToken:
+    """A verified token, and the result of the last read of its session and user."""
+
     claims: AccessTokenClaims
     principal: Principal | None = None
     failure: DomainError | None = None

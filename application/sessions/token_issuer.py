@@ -27,6 +27,8 @@ class TokenPair:
 
 
 class TokenIssuer:
+    """Begins sessions, and signs their access tokens."""
+
     def __init__(self, ids: IdSource, secrets: SecretSource, signer: TokenSigner) -> None:
         self._ids = ids
         self._secrets = secrets

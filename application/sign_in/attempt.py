@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from application.concurrency import OptimisticRetry
+from application.concurrency import OptimisticRetry, commit_additions
+from application.languages import Language
+from application.mail.message import Template
+from application.networks import ip_text
+from application.outbox.queue import MailQueue
 from application.passwords import Passwords
 from application.ports import Clock
 from application.sessions.revocation import sessions_of
@@ -14,6 +18,7 @@ from application.sign_in.throttle import ThrottledAttempt
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import InvalidCredentials, TooBusy
 from domain.session import Session
+from domain.sign_in_places import SIGN_IN_PLACES, SignInPlaces
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
 from domain.values import Password, UserId
@@ -25,6 +30,7 @@ class ClientInfo:
 
     address: str | None = None
     user_agent: str | None = None
+    language: Language = Language.ENGLISH
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class _Account:
     user: User | None
     sessions: Sequence[Session]
     credential: Credential | None
+    places: SignInPlaces | None
 
 
 class SignInAttempt:
@@ -54,6 +61,7 @@ class SignInAttempt:
         place: str | None,
         password: Password,
         client: ClientInfo,
+        mails: MailQueue | None,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -64,6 +72,7 @@ class SignInAttempt:
         self._place = place
         self._password = password
         self._client = client
+        self._mails = mails
         self._account: _Account | None = None
         self._verified: Credential | None = None
         self._renewed_hash: str | None = None
@@ -97,6 +106,7 @@ class SignInAttempt:
         unit.records(CREDENTIALS).require(credential)
         await self._stage_renewed_hash(unit, credential)
         await self._throttled.stage_success(unit)
+        self._stage_place(unit, user, account.places)
         tokens = self._issuer.begin_session(
             unit,
             user,
@@ -105,14 +115,30 @@ class SignInAttempt:
             user_agent=self._client.user_agent,
             now=self._clock.now(),
         )
-        await unit.commit()
+        await commit_additions(unit)
         return tokens
 
+    def _stage_place(self, unit: UnitOfWork, user: User, places: SignInPlaces | None) -> None:
+        """Stage that a new place is remembered, and that the user is told of it, unless it is the first one of all."""
+        if self._place is None:
+            return
+        if places is None:
+            unit.records(SIGN_IN_PLACES).add(SignInPlaces.first(user.id, self._place))
+            return
+        following = places.with_place(self._place)
+        if following is not places:
+            unit.records(SIGN_IN_PLACES).save(following)
+            if self._mails is not None:
+                place = ip_text(self._client.address)
+                self._mails.stage_notice(unit, Template.NEW_SIGN_IN, user.email, self._client.language, place=place)
+
     async def _read(self, unit: UnitOfWork, user: User | None) -> _Account:
-        sessions, credential = await asyncio.gather(
-            sessions_of(unit, self._user_id), unit.records(CREDENTIALS).get(self._user_id)
+        sessions, credential, places = await asyncio.gather(
+            sessions_of(unit, self._user_id),
+            unit.records(CREDENTIALS).get(self._user_id),
+            unit.records(SIGN_IN_PLACES).get(self._user_id),
         )
-        return _Account(user, sessions, credential)
+        return _Account(user, sessions, credential, places)
 
     async def _verify(self, account: _Account) -> tuple[User, Credential]:
         """Return user and credential if the password matches. Raise `InvalidCredentials`."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from application.concurrency import OptimisticRetry
 from application.networks import network_of
+from application.outbox.queue import MailQueue
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource, SecretSource, TokenSigner
 from application.sessions.token_issuer import TokenIssuer, TokenPair
@@ -25,7 +26,7 @@ from domain.storage import Storage, UnitOfWork
 from domain.user import User
 from domain.values import Email, Password, UserId, Username
 
-_SECONDS_TO_REFUSE: Final = 0.5
+_MIN_FAILURE_SECONDS: Final = 0.5
 
 _log = logging.getLogger("userport")
 
@@ -43,7 +44,9 @@ class SignInService:
         passwords: Passwords,
         throttle: SignInThrottle,
         signer: TokenSigner,
+        mails: MailQueue | None = None,
     ) -> None:
+        """Without `mails`, no user is told of a sign-in from a new place."""
         self._storage = storage
         self._clock = clock
         self._ids = ids
@@ -51,6 +54,7 @@ class SignInService:
         self._passwords = passwords
         self._throttle = throttle
         self._signer = signer
+        self._mails = mails
         self._issuer = TokenIssuer(ids, secrets, signer)
         self._retry = OptimisticRetry()
 
@@ -68,7 +72,7 @@ class SignInService:
             return await self._sign_in(name, Password.claimed(password), client)
         except InvalidCredentials:
             # An imported hash may take longer to verify than the one that unknown names are verified against.
-            await asyncio.sleep(begun + _SECONDS_TO_REFUSE - loop.time())
+            await asyncio.sleep(begun + _MIN_FAILURE_SECONDS - loop.time())
             raise
 
     async def refresh(self, token: str) -> TokenPair:
@@ -129,9 +133,10 @@ class SignInService:
             self._issuer,
             throttled,
             user_id=user_id,
-            place=await self._throttle.place_of(user_id, client.address),
+            place=await self._throttle.location_digest(user_id, client.address),
             password=password,
             client=client,
+            mails=self._mails,
         )
         return await attempt.run(user, self._retry)
 

@@ -5,14 +5,17 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from application.concurrency import Expected, OptimisticRetry, RecordUpdates, check_version
+from application.languages import Language
+from application.outbox.queue import MailQueue
 from application.passwords import Passwords
 from application.ports import Clock, DomainNames, IdSource
 from application.sessions.revocation import revoke_sessions, stage_session_revocation
 from domain.credential import CREDENTIALS, Credential
-from domain.errors import FieldChecks, InvalidValue, LastAdmin, UserNotFound
+from domain.errors import ConfirmationRequired, FieldChecks, InvalidValue, LastAdmin, UserNotFound
+from domain.one_time_token import TokenPurpose
 from domain.storage import Storage, UnitOfWork
 from domain.user import UNSET, Role, Unset, User
-from domain.values import Bio, Email, Name, SearchPrefix, UserId, Username
+from domain.values import Bio, Email, Name, Password, SearchPrefix, UserId, Username
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +53,11 @@ class UserService:
         ids: IdSource,
         domain_names: DomainNames,
         passwords: Passwords,
+        mails: MailQueue | None = None,
         *,
         needs_admin: bool = False,
     ) -> None:
-        """With `needs_admin`, the last active admin must stay one, as in token mode."""
+        """With `needs_admin`, the last active admin must stay one, as in token mode; without `mails`, none is sent."""
         self._storage = storage
         self._clock = clock
         self._ids = ids
@@ -61,19 +65,38 @@ class UserService:
         self._updates: RecordUpdates[UserId, User] = RecordUpdates(storage, lambda unit: unit.users)
         self._domain_names = domain_names
         self._passwords = passwords
+        self._mails = mails
         self._needs_admin = needs_admin
 
-    async def register(self, new: NewUser, address: str | None = None) -> User:
+    async def register(
+        self, new: NewUser, address: str | None = None, *, verify_in: Language | None = None, invite: bool = False
+    ) -> User:
         """Add a user, and their credential if they chose a password.
 
         Args:
             address: The client address on whose behalf the password is hashed.
+            verify_in: The language in which the user is mailed a link that verifies their address; None for no mail.
+            invite: Whether the user is mailed a link by which they choose their first password.
 
         Raises:
             InvalidInput: Some fields break the rules.
             EmailTaken, UsernameTaken: Another user has it.
             TooBusy: Too many passwords are being hashed.
         """
+        user, password = self.parse(new)
+        unit = self._storage.unit_of_work()
+        unit.users.add(user)
+        if password is not None:
+            unit.records(CREDENTIALS).add(Credential(user.id, await self._passwords.hash(password, address)))
+        if self._mails is not None and verify_in is not None:
+            await self._mails.stage_link(unit, TokenPurpose.VERIFY_EMAIL, user, verify_in, is_new_user=True)
+        if self._mails is not None and invite:
+            await self._mails.stage_invitation(unit, user, is_new_user=True)
+        await unit.commit()
+        return user
+
+    def parse(self, new: NewUser) -> tuple[User, Password | None]:
+        """Return the user who is asked for, with a new id, and their password; raises `InvalidInput`."""
         check = FieldChecks()
         email = check("email", self._email, new.email)
         user = User.register(
@@ -91,12 +114,7 @@ class UserService:
             own.append(email.address)
         password = check("password", partial(self._passwords.parse, own=own), new.password)
         check.raise_if_invalid()
-        unit = self._storage.unit_of_work()
-        unit.users.add(user)
-        if password is not None:
-            unit.records(CREDENTIALS).add(Credential(user.id, await self._passwords.hash(password, address)))
-        await unit.commit()
-        return user
+        return user, password
 
     async def get(self, user_id: UserId) -> User:
         """Return a user. Raise `UserNotFound`."""
@@ -135,15 +153,24 @@ class UserService:
         """Count all users, or all that `search` would find. Raise `InvalidInput`."""
         return await self._storage.unit_of_work().users.count(None if prefix is None else self._prefix(prefix))
 
-    async def change(self, user_id: UserId, changes: UserChanges, expected: Expected = None) -> User:
+    async def change(
+        self,
+        user_id: UserId,
+        changes: UserChanges,
+        expected: Expected = None,
+        *,
+        may_change_email: bool = True,
+        language: Language = Language.ENGLISH,
+    ) -> User:
         """Change the given fields and keep the others, including concurrent changes of them.
 
-        A user who becomes disabled is signed out everywhere.
+        A user who becomes disabled is signed out everywhere. A replaced address is mailed a notice in `language`.
 
         Raises:
             InvalidInput: Some fields break the rules.
             UserNotFound: There is no such user.
             VersionMismatch: The user is not at an expected version.
+            ConfirmationRequired: The address differs, and `may_change_email` is false.
             EmailTaken, UsernameTaken: Another user has it.
             LastAdmin: The change would leave no active admin.
         """
@@ -156,6 +183,8 @@ class UserService:
 
         async def change(unit: UnitOfWork, stored: User | None) -> User:
             user = _expected(stored, expected)
+            if not may_change_email and email not in (UNSET, user.email):
+                raise ConfirmationRequired
             changed = user.change(
                 now=self._clock.now(),
                 email=email,
@@ -170,6 +199,8 @@ class UserService:
                     await self._check_not_last_admin(unit, user)
                 if user.active and not changed.active:
                     await stage_session_revocation(unit, user_id)
+                if self._mails is not None:
+                    await self._mails.stage_consequences(unit, user, changed, language)
             return changed
 
         changed = await self._updates.apply(user_id, change)

@@ -17,12 +17,12 @@ _MAX_BYTES: Final = 20 * Password.MAX_LENGTH
 """Up to four bytes per character in each Unicode form, plus the line end."""
 
 
-async def register(new: NewUser, settings: Settings) -> User:
-    """Add a user. Raise `CommandFailed` where a field is refused."""
+async def register(new: NewUser, settings: Settings, *, invite: bool) -> User:
+    """Add a user, who is invited by mail if `invite` is true. Raise `CommandFailed` where a field is refused."""
     async with open_container(settings) as container:
         await ensure_prepared(container)
         try:
-            return await container.users().register(new)
+            return await container.users().register(new, invite=invite)
         except InvalidInput as error:
             raise CommandFailed("; ".join(f"{refused.field} {refused.detail}" for refused in error.errors)) from None
 

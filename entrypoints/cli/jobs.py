@@ -24,10 +24,9 @@ def list_jobs(
     failed: Annotated[bool, typer.Option("--failed", help="List only jobs that have failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write a JSON object for each job.")] = False,
 ) -> None:
-    """List jobs by creation, a line each: id, kind, when it is due, attempts, and why the last attempt failed.
+    """List jobs in creation order, one per line: id, kind, due time, attempts, and the last error.
 
-    A job that is running is due when its worker would be taken for dead, up to a minute from now. One that has failed
-    is kept for 30 days.
+    A running job becomes due when its worker counts as dead, up to a minute from now. A failed job is kept for 30 days.
     """
     from entrypoints.settings import load_settings
 

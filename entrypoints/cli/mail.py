@@ -23,7 +23,7 @@ app = typer.Typer(help="Try the mail settings.")
 def send_test(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where to send it.", show_default=False)],
 ) -> None:
-    """Send one mail by the present settings, now, and show what the mail server answers.
+    """Send one mail with the present settings, and show the mail server's response.
 
     The settings are USERPORT_MAIL, USERPORT_MAIL_FROM and USERPORT_MAIL_TEMPLATES.
     """

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from entrypoints.cli import jobs, keys, mail, openapi, serve, storage, users, work
+from entrypoints.cli import health, jobs, keys, mail, openapi, serve, storage, users, work
 from entrypoints.cli.errors import EXIT_CODES, end, silence_thread_tracebacks
 from entrypoints.cli.interpreter import resume_gc
 from entrypoints.version import version
@@ -21,6 +21,7 @@ from entrypoints.version import version
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("serve")(serve.serve)
 app.command("work")(work.work)
+app.command("health")(health.health)
 app.command("openapi")(openapi.openapi)
 app.add_typer(storage.app, name="storage")
 app.add_typer(users.app, name="users")

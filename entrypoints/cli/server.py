@@ -10,7 +10,6 @@ from functools import partial
 from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Final
 
-import typer
 from uvicorn import Server
 from uvicorn.supervisors import Multiprocess
 
@@ -19,6 +18,7 @@ from entrypoints.cli.interpreter import resume_gc
 from entrypoints.cli.session import ensure_prepared, open_container, run_async
 from entrypoints.environment import PREFIX, SettingsError
 from entrypoints.http.protocol import ConnectionLimits, ServerConfig
+from entrypoints.logs import LogFormat, announce, configure_logs
 from entrypoints.mail_sender import mail_directory
 from entrypoints.settings import FILE_SUFFIX, Settings, format_address, load_settings
 from entrypoints.storage_by_url import storage_plugin
@@ -33,6 +33,7 @@ _FILES_BESIDE_CONNECTIONS: Final = 128
 def serve_with(flags: Mapping[str, object]) -> None:
     """Serve until a signal. Flags that are not None take precedence over the settings of the environment."""
     settings = load_settings(**flags)
+    configure_logs(settings.log_format, access_log=settings.access_log)
     if settings.workers > 1 and not storage_plugin(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
         raise SettingsError(f"{scheme}:// is limited to one process: use --workers 1, or another --storage")
@@ -47,7 +48,7 @@ def serve_with(flags: Mapping[str, object]) -> None:
         run = _create_server(settings, listener)
         served = format_address(*listener.getsockname()[:2])
         mode = "in token mode" if settings.asks_for_tokens else "in open mode, for this machine only"
-        typer.echo(f"userport serves {mode}: {served}/docs", err=True)
+        announce(f"userport serves {mode}: {served}/docs", settings.log_format)
         if settings.asks_for_tokens:
             _show_mail_settings(settings, served)
         _pass_on({**flags, "public_url": settings.public_url or served})
@@ -57,9 +58,12 @@ def serve_with(flags: Mapping[str, object]) -> None:
 def _show_mail_settings(settings: Settings, served: str) -> None:
     directory = mail_directory(settings)
     if directory is not None:
-        typer.echo(f"Mails are not sent, but written to the directory {directory}: see {PREFIX}MAIL", err=True)
+        line = f"Mails are not sent, but written to the directory {directory}: see {PREFIX}MAIL"
     elif settings.public_url is None:
-        typer.echo(f"Links in mails begin with {served}: see {PREFIX}PUBLIC_URL", err=True)
+        line = f"Links in mails begin with {served}: see {PREFIX}PUBLIC_URL"
+    else:
+        return
+    announce(line, settings.log_format)
 
 
 def _address(settings: Settings) -> tuple[socket.AddressFamily, tuple[str, int]]:
@@ -129,8 +133,9 @@ def _trusted(proxies: Iterable[str]) -> list[str]:
     return [str(network) for network in (*networks, *mapped)]
 
 
-def _raise_file_limit(connections: int) -> int:
+def _raise_file_limit(settings: Settings) -> int:
     """Raise the limit of open files for this process and its workers; return how many connections it allows."""
+    connections = settings.max_connections
     if sys.platform == "win32":
         return connections
     import resource
@@ -143,9 +148,9 @@ def _raise_file_limit(connections: int) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     possible = max(allowed - _FILES_BESIDE_CONNECTIONS, allowed // 2)
     if possible < connections:
-        typer.echo(
+        announce(
             f"A process may open {allowed} files, so it serves {possible} connections instead of {connections}.",
-            err=True,
+            settings.log_format,
         )
     return min(connections, possible)
 
@@ -155,7 +160,7 @@ def _create_server(settings: Settings, listener: socket.socket) -> Callable[[], 
     config = ServerConfig(
         _APP,
         ConnectionLimits(
-            max_connections=_raise_file_limit(settings.max_connections),
+            max_connections=_raise_file_limit(settings),
             head_timeout=settings.head_timeout,
             body_timeout=settings.body_timeout,
             write_timeout=settings.write_timeout,
@@ -164,6 +169,7 @@ def _create_server(settings: Settings, listener: socket.socket) -> Callable[[], 
         factory=True,
         workers=settings.workers,
         log_level="warning",
+        **({"log_config": None} if settings.log_format is LogFormat.JSON else {}),
         access_log=False,
         use_colors=False if os.environ.get("NO_COLOR") else None,
         proxy_headers=bool(settings.trusted_proxies),

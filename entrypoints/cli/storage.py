@@ -18,8 +18,8 @@ def prepare(storage: StorageOption = None) -> None:
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with open_storage(settings) as opened:
-            await opened.prepare()
+        async with open_storage(settings) as open_container:
+            await open_container.prepare()
 
     run_async(main())
     typer.echo("The storage is prepared.")
@@ -33,8 +33,8 @@ def ping(storage: StorageOption = None) -> None:
     settings = load_settings(storage=storage)
 
     async def main() -> None:
-        async with open_storage(settings) as opened:
-            await opened.ping()
+        async with open_storage(settings) as open_container:
+            await open_container.ping()
 
     run_async(main())
     typer.echo("The storage answers and is prepared.")

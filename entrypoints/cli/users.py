@@ -18,23 +18,30 @@ def add_user(
     name: Annotated[str, typer.Option(help="The user's name.")],
     username: Annotated[str | None, typer.Option(help="The user's username.", show_default=False)] = None,
     admin: Annotated[bool, typer.Option("--admin", help="Make the user an admin.")] = False,
+    invite: Annotated[
+        bool, typer.Option("--invite", help="Mail the user a link to choose their password, instead of asking for one.")
+    ] = False,
     storage: StorageOption = None,
 ) -> None:
     """Add a user, such as the first admin.
 
     The command asks for the password, or reads it from the first line of standard input. A password is never an
-    argument, because other users of this machine could see it.
+    argument, because other users of this machine could see it. An invitation is sent by `serve` or `work`.
     """
     from application.users.service import NewUser
     from domain.user import Role
     from entrypoints.cli.adding import read_password, register
+    from entrypoints.environment import PREFIX, SettingsError
     from entrypoints.settings import load_settings
 
     settings = load_settings(storage=storage)
     role = Role.ADMIN if admin else Role.MEMBER
-    new = NewUser(email=email, name=name, username=username, password=read_password(), role=role)
-    user = run_async(register(new, settings))
-    typer.echo(f"Added {user.role.value} {user.id}.")
+    if invite and not settings.asks_for_tokens:
+        raise SettingsError(f"--invite needs the signing key of the servers: set {PREFIX}SIGNING_KEY")
+    password = None if invite else read_password()
+    new = NewUser(email=email, name=name, username=username, password=password, role=role)
+    user = run_async(register(new, settings, invite=invite))
+    typer.echo(f"Added {user.role.value} {user.id}{', who gets an invitation' if invite else ''}.")
 
 
 @app.command("import")

@@ -3,8 +3,6 @@
 import signal
 from typing import TYPE_CHECKING
 
-import typer
-
 from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.environment import SettingsError
 
@@ -13,14 +11,16 @@ if TYPE_CHECKING:
 
 
 def work(storage: StorageOption = None) -> None:
-    """Run background jobs alone, such as sending mail. Several processes may do so, beside `userport serve`.
+    """Run only background jobs, such as sending mail. Several processes may do so, in addition to `userport serve`.
 
-    SIGTERM and ctrl-C let running jobs finish, for ten seconds at most; those that do not will run again.
+    SIGTERM and Ctrl-C let running jobs finish, for at most ten seconds; unfinished jobs run again later.
     """
+    from entrypoints.logs import configure_logs
     from entrypoints.settings import load_settings
     from entrypoints.storage_by_url import storage_plugin
 
     settings = load_settings(storage=storage)
+    configure_logs(settings.log_format, access_log=False)
     if not storage_plugin(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
         raise SettingsError(f"{scheme}:// lives in the process that serves it, which runs its jobs too: --storage")
@@ -31,6 +31,7 @@ async def _work(settings: "Settings") -> None:
     import asyncio
 
     from entrypoints.background import background_work
+    from entrypoints.logs import announce
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -38,6 +39,6 @@ async def _work(settings: "Settings") -> None:
         signal.signal(wanted, lambda *_: loop.call_soon_threadsafe(stop.set))
     async with open_container(settings) as container:
         await ensure_prepared(container)
-        typer.echo("userport runs background jobs", err=True)
+        announce("userport runs background jobs", settings.log_format)
         async with background_work(container):
             await stop.wait()

@@ -9,6 +9,8 @@ from fastapi import FastAPI
 
 from entrypoints.cli.interpreter import resume_gc_for_serving
 from entrypoints.http.app import create_app_from_environment
+from entrypoints.logs import configure_logs
+from entrypoints.settings import Settings
 
 
 def create_app() -> FastAPI:
@@ -23,5 +25,7 @@ def create_app() -> FastAPI:
         # An orphaned worker would keep the port from a new server.
         Thread(target=follow, daemon=True).start()
     app = create_app_from_environment()
+    settings: Settings = app.state.container.settings()
+    configure_logs(settings.log_format, access_log=settings.access_log)
     resume_gc_for_serving()
     return app

@@ -11,10 +11,12 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from application.jobs.traffic import Traffic
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work
 from entrypoints.container import Container
 from entrypoints.environment import SettingsError
+from entrypoints.http.middleware.access_log import AccessLogMiddleware
 from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
 from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
@@ -25,7 +27,7 @@ from entrypoints.http.middleware.security_headers import SecurityHeadersMiddlewa
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
-from entrypoints.http.routes import auth, docs, health, posts, sessions, users
+from entrypoints.http.routes import auth, docs, health, mail, posts, sessions, users
 from entrypoints.settings import Settings, load_settings
 from entrypoints.storage_by_url import storage_plugin
 from entrypoints.version import version
@@ -83,7 +85,7 @@ def install(app: FastAPI, container: Container) -> None:
     app.state.asks_for_tokens = settings.asks_for_tokens
     for error, handler in _EXCEPTION_HANDLERS.items():
         app.add_exception_handler(error, handler)
-    for middleware in reversed(_middleware(settings)):
+    for middleware in reversed(_middleware(settings, container.traffic())):
         app.add_middleware(middleware.cls, *middleware.args, **middleware.kwargs)
     app.router.redirect_slashes = False  # `HeadAndTrailingSlashMiddleware` serves both forms
     app.include_router(APIRouter(lifespan=_lifespan(container)))
@@ -91,7 +93,7 @@ def install(app: FastAPI, container: Container) -> None:
     if settings.asks_for_tokens:
         from entrypoints.web import account  # with a template engine, which open mode does not need
 
-        routers += [auth.router, sessions.router, account.router]
+        routers += [auth.router, sessions.router, mail.signed_in_router, mail.router, account.router]
     for router in routers:
         app.include_router(router)
     app.openapi_tags = [*(app.openapi_tags or ()), *TAGS]
@@ -120,11 +122,12 @@ def container_from_environment() -> Container:
     return container
 
 
-def _middleware(settings: Settings) -> Sequence[Middleware]:
+def _middleware(settings: Settings, traffic: Traffic) -> Sequence[Middleware]:
     """Return the middleware stack, outermost first."""
     origins = settings.cors_origins
     return [
-        Middleware(RequestIdMiddleware),
+        Middleware(RequestIdMiddleware, count_request=traffic.count_request),
+        *([Middleware(AccessLogMiddleware)] if settings.access_log else []),
         Middleware(SecurityHeadersMiddleware),
         Middleware(InternalErrorMiddleware),
         *([] if settings.asks_for_tokens else [Middleware(LoopbackOnlyMiddleware, origins=origins)]),

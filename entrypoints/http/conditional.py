@@ -15,6 +15,8 @@ _ANY: Final = "*"
 
 
 class Versioned(Protocol):
+    """A record with an entity tag."""
+
     @property
     def id(self) -> str: ...
     @property

@@ -5,8 +5,12 @@ They are coroutine functions because FastAPI runs plain functions in threads.
 
 from typing import Annotated, Final, TypeAlias
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Header, Path, Request
 
+from application.languages import Language, negotiate_language
+from application.links.email_change import EmailChangeService
+from application.links.password_links import PasswordLinkService
+from application.links.verification import EmailVerificationService
 from application.posts.service import PostService
 from application.sessions.own_sessions import OwnSessionService
 from application.sign_in.attempt import ClientInfo
@@ -61,6 +65,18 @@ async def own_session_service(request: Request) -> OwnSessionService:
     return container_of(request).own_sessions()
 
 
+async def email_verification_service(request: Request) -> EmailVerificationService:
+    return container_of(request).email_verification()
+
+
+async def password_link_service(request: Request) -> PasswordLinkService:
+    return container_of(request).password_links()
+
+
+async def email_change_service(request: Request) -> EmailChangeService:
+    return container_of(request).email_changes()
+
+
 async def password_change_service(request: Request) -> PasswordChangeService:
     return container_of(request).password_changes()
 
@@ -69,8 +85,21 @@ async def client_address(request: Request) -> str | None:
     return request.client.host if request.client else None
 
 
-async def client_info(request: Request) -> ClientInfo:
-    return ClientInfo(address=await client_address(request), user_agent=request.headers.get("user-agent"))
+async def client_language(
+    accepted: Annotated[
+        str | None,
+        Header(
+            alias="Accept-Language",
+            description="The language of mail that the request causes: English or German (RFC 9110, section 12.5.4).",
+        ),
+    ] = None,
+) -> Language:
+    return negotiate_language(accepted)
+
+
+async def client_info(request: Request, language: Annotated[Language, Depends(client_language)]) -> ClientInfo:
+    user_agent = request.headers.get("user-agent")
+    return ClientInfo(address=await client_address(request), user_agent=user_agent, language=language)
 
 
 async def own_user_id(principal: CurrentPrincipal) -> UserId:
@@ -107,11 +136,15 @@ async def session_id_in_path(text: _IdText) -> SessionId:
 
 
 TokenMode: TypeAlias = Annotated[bool, Depends(token_mode)]
+ClientLanguage: TypeAlias = Annotated[Language, Depends(client_language)]
 Users: TypeAlias = Annotated[UserService, Depends(user_service)]
 Posts: TypeAlias = Annotated[PostService, Depends(post_service)]
 SignIns: TypeAlias = Annotated[SignInService, Depends(sign_in_service)]
 OwnSessions: TypeAlias = Annotated[OwnSessionService, Depends(own_session_service)]
 PasswordChanges: TypeAlias = Annotated[PasswordChangeService, Depends(password_change_service)]
+EmailVerification: TypeAlias = Annotated[EmailVerificationService, Depends(email_verification_service)]
+PasswordLinks: TypeAlias = Annotated[PasswordLinkService, Depends(password_link_service)]
+EmailChanges: TypeAlias = Annotated[EmailChangeService, Depends(email_change_service)]
 ClientAddress: TypeAlias = Annotated[str | None, Depends(client_address)]
 CurrentClient: TypeAlias = Annotated[ClientInfo, Depends(client_info)]
 OwnId: TypeAlias = Annotated[UserId, Depends(own_user_id)]

@@ -8,6 +8,8 @@ POST_ID: Final = "01a1fc07-9b2e-7c41-8a0d-3f5e6b7c8d90"
 SESSION_ID: Final = "01a1fc05-2f6a-7d18-b3c4-5a6b7c8d9e0f"
 REQUEST_ID: Final = "b2c5f1a0-6a51-4b8e-9d52-1d5c0c9f8a3e"
 
+LINK_TOKEN: Final = "AaH8A8F9de2_cXnnB9uA8y1kZXJpdmVkLXNlY3JldC1vZi0yNTYtYml0cy1oZXJl"  # noqa: S105
+
 _TIME: Final = "2026-11-20T20:36:00.123Z"
 _PASSWORD: Final = "correct horse battery"  # noqa: S105
 _REFRESH_TOKEN: Final = f"{SESSION_ID}.c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"
@@ -73,6 +75,14 @@ USER_PATCH: Final = named(
 PASSWORD_CHANGE: Final = named(
     own=("One's own password", {"current_password": _PASSWORD, "new_password": "a long and quiet password"}),
     by_admin=("By an admin", {"new_password": "a long and quiet password"}),
+)
+LINK_CONFIRMATION: Final = named(link=("The token of a link", {"token": LINK_TOKEN}))
+PASSWORD_LINK_CONFIRMATION: Final = named(
+    link=("The token of a link", {"token": LINK_TOKEN, "new_password": "a long and quiet password"})
+)
+PASSWORD_RESET_REQUEST: Final = named(address=("The account's address", {"email": "ann@example.com"}))
+EMAIL_CHANGE_REQUEST: Final = named(
+    own=("Another address", {"new_email": "ann@example.org", "current_password": _PASSWORD})
 )
 NEW_POST: Final = named(post=("A post", _TEXT))
 POST_PATCH: Final = named(retitle=("Changes the title alone", {"title": "On adapters"}))

@@ -30,6 +30,7 @@ TAGS: Final = (
     {"name": "users", "description": "Users: sign-up, administration and one's own user."},
     {"name": "posts", "description": "Posts, which users publish."},
     {"name": "auth", "description": "Signing in and out (OAuth 2), sessions, and the keys that verify access tokens."},
+    {"name": "mail", "description": "Links by mail: verification, password reset, change of address and invitation."},
     {"name": "health", "description": "Probes for load balancers and orchestrators."},
 )
 
@@ -70,6 +71,7 @@ def _complete(document: Document, mode: Mode) -> Document:
         _drop_nulls(operation.get("parameters", ()))
         _describe_security(operation, mode)
         _describe_media_types(operation, method)
+        _remove_responses_of_other_modes(operation, mode)
         _describe_errors(operation, path, mode)
         _remove_fields(operation, other_fields)
     return document
@@ -133,6 +135,12 @@ def _describe_errors(operation: Operation, path: str, mode: Mode) -> None:
             example["value"]["instance"] = path.replace("{id}", USER_ID)
             if "errors" in example["value"] and "requestBody" not in operation:
                 example["value"]["errors"] = [dict(INVALID_PARAMETER)]
+
+
+def _remove_responses_of_other_modes(operation: Operation, mode: Mode) -> None:
+    responses = operation["responses"]
+    for status in [status for status, response in responses.items() if response.pop(MODE, mode) != mode]:
+        del responses[status]
 
 
 def _take_fields_of_other_modes(schema: dict[str, Any], mode: Mode) -> Sequence[str]:

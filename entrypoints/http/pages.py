@@ -17,6 +17,8 @@ _CHUNK_BYTES: Final = 64 * 1024
 
 
 class _Record(Protocol):
+    """A record with an id, by which pages are ordered."""
+
     @property
     def id(self) -> str: ...
 

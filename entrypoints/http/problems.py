@@ -14,13 +14,17 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from domain.errors import (
+    AlreadyVerified,
+    ConfirmationRequired,
     DomainError,
     EmailTaken,
     FieldError,
+    HasPassword,
     IdTaken,
     InvalidAccessToken,
     InvalidCredentials,
     InvalidInput,
+    InvalidOneTimeToken,
     InvalidRecord,
     InvalidRefreshToken,
     LastAdmin,
@@ -33,6 +37,7 @@ from domain.errors import (
     StorageUnavailable,
     TooBusy,
     TooManyFailures,
+    TooManyMailRequests,
     UsernameTaken,
     UserNotFound,
     VersionMismatch,
@@ -48,10 +53,12 @@ STATUS_BY_ERROR: Final[Mapping[type[DomainError], HTTPStatus]] = {
     InvalidRecord: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidCredentials: HTTPStatus.BAD_REQUEST,
     InvalidRefreshToken: HTTPStatus.BAD_REQUEST,
+    InvalidOneTimeToken: HTTPStatus.BAD_REQUEST,
     NotSignedIn: HTTPStatus.UNAUTHORIZED,
     InvalidAccessToken: HTTPStatus.UNAUTHORIZED,
     NotPermitted: HTTPStatus.FORBIDDEN,
     WrongPassword: HTTPStatus.FORBIDDEN,
+    ConfirmationRequired: HTTPStatus.FORBIDDEN,
     SessionNotFound: HTTPStatus.NOT_FOUND,
     UserNotFound: HTTPStatus.NOT_FOUND,
     PostNotFound: HTTPStatus.NOT_FOUND,
@@ -59,9 +66,12 @@ STATUS_BY_ERROR: Final[Mapping[type[DomainError], HTTPStatus]] = {
     UsernameTaken: HTTPStatus.CONFLICT,
     IdTaken: HTTPStatus.CONFLICT,
     LastAdmin: HTTPStatus.CONFLICT,
+    AlreadyVerified: HTTPStatus.CONFLICT,
+    HasPassword: HTTPStatus.CONFLICT,
     VersionMismatch: HTTPStatus.PRECONDITION_FAILED,
     StaleVersion: HTTPStatus.PRECONDITION_FAILED,
     TooManyFailures: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyMailRequests: HTTPStatus.TOO_MANY_REQUESTS,
     TooBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageNotPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -224,7 +234,7 @@ def _headers(error: DomainError) -> Mapping[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case InvalidAccessToken():
             return {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750, section 3.1
-        case TooManyFailures():
+        case TooManyFailures() | TooManyMailRequests():
             return {"Retry-After": str(error.wait_seconds)}
     return {}
 

@@ -20,7 +20,7 @@ Error: TypeAlias = ProblemKind | type[DomainError]
 Mode: TypeAlias = Literal["open", "token"]
 
 MODE: Final = "x-mode"
-"""The member of an example, or of a field of a response, that names the only mode in which it occurs.
+"""The member of an example, a response or a field of one that names the only mode in which it occurs.
 
 `openapi` evaluates and removes it.
 """
@@ -106,6 +106,11 @@ def page_of(record: Mapping[str, Any]) -> Responses:
 
 def no_content(description: str) -> Responses:
     return {204: _response(description)}
+
+
+def accepted(description: str, mode: Mode | None = None) -> Responses:
+    """Describe the response to a request for mail; `mode` is the only mode in which it occurs."""
+    return {202: {**_response(description), **({MODE: mode} if mode else {})}}
 
 
 HEALTHY: Final[Responses] = {

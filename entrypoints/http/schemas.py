@@ -62,6 +62,10 @@ PasswordText: TypeAlias = Annotated[
         examples=["correct horse battery"],
     ),
 ]
+CurrentPasswordText: TypeAlias = Annotated[
+    str,
+    _text("The caller's password.", format="password", writeOnly=True, examples=["correct horse battery"]),
+]
 TitleText: TypeAlias = Annotated[
     str,
     _text(
@@ -150,16 +154,46 @@ class UserPatch(_Input):
 class PasswordChange(_Input):
     """A new password. Members must send the current one, too."""
 
-    current_password: Annotated[
-        str | None,
-        _text(
-            "Required unless the caller is an admin.",
-            format="password",
-            writeOnly=True,
-            examples=["correct horse battery"],
-        ),
-    ] = Field(default=None, repr=False)
+    current_password: CurrentPasswordText | None = Field(
+        default=None, repr=False, description="Required unless the caller is an admin."
+    )
     new_password: PasswordText = Field(repr=False)
+
+
+LinkTokenText: TypeAlias = Annotated[
+    str,
+    _text(
+        "From the fragment of a mailed link. Any text that is not such a token returns 400.",
+        writeOnly=True,
+        examples=[examples.LINK_TOKEN],
+    ),
+]
+
+
+class LinkConfirmation(_Input):
+    """A mailed link that is confirmed."""
+
+    token: LinkTokenText = Field(repr=False)
+
+
+class PasswordLinkConfirmation(_Input):
+    """A mailed link that is confirmed with a new password."""
+
+    token: LinkTokenText = Field(repr=False)
+    new_password: PasswordText = Field(repr=False)
+
+
+class PasswordResetRequest(_Input):
+    """The address of an account whose password is forgotten."""
+
+    email: EmailText
+
+
+class EmailChangeRequest(_Input):
+    """Another address for the caller's own account."""
+
+    new_email: EmailText
+    current_password: CurrentPasswordText = Field(repr=False)
 
 
 class NewPost(_Input):
@@ -186,5 +220,13 @@ NewUserBody: TypeAlias = Annotated[NewUser, Body(openapi_examples=examples.NEW_U
 UserReplacementBody: TypeAlias = Annotated[UserReplacement, Body(openapi_examples=examples.USER_REPLACEMENT)]
 UserPatchBody: TypeAlias = Annotated[UserPatch, Body(openapi_examples=examples.USER_PATCH)]
 PasswordChangeBody: TypeAlias = Annotated[PasswordChange, Body(openapi_examples=examples.PASSWORD_CHANGE)]
+LinkConfirmationBody: TypeAlias = Annotated[LinkConfirmation, Body(openapi_examples=examples.LINK_CONFIRMATION)]
+PasswordLinkConfirmationBody: TypeAlias = Annotated[
+    PasswordLinkConfirmation, Body(openapi_examples=examples.PASSWORD_LINK_CONFIRMATION)
+]
+PasswordResetRequestBody: TypeAlias = Annotated[
+    PasswordResetRequest, Body(openapi_examples=examples.PASSWORD_RESET_REQUEST)
+]
+EmailChangeRequestBody: TypeAlias = Annotated[EmailChangeRequest, Body(openapi_examples=examples.EMAIL_CHANGE_REQUEST)]
 NewPostBody: TypeAlias = Annotated[NewPost, Body(openapi_examples=examples.NEW_POST)]
 PostPatchBody: TypeAlias = Annotated[PostPatch, Body(openapi_examples=examples.POST_PATCH)]

@@ -1,4 +1,4 @@
-"""The whole contract, and what it cannot know: processes that share a file, locks, URLs."""
+"""The whole contract, and what it does not cover: processes that share a file, locks, URLs."""
 
 import asyncio
 import re

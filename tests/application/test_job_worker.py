@@ -13,6 +13,7 @@ from adapters.runtime.clock import SystemClock
 from adapters.runtime.ids import Uuid7Source
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
+from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
 from domain.errors import StorageUnavailable
 from domain.jobs import JOBS, Job
@@ -25,12 +26,12 @@ IDS = Uuid7Source()
 
 @asynccontextmanager
 async def working(
-    storage: Storage, queue: JobQueue, handler: Callable[[Job], Awaitable[None]]
+    storage: Storage, queue: JobQueue, handler: Callable[[Job], Awaitable[None]], traffic: Traffic | None = None
 ) -> AsyncIterator[JobWorker]:
     async def handle(job: Job) -> None:
         await handler(job)
 
-    worker = JobWorker(JobRunner(storage, SystemClock(), {"mail": handle}), queue)
+    worker = JobWorker(JobRunner(storage, SystemClock(), {"mail": handle}), queue, traffic or Traffic())
     task = asyncio.create_task(worker.run())
     try:
         async with asyncio.timeout(30):
@@ -98,13 +99,13 @@ async def test_many_jobs_run_a_bounded_number_at_a_time() -> None:
             queue.stage(unit, a_job())
         await unit.commit()
         await all_done.wait()
-    assert most == 16
+    assert most == 32
     assert (done, await left(storage)) == (200, 0)
 
 
 async def test_jobs_that_hang_do_not_hold_up_all_others() -> None:
     storage, queue, release, done = MemoryStorage(), JobQueue(), asyncio.Event(), asyncio.Event()
-    hanging = [a_job() for _ in range(15)]
+    hanging = [a_job() for _ in range(31)]
 
     async def handle(job: Job) -> None:
         if job.id in {each.id for each in hanging}:
@@ -213,3 +214,31 @@ async def test_an_idle_worker_looks_once_a_second_at_most() -> None:
         while len(looks) < 3:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
     assert min(later - earlier for earlier, later in itertools.pairwise(looks)) >= 1
+
+
+async def test_jobs_give_way_while_many_requests_are_served() -> None:
+    storage, queue, traffic = MemoryStorage(), JobQueue(), Traffic()
+    started: list[float] = []
+    enough = asyncio.Event()
+
+    async def handle(_: Job) -> None:
+        started.append(asyncio.get_running_loop().time())
+        if len(started) == 12:
+            enough.set()
+
+    async def send_requests() -> None:
+        while True:
+            for _ in range(100):
+                traffic.count_request()
+            await asyncio.sleep(0.01)
+
+    requests = asyncio.create_task(send_requests())
+    async with working(storage, queue, handle, traffic):
+        unit = storage.unit_of_work()
+        for _ in range(50):
+            queue.stage(unit, a_job())
+        await unit.commit()
+        await enough.wait()
+    requests.cancel()
+    assert len([moment for moment in started if moment - started[0] < 0.2]) <= 4
+    assert await left(storage) > 0

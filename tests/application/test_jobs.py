@@ -19,8 +19,8 @@ from tests.application.fakes import ConflictingStorage, ManualClock
 IDS = Uuid7Source()
 
 
-class Deeds:
-    """A handler that remembers what it did, and first raises what it is told to."""
+class RecordingHandler:
+    """A handler that records its calls, and first raises the given errors."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -47,7 +47,7 @@ def a_runner(storage: ConflictingStorage, clock: ManualClock, jitter: float = 0.
 
 
 async def run_due(runner: JobRunner, limit: int = 10) -> int:
-    """Run what is due now; return how many jobs were claimed."""
+    """Run the jobs due now; return how many were claimed."""
     claims = await runner.claim(limit)
     await runner.settle(await asyncio.gather(*map(runner.attempt, claims.jobs)))
     return len(claims.jobs)
@@ -58,7 +58,7 @@ async def stored(storage: ConflictingStorage) -> Mapping[str, Job]:
 
 
 async def test_a_due_job_is_done_once_and_removed(storage: ConflictingStorage, clock: ManualClock) -> None:
-    before_commit = Deeds()
+    before_commit = RecordingHandler()
     runner = a_runner(storage, clock, mail=before_commit)
     (job,) = await stage(storage, clock, "mail")
     assert await run_due(runner) == 1
@@ -68,7 +68,7 @@ async def test_a_due_job_is_done_once_and_removed(storage: ConflictingStorage, c
 
 
 async def test_a_job_waits_until_it_is_due(storage: ConflictingStorage, clock: ManualClock) -> None:
-    before_commit = Deeds()
+    before_commit = RecordingHandler()
     runner = a_runner(storage, clock, mail=before_commit)
     await stage(storage, clock, "mail", minutes=5)
     clock.move(minutes=4, seconds=59)
@@ -79,7 +79,7 @@ async def test_a_job_waits_until_it_is_due(storage: ConflictingStorage, clock: M
 
 
 async def test_each_kind_has_its_handler(storage: ConflictingStorage, clock: ManualClock) -> None:
-    mail, sweep = Deeds(), Deeds()
+    mail, sweep = RecordingHandler(), RecordingHandler()
     runner = a_runner(storage, clock, mail=mail, sweep=sweep)
     mails = await stage(storage, clock, "mail", "mail")
     sweeps = await stage(storage, clock, "sweep")
@@ -91,7 +91,7 @@ async def test_each_kind_has_its_handler(storage: ConflictingStorage, clock: Man
 async def test_no_more_jobs_are_claimed_than_asked_for_and_the_earliest_come_first(
     storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    before_commit = Deeds()
+    before_commit = RecordingHandler()
     runner = a_runner(storage, clock, mail=before_commit)
     later = await stage(storage, clock, "mail", "mail", seconds=1)
     sooner = await stage(storage, clock, "mail", "mail")
@@ -107,7 +107,7 @@ async def test_no_more_jobs_are_claimed_than_asked_for_and_the_earliest_come_fir
 async def test_a_claimed_job_is_left_alone_until_its_lease_has_ended(
     storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    before_commit = Deeds()
+    before_commit = RecordingHandler()
     await stage(storage, clock, "mail")
     dead, other = a_runner(storage, clock, mail=before_commit), a_runner(storage, clock, mail=before_commit)
     await dead.claim(10)
@@ -153,7 +153,7 @@ async def test_workers_that_compete_choose_among_more_jobs_than_they_claim(
 async def test_a_failure_is_retried_after_longer_and_longer_pauses_and_at_last_is_final(
     storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    before_commit = Deeds(*[JobDelayed("The server is busy.")] * 10)
+    before_commit = RecordingHandler(*[JobDelayed("The server is busy.")] * 10)
     runner = a_runner(storage, clock, mail=before_commit)
     clock.time = clock.time.replace(microsecond=0)
     (job,) = await stage(storage, clock, "mail")
@@ -170,7 +170,7 @@ async def test_a_failure_is_retried_after_longer_and_longer_pauses_and_at_last_i
 
 
 async def test_jitter_lengthens_pauses_up_to_an_hour(storage: ConflictingStorage, clock: ManualClock) -> None:
-    runner = a_runner(storage, clock, jitter=0.5, mail=Deeds(*[JobDelayed("Not now.")] * 10))
+    runner = a_runner(storage, clock, jitter=0.5, mail=RecordingHandler(*[JobDelayed("Not now.")] * 10))
     clock.time = clock.time.replace(microsecond=0)
     (job,) = await stage(storage, clock, "mail")
     pauses = []
@@ -185,12 +185,12 @@ async def test_jitter_lengthens_pauses_up_to_an_hour(storage: ConflictingStorage
 async def test_a_job_that_can_never_be_done_fails_at_once_and_is_kept_for_thirty_days(
     storage: ConflictingStorage, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    runner = a_runner(storage, clock, mail=Deeds(JobFailed("550 No such mailbox.")))
+    runner = a_runner(storage, clock, mail=RecordingHandler(JobFailed("550 No such mailbox.")))
     (job,) = await stage(storage, clock, "mail")
     await run_due(runner)
     failed = (await stored(storage))[job.id]
     assert (failed.failed, failed.last_error, failed.attempts) == (True, "550 No such mailbox.", 1)
-    assert caplog.messages == [f"a mail job has failed: 550 No such mailbox. ({job.id}, attempt 1)"]
+    assert caplog.messages == [f"mail job {job.id} has failed: 550 No such mailbox. (attempt 1)"]
     clock.move(days=29, hours=23)
     await run_due(runner)
     assert job.id in await stored(storage)
@@ -203,7 +203,7 @@ async def test_what_an_unexpected_error_says_is_neither_stored_nor_logged(
     storage: ConflictingStorage, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    runner = a_runner(storage, clock, mail=Deeds(RuntimeError("password=hunter2")))
+    runner = a_runner(storage, clock, mail=RecordingHandler(RuntimeError("password=hunter2")))
     (job,) = await stage(storage, clock, "mail")
     await run_due(runner)
     assert (await stored(storage))[job.id].last_error == "unexpected failure (RuntimeError)"
@@ -212,7 +212,7 @@ async def test_what_an_unexpected_error_says_is_neither_stored_nor_logged(
 
 
 async def test_an_error_is_kept_as_one_line_of_bounded_length(storage: ConflictingStorage, clock: ManualClock) -> None:
-    runner = a_runner(storage, clock, mail=Deeds(JobFailed("550-No\r\n550\x1b[31m\0 " + "x" * 1_000)))
+    runner = a_runner(storage, clock, mail=RecordingHandler(JobFailed("550-No\r\n550\x1b[31m\0 " + "x" * 1_000)))
     (job,) = await stage(storage, clock, "mail")
     await run_due(runner)
     error = (await stored(storage))[job.id].last_error
@@ -222,7 +222,7 @@ async def test_an_error_is_kept_as_one_line_of_bounded_length(storage: Conflicti
 
 
 async def test_a_job_that_ends_its_worker_each_time_fails_too(storage: ConflictingStorage, clock: ManualClock) -> None:
-    before_commit = Deeds()
+    before_commit = RecordingHandler()
     runner = a_runner(storage, clock, mail=before_commit)
     (job,) = await stage(storage, clock, "mail")
     for _ in range(Job.MAX_ATTEMPTS):
@@ -237,7 +237,7 @@ async def test_a_kind_that_only_another_version_knows_waits(storage: Conflicting
     (job,) = await stage(storage, clock, "telegram")
     await run_due(a_runner(storage, clock))
     assert not (await stored(storage))[job.id].failed
-    telegraph = Deeds()
+    telegraph = RecordingHandler()
     clock.move(minutes=1)
     await run_due(a_runner(storage, clock, telegram=telegraph))
     assert telegraph.done == [job.id]
@@ -261,7 +261,7 @@ async def test_an_outcome_that_could_not_be_saved_can_be_saved_later(
     async def outage() -> None:
         raise StorageUnavailable
 
-    runner = a_runner(storage, clock, mail=Deeds(JobFailed("550 No.")))
+    runner = a_runner(storage, clock, mail=RecordingHandler(JobFailed("550 No.")))
     await stage(storage, clock, "mail", "mail")
     outcomes = [await runner.attempt(job) for job in (await runner.claim(10)).jobs]
     storage.before_commit = [outage]
@@ -277,7 +277,7 @@ async def test_an_outcome_that_could_not_be_saved_can_be_saved_later(
 async def test_an_outcome_is_dropped_when_another_worker_has_the_job_now(
     storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    runner = a_runner(storage, clock, mail=Deeds())
+    runner = a_runner(storage, clock, mail=RecordingHandler())
     jobs = await stage(storage, clock, "mail", "mail")
     outcomes = [await runner.attempt(job) for job in (await runner.claim(10)).jobs]
     clock.move(minutes=1)
@@ -291,7 +291,7 @@ async def test_an_outcome_is_dropped_when_another_worker_has_the_job_now(
 async def test_failed_jobs_are_restarted_with_all_of_their_attempts(
     storage: ConflictingStorage, clock: ManualClock
 ) -> None:
-    before_commit = Deeds(*[JobFailed("550 No.")] * 3)
+    before_commit = RecordingHandler(*[JobFailed("550 No.")] * 3)
     runner, service = a_runner(storage, clock, mail=before_commit), JobService(storage, clock)
     jobs = await stage(storage, clock, "mail", "mail", "mail")
     await run_due(runner)
@@ -305,7 +305,7 @@ async def test_failed_jobs_are_restarted_with_all_of_their_attempts(
 
 
 async def test_a_restart_that_meets_another_one_is_repeated(storage: ConflictingStorage, clock: ManualClock) -> None:
-    runner, service = a_runner(storage, clock, mail=Deeds(JobFailed("550 No."))), JobService(storage, clock)
+    runner, service = a_runner(storage, clock, mail=RecordingHandler(JobFailed("550 No."))), JobService(storage, clock)
     (job,) = await stage(storage, clock, "mail")
     await run_due(runner)
 

@@ -2,8 +2,10 @@ import json
 
 import pytest
 
+from adapters.security.signing_keys import SigningKeys
 from tests.cli.commands import CommandResult, userport
 
+SIGNING_KEY = SigningKeys.new().to_pem()
 ROOT = ("--email", "root@example.org", "--name", "Root")
 
 
@@ -51,6 +53,33 @@ def test_an_error_is_reported_in_one_line(sqlite: str, options: tuple[str, ...],
     if len(password) > 1:
         assert password.decode(errors="replace").strip() not in refused.errors
     assert exported(sqlite) == []
+
+
+def test_an_invited_user_gets_a_mail_with_a_link_and_has_no_password(sqlite: str) -> None:
+    command = ("users", "add", "--storage", sqlite, "--invite", *ROOT)
+    added = userport(*command, USERPORT_SIGNING_KEY=SIGNING_KEY)
+    assert (added.exit_code, added.errors) == (0, "")
+    assert added.text.endswith(", who gets an invitation.\n")
+    (listed,) = userport("jobs", "list", "--storage", sqlite).text.splitlines()
+    assert "mail" in listed
+    (user,) = [
+        json.loads(line)
+        for line in userport("users", "export", "--storage", sqlite, "--with-password-hashes").text.splitlines()
+    ]
+    assert (user["password_hash"], user["email_verified"]) == (None, False)
+
+
+def test_an_invitation_needs_a_signing_key(sqlite: str) -> None:
+    refused = add(sqlite, "--invite", *ROOT)
+    assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
+    assert "USERPORT_SIGNING_KEY" in refused.errors
+    assert exported(sqlite) == []
+
+
+def test_without_an_invitation_no_key_is_read(sqlite: str) -> None:
+    command = ("users", "add", "--storage", sqlite, *ROOT)
+    added = userport(*command, pipe=b"correct horse battery\n", USERPORT_SIGNING_KEY="/no/such/file")
+    assert (added.exit_code, added.errors) == (0, "")
 
 
 def test_no_user_is_added_twice(sqlite: str) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
-from application.ports import AccessTokenClaims
+from application.ports import AccessTokenClaims, TokenSigner
 from domain.user import Role
 from domain.values import SessionId, UserId
 from entrypoints.environment import SettingsError
 from entrypoints.settings import load_settings
-from entrypoints.signing_keys import open_signer
+from entrypoints.signing_keys import open_signer, read_signing_keys
 from tests.cli.commands import userport
 
 NOW = datetime(2026, 11, 20, 20, 36, tzinfo=UTC)
@@ -123,13 +123,18 @@ def test_out_is_needed() -> None:
 # In the settings
 
 
+def _signer(setting: str | None) -> TokenSigner:
+    settings = load_settings(signing_key=setting)
+    return open_signer(settings, read_signing_keys(settings))
+
+
 def test_a_key_in_the_settings_is_a_path_or_the_key_itself(tmp_path: Path) -> None:
     made = SigningKeys.new()
     path = tmp_path / "key.pem"
     path.write_text(made.to_pem())
     path.chmod(0o600)
     for setting in (str(path), made.to_pem(), made.to_pem().replace("\n", "\\n")):
-        (key,) = open_signer(load_settings(signing_key=setting)).public_keys()
+        (key,) = _signer(setting).public_keys()
         assert key["kid"] == made.signing.id
 
 
@@ -139,5 +144,5 @@ def test_a_wrong_key_in_the_settings_is_reported_with_the_name_of_the_setting(
 ) -> None:
     monkeypatch.delenv("USERPORT_SIGNING_KEY", raising=False)
     with pytest.raises(SettingsError, match="USERPORT_SIGNING_KEY") as refused:
-        open_signer(load_settings(signing_key=setting))
+        _signer(setting)
     assert setting is None or setting not in str(refused.value)

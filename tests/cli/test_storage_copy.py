@@ -62,8 +62,8 @@ def test_a_copy_there_and_back_again_ends_as_it_began(source: str, unprepared: s
     asyncio.run(fill(source, users=250, posts=600))
     said = copied(source, unprepared)
     assert said.startswith(
-        "Copied and verified: 250 users, 49 credentials, 55 sessions, 600 posts, 0 sign in failures, 0 secrets and "
-        "0 jobs. SHA-256 of "
+        "Copied and verified: 250 users, 49 credentials, 55 sessions, 600 posts, 0 sign in failures, 0 secrets, "
+        "0 jobs, 0 one time tokens, 0 pending sign ups and 0 sign in places. SHA-256 of "
     )
     assert copied(unprepared, back) == said
     assert exported(source) == exported(unprepared) == exported(back)

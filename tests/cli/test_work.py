@@ -145,7 +145,7 @@ def test_the_program_runs_jobs_and_ends_well(sqlite: str) -> None:
         assert process.stderr is not None
         message = process.stderr.readline()
         reason = "this version of userport has no handler for unheard-of"
-        assert message == f"a unheard-of job will be tried again: {reason} ({job.id}, attempt 1)\n"
+        assert message == f"unheard-of job {job.id} will be tried again: {reason} (attempt 1)\n"
         process.terminate()
         assert process.wait(timeout=30) == 0
     listed = userport("jobs", "list", "--storage", sqlite).text

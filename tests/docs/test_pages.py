@@ -1,4 +1,4 @@
-"""The documentation as a whole: every page can be found, and the first one is short."""
+"""The documentation as a whole: every page is linked, and the first one is short."""
 
 import re
 from pathlib import Path
@@ -32,4 +32,4 @@ def test_the_readme_takes_five_minutes() -> None:
 
 def test_the_glossary_has_fewer_than_fifteen_terms() -> None:
     rows = re.findall(r"^\| .* \|$", (DOCS / "reference" / "glossary.md").read_text(), re.MULTILINE)
-    assert 1 < len(rows) - 1 < 15  # less the heading
+    assert 1 < len(rows) - 1 < 15  # without the heading

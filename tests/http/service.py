@@ -1,6 +1,6 @@
 """The application in this process, and clients for it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +10,8 @@ import httpx
 from dependency_injector.providers import Object
 from fastapi import FastAPI
 
+from application.ports import JobHandler
+from domain.jobs import JOBS
 from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 from entrypoints.container import Container
@@ -17,6 +19,7 @@ from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
 from tests.application.fakes import ReadableHasher
 from tests.http.document import Document
+from tests.http.mailbox import Mailbox
 from tests.http.problems import check_oauth_error, check_problem, is_oauth_error
 
 THIS_MACHINE: Final = ("127.0.0.1", 50000)
@@ -27,6 +30,7 @@ class Service:
     app: FastAPI
     container: Container
     document: Document
+    mailbox: Mailbox
 
     @property
     def storage(self) -> Storage:
@@ -49,14 +53,26 @@ class Service:
         transport = _CheckingTransport(self.app, document, peer, raise_app_exceptions=not survives_bugs)
         return httpx.AsyncClient(transport=transport, base_url=base_url, **settings)
 
+    async def do_jobs(self) -> None:
+        """Do every job that is due, as a worker does; one that fails waits for its next attempt."""
+        runner = self.container.job_runner()
+        while jobs := (await runner.claim(100)).jobs:
+            await runner.settle([await runner.attempt(job) for job in jobs])
+
     async def empty(self) -> None:
-        """Remove all users, their records, and all failed sign-ins."""
+        """Remove all users, their records, all mails and jobs, and the counts of failures."""
         while users := await self.storage.unit_of_work().users.page(limit=200):
             unit = self.storage.unit_of_work()
             for user in users:
                 unit.users.remove(user)
             await unit.commit()
+        self.mailbox.mails.clear()
         in_the_end = datetime.max.replace(tzinfo=UTC, microsecond=0)
+        while jobs := await self.storage.unit_of_work().records(JOBS).page(limit=100):
+            unit = self.storage.unit_of_work()
+            for job in jobs:
+                unit.records(JOBS).remove(job)
+            await unit.commit()
         while failures := await self.storage.unit_of_work().records(SIGN_IN_FAILURES).due(in_the_end, limit=100):
             unit = self.storage.unit_of_work()
             for failure in failures:
@@ -66,21 +82,30 @@ class Service:
 
 @asynccontextmanager
 async def running(
-    url: str = "memory://", storage: Storage | None = None, *, hashes: bool = True, **settings: Any
+    url: str = "memory://",
+    storage: Storage | None = None,
+    *,
+    hashes: bool = True,
+    handlers: Mapping[str, JobHandler] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Service]:
     """Run the application on a storage, given by URL or as an object; without `hashes`, passwords cost no time.
 
-    Jobs only run if `jobs` is true, because tests count storage calls.
+    Jobs only run if `jobs` is true, because tests count storage calls. `handlers` replace its own.
     """
     container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:
         container.storage.override(Object(storage))
     if not hashes:
         container.password_hasher.override(Object(ReadableHasher()))
+    mailbox = Mailbox()
+    container.mail_sender.override(Object(mailbox))
+    if handlers is not None:
+        container.job_handlers.override(Object(handlers))
     await container.storage().prepare()
     app = create_app(container)
     async with app.router.lifespan_context(app):
-        yield Service(app, container, _document_of(app, asks_for_tokens=container.settings().asks_for_tokens))
+        yield Service(app, container, _document_of(app, asks_for_tokens=container.settings().asks_for_tokens), mailbox)
 
 
 _documents: Final[dict[bool, Document]] = {}

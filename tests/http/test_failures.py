@@ -18,6 +18,7 @@ from domain.errors import (
     StorageUnavailable,
     TooBusy,
     TooManyFailures,
+    TooManyMailRequests,
 )
 from tests.http.problems import check_problem, code_of
 from tests.http.records import UNKNOWN_ID, new_user, register
@@ -141,6 +142,7 @@ async def test_every_domain_error_has_a_status_and_a_code(storage: FailingStorag
     arguments: dict[type[DomainError], Any] = {
         InvalidInput: (FieldError("email", "blank", "must not be blank"),),
         TooManyFailures: 7,
+        TooManyMailRequests: 7,
     }
     storage.failure = kind(arguments[kind]) if kind in arguments else kind()
     # No single call raises all of them, so the document does not declare them all.

@@ -1,4 +1,4 @@
-"""Mails to send, and what sends them."""
+"""Test mails and their senders."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

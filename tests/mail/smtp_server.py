@@ -1,4 +1,4 @@
-"""A real SMTP server in this process that can be told to misbehave."""
+"""A real SMTP server in this process that misbehaves on demand."""
 
 import asyncio
 import ssl
@@ -19,7 +19,7 @@ _FOREVER_SECONDS: Final = 3_600
 
 
 class Fault(Enum):
-    """What a server does instead of answering."""
+    """What a server does instead of responding."""
 
     STALL = auto()
     DROP = auto()
@@ -30,7 +30,7 @@ Reaction: TypeAlias = Fault | str
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A mail that the server has answered 250 to, or dropped the connection after its final dot."""
+    """A mail that the server has accepted, or after which it dropped the connection."""
 
     sender: str
     recipients: list[str]
@@ -48,7 +48,7 @@ class Received:
 
 @dataclass
 class SmtpServer:
-    """What the server has got, and how it is to react to the next commands: in order, and then as usual."""
+    """What the server has received, and its reactions to the next commands: in order, then the usual ones."""
 
     port: int = 0
     received: list[Received] = field(default_factory=list)
@@ -57,15 +57,15 @@ class SmtpServer:
     logins: list[tuple[bytes, bytes]] = field(default_factory=list)
     stalled: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
-    """A client has said goodbye."""
+    """A client has sent QUIT."""
     _reactions: dict[str, deque[Reaction]] = field(default_factory=lambda: defaultdict(deque))
 
     def react(self, command: str, *reactions: Reaction) -> None:
-        """React so to the next such commands: MAIL, RCPT, DATA (before the content), and DOT (after its end)."""
+        """Set the reactions to the next such commands: MAIL, RCPT, DATA (before the content), DOT (after its end)."""
         self._reactions[command] += reactions
 
     def behave(self) -> None:
-        """Forget how to react to further commands."""
+        """Clear all reactions."""
         self._reactions.clear()
 
     # Hooks that aiosmtpd calls.
@@ -110,7 +110,7 @@ class SmtpServer:
         return AuthResult(success=login.password == PASSWORD.encode(), handled=False, auth_data=login)
 
     async def reaction(self, command: str, server: SMTP) -> str | None:
-        """Do what was asked for; return an answer, or None for the usual one."""
+        """React as requested; return a response, or None for the usual one."""
         reaction = self._reactions[command].popleft() if self._reactions[command] else None
         if isinstance(reaction, str) or reaction is None:
             return reaction
@@ -118,12 +118,12 @@ class SmtpServer:
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         self.stalled.set()
-        await asyncio.sleep(_FOREVER_SECONDS)  # it is cancelled when the connection is gone
+        await asyncio.sleep(_FOREVER_SECONDS)  # cancelled when the connection is gone
         return None
 
 
 class _Connection(SMTP):
-    """Notes the commands, and reacts to DATA before the content is sent."""
+    """Records the commands, and reacts to DATA before the content is sent."""
 
     event_handler: SmtpServer
 
@@ -131,7 +131,7 @@ class _Connection(SMTP):
         self.event_handler.commands.append("DATA")
         if answer := await self.event_handler.reaction("DATA", self):
             await self.push(answer)
-            if answer.startswith("354"):  # and no more than that
+            if answer.startswith("354"):  # nothing else
                 assert isinstance(self.transport, asyncio.Transport)
                 self.transport.abort()
             return
@@ -151,7 +151,7 @@ class _Connection(SMTP):
 async def serving(
     *, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None, utf8: bool = True, **options: Any
 ) -> AsyncIterator[SmtpServer]:
-    """Serve on a free port of this machine: in clear text, by STARTTLS where offered, or by TLS."""
+    """Serve on a free local port: in clear text, with STARTTLS where offered, or with TLS."""
     server = SmtpServer()
 
     def connect() -> SMTP:

@@ -1,4 +1,4 @@
-"""Where mail goes is one URL."""
+"""A mail destination is one URL."""
 
 import pytest
 

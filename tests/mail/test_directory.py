@@ -1,4 +1,4 @@
-"""Mails are files that people can open, and nobody else."""
+"""Mails are files that only their owner can read."""
 
 import asyncio
 from email import message_from_bytes, policy

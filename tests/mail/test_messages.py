@@ -1,4 +1,4 @@
-"""Headers hold what they are meant to, and nothing that a client chose adds another one."""
+"""Headers have the right values, and no client can inject another one."""
 
 from email import message_from_bytes, policy
 from email.headerregistry import Address
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.mail.messages import build_message, parse_sender
 from adapters.mail.rendering import Rendering
+from application.languages import Language
 from application.mail.errors import MailRefused
 from domain.errors import InvalidValue
 from domain.values import Email
@@ -48,7 +49,8 @@ NASTY = [
 
 
 def sent(rendering: Rendering, sender: Address = SENDER, **changes: Any) -> tuple[bytes, Any]:
-    content = build_message(a_mail(**changes), sender, rendering).as_bytes()
+    content = build_message(a_mail(**changes), sender, rendering)
+    assert content == build_message(a_mail(**changes), sender, rendering)
     return content, message_from_bytes(content, policy=policy.default)
 
 
@@ -98,6 +100,12 @@ def test_ascii_is_sent_as_people_can_read_it() -> None:
     assert content.isascii()
 
 
+@pytest.mark.parametrize("language", Language)
+def test_a_message_names_its_language(language: Language) -> None:
+    _, message = sent(Rendering("Hello", "A text\n", "<p>A text</p>\n"), language=language)
+    assert message["Content-Language"] == language.value
+
+
 def test_other_scripts_and_long_lines_are_encoded() -> None:
     rendering = Rendering("Grüße 👋", "Grüße 👋\n", f"<p>{'x' * 2000}</p>\n")
     content, message = sent(rendering)
@@ -115,7 +123,7 @@ def test_a_line_of_a_single_dot_stays_one() -> None:
 
 
 def headers_of(content: bytes) -> list[str]:
-    """The names of all headers, as a server would see them."""
+    """Return the names of all headers, as a server sees them."""
     lines = content.partition(b"\r\n\r\n")[0].split(b"\r\n")
     return [line.partition(b":")[0].decode().lower() for line in lines if not line.startswith((b" ", b"\t"))]
 

@@ -1,4 +1,4 @@
-"""Mails reach a real SMTP server, or an error says whether they may be sent again."""
+"""Mails reach a real SMTP server, or an error says whether to send them again."""
 
 import asyncio
 import ssl
@@ -37,7 +37,7 @@ async def sender(server: SmtpServer) -> AsyncIterator[MailSender]:
 
 @pytest.fixture
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up soon on a server that does not answer."""
+    """Shorten the timeouts for a server that does not respond."""
     monkeypatch.setattr("adapters.mail.smtp._STEP_TIMEOUT_SECONDS", 0.2)
 
 
@@ -263,7 +263,7 @@ async def test_a_user_signs_in_without_tls_on_this_machine_alone(monkeypatch: py
         async with sending(f"smtp://{LOGIN}127.0.0.1:{server.port}") as sender:
             await sender.send(a_mail())
         assert server.received[0].user == USER
-        # There is no server elsewhere to test with, so this machine is taken for another one.
+        # Without a server elsewhere, this machine is treated as another one.
         monkeypatch.setattr("adapters.mail.smtp._is_this_machine", lambda _: False)
         async with sending(f"smtp://{LOGIN}127.0.0.1:{server.port}") as sender:
             with pytest.raises(MailDeferred, match="the password is never sent in clear text"):

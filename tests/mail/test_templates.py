@@ -1,4 +1,4 @@
-"""Every mail has its text and its HTML in each language, and an operator can replace them."""
+"""Every mail has text and HTML in each language, and an operator can replace its template."""
 
 import re
 from html.parser import HTMLParser
@@ -15,7 +15,7 @@ BUILT_IN = Path("adapters/mail/templates")
 
 
 class _Texts(HTMLParser):
-    """Collects the texts that people see, and where links lead."""
+    """Collects the visible texts, and the targets of links."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

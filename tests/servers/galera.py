@@ -1,4 +1,4 @@
-"""A Galera cluster of our own: MariaDB on three nodes, on the loopback interface."""
+"""A Galera cluster: MariaDB on three nodes, on the loopback interface."""
 
 import re
 import shutil
@@ -18,14 +18,14 @@ _NODES: Final = 3
 
 
 class GaleraNode(MariadbProcess):
-    """One node; all of a cluster have the same password, since they have the same data."""
+    """One node; all nodes of a cluster have the same password, because they have the same data."""
 
     def __init__(self, programs: Path) -> None:
         super().__init__(programs)
         self.group_port = free_port()
         self.members: Sequence[GaleraNode] = ()
         self._transfer_port = free_port()
-        self._begins_cluster = False
+        self._start_options: Sequence[str] = ()
         self._was_killed = False
 
     def command(self) -> Sequence[str | Path]:
@@ -36,10 +36,6 @@ class GaleraNode(MariadbProcess):
             "gmcast.listen_addr": f"tcp://127.0.0.1:{self.group_port}",
             "ist.recv_addr": f"127.0.0.1:{self._transfer_port}",
             "gcache.size": "32M",
-            # Within how many seconds a node that says nothing is given up.
-            "evs.suspect_timeout": "PT2S",
-            "evs.inactive_timeout": "PT4S",
-            "evs.inactive_check_period": "PT0.5S",
         }
         return [
             *super().command(),
@@ -51,8 +47,7 @@ class GaleraNode(MariadbProcess):
             f"--wsrep-node-address=127.0.0.1:{self.group_port}",
             f"--wsrep-node-incoming-address=127.0.0.1:{self.port}",
             f"--wsrep-provider-options={';'.join(f'{name}={value}' for name, value in provider_options.items())}",
-            *(["--wsrep-new-cluster"] if self._begins_cluster else []),
-            *([f"--wsrep-start-position={self._last_position()}"] if self._was_killed else []),
+            *self._start_options,
         ]
 
     def check(self) -> None:
@@ -63,12 +58,16 @@ class GaleraNode(MariadbProcess):
         ((_, value),) = query(self.url, f"SHOW STATUS LIKE 'wsrep_{name}'")
         return str(value)
 
+    def url_of_same(self, url: str) -> str:
+        """Return the URL of the same database on this node."""
+        return KIND.moved(url, self.port)
+
     def begin_cluster(self) -> None:
-        self._begins_cluster = True
-        self.start()
-        self._begins_cluster = False
+        self._start_options = ("--wsrep-new-cluster",)
+        super().start()
 
     def start(self) -> None:
+        self._start_options = (f"--wsrep-start-position={self._last_position()}",) if self._was_killed else ()
         super().start()
         self._was_killed = False
 
@@ -77,17 +76,16 @@ class GaleraNode(MariadbProcess):
         self._was_killed = True
 
     def clone_from(self, other: "GaleraNode") -> None:
-        """Take the data of a node that was stopped, so that joining it needs no state transfer."""
+        """Copy the data of a stopped node, so that joining needs no state transfer."""
         self.password = other.password
         for file in ("data", "welcome.sql"):
             self.run("cp", "-a", other.directory / file, self.directory / file)
 
     def _last_position(self) -> str:
-        """Ask the data of a node that has not ended in good order how far it had come."""
-        recover = [*as_another_user(), *super().command(), "--wsrep-on=ON", f"--wsrep-provider={_PROVIDER}"]
-        done = subprocess.run(  # noqa: S603
-            [*recover, "--wsrep-recover"], cwd=self.directory, capture_output=True, text=True, check=True
-        )
+        """Read the last position from the data of a node that has crashed."""
+        self._start_options = ("--wsrep-recover",)
+        command = [*as_another_user(), *self.command()]
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)  # noqa: S603
         found = re.search(r"Recovered position: (\S+)", done.stdout + done.stderr)
         if found is None:
             raise RuntimeError(f"there is no position to go on from:\n{done.stderr[-4000:]}")
@@ -95,7 +93,7 @@ class GaleraNode(MariadbProcess):
 
 
 class GaleraCluster:
-    """Starts when it is entered, and is complete then."""
+    """A cluster that starts when it is entered, and is complete then."""
 
     def __init__(self) -> None:
         programs = KIND.find_programs()
@@ -125,7 +123,3 @@ class GaleraCluster:
 
     def __exit__(self, *_: object) -> None:
         self._ends.close()
-
-    def url_on(self, node: GaleraNode, url: str) -> str:
-        """Make the URL of the same database on another node."""
-        return KIND.moved(url, node.port)

@@ -1,4 +1,4 @@
-"""Running PgBouncer before a PostgreSQL."""
+"""Run PgBouncer in front of a PostgreSQL."""
 
 import socket
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ MAX_SERVER_CONNECTIONS: Final[Mapping[PoolMode, int]] = {"session": 50, "transac
 
 
 class PgbouncerProcess(ServerProcess):
-    """A PgBouncer as it is installed, for all databases of a server.
+    """A PgBouncer with its default settings, for all databases of a server.
 
-    Each server connection is used in turn, so that none happens to be the one that a client had before.
+    It uses server connections in turn, so that a client does not get its previous one by chance.
     """
 
     scheme: ClassVar = "postgresql"
@@ -37,7 +37,7 @@ class PgbouncerProcess(ServerProcess):
         return KIND.moved(self._server_url, self.port)
 
     def url_before(self, url: str) -> str:
-        """Make the URL of the same database by this pooler."""
+        """Return the URL of the same database through this pooler."""
         return KIND.moved(url, self.port) + ("?pooler=transaction" if self._pool_mode == "transaction" else "")
 
     def initialize(self) -> None:

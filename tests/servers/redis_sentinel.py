@@ -1,4 +1,4 @@
-"""A Redis of our own with two replicas, watched by three Sentinels, on the loopback interface."""
+"""A Redis with two replicas, watched by three Sentinels, on the loopback interface."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ _SENTINELS: Final = 3
 
 
 class SentinelledRedis(RedisProcess):
-    """A master, or a replica of another one; all have the same password."""
+    """A master or a replica; all have the same password."""
 
     def __init__(self, programs: Path) -> None:
         super().__init__(programs)
@@ -88,7 +88,7 @@ class Sentinel(ServerProcess):
 
 
 class RedisWithSentinels:
-    """Starts when it is entered, and is complete then."""
+    """Servers that start when they are entered, and are complete then."""
 
     def __init__(self, programs: Path) -> None:
         self.servers = [SentinelledRedis(programs) for _ in range(1 + _REPLICAS)]
@@ -120,7 +120,7 @@ class RedisWithSentinels:
         return next(server for server in self.servers if server.port == int(port))
 
     def wait_for_replicas(self) -> None:
-        """Wait until the replicas have all that their master has."""
+        """Wait until the replicas are in sync with their master."""
         master = self.master()
         wait_until(
             lambda: len({server.ask("INFO", "replication")["master_repl_offset"] for server in self.servers}) == 1

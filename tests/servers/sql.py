@@ -78,6 +78,9 @@ def delete_all_rows(url: str) -> None:
     # The foreign keys would delete the rest, but whether they do is tested.
     tables = (
         "samples",
+        "sign_in_places",
+        "pending_sign_ups",
+        "one_time_tokens",
         "jobs",
         "secrets",
         "sign_in_failures",

@@ -1,4 +1,4 @@
-"""Waiting until a storage takes writes again after one of its servers was lost."""
+"""Wait until a storage accepts writes again after the loss of a server."""
 
 import asyncio
 from typing import Final
@@ -13,7 +13,7 @@ TIMEOUT_SECONDS: Final = 60
 
 
 async def added_at_last(storage: Storage) -> User:
-    """Add users until one is not refused for the time being, and return that one."""
+    """Add users until one is accepted, and return that one."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             user = a_user()

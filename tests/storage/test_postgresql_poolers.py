@@ -24,7 +24,7 @@ from tests.storage.database_contract import ServerStorageContract, connected
 
 
 class PooledContract(ServerStorageContract):
-    """The database is made and emptied without the pooler, and used by it."""
+    """The database is created and emptied without the pooler, and used through it."""
 
     kind: ClassVar[Kind] = "postgresql"
     pool_mode: ClassVar[PoolMode]

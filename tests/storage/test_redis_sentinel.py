@@ -1,4 +1,4 @@
-"""Redis watched by Sentinels: the whole contract, and what comes of the loss of a master."""
+"""Redis with Sentinels: the whole contract, and the effects of losing the master."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.servers.choice import find_program, give_up_program
 
 AXE: Final = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+_PATIENCE_MILLISECONDS: Final = 30_000
 PHONE: Final = {"width": 320, "height": 640}
 DESKTOP: Final = {"width": 1280, "height": 800}
 
@@ -21,6 +22,7 @@ def chromium() -> Iterator[Browser]:
     program = find_program("chromium", "chromium")
     if not AXE.exists():
         give_up_program("chromium", "its tests need axe-core: npm ci")
+    expect.set_options(timeout=_PATIENCE_MILLISECONDS)
     # The sandbox needs a user other than root. Nothing but our own pages is opened.
     with (
         sync_playwright() as playwright,

@@ -1,18 +1,10 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser
 
 from tests.http.service import running
 from tests.http.sign_in_helpers import SIGNING_KEY
-from tests.web.browsers import chromium
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="session")

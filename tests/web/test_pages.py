@@ -88,6 +88,12 @@ async def test_a_page_is_in_the_language_that_the_browser_asks_for(client: httpx
     assert titles["de"] != titles["en"]
 
 
+async def test_a_page_says_that_it_needs_scripts(client: httpx.AsyncClient) -> None:
+    html = (await client.get("/account/verify-email")).text
+    assert re.findall("<noscript>(.*?)</noscript>", html)[0].startswith('<p class="notice">This page needs JavaScript.')
+    assert re.search(r"<form [^>]* hidden>", html)
+
+
 @pytest.mark.parametrize("name", ["account.css", "account.js"])
 async def test_files_of_the_pages_are_there_and_name_no_other_host(client: httpx.AsyncClient, name: str) -> None:
     response = await client.get(f"/account/static/{name}")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from sqlalchemy import URL, Column, ColumnElement, Connection, Dialect, Engine, Table, bindparam
@@ -124,9 +124,12 @@ class Backend(ABC):
         try:
             connection.commit()
         except DBAPIError as error:
-            if self._is_rolled_back(self._driver_error(error)):
-                raise
-            raise StorageUnavailable from error  # not retryable: it may have been committed
+            if not self._is_rolled_back(self._driver_error(error)):
+                connection.invalidate()
+                raise StorageUnavailable from error  # not repeated: the transaction may have been committed
+            with suppress(Exception):  # a lost connection
+                connection.connection.rollback()  # SQLAlchemy does not, though the database may keep it open
+            raise
         return result
 
     def _driver_error(self, error: Exception) -> BaseException:

@@ -49,6 +49,8 @@ class KeyLoader:
 
 
 class _Page(NamedTuple):
+    """The arguments of a page read; equal ones share a read."""
+
     after: str | None
     limit: int
     descending: bool

@@ -15,6 +15,8 @@ Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 
 class BoundStatement(NamedTuple):
+    """The text of a statement, and its arguments in the driver's order."""
+
     text: str
     arguments: tuple[object, ...]
 

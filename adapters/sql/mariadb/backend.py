@@ -1,7 +1,7 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
@@ -15,7 +15,7 @@ from adapters.sql.engine.backend import CERTIFIES_WRITES, TransactionCallback
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, MultiRowInsert, Rows
-from adapters.sql.mariadb.galera import join_cluster
+from adapters.sql.mariadb.galera import join_cluster, migration_lease
 from adapters.sql.mariadb.pool import AsyncmyPool, is_server_error
 from adapters.sql.tables import IS_LIVE, USERS, owner_of
 from adapters.tls import check_authorities, check_identity
@@ -108,7 +108,9 @@ class MariaDB(ServerBackend[AsyncmyPool]):
         if not connection.scalar(select(func.get_lock(name, _MIGRATION_LOCK_SECONDS))):
             raise TooBusy("another process is preparing this storage")
         try:
-            yield
+            # The lock is one of this node. DDL of two nodes at once would break the connections of both.
+            with migration_lease(connection) if connection.info[CERTIFIES_WRITES] else nullcontext():
+                yield
         finally:
             connection.execute(select(func.release_lock(name)))
 

@@ -10,6 +10,8 @@ _REVISION: Final = re.compile(r"""^(revision|down_revision)\b.*=\s*["'](\w+)["']
 
 
 class Revisions(NamedTuple):
+    """The ids of all revisions in this package, and of the newest ones."""
+
     known: Set[str]
     heads: Set[str]
     """The revisions that no other revision follows."""

@@ -4,8 +4,10 @@ from typing import Annotated, Final
 from fastapi import Depends, Query, Request, Response
 from pydantic import Field
 
+from application.languages import Language
 from application.principal import ANONYMOUS, Principal
 from domain.errors import (
+    ConfirmationRequired,
     EmailTaken,
     FieldError,
     InvalidInput,
@@ -24,6 +26,7 @@ from entrypoints.http.authentication import CurrentAdmin, CurrentPrincipal, sign
 from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import (
     ClientAddress,
+    ClientLanguage,
     PasswordChanges,
     TokenMode,
     UserIdInPath,
@@ -31,7 +34,7 @@ from entrypoints.http.dependencies import (
 )
 from entrypoints.http.examples import USER
 from entrypoints.http.pages import read_page
-from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, raise_not_together, read_cursor
+from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, raise_incompatible, read_cursor
 from entrypoints.http.problems import NOT_FOUND
 from entrypoints.http.representations import (
     User,
@@ -41,7 +44,16 @@ from entrypoints.http.representations import (
     user_response,
     users_response,
 )
-from entrypoints.http.responses import BODY_ERRORS, changed, created, error_responses, found, no_content, page_of
+from entrypoints.http.responses import (
+    BODY_ERRORS,
+    accepted,
+    changed,
+    created,
+    error_responses,
+    found,
+    no_content,
+    page_of,
+)
 from entrypoints.http.routing import create_router
 from entrypoints.http.schemas import (
     ADMIN_FIELDS,
@@ -53,12 +65,18 @@ from entrypoints.http.schemas import (
     UserReplacement,
     UserReplacementBody,
 )
+from entrypoints.settings import SignUp
 
 router: Final = create_router(prefix="/users", tags=["users"], dependencies=[Depends(signed_in_principal)])
 sign_up_router: Final = create_router(prefix="/users", tags=["users"])
 
 _CHANGE_ERRORS: Final = error_responses(
-    *BODY_ERRORS, UserNotFound, EmailTaken, UsernameTaken, VersionMismatch, token_mode=[NotPermitted, LastAdmin]
+    *BODY_ERRORS,
+    UserNotFound,
+    EmailTaken,
+    UsernameTaken,
+    VersionMismatch,
+    token_mode=[NotPermitted, ConfirmationRequired, LastAdmin],
 )
 
 
@@ -77,14 +95,16 @@ class UserListQuery(PageQuery):
         if self.search is not None:
             for other in ("cursor", "offset", "email", "username"):
                 if getattr(self, other) is not None:
-                    raise_not_together(other, "search")
+                    raise_incompatible(other, "search")
 
 
 @sign_up_router.post(
     "",
     status_code=201,
     response_model=User,
-    responses=created(USER) | error_responses(*BODY_ERRORS, EmailTaken, UsernameTaken, token_mode=[NotPermitted]),
+    responses=created(USER)
+    | accepted("What was sent waits until the link that is mailed is confirmed.", "token")
+    | error_responses(*BODY_ERRORS, EmailTaken, UsernameTaken, token_mode=[NotPermitted]),
     openapi_extra={"security": [{}]},  # anonymous callers may sign up
 )
 async def create_user(
@@ -93,13 +113,24 @@ async def create_user(
     users: Users,
     caller: CurrentPrincipal,
     address: ClientAddress,
+    language: ClientLanguage,
     token_mode: TokenMode,
 ) -> Response:
-    """Create a user. Anonymous callers may sign up, unless the operator has switched that off."""
-    if not caller.is_admin and not container_of(request).settings().sign_up:
+    """Create a user. Anonymous callers may sign up, unless the operator has switched that off.
+
+    A sign-up is mailed a link that verifies the address. Where the operator wants it verified first, the response is
+    202, and there is no user before.
+    """
+    container = container_of(request)
+    is_sign_up = not caller.is_admin
+    if is_sign_up and container.settings().sign_up is SignUp.FALSE:
         raise NotSignedIn if caller is ANONYMOUS else NotPermitted
     _check_permitted(caller, body)
-    user = await users.register(body.to_use_case(), address)
+    new = body.to_use_case()
+    if is_sign_up and container.settings().sign_up is SignUp.VERIFIED:
+        await container.sign_ups().request(new, address, language)
+        return Response(status_code=202)
+    user = await users.register(new, address, verify_in=language if is_sign_up else None)
     return user_response(user, token_mode=token_mode, created=True)
 
 
@@ -146,11 +177,18 @@ async def replace_user(
     if_match: IfMatch,
     users: Users,
     caller: CurrentPrincipal,
+    language: ClientLanguage,
     token_mode: TokenMode,
 ) -> Response:
     """Replace all writable fields of a user except the password; an omitted optional field is cleared."""
     _check_permitted(caller, body)
-    changed_user = await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match))
+    changed_user = await users.change(
+        user_id,
+        body.to_use_case(),
+        expected_versions(user_id, if_match),
+        may_change_email=caller.is_admin,
+        language=language if caller.user_id == user_id else Language.ENGLISH,
+    )
     return user_response(changed_user, token_mode=token_mode)
 
 
@@ -165,11 +203,18 @@ async def update_user(
     if_match: IfMatch,
     users: Users,
     caller: CurrentPrincipal,
+    language: ClientLanguage,
     token_mode: TokenMode,
 ) -> Response:
     """Change some fields of a user (JSON Merge Patch, RFC 7396)."""
     _check_permitted(caller, body)
-    changed_user = await users.change(user_id, body.to_use_case(), expected_versions(user_id, if_match))
+    changed_user = await users.change(
+        user_id,
+        body.to_use_case(),
+        expected_versions(user_id, if_match),
+        may_change_email=caller.is_admin,
+        language=language if caller.user_id == user_id else Language.ENGLISH,
+    )
     return user_response(changed_user, token_mode=token_mode)
 
 
@@ -197,12 +242,18 @@ async def change_password(
     passwords: PasswordChanges,
     caller: CurrentPrincipal,
     address: ClientAddress,
+    language: ClientLanguage,
 ) -> Response:
     """Change a user's password, and end all other sessions of the user."""
     if body.current_password is None and not caller.is_admin:
         raise InvalidInput((FieldError("current_password", "required", "is required"),))
     await passwords.change(
-        user_id, current=body.current_password, new=body.new_password, caller=caller, address=address
+        user_id,
+        current=body.current_password,
+        new=body.new_password,
+        caller=caller,
+        address=address,
+        language=language,
     )
     return Response(status_code=204)
 

@@ -1,1 +1,1 @@
-"""Storage for userport by Pony ORM, in a SQLite file."""
+"""Storage for userport with Pony ORM, in a SQLite file."""

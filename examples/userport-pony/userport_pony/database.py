@@ -25,7 +25,7 @@ _MAX_SECONDS: Final = 8
 
 
 class Database:
-    """A file, whose Pony sessions run one after another on a thread of its own: Pony waits, and a loop must not."""
+    """A file, whose Pony sessions run one by one on a separate thread, because Pony blocks."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -35,11 +35,11 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pony")
 
     async def read(self, work: Callable[[Any], T]) -> T:
-        """Give `work` the Pony database in a session, and return what it returns."""
+        """Run `work` with the Pony database in a session, and return its result."""
         return await self._run(lambda: self._in_session(orm.db_session(), work))
 
     async def write(self, work: Callable[[Any], None]) -> None:
-        """Do the same in a transaction that holds the write lock from its beginning to its commit."""
+        """Do the same in a transaction that holds the write lock from its start."""
         await self._run(lambda: self._in_session(orm.db_session(immediate=True), work))
 
     async def create_tables(self) -> None:
@@ -49,12 +49,12 @@ class Database:
         await self._run(self._pony.check_tables)
 
     async def close(self) -> None:
-        with suppress(RuntimeError):  # it is closed already
+        with suppress(RuntimeError):  # it is closed
             self._thread.submit(self._pony.disconnect)
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        """Wait for the thread; a caller who is cancelled does not stop what it has begun."""
+        """Wait for the thread; cancelling the caller does not stop running work."""
         running = self._thread.submit(self._until_unlocked, work, monotonic() + _LOCK_SECONDS)
         try:
             async with asyncio.timeout(_MAX_SECONDS):
@@ -66,7 +66,7 @@ class Database:
         while True:
             try:
                 return self._attempt(work)
-            except TooBusy:  # SQLite has waited, but not always does: changing to WAL it may give up at once
+            except TooBusy:  # usually after SQLite has waited; a change to WAL may fail at once
                 if monotonic() > deadline:
                     raise
 
@@ -76,8 +76,12 @@ class Database:
                 self._pony.bind("sqlite", str(self._file), create_db=True, timeout=0.2)
                 self._pony.generate_mapping(check_tables=False)
             return work()
-        except (orm.DBException, orm.TransactionError, OperationalError) as error:  # the last: SQLite's own, of a bind
-            self._pony.disconnect()  # the next call begins with a connection that is as it should be
+        except (
+            orm.DBException,
+            orm.TransactionError,
+            OperationalError,
+        ) as error:  # OperationalError: SQLite's own, from a bind
+            self._pony.disconnect()  # the next call uses a fresh connection
             raise _failure(str(error)) from error
 
     def _in_session(self, session: Any, work: Callable[[Any], T]) -> T:

@@ -60,7 +60,7 @@ class PonyUserRepository:
         self._staged.save("users", user_values(user), ("id",), _translate_user_error)
 
     def remove(self, user: User) -> None:
-        self._staged.remove("users", id=user.id, version=user.version)  # the foreign keys take the rest along
+        self._staged.remove("users", id=user.id, version=user.version)  # the foreign keys remove the rest
 
     def require(self, user: User) -> None:
         self._staged.require("users", id=user.id, version=user.version)
@@ -142,7 +142,7 @@ class PonyRecords(Generic[R]):
 
     async def _one(self, **found_by: str) -> R | None:
         if "" in found_by.values():
-            return None  # Pony refuses to look for an empty text
+            return None  # Pony rejects a search for an empty text
 
         def read(db: Any) -> R | None:
             row = db.Record.get(type_name=self._type.name, **found_by)

@@ -7,16 +7,16 @@ from pony import orm
 Write: TypeAlias = Callable[[Any], object]
 """One statement of a commit, given the Pony database.
 
-Pony's objects are for reading. In a commit they would remember each other and refuse a second user of an email before
-SQLite's constraint does, by an error that repeats the email; and they remove the records of a user one by one.
+Pony's objects only serve reads. In a commit, Pony's cache would reject a second user with an email before SQLite's
+constraint does, with an error that repeats the email; and it would remove the records of a user one by one.
 """
 
 Translate: TypeAlias = Callable[[str], DomainError | None]
-"""Returns what the violated constraint means, which SQLite names by its columns; it repeats no values."""
+"""Returns the error for a violated constraint, which SQLite names by its columns, without values."""
 
 
 class StagedWrites:
-    """What a unit of work will do at its commit. The statements are made of names from this package alone."""
+    """The writes of a unit of work. Their SQL contains only names from this package."""
 
     def __init__(self) -> None:
         self._writes: list[Write] = []
@@ -34,7 +34,7 @@ class StagedWrites:
         self._writes.append(_changing_one_row(f"DELETE FROM {table} WHERE {_equal(values)}", values))  # noqa: S608
 
     def require(self, table: str, **values: object) -> None:
-        """Let the commit apply only if there is a row with these values; nobody else writes during a commit."""
+        """Require a row with these values at the commit, during which no other transaction writes."""
 
         def check(db: Any) -> None:
             if db.execute(f"SELECT 1 FROM {table} WHERE {_equal(values)}", values).fetchone() is None:  # noqa: S608
@@ -43,7 +43,7 @@ class StagedWrites:
         self._writes.append(check)
 
     def take(self) -> Sequence[Write]:
-        """Return all writes, of which none is staged any longer."""
+        """Return all writes and clear the list."""
         writes, self._writes = self._writes, []
         return writes
 

@@ -33,7 +33,7 @@ class PonyUnitOfWork:
 
 
 class PonyStorage:
-    """Users in a SQLite file that several processes may share; a commit is on the disk when it returns."""
+    """Users in a SQLite file that several processes may share. A commit is on disk when it returns."""
 
     def __init__(self, file: Path) -> None:
         self._database = Database(file)
@@ -52,9 +52,9 @@ class PonyStorage:
 
 
 def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> PonyStorage:
-    """Open `pony:///file.db`, without connecting yet; raises `ValueError`, which repeats nothing of the URL.
+    """Open `pony:///file.db` without connecting. Raise `ValueError`, which repeats nothing of the URL.
 
-    The types make no difference: one table holds the records of any.
+    The types make no difference: one table holds all records.
     """
     parts = urlsplit(url)
     file = unquote(parts.path.removeprefix("/"))

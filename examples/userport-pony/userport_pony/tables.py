@@ -1,4 +1,4 @@
-"""The tables; users and records to rows and back."""
+"""The tables, and the conversion of users and records to rows and back."""
 
 import json
 from typing import Any
@@ -13,8 +13,8 @@ from pony import orm
 def define_entities(database: Any) -> None:
     """Define the tables, as attributes of a Pony database.
 
-    One table holds the records of every type: what they are found by has columns, everything else is JSON. Pony strips
-    texts, and takes an empty one for None, unless it is told otherwise. Times are milliseconds since 1970.
+    One table holds the records of every type: searched fields have columns, everything else is JSON. By default Pony
+    strips texts, and replaces empty ones by None. Times are milliseconds since 1970.
     """
 
     class User(database.Entity):
@@ -60,7 +60,7 @@ def unique_columns(record_type: RecordType[Any]) -> dict[str, str]:
 
 
 def record_values(record_type: RecordType[R], record: R) -> dict[str, object]:
-    """Return a row of `records`; raises `InvalidRecord`."""
+    """Return a row of `records`. Raise `InvalidRecord`."""
     content = json.dumps(record_type.to_json(record), ensure_ascii=False)
     unique = record_type.unique_values_of(record)
     due = record_type.due_of(record)

@@ -12,7 +12,7 @@ depends_on: Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    # MariaDB commits each statement by itself: a migration that was interrupted there has to go on where it stopped.
+    # MariaDB commits each statement on its own, so an interrupted migration must be able to resume.
     if op.get_context().as_sql or not _has_column():
         op.add_column("users", sa.Column("email_verified", sa.Boolean(), server_default=sa.false(), nullable=False))
 

@@ -1,0 +1,27 @@
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+
+from adapters.security.signing_keys import Private, SigningKeys
+
+_SECRET_BYTES: Final = 32
+_PURPOSE: Final = b"userport one-time links"
+
+
+class HkdfLinkSecrets:
+    """Derives the secrets of links from the signing key (RFC 5869), apart from everything else it is used for."""
+
+    def __init__(self, keys: SigningKeys) -> None:
+        self._key = HKDF(SHA256(), _SECRET_BYTES, salt=None, info=_PURPOSE).derive(_raw(keys.private))
+
+    def derive(self, record: str) -> bytes:
+        return HKDFExpand(SHA256(), _SECRET_BYTES, record.encode()).derive(self._key)
+
+
+def _raw(private: Private) -> bytes:
+    """Return the secret part of a key alone, which has one form whatever file it came from."""
+    if isinstance(private, Ed25519PrivateKey):
+        return private.private_bytes_raw()
+    return private.private_numbers().private_value.to_bytes(_SECRET_BYTES, "big")

@@ -1,0 +1,79 @@
+"""Signing up where nothing may show whether an address has an account already."""
+
+from application.concurrency import OptimisticRetry
+from application.languages import Language
+from application.outbox.queue import MailQueue
+from application.outbox.tokens import parse_link_token
+from application.passwords import Passwords
+from application.ports import Clock, IdSource
+from application.users.service import NewUser, UserService
+from domain.credential import CREDENTIALS, Credential
+from domain.errors import InvalidOneTimeToken, UsernameTaken
+from domain.pending_sign_up import PENDING_SIGN_UPS, PendingSignUp
+from domain.storage import Storage
+from domain.values import UserId
+
+
+class SignUpService:
+    """Sign-ups that wait until their address is confirmed.
+
+    Besides what each use case names, all raise what the storage port may raise.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        ids: IdSource,
+        passwords: Passwords,
+        users: UserService,
+        mails: MailQueue,
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._ids = ids
+        self._passwords = passwords
+        self._users = users
+        self._mails = mails
+        self._retry = OptimisticRetry()
+
+    async def request(self, new: NewUser, address: str | None, language: Language) -> None:
+        """Keep what was sent, and mail its address a link, or a notice if it has an account.
+
+        That is found out by the job that mails, so a free and a taken address make no difference here. Raises
+        `InvalidInput`, `UsernameTaken`, since usernames are public, or `TooBusy`.
+        """
+        user, password = self._users.parse(new)
+        unit = self._storage.unit_of_work()
+        if user.username is not None and await unit.users.find_by_username(user.username) is not None:
+            raise UsernameTaken
+        password_hash = None if password is None else await self._passwords.hash(password, address)
+        digest = self._mails.tokens.sign_up_token(user.id).digest
+        now = self._clock.now()
+        unit.records(PENDING_SIGN_UPS).add(
+            PendingSignUp.create(user, password_hash=password_hash, digest=digest, now=now)
+        )
+        self._mails.stage_sign_up(unit, user.id, language)
+        await unit.commit()
+
+    async def confirm(self, token: str) -> None:
+        """Register the user whose sign-up a link confirms, with a verified address.
+
+        Raises `InvalidOneTimeToken`, `EmailTaken` or `UsernameTaken`.
+        """
+        given = parse_link_token(token)
+
+        async def attempt() -> None:
+            unit = self._storage.unit_of_work()
+            pending = await unit.records(PENDING_SIGN_UPS).get(given.subject)
+            now = self._clock.now()
+            if pending is None or not pending.accepts(given, now):
+                raise InvalidOneTimeToken
+            user = pending.confirmed(self._ids.new(UserId), now)
+            unit.users.add(user)
+            if pending.password_hash is not None:
+                unit.records(CREDENTIALS).add(Credential(user.id, pending.password_hash))
+            unit.records(PENDING_SIGN_UPS).remove(pending)
+            await unit.commit()
+
+        await self._retry.run(token, attempt)

@@ -1,0 +1,68 @@
+"""Verifying an address by a link that is mailed to it."""
+
+from application.concurrency import OptimisticRetry, commit_additions
+from application.languages import Language
+from application.links.sign_up import SignUpService
+from application.outbox.queue import MailQueue
+from application.outbox.throttle import MailThrottle
+from application.ports import Clock
+from domain.errors import AlreadyVerified, InvalidOneTimeToken, UserNotFound
+from domain.one_time_token import TokenPurpose
+from domain.storage import Storage
+from domain.values import UserId
+
+
+class EmailVerificationService:
+    """Besides what each use case names, all raise what the storage port may raise."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock, mails: MailQueue, throttle: MailThrottle, sign_ups: SignUpService
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._mails = mails
+        self._throttle = throttle
+        self._sign_ups = sign_ups
+        self._retry = OptimisticRetry()
+
+    async def request(self, user_id: UserId, address: str | None, language: Language) -> None:
+        """Mail a user a link, on behalf of a client address.
+
+        Raises `UserNotFound`, `AlreadyVerified` or `TooManyMailRequests`.
+        """
+
+        async def attempt() -> None:
+            unit = self._storage.unit_of_work()
+            user = await unit.users.get(user_id)
+            if user is None or not user.active:
+                raise UserNotFound
+            if user.email_verified:
+                raise AlreadyVerified
+            request = await self._throttle.request([user.email], address)
+            await request.stage(unit)
+            await self._mails.stage_link(unit, TokenPurpose.VERIFY_EMAIL, user, language)
+            unit.users.require(user)
+            await commit_additions(unit)
+
+        await self._retry.run(address or user_id, attempt)
+
+    async def confirm(self, token: str) -> None:
+        """Verify the address that a link was mailed to, of a user or of a pending sign-up.
+
+        Raises `InvalidOneTimeToken`, and for a sign-up `EmailTaken` or `UsernameTaken`.
+        """
+
+        async def attempt() -> None:
+            unit = self._storage.unit_of_work()
+            found = await self._mails.tokens.redeem(unit, TokenPurpose.VERIFY_EMAIL, token)
+            verified = found.user.change(now=self._clock.now(), email_verified=True)
+            if verified is found.user:
+                unit.users.require(verified)
+            else:
+                unit.users.save(verified)
+            await unit.commit()
+
+        try:
+            await self._retry.run(token, attempt)
+        except InvalidOneTimeToken:
+            await self._sign_ups.confirm(token)

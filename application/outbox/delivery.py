@@ -1,0 +1,160 @@
+"""Sending queued mails: the handlers of the jobs that `queue` stages."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from application.mail.errors import MailDeferred, MailRefused
+from application.mail.message import CONTEXT_KEYS, Mail, Template
+from application.outbox.queue import MAIL, PASSWORD_RESET, SIGN_UP
+from application.outbox.tokens import OneTimeTokens, version_of
+from application.ports import Clock, JobDelayed, JobFailed, JobHandler, MailSender
+from domain.credential import CREDENTIALS
+from domain.errors import IdTaken, StaleVersion
+from domain.jobs import Job
+from domain.one_time_token import ONE_TIME_TOKENS, LinkToken, TokenPurpose, token_key, token_subject
+from domain.pending_sign_up import PENDING_SIGN_UPS
+from domain.storage import Storage
+from domain.user import User
+from domain.values import Email, UserId
+
+_SIGN_UP_PAGE: Final = "verify-email"
+_EXPIRED: Final = "the link has expired before it could be sent"
+
+
+class MailDelivery:
+    """Sends the mail of a job. A job whose mail is no longer called for is done without one.
+
+    A link that a newer one has voided is mailed all the same: both were asked for, and a repeated job must send what
+    it sent before.
+    """
+
+    def __init__(
+        self, storage: Storage, clock: Clock, tokens: OneTimeTokens, sender: MailSender, public_url: str
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._tokens = tokens
+        self._sender = sender
+        self._public_url = public_url
+
+    @property
+    def handlers(self) -> Mapping[str, JobHandler]:
+        """The handlers, by the kind of job."""
+        return {MAIL: self._send_mail, PASSWORD_RESET: self._send_password_reset, SIGN_UP: self._send_sign_up}
+
+    async def _send_mail(self, job: Job) -> None:
+        link = None
+        if "purpose" in job.payload:
+            link = await self._link(job, TokenPurpose(job.payload["purpose"]), UserId(job.payload["user_id"]))
+            if link is None:
+                return
+        await self._send(job, Template(job.payload["template"]), job.payload["address"], link)
+
+    async def _send_password_reset(self, job: Job) -> None:
+        unit = self._storage.unit_of_work()
+        user = await unit.users.find_by_email(Email(job.payload["email"], job.payload["email_key"]))
+        if user is None or not user.active:
+            return
+        await self._make_reset_token(job, user)
+        link = await self._link(job, TokenPurpose.RESET_PASSWORD, user.id)
+        if link is not None:
+            await self._send(job, Template.RESET_PASSWORD, user.email.address, link)
+
+    async def _make_reset_token(self, job: Job, user: User) -> None:
+        """Create the token of a request, unless that was done before, or a later request has its token already."""
+        purpose = TokenPurpose.RESET_PASSWORD
+        requested_at = _requested_at(job)
+        if self._clock.now() >= requested_at + purpose.lifetime:
+            raise JobFailed(_EXPIRED)  # and a token that was used may have been purged, so it must not be made again
+        unit = self._storage.unit_of_work()
+        earlier = await self._tokens.find(unit, purpose, user.id)
+        if earlier is not None and earlier.request_id >= job.id:
+            return
+        credential = await unit.records(CREDENTIALS).get(user.id)
+        self._tokens.stage(
+            unit,
+            purpose,
+            user,
+            job.id,
+            requested_at=requested_at,
+            earlier=earlier,
+            credential_version=version_of(credential),
+        )
+        unit.users.require(user)
+        try:
+            await unit.commit()
+        except (IdTaken, StaleVersion):
+            raise JobDelayed("the account has changed at the same time") from None
+
+    async def _send_sign_up(self, job: Job) -> None:
+        unit = self._storage.unit_of_work()
+        pending = await unit.records(PENDING_SIGN_UPS).get(job.payload["id"])
+        if pending is None:
+            return
+        owner = await unit.users.find_by_email(pending.address)
+        if owner is not None:
+            if owner.active:
+                await self._send(job, Template.SIGN_UP_ADDRESS_TAKEN, owner.email.address, None)
+            return
+        token = self._tokens.sign_up_token(pending.id)
+        if pending.digest != token.digest:
+            unit.records(PENDING_SIGN_UPS).save(pending.with_digest(token.digest))
+            await unit.commit()
+        await self._send(job, Template.SIGN_UP, pending.email, self._url(_SIGN_UP_PAGE, token))
+
+    async def _link(self, job: Job, purpose: TokenPurpose, user_id: UserId) -> str | None:
+        """Return the link of a request, or None if it was used or voided otherwise than by a newer one."""
+        unit = self._storage.unit_of_work()
+        if await unit.users.get(user_id) is None:
+            return None
+        subject = token_subject(purpose, user_id, job.id)
+        stored = await unit.records(ONE_TIME_TOKENS).get(token_key(purpose, subject))
+        if stored is None or self._clock.now() >= stored.expires_at:
+            raise JobFailed(_EXPIRED)
+        token = self._tokens.link_token(purpose, user_id, job.id)
+        if stored.request_id == job.id:
+            if stored.is_void:
+                return None
+            if stored.digest != token.digest:  # the signing key has been replaced since
+                unit.records(ONE_TIME_TOKENS).save(stored.with_digest(token.digest))
+                await unit.commit()
+        return self._url(purpose.value.replace("_", "-"), token)
+
+    def _url(self, page: str, token: LinkToken) -> str:
+        return f"{self._public_url}/account/{page}#token={token.text}"
+
+    async def _send(self, job: Job, template: Template, to: str, link: str | None) -> None:
+        requested_at = _requested_at(job)
+        available = {
+            **job.payload,
+            "address": to,
+            "time": f"{requested_at:%Y-%m-%d %H:%M} UTC",
+            **({} if link is None else {"link": link}),
+        }
+        mail = Mail(
+            template=template.value,
+            to=to,
+            language=job.payload["language"],
+            context={name: available[name] for name in CONTEXT_KEYS[template]},
+            message_id=job.id,
+            date=requested_at,
+        )
+        try:
+            await self._sender.send(mail)
+        except MailRefused as error:
+            raise JobFailed(str(error)) from error
+        except MailDeferred as error:
+            raise JobDelayed(str(error)) from error
+
+
+def _requested_at(job: Job) -> datetime:
+    return datetime.fromisoformat(job.payload["at"])
+
+
+async def _wait_for_key(_: Job) -> None:
+    raise JobDelayed("mail needs the signing key that the servers have: set USERPORT_SIGNING_KEY")
+
+
+HANDLERS_WITHOUT_KEY: Final[Mapping[str, JobHandler]] = dict.fromkeys((MAIL, PASSWORD_RESET, SIGN_UP), _wait_for_key)
+"""The handlers of a process that cannot make links, as a worker whose environment lacks the signing key."""

@@ -1,0 +1,104 @@
+"""The log of `userport serve`, on standard error."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.commands import PROGRAM, environment, userport
+from tests.http.records import new_user
+
+SECRET = "hunter2"
+
+
+class _Service:
+    """A service, and what it has logged once it has ended."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        self.first_line = process.stderr.readline()
+        self.address = self.first_line.split("http://")[1].partition("/docs")[0]
+        self.client = httpx.Client(base_url=f"http://{self.address}", timeout=60)
+        self.lines: Sequence[str] = []
+
+
+@contextmanager
+def logging_service(*options: str, **variables: str) -> Iterator[_Service]:
+    command = (*PROGRAM, "serve", "--port", "0", *options)
+    with subprocess.Popen(command, env=environment(**variables), stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            service = _Service(process)
+            with service.client:
+                yield service
+            process.terminate()
+            service.lines = process.communicate(timeout=30)[1].splitlines()
+        finally:
+            process.kill()
+
+
+def make_requests(client: httpx.Client) -> None:
+    user = client.post("/users", json={**new_user(), "bio": SECRET}).headers["location"]
+    client.get(user, headers={"X-Request-Id": "one"})
+    client.head(f"{user}/", params={"token": SECRET})
+    client.get(f"/nothing/{SECRET}", headers={"Authorization": f"Bearer {SECRET}"})
+
+
+def test_json_lines_have_the_fields_of_each_request_and_no_text_of_it() -> None:
+    with logging_service("--storage", "memory://", USERPORT_LOG_FORMAT="json", USERPORT_ACCESS_LOG="true") as service:
+        make_requests(service.client)
+    start: dict[str, Any] = json.loads(service.first_line)
+    assert start["message"].startswith("userport serves in open mode")
+    assert (start["level"], start["logger"]) == ("info", "userport.start")
+    assert SECRET not in "".join(service.lines)
+    lines = [json.loads(line) for line in service.lines]
+    assert [(line["method"], line["route"], line["status"]) for line in lines] == [
+        ("POST", "/users", 201),
+        ("GET", "/users/{id}", 200),
+        ("HEAD", "/users/{id}", 200),
+        ("GET", "unmatched", 404),
+    ]
+    for line in lines:
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(line["time"])).total_seconds() < 300
+        assert (line["level"], line["logger"], line["peer"]) == ("info", "userport.access", "127.0.0.1")
+        assert line["duration_ms"] > 0
+    assert lines[1]["request_id"] == "one"
+    assert len({line["request_id"] for line in lines}) == 4
+
+
+def test_text_lines_say_the_same() -> None:
+    with logging_service("--storage", "memory://", USERPORT_ACCESS_LOG="true") as service:
+        make_requests(service.client)
+    assert len(service.lines) == 4
+    method, route, status, duration, unit, request_id, peer = service.lines[1].split()
+    assert (method, route, status, unit, request_id, peer) == ("GET", "/users/{id}", "200", "ms", "one", "127.0.0.1")
+    assert float(duration) > 0
+
+
+def test_requests_are_not_logged_unless_asked_for() -> None:
+    with logging_service("--storage", "memory://", USERPORT_LOG_FORMAT="json") as service:
+        make_requests(service.client)
+    assert service.lines == []
+
+
+@pytest.mark.slow
+def test_every_worker_process_logs_in_the_format(sqlite: str) -> None:
+    with logging_service(
+        "--storage", sqlite, "--workers", "2", USERPORT_LOG_FORMAT="json", USERPORT_ACCESS_LOG="true"
+    ) as service:
+        for _ in range(10):
+            httpx.get(f"http://{service.address}/health/live", timeout=60)
+    lines = [json.loads(line) for line in service.lines]
+    assert [line["route"] for line in lines if line["logger"] == "userport.access"] == ["/health/live"] * 10
+
+
+def test_an_unknown_format_is_one_clear_line() -> None:
+    result = userport("serve", USERPORT_LOG_FORMAT="xml")
+    assert (result.exit_code, result.errors) == (
+        2,
+        "userport: USERPORT_LOG_FORMAT is wrong: Input should be 'text' or 'json'\n",
+    )
