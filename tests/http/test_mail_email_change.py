@@ -1,4 +1,4 @@
-"""Changing one's own address, confirmed at the new one and undone from the old one, on every store."""
+"""Change one's own address, confirmed at the new one and undone from the old one, on every store."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ GERMAN = {"accept-language": "de"}
 
 @pytest.fixture
 async def ann(token_service: Service, token_client: httpx.AsyncClient) -> SignedInUser:
-    """Somebody who has signed up and verified her address."""
+    """A user with a verified address."""
     person = await a_member(token_client)
     await token_service.do_jobs()
     token = token_of(token_service.mailbox.take(person.user["email"]))
