@@ -10,6 +10,33 @@ _MIN_PAUSE_SECONDS: Final = 0.005
 _FIRST_RETRY_SECONDS: Final = 0.1
 _MAX_RETRY_SECONDS: Final = 30.0
 
+_MIN_BATCH: Final = 10
+_FIRST_BATCH: Final = 100
+_MAX_BATCH: Final = 1_000
+_BATCH_SECONDS: Final = 0.02
+
+
+class BatchSize:
+    """The number of records to delete at once: as many as take about 20 ms, up to a thousand.
+
+    Half as many hardly take less time where it is the commit that takes it, as on a slow disk or a busy machine. Then
+    there are not fewer, since the purge would only take longer.
+    """
+
+    def __init__(self) -> None:
+        self.records = _FIRST_BATCH
+        self._seconds_before_halving: float | None = None
+
+    def adapt(self, seconds: float) -> None:
+        """Choose the next size by how long the last batch took."""
+        before = self._seconds_before_halving
+        if seconds <= _BATCH_SECONDS or (before is not None and seconds > 0.75 * before):
+            self.records = min(2 * self.records, _MAX_BATCH)
+            self._seconds_before_halving = None
+        else:
+            self.records = max(self.records // 2, _MIN_BATCH)
+            self._seconds_before_halving = seconds
+
 
 class BackgroundPurge:
     """Deletes records of removed users in the background, in batches.

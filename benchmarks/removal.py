@@ -29,7 +29,7 @@ from adapters.storage_contract.examples import a_post, a_user
 from adapters.storage_contract.steps import add, remove, save
 from benchmarks.bench.environment import machine
 from benchmarks.bench.results import write_down
-from domain.errors import TooBusy
+from domain.errors import StaleVersion, StorageUnavailable, TooBusy
 from domain.post import POSTS
 from domain.storage import Storage
 from domain.user import User
@@ -44,7 +44,7 @@ _RECORDS_IN_A_COMMIT: Final = 1_000
 
 
 class Wait(NamedTuple):
-    """One save: its start, and its duration including retries after `TooBusy`."""
+    """One save: its start, and its duration including retries after a refusal."""
 
     begun: float
     seconds: float
@@ -142,6 +142,11 @@ async def _write(storage: Storage, user: User, is_ended: Callable[[], bool], wai
                 break
             except TooBusy:
                 refusals += 1
+            except (StorageUnavailable, StaleVersion):  # of which the latter may follow the former
+                refusals += 1
+                stored = await storage.unit_of_work().users.get(user.id)
+                if stored == user:
+                    break
         waits.append(Wait(begun, time.monotonic() - begun, refusals))
         await asyncio.sleep(_PAUSE_SECONDS)
 

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Delete, bindparam, func, literal, select
 
+from adapters.purging import BatchSize
 from adapters.sql.engine.backend import TransactionCallback
 from adapters.sql.engine.database import Database
 from adapters.sql.record_tables import RecordTable
@@ -14,13 +15,10 @@ from adapters.sql.tables import REMOVED_USERS, USERS, key_of
 from domain.errors import StaleVersion, TooBusy
 from domain.user import User
 
-MAX_ROWS_AT_ONCE: Final = 1_000
+MAX_CASCADE_ROWS: Final = 1_000
 """A user who owns at most this many rows is removed with them by one statement."""
 
 _REMOVED_VERSION: Final = -1
-_FIRST_BATCH_ROWS: Final = 100
-_MAX_BATCH_ROWS: Final = 1_000
-_BATCH_SECONDS: Final = 0.02
 
 _TOMBSTONE: Final = (
     USERS.update()
@@ -44,7 +42,7 @@ _FIRST_REMOVED: Final = select(REMOVED_USERS.c.user_id).order_by(REMOVED_USERS.c
 class UserRemovals:
     """Removes users and everything that they own.
 
-    Up to about `MAX_ROWS_AT_ONCE` rows are deleted along with their owner, through the foreign keys. Otherwise the
+    Up to about `MAX_CASCADE_ROWS` rows are deleted along with their owner, through the foreign keys. Otherwise the
     user's row becomes a tombstone. It and the rows that refer to it are invisible, and no more rows can be added.
     `purge_batch` deletes these rows in batches, and finally the tombstone.
     """
@@ -54,7 +52,8 @@ class UserRemovals:
         self._owned: Final = [(each.table, each.owner) for each in record_tables if each.owner is not None]
         user_id = REMOVED_USERS.c.user_id
         self._removed_ids: Final = select(user_id).where(database.backend.is_one_of(user_id, "ids"))
-        self._batch_rows = _FIRST_BATCH_ROWS
+        self._batch_size = BatchSize()
+        self._batch_started = 0.0
         self._position: _Position | None = None
         self.has_tombstones = False
         """Whether a removal has left rows to purge since the flag was last reset."""
@@ -76,11 +75,11 @@ class UserRemovals:
     def _delete_small(self) -> Delete:
         is_it = (USERS.c.id == bindparam("_id"), USERS.c.version == bindparam("_version"))
         rows = (
-            select(literal(1)).select_from(table).where(owner == bindparam("_id")).limit(MAX_ROWS_AT_ONCE + 1)
+            select(literal(1)).select_from(table).where(owner == bindparam("_id")).limit(MAX_CASCADE_ROWS + 1)
             for table, owner in self._owned
         )
         counts = (select(func.count()).select_from(some.subquery()).scalar_subquery() for some in rows)
-        return USERS.delete().where(*is_it, sum(counts, literal(0)) <= MAX_ROWS_AT_ONCE)
+        return USERS.delete().where(*is_it, sum(counts, literal(0)) <= MAX_CASCADE_ROWS)
 
     async def are_being_removed(self, user_ids: Sequence[str]) -> bool:
         """Return whether any of these users is being removed."""
@@ -93,21 +92,20 @@ class UserRemovals:
         """
         if not await self._database.fetch(_FIRST_REMOVED):
             return False
-        started = monotonic()
         self._position = await self._database.transact(self._delete_batch)
-        is_slow = monotonic() - started > _BATCH_SECONDS
-        self._batch_rows = max(10, self._batch_rows // 2) if is_slow else min(2 * self._batch_rows, _MAX_BATCH_ROWS)
+        self._batch_size.adapt(monotonic() - self._batch_started)
         return True
 
     def _delete_batch(self, connection: Connection) -> "_Position | None":
         """Delete a batch; return the position to resume at, since scanning deleted rows again is slow."""
+        self._batch_started = monotonic()  # when the transaction has its lock
         user_id = connection.execute(_FIRST_REMOVED.with_for_update(skip_locked=True)).scalar_one_or_none()
         if user_id is None:
             raise TooBusy
         last = self._position if self._position and self._position.user_id == user_id else _Position(user_id, 0, None)
         for nth, (table, owner) in enumerate(self._owned[last.table_index :], last.table_index):
             key = key_of(table)
-            found = select(key).where(owner == user_id).order_by(key).limit(self._batch_rows)
+            found = select(key).where(owner == user_id).order_by(key).limit(self._batch_size.records)
             if nth == last.table_index and last.key is not None:
                 found = found.where(key > last.key)
             keys = connection.execute(found).scalars().all()

@@ -1,6 +1,6 @@
 """Plant bugs in copies of the adapters, one by one, and report which of them the storage contract notices.
 
-python -m tests.mutation.plant_bugs [store ...]
+BUGS_AT_ONCE=2 python -m tests.mutation.plant_bugs [store ...]
 """
 
 import os
@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -32,7 +31,7 @@ COPIED: Final = ("domain", "application", "adapters", "entrypoints", "tests/serv
 TIMES_AS_LONG: Final = 5
 """A suite that takes this many times as long as without a bug hangs, which counts as noticed."""
 
-AT_ONCE: Final = 2
+AT_ONCE: Final = int(os.environ.get("BUGS_AT_ONCE", "2"))
 
 
 log: Final = Console(stderr=True)
@@ -75,22 +74,25 @@ def planted(bug: Bug, text: str) -> str:
 
 def seconds_without_bug(store: str) -> float:
     begun = time.monotonic()
-    if noticed(store, None, None):
-        raise Broken(f"the suite fails on {store} before there is any bug")
+    if case := case_that_fails(store, None, None):
+        raise Broken(f"the suite of {store} fails before there is any bug: {case}")
     return time.monotonic() - begun
 
 
 def verdict(bug: Bug, timeout: float) -> Verdict:
     begun = time.monotonic()
-    found: Verdict = "BROKEN"
-    with suppress(Broken):
-        found = "caught" if noticed(bug.store, bug, timeout) else "SURVIVED"
-    log.print(f"{bug.store}: {found} after {time.monotonic() - begun:.0f} s: {bug.what}", markup=False)
+    found: Verdict
+    try:
+        case = case_that_fails(bug.store, bug, timeout)
+        found = "caught" if case else "SURVIVED"
+    except Broken as error:
+        found, case = "BROKEN", str(error)
+    log.print(f"{bug.store}: {bug.what}: {found} after {time.monotonic() - begun:.0f} s {case}", markup=False)
     return found
 
 
-def noticed(store: str, bug: Bug | None, timeout: float | None) -> bool:
-    """Run the suite of one store on a copy with the bug in it."""
+def case_that_fails(store: str, bug: Bug | None, timeout: float | None) -> str:
+    """Run the suite of one store on a copy with the bug in it; return the first case that fails, empty if none does."""
     with tempfile.TemporaryDirectory(prefix="userport-bug-") as directory:
         copy = Path(directory)
         for part in COPIED:
@@ -112,12 +114,12 @@ def noticed(store: str, bug: Bug | None, timeout: float | None) -> bool:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return True
+            return "by taking too long"
     # A case must have failed: a copy that cannot be imported shows nothing.
     if done.returncode not in {0, 1} or "E       NameError" in done.stdout:
-        log.print(done.stdout[-2000:], markup=False)
-        raise Broken
-    return done.returncode == 1
+        raise Broken(done.stdout[-2000:])
+    failures = (line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))
+    return next(failures, "by a case without a name") if done.returncode else ""
 
 
 def report(bugs: Sequence[Bug], verdicts: Sequence[Verdict]) -> None:
