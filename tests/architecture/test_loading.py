@@ -37,7 +37,7 @@ OF_THE_CONTAINER: Final = {"dependency_injector", "fastapi", "starlette"}
 def modules_loaded_by(program: str, directory: Path) -> set[str]:
     """Run a program in a process of its own, and return which modules it has loaded at its end."""
     program = f"import atexit, sys\natexit.register(lambda: print('\\nloaded:', *sys.modules))\n{program}"
-    printed = subprocess.run(  # noqa: S603 - a program of ours
+    printed = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", program], cwd=directory, env=environment(), stdout=subprocess.PIPE, text=True, check=True
     ).stdout
     return set(printed.splitlines()[-1].split())
