@@ -16,8 +16,8 @@ from pymongo import ReturnDocument
 
 from adapters.mongodb.database import Database, Transaction
 from adapters.mongodb.documents import Document
-from adapters.purging import BatchSize
 from adapters.mongodb.schema import MARKER_ID, PURGING, REMOVED_OWNERS, USERS, Collection, guard_id
+from adapters.purging import BatchSize
 from domain.errors import TooBusy
 
 _MAX_DELETED_BY_COMMIT: Final = 1_000  # of each type
