@@ -8,7 +8,6 @@ show readers of the user's records that there are none. After the purge, these a
 from collections.abc import Collection as AbstractCollection
 from collections.abc import Sequence
 from datetime import timedelta
-from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
 
@@ -17,10 +16,10 @@ from pymongo import ReturnDocument
 from adapters.mongodb.database import Database, Transaction
 from adapters.mongodb.documents import Document
 from adapters.mongodb.schema import MARKER_ID, PURGING, REMOVED_OWNERS, USERS, Collection, guard_id
-from adapters.purging import BatchSize
 from domain.errors import TooBusy
 
 _MAX_DELETED_BY_COMMIT: Final = 1_000  # of each type
+_BATCH: Final = 1_000
 _LEASE_MILLISECONDS: Final = timedelta(seconds=10) // timedelta(milliseconds=1)
 
 
@@ -77,7 +76,6 @@ class Purge:
         self._database = database
         self._id = uuid4().hex
         self._deleted_up_to: dict[tuple[str, str], str] = {}
-        self._batch_size = BatchSize()
 
     async def delete_batch(self) -> bool:
         """Delete some records; return whether there may be more. Raise `TooBusy` while another process purges."""
@@ -111,18 +109,15 @@ class Purge:
     async def _delete_some(self, name: str, owner: str, user_id: str) -> bool:
         # Continue behind deleted records: for minutes, the server keeps their index entries and scans them.
         after = self._deleted_up_to.get((name, user_id), "")
-        limit = self._batch_size.records
 
         async def delete(database: Any) -> Sequence[str]:
             where = {owner: user_id, "_id": {"$gt": after}}
-            found = database[name].find(where, {"_id": True}, sort=[("_id", 1)], limit=limit, batch_size=limit)
+            found = database[name].find(where, {"_id": True}, sort=[("_id", 1)], limit=_BATCH, batch_size=_BATCH)
             keys = [document["_id"] async for document in found]
             await database[name].delete_many({"_id": {"$in": keys}, owner: user_id})
             return keys
 
-        started = monotonic()
         keys = await self._database.run(delete)
-        self._batch_size.adapt(monotonic() - started)
         if keys:
             self._deleted_up_to[name, user_id] = keys[-1]
         return bool(keys)
