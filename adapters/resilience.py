@@ -10,7 +10,7 @@ from domain.errors import TooBusy
 
 T = TypeVar("T")
 
-_OURS: Final = {"adapters", "domain"}
+_OWN_PACKAGES: Final = {"adapters", "domain"}
 _FIRST_PAUSE_SECONDS: Final = 0.01
 _QUEUE_TIMEOUT_SECONDS: Final = 5
 
@@ -19,25 +19,25 @@ class ConnectionLimiter:
     """A fair queue for a bounded number of connections; use it as a context manager around one."""
 
     def __init__(self, size: int, timeout_seconds: float = _QUEUE_TIMEOUT_SECONDS) -> None:
-        self._free: Final = asyncio.Semaphore(size)
+        self._semaphore: Final = asyncio.Semaphore(size)
         self._timeout_seconds: Final = timeout_seconds
         self.in_use = 0
 
     async def acquire(self) -> None:
         """Wait until a connection is free. Raise `TooBusy` on a timeout."""
-        if self._free.locked():
+        if self._semaphore.locked():
             try:
                 async with asyncio.timeout(self._timeout_seconds):
-                    await self._free.acquire()
+                    await self._semaphore.acquire()
             except TimeoutError:
                 raise TooBusy from None
         else:
-            await self._free.acquire()
+            await self._semaphore.acquire()
         self.in_use += 1
 
     def release(self) -> None:
         self.in_use -= 1
-        self._free.release()
+        self._semaphore.release()
 
     async def __aenter__(self) -> None:
         await self.acquire()
@@ -65,8 +65,8 @@ class Backoff:
         if self.seconds_left < 0:
             raise TooBusy
         self._failures += 1
-        longest = min(self._max_pause_seconds, _FIRST_PAUSE_SECONDS * 2.0**self._failures)
-        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - nothing is to be kept secret here
+        max_pause = min(self._max_pause_seconds, _FIRST_PAUSE_SECONDS * 2.0**self._failures)
+        await asyncio.sleep(random.uniform(0, max_pause))  # noqa: S311 - nothing is to be kept secret here
 
 
 async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int = 8) -> list[T]:
@@ -74,11 +74,11 @@ async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int
 
     After a failure no further call starts. The failure is raised once all running calls have ended.
     """
-    free = asyncio.Semaphore(limit)
+    semaphore = asyncio.Semaphore(limit)
     failures: list[Exception] = []
 
     async def run(call: Callable[[], Awaitable[T]]) -> T | None:
-        async with free:
+        async with semaphore:
             if not failures:
                 try:
                     return await call()
@@ -101,6 +101,6 @@ def is_raised_by(error: BaseException, *packages: str) -> bool:
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     for frame in reversed(frames):
         package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package in packages or package in _OURS:
+        if package in packages or package in _OWN_PACKAGES:
             return package in packages
     return False

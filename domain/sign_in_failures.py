@@ -29,22 +29,22 @@ class SignInFailures:
         now = truncate_to_milliseconds(now)
         return cls(key=key, moments=(now,), version=1, expires_at=now + window)
 
-    def blocked_until(self, most: int, now: datetime, window: timedelta = WINDOW) -> datetime | None:
+    def blocked_until(self, limit: int, now: datetime, window: timedelta = WINDOW) -> datetime | None:
         """Return when the next attempt is allowed, or None if it is allowed now.
 
-        Attempts are blocked after `most` failures within the window. Blocked attempts are not counted, so they do not
+        Attempts are blocked after `limit` failures within the window. Blocked attempts are not counted, so they do not
         prolong the block.
         """
         recent = self._recent(now, window)
-        return recent[-most] + window if len(recent) >= most else None
+        return recent[-limit] + window if len(recent) >= limit else None
 
-    def one_more(self, now: datetime, most: int, window: timedelta = WINDOW) -> Self:
-        """Return the next state, with another failure. Only the latest `most` are kept."""
+    def add_failure(self, now: datetime, limit: int, window: timedelta = WINDOW) -> Self:
+        """Return the next state, with another failure. Only the latest `limit` are kept."""
         now = truncate_to_milliseconds(now)
-        moments = (*self._recent(now, window), now)[-most:]
+        moments = (*self._recent(now, window), now)[-limit:]
         return replace(self, moments=moments, version=self.version + 1, expires_at=now + window)
 
-    def forgotten(self, now: datetime) -> Self:
+    def cleared(self, now: datetime) -> Self:
         """Return the next state, without failures, as after a successful sign-in."""
         now = truncate_to_milliseconds(now)
         return replace(self, moments=(), version=self.version + 1, expires_at=now + self.WINDOW)

@@ -78,16 +78,16 @@ def _check_characters(text: str, allowed_controls: str = "") -> None:
             raise InvalidValue("invalid_character", "must not contain control characters")
 
 
-def _check_length(text: str, longest: int) -> None:
+def _check_length(text: str, max_length: int) -> None:
     """Reject a text that is too long in any form, before processing it."""
-    if len(text) > _MAX_CODE_POINTS_PER_CHARACTER * longest:
-        raise InvalidValue("too_long", f"must be at most {longest} characters")
+    if len(text) > _MAX_CODE_POINTS_PER_CHARACTER * max_length:
+        raise InvalidValue("too_long", f"must be at most {max_length} characters")
 
 
-def _cleaned(text: str, longest: int, allowed_controls: str = "") -> str:
+def _cleaned(text: str, max_length: int, allowed_controls: str = "") -> str:
     """Return the text trimmed and in NFC; reject control characters, surrogates and overlong texts."""
     text = text.strip(_WHITE_SPACE)
-    _check_length(text, longest)
+    _check_length(text, max_length)
     _check_characters(text, allowed_controls)
     return nfc(text)
 
@@ -282,5 +282,5 @@ class Password:
 
         A longer text is cut to one character more than the limit, so it matches no password.
         """
-        longest = _MAX_CODE_POINTS_PER_CHARACTER * cls.MAX_LENGTH
-        return cls(nfc(text[:longest].encode(errors="replace").decode())[: cls.MAX_LENGTH + 1])
+        max_length = _MAX_CODE_POINTS_PER_CHARACTER * cls.MAX_LENGTH
+        return cls(nfc(text[:max_length].encode(errors="replace").decode())[: cls.MAX_LENGTH + 1])

@@ -67,7 +67,7 @@ class Committer:
         for key, image in found.items():
             if image and "tx" in image:
                 facts.pop(key, None)
-                await self._intents.help(key, image)
+                await self._intents.settle_if_due(key, image)
             else:
                 facts[key] = image
 

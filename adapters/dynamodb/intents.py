@@ -65,7 +65,7 @@ class WriteIntents:
         states = await self._table.read([_state_key(tx) for tx in transactions])
         return {key.sk: state["state"] == "committed" for key, state in states.items()}
 
-    async def help(self, key: Key, held: Image) -> None:
+    async def settle_if_due(self, key: Key, held: Image) -> None:
         """Settle an intent if its commit is decided or overdue; otherwise the caller must wait."""
         tx = held["tx"]
         state = (await self._table.read([_state_key(tx)])).get(_state_key(tx))

@@ -24,16 +24,16 @@ class _Snapshot:
     def __init__(self, intents: WriteIntents, committed: set[str]) -> None:
         self._intents = intents
         self._committed = committed
-        self._left_out: set[str] = set()
+        self._excluded: set[str] = set()
 
     async def of(self, items: Iterable[tuple[Key, Image]]) -> list[tuple[Key, Image]]:
         found = list(items)
-        met = {image["tx"] for _, image in found if "tx" in image} - self._committed - self._left_out
+        met = {image["tx"] for _, image in found if "tx" in image} - self._committed - self._excluded
         if met:
             decisions = await self._intents.decisions(met)
             self._committed |= {tx for tx, committed in decisions.items() if committed}
-            self._left_out |= {tx for tx, committed in decisions.items() if not committed}
-            if not met <= self._left_out:
+            self._excluded |= {tx for tx, committed in decisions.items() if not committed}
+            if not met <= self._excluded:
                 raise ReadRestart
         seen = ((key, self._image(image)) for key, image in found)
         return [(key, image) for key, image in seen if image is not None]
@@ -51,10 +51,10 @@ class Reader:
         self._table = table
         self._intents = intents
 
-    async def one(self, key: Key) -> Image | None:
-        return (await self.some([key])).get(key)
+    async def get(self, key: Key) -> Image | None:
+        return (await self.get_many([key])).get(key)
 
-    async def some(self, keys: Collection[Key]) -> dict[Key, Image]:
+    async def get_many(self, keys: Collection[Key]) -> dict[Key, Image]:
         """Return the items that exist."""
 
         async def look(snapshot: _Snapshot) -> dict[Key, Image]:
@@ -62,7 +62,7 @@ class Reader:
 
         return await self._read_consistently(look) if keys else {}
 
-    async def first(
+    async def query_first(
         self, within: Range, enough: int, wanted: Callable[[Image], bool] = lambda _: True
     ) -> list[tuple[Key, Image]]:
         """Return the first `enough` items of a range that satisfy `wanted`."""
@@ -79,7 +79,7 @@ class Reader:
 
         return await self._read_consistently(look)
 
-    async def all(self, within: Range, only: Collection[str]) -> list[tuple[Key, Image]]:
+    async def query_all(self, within: Range, only: Collection[str]) -> list[tuple[Key, Image]]:
         """Return all items of a range, with some of their attributes."""
 
         async def look(snapshot: _Snapshot) -> list[tuple[Key, Image]]:
@@ -92,7 +92,7 @@ class Reader:
         counted = await self._table.count(within, _PLAIN)
         if counted is not None:
             return counted
-        images = (image for _, image in await self.all(within, ("version", "purging")))
+        images = (image for _, image in await self.query_all(within, ("version", "purging")))
         return sum("purging" not in image or "version" in image for image in images)
 
     async def _resolve(self, snapshot: _Snapshot, items: Iterable[tuple[Key, Image]]) -> list[tuple[Key, Image]]:

@@ -38,7 +38,7 @@ class DynamoDBRecords(Generic[R]):
             found = await self._visible([RecordRef(record_type, key, key)], set())
             return self._items.restored(found[key]) if found else None
         if record_type.owner is None:
-            image = await self._reader.one(RecordRef(record_type, None, key).item_key)
+            image = await self._reader.get(RecordRef(record_type, None, key).item_key)
             return None if image is None else self._items.restored(image)
         return await self._followed(RecordRef(record_type, None, key).pointer_key, lambda _: True)
 
@@ -64,7 +64,7 @@ class DynamoDBRecords(Generic[R]):
             within = replace(self._items.owned_by(owner), after=after, descending=descending)
 
             async def look(purging: str | None) -> Sequence[Image]:
-                found = await self._reader.first(within, enough, lambda image: purging in {None, image["rev"]})
+                found = await self._reader.query_first(within, enough, lambda image: purging in {None, image["rev"]})
                 return [image for _, image in found]
 
             found = await self._of_owner(owner, look) or []
@@ -76,7 +76,7 @@ class DynamoDBRecords(Generic[R]):
         for _ in range(_MAX_READ_ATTEMPTS):
             removed = await self._removed_owners()
             if removed:
-                pointers = await self._reader.all(self._items.all, ["owner"])
+                pointers = await self._reader.query_all(self._items.all, ["owner"])
                 total = sum(pointer["owner"] not in removed for _, pointer in pointers)
                 for removed_owner in removed:  # that user may have been added again
                     total += await self.count(owner=UserId(removed_owner))
@@ -111,7 +111,7 @@ class DynamoDBRecords(Generic[R]):
         """Return the record that an index item points to; repeat if the item changes during the read."""
         before: Image | None = None
         for _ in range(_MAX_READ_ATTEMPTS):
-            index = await self._reader.one(index_key)
+            index = await self._reader.get(index_key)
             if index is None or index == before:
                 return None
             for image in (await self._visible([self._items.indexed(index)], set())).values():
@@ -126,7 +126,7 @@ class DynamoDBRecords(Generic[R]):
         removed: set[Key] = set()
         number = enough
         while len(found) < enough:
-            batch = await self._reader.first(within, number)
+            batch = await self._reader.query_first(within, number)
             refs = [self._items.indexed(image) for _, image in batch if "key" in image]
             records = await self._visible(refs, removed) if refs else {key.sk: image for key, image in batch}
             found |= records
@@ -140,7 +140,7 @@ class DynamoDBRecords(Generic[R]):
         """Return records by key, without those of removed users, whose ids are added to `removed`."""
         refs = [ref for ref in refs if ref.owner_key not in removed]
         owners = {ref.owner_key for ref in refs if ref.owner_key is not None}
-        images = await self._reader.some([*(ref.item_key for ref in refs), *owners])
+        images = await self._reader.get_many([*(ref.item_key for ref in refs), *owners])
         removed |= {owner for owner in owners if not is_user(images.get(owner))}
         found = ((ref, images[ref.item_key]) for ref in refs if ref.item_key in images)
         return {
@@ -155,7 +155,7 @@ class DynamoDBRecords(Generic[R]):
         purging: str | None = None
         for _ in range(_MAX_READ_ATTEMPTS):
             found = await look(purging)
-            user = await self._reader.one(user_key(owner))
+            user = await self._reader.get(user_key(owner))
             if user is None or not is_user(user):
                 return None
             if user.get("purging") == purging:
@@ -167,11 +167,11 @@ class DynamoDBRecords(Generic[R]):
         within = self._items.owned_by(owner)
         if purging is None:
             return await self._reader.count(within)
-        return sum(image["rev"] == purging for _, image in await self._reader.all(within, ["rev"]))
+        return sum(image["rev"] == purging for _, image in await self._reader.query_all(within, ["rev"]))
 
     async def _removed_owners(self) -> set[str]:
         """Return the users whose records are being purged."""
-        entries = await self._reader.all(Range(REMOVALS), ["owner"]) if self._items.record_type.owner else ()
+        entries = await self._reader.query_all(Range(REMOVALS), ["owner"]) if self._items.record_type.owner else ()
         return {key.sk for key, _ in entries}
 
 

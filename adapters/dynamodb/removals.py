@@ -63,7 +63,7 @@ class UserRemovals:
         if user is None or "purging" not in user:
             return True
         if "tx" in user:
-            await self._intents.help(key, user)
+            await self._intents.settle_if_due(key, user)
             return False
         found = await gather_bounded(
             partial(self._some_owned, items, user_id, user["purging"]) for items in self._owned
@@ -83,7 +83,7 @@ class UserRemovals:
             return False
         key, entry = random.choice(entries)  # noqa: S311 - several processes shall not all delete the same
         if "tx" in entry:
-            await self._intents.help(key, entry)
+            await self._intents.settle_if_due(key, entry)
             raise TooBusy
         await self.purge(key.sk)
         return True
@@ -115,7 +115,7 @@ class UserRemovals:
                         del records[key]  # its index items may point to another record by now
                         if image and "tx" in image:
                             is_free = False
-                            await self._intents.help(key, image)
+                            await self._intents.settle_if_due(key, image)
         return is_free
 
     async def _close(self, user_id: str, user: Image) -> bool:

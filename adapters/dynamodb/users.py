@@ -34,7 +34,7 @@ class DynamoDBUserRepository:
         self._staged = staged
 
     async def get(self, user_id: UserId) -> User | None:
-        image = await self._reader.one(user_key(user_id))
+        image = await self._reader.get(user_key(user_id))
         return user_from(user_id, image) if image is not None and is_user(image) else None
 
     async def find_by_email(self, email: Email) -> User | None:
@@ -51,7 +51,9 @@ class DynamoDBUserRepository:
     async def page(
         self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
     ) -> Sequence[User]:
-        found = await self._reader.first(Range("users", after=after, descending=descending), skip + limit, is_user)
+        found = await self._reader.query_first(
+            Range("users", after=after, descending=descending), skip + limit, is_user
+        )
         return [user_from(key.sk, image) for key, image in found[skip:]]
 
     async def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Sequence[User]:
@@ -70,8 +72,8 @@ class DynamoDBUserRepository:
 
     async def active_admins(self, *, limit: int) -> Sequence[User]:
         for _ in range(_MAX_READ_ATTEMPTS):
-            listed = [key.sk for key, _ in await self._reader.first(Range(ADMINS), limit)]
-            images = await self._reader.some([user_key(user_id) for user_id in listed])
+            listed = [key.sk for key, _ in await self._reader.query_first(Range(ADMINS), limit)]
+            images = await self._reader.get_many([user_key(user_id) for user_id in listed])
             admins = [user_from(key.sk, image) for key, image in images.items() if is_active_admin(image)]
             if len(admins) == len(listed):
                 return sorted(admins, key=lambda user: user.id)
@@ -94,7 +96,7 @@ class DynamoDBUserRepository:
         found: list[User] = []
         left: Collection[Key] = keys
         for _ in range(_MAX_READ_ATTEMPTS):
-            pointers = await self._reader.some(left)
+            pointers = await self._reader.get_many(left)
             users = (await self._users({image["owner"] for image in pointers.values()})).values()
             found += (user for user in users if key_of(user) in pointers)
             left = pointers.keys() - {key_of(user) for user in found}
@@ -103,12 +105,12 @@ class DynamoDBUserRepository:
         raise TooBusy
 
     async def _users(self, ids: Collection[str]) -> dict[str, User]:
-        images = await self._reader.some([user_key(user_id) for user_id in ids])
+        images = await self._reader.get_many([user_key(user_id) for user_id in ids])
         return {key.sk: user_from(key.sk, image) for key, image in images.items() if is_user(image)}
 
     async def _ids_in_ranges(self, prefix: SearchPrefix) -> Collection[str]:
         found = await gather_bounded(
-            partial(self._reader.all, Range(key.pk, key.sk), ["owner"]) for key in search_ranges(prefix)
+            partial(self._reader.query_all, Range(key.pk, key.sk), ["owner"]) for key in search_ranges(prefix)
         )
         return {image["owner"] for items in found for _, image in items}
 

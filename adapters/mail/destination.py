@@ -17,7 +17,7 @@ class Security(StrEnum):
 
 _PORTS: Final = {Security.STARTTLS_IF_OFFERED: 25, Security.STARTTLS: 587, Security.TLS: 465}
 _FILE: Final = "file:"
-_FORMS: Final = "smtp://, smtp+starttls:// or smtps://[user:password@]host[:port], or file:DIRECTORY"
+_FORMATS: Final = "smtp://, smtp+starttls:// or smtps://[user:password@]host[:port], or file:DIRECTORY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def parse_destination(url: str) -> Destination:
         return Path(directory)
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in list(Security):
-        raise ValueError(f"write it as {_FORMS}")
+        raise ValueError(f"write it as {_FORMATS}")
     return _parse_server(Security(scheme), url)
 
 

@@ -14,7 +14,7 @@ Ask: TypeAlias = Callable[..., Awaitable[Any]]
 """Sends a command to an address on a separate connection and returns the response."""
 
 
-class Nodes:
+class MasterLocator:
     """Finds the server that may write the service's keys.
 
     It is the only one, the master of their slot in a cluster, or the master that Sentinels name.
@@ -26,12 +26,12 @@ class Nodes:
         self._ask_sentinel = ask_sentinel
         self._known = list(config.addresses)
         self._master = None if config.may_move else config.addresses[0]
-        self._looking = asyncio.Lock()
+        self._locating = asyncio.Lock()
 
     async def master(self) -> Address:
-        async with self._looking:
+        async with self._locating:
             if self._master is None:
-                self._master = await self._look()
+                self._master = await self._find_master()
             return self._master
 
     def follow(self, redirection: AskError, asked: Address) -> Address | None:
@@ -44,12 +44,12 @@ class Nodes:
         self._master = other
         return None
 
-    def lost(self, address: Address) -> None:
+    def mark_unavailable(self, address: Address) -> None:
         """Process a failure of a node, which may no longer be the master."""
         if self._config.may_move and self._master == address:
             self._master = None
 
-    async def _look(self) -> Address:
+    async def _find_master(self) -> Address:
         look = self._look_in_cluster if self._config.is_cluster else self._look_by_sentinel
         failure: RedisError | OSError = ClusterDownError("no node has the slot")
         for node in self._known.copy():

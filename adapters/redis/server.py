@@ -20,7 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from adapters.redis.config import Address, RedisConfig
 from adapters.redis.connections import Connection, Connections, ask_once
 from adapters.redis.errors import translate_error
-from adapters.redis.nodes import Nodes
+from adapters.redis.nodes import MasterLocator
 from adapters.redis.scripts import KEYS, VERSION, Script
 from adapters.resilience import is_raised_by
 from domain.errors import StorageUnavailable
@@ -48,7 +48,7 @@ class Server:
         self.config = config
         self._keys = [config.key(name) for name in KEYS]
         self._connections = Connections(config)
-        self._nodes = Nodes(config, partial(ask_once, config), self._ask_sentinel)
+        self._nodes = MasterLocator(config, partial(ask_once, config), self._ask_sentinel)
         self._checks: dict[Address, asyncio.Task[None]] = {}
 
     @property
@@ -107,25 +107,25 @@ class Server:
 
     async def _repeated(self, exchange: Exchange, repeatable: bool) -> Any:
         """Retry a bounded number of times, if nothing was applied or the exchange is repeatable."""
-        detour: Address | None = None
+        target: Address | None = None
         for attempts_left in reversed(range(_MAX_ATTEMPTS)):
-            address, for_this_once, detour = detour or await self._nodes.master(), detour is not None, None
+            address, asking, target = target or await self._nodes.master(), target is not None, None
             sent = False
             try:
                 async with self._connections.one(address) as connection:
                     sent = True
                     with self._watched(address):
-                        return await exchange(partial(_answer, connection, for_this_once))
+                        return await exchange(partial(_answer, connection, asking))
             except AskError as error:
                 if not attempts_left:
                     raise
-                detour = self._nodes.follow(error, address)
+                target = self._nodes.follow(error, address)
             except TryAgainError:
                 if not attempts_left:
                     raise
                 await asyncio.sleep(_SECONDS_BETWEEN)
             except (*_NO_MASTER, RedisConnectionError, RedisTimeoutError, OSError) as error:
-                self._nodes.lost(address)
+                self._nodes.mark_unavailable(address)
                 await self._connections.close(address)
                 nothing_applied = not sent or isinstance(error, _NO_MASTER)
                 if not attempts_left or not (repeatable or nothing_applied):
@@ -151,7 +151,7 @@ class Server:
 
     async def _leave_if_replaced(self, address: Address) -> None:
         while self._connections.are_used(address):
-            self._nodes.lost(address)
+            self._nodes.mark_unavailable(address)
             with suppress(Exception):  # try again after the next interval
                 if await self._nodes.master() != address:
                     await self._connections.abort(address)
@@ -166,8 +166,8 @@ class Server:
             return await ask_once(login, address, *command)
 
 
-async def _answer(connection: Connection, for_this_once: bool, *parts: Part) -> Any:
-    if for_this_once:  # ASKING: the node is about to receive the slot
+async def _answer(connection: Connection, asking: bool, *parts: Part) -> Any:
+    if asking:  # ASKING: the node is about to receive the slot
         await connection.send_command("ASKING")
         await connection.read_response()
     await connection.send_command(*parts)

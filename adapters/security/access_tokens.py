@@ -14,11 +14,11 @@ from domain.user import Role
 from domain.values import SessionId, UserId
 
 _MAX_TOKEN_LENGTH: Final = 4 * 1024
-_FORM: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+_PATTERN: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 _TYPE: Final = "at+jwt"
 _TYPES: Final = {_TYPE, f"application/{_TYPE}"}
 _CLAIMS: Final = ("iss", "aud", "sub", "jti", "iat", "exp", "role", "sid")
-_CLOCKS_APART: Final = timedelta(seconds=60)
+_CLOCK_SKEW: Final = timedelta(seconds=60)
 _CHECKS: Final[Options] = {
     "require": list(_CLAIMS),
     "strict_aud": True,
@@ -55,7 +55,7 @@ class JwtSigner:
         return jwt.encode(payload, self._keys.private, key.algorithm, {"typ": _TYPE, "kid": key.id})
 
     def verify(self, token: str, now: datetime) -> AccessTokenClaims:
-        if len(token) > _MAX_TOKEN_LENGTH or _FORM.fullmatch(token) is None:
+        if len(token) > _MAX_TOKEN_LENGTH or _PATTERN.fullmatch(token) is None:
             raise InvalidAccessToken
         try:
             return self._validated(self._claims(token), now)
@@ -76,7 +76,7 @@ class JwtSigner:
     def _validated(self, claims: Mapping[str, Any], now: datetime) -> AccessTokenClaims:
         user_id, token_id, role, session_id = (_text(claims[name]) for name in ("sub", "jti", "role", "sid"))
         issued_at, expires_at = (_time(claims[name]) for name in ("iat", "exp"))
-        too_early = issued_at > now + _CLOCKS_APART or ("nbf" in claims and _time(claims["nbf"]) > now)
+        too_early = issued_at > now + _CLOCK_SKEW or ("nbf" in claims and _time(claims["nbf"]) > now)
         if too_early or now >= expires_at or not token_id:
             raise InvalidAccessToken
         return AccessTokenClaims(

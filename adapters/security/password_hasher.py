@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.low_level import ARGON2_VERSION
 
-from adapters.security.hash_forms.argon2 import Argon2Hash
-from adapters.security.hash_forms.bcrypt import BcryptHash
-from adapters.security.hash_forms.forms import parse_hash
+from adapters.security.hash_formats.argon2 import Argon2Hash
+from adapters.security.hash_formats.bcrypt import BcryptHash
+from adapters.security.hash_formats.formats import parse_hash
 from domain.errors import TooBusy
 from domain.values import Password
 
@@ -52,7 +52,7 @@ class ThreadedPasswordHasher:
 
     async def verify(self, password: Password, password_hash: str | None) -> bool:
         known = None if password_hash is None else parse_hash(password_hash)
-        return await self._run(partial((known or self._decoy).is_of, password.secret.encode()))
+        return await self._run(partial((known or self._decoy).matches, password.secret.encode()))
 
     def is_outdated(self, password_hash: str, password: Password | None = None) -> bool:
         known = parse_hash(password_hash)

@@ -20,7 +20,7 @@ log = logging.getLogger("userport")
 _BEGIN: Final = "-----BEGIN "
 _BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 _MAX_LENGTH: Final = 64 * 1024
-_MAKE_ONE: Final = "make one by: userport keys new --out FILE"
+_CREATE_HINT: Final = "make one by: userport keys new --out FILE"
 
 
 def read(text_or_path: str) -> Sequence[Key]:
@@ -31,7 +31,7 @@ def read(text_or_path: str) -> Sequence[Key]:
     if _BEGIN in text_or_path:
         return _parse(text_or_path.replace(r"\r", "").replace(r"\n", "\n"))
     if not text_or_path.strip():
-        raise ValueError(f"it is empty: name a key file, or {_MAKE_ONE}")
+        raise ValueError(f"it is empty: name a key file, or {_CREATE_HINT}")
     content, mode = _file(text_or_path)
     keys = _parse(content.decode(errors="replace"))
     if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -48,14 +48,14 @@ def _file(path: str) -> tuple[bytes, int]:
         reason = (error.strerror if isinstance(error, OSError) else None) or "no such name"
         raise ValueError(f"it is neither a readable file ({reason}) nor a key in PEM format") from None
     if len(content) > _MAX_LENGTH:
-        raise ValueError(f"the file is too large for a key file: name another one, or {_MAKE_ONE}")
+        raise ValueError(f"the file is too large for a key file: name another one, or {_CREATE_HINT}")
     return content, mode
 
 
 def _parse(text: str) -> Sequence[Key]:
     blocks = list(_BLOCK.finditer(text))
     if not blocks and _BEGIN not in text:
-        raise ValueError(f"it contains no key in PEM format: name another file, or {_MAKE_ONE}")
+        raise ValueError(f"it contains no key in PEM format: name another file, or {_CREATE_HINT}")
     if len(blocks) != text.count(_BEGIN):
         raise ValueError("a key is truncated or damaged: every BEGIN line needs its END line")
     return [_key(block[1], block[0].encode()) for block in blocks]
@@ -67,13 +67,13 @@ def _key(label: str, block: bytes) -> Key:
     if label in {"EC PRIVATE KEY", "EC PARAMETERS"}:
         raise ValueError("a key is in an old format: convert it with openssl pkcs8 -topk8 -nocrypt")
     if label not in {"PRIVATE KEY", "PUBLIC KEY"}:
-        raise ValueError(f"a block is neither PRIVATE KEY nor PUBLIC KEY: remove it, or {_MAKE_ONE}")
+        raise ValueError(f"a block is neither PRIVATE KEY nor PUBLIC KEY: remove it, or {_CREATE_HINT}")
     try:
         key = load_pem_private_key(block, None) if label == "PRIVATE KEY" else load_pem_public_key(block)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError(f"a key is damaged, or of an unknown kind: copy it again, or {_MAKE_ONE}") from None
+        raise ValueError(f"a key is damaged, or of an unknown kind: copy it again, or {_CREATE_HINT}") from None
     if isinstance(key, Ed25519PrivateKey | Ed25519PublicKey):
         return key
     if isinstance(key, EllipticCurvePrivateKey | EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         return key
-    raise ValueError(f"a key is neither Ed25519 nor P-256, such as an RSA key: {_MAKE_ONE}")
+    raise ValueError(f"a key is neither Ed25519 nor P-256, such as an RSA key: {_CREATE_HINT}")

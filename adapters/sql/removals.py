@@ -15,7 +15,7 @@ from adapters.sql.tables import REMOVED_USERS, USERS, key_of
 from domain.errors import StaleVersion, TooBusy
 from domain.user import User
 
-MAX_ROWS_AT_ONCE: Final = 1_000
+MAX_CASCADE_ROWS: Final = 1_000
 """A user who owns at most this many rows is removed with them by one statement."""
 
 _REMOVED_VERSION: Final = -1
@@ -42,7 +42,7 @@ _FIRST_REMOVED: Final = select(REMOVED_USERS.c.user_id).order_by(REMOVED_USERS.c
 class UserRemovals:
     """Removes users and everything that they own.
 
-    Up to about `MAX_ROWS_AT_ONCE` rows are deleted along with their owner, through the foreign keys. Otherwise the
+    Up to about `MAX_CASCADE_ROWS` rows are deleted along with their owner, through the foreign keys. Otherwise the
     user's row becomes a tombstone. It and the rows that refer to it are invisible, and no more rows can be added.
     `purge_batch` deletes these rows in batches, and finally the tombstone.
     """
@@ -75,11 +75,11 @@ class UserRemovals:
     def _delete_small(self) -> Delete:
         is_it = (USERS.c.id == bindparam("_id"), USERS.c.version == bindparam("_version"))
         rows = (
-            select(literal(1)).select_from(table).where(owner == bindparam("_id")).limit(MAX_ROWS_AT_ONCE + 1)
+            select(literal(1)).select_from(table).where(owner == bindparam("_id")).limit(MAX_CASCADE_ROWS + 1)
             for table, owner in self._owned
         )
         counts = (select(func.count()).select_from(some.subquery()).scalar_subquery() for some in rows)
-        return USERS.delete().where(*is_it, sum(counts, literal(0)) <= MAX_ROWS_AT_ONCE)
+        return USERS.delete().where(*is_it, sum(counts, literal(0)) <= MAX_CASCADE_ROWS)
 
     async def are_being_removed(self, user_ids: Sequence[str]) -> bool:
         """Return whether any of these users is being removed."""

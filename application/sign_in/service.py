@@ -26,7 +26,7 @@ from domain.storage import Storage, UnitOfWork
 from domain.user import User
 from domain.values import Email, Password, UserId, Username
 
-_SECONDS_TO_REFUSE: Final = 0.5
+_MIN_FAILURE_SECONDS: Final = 0.5
 
 _log = logging.getLogger("userport")
 
@@ -72,7 +72,7 @@ class SignInService:
             return await self._sign_in(name, Password.claimed(password), client)
         except InvalidCredentials:
             # An imported hash may take longer to verify than the one that unknown names are verified against.
-            await asyncio.sleep(begun + _SECONDS_TO_REFUSE - loop.time())
+            await asyncio.sleep(begun + _MIN_FAILURE_SECONDS - loop.time())
             raise
 
     async def refresh(self, token: str) -> TokenPair:
@@ -133,7 +133,7 @@ class SignInService:
             self._issuer,
             throttled,
             user_id=user_id,
-            place=await self._throttle.place_of(user_id, client.address),
+            place=await self._throttle.location_digest(user_id, client.address),
             password=password,
             client=client,
             mails=self._mails,

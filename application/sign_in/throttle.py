@@ -72,7 +72,7 @@ class ThrottledAttempt:
         for counter in self._blocking():
             stored = failures[counter.key]
             if counter.scope is not _Scope.NETWORK and stored is not None and stored.moments:
-                unit.records(SIGN_IN_FAILURES).save(stored.forgotten(self._clock.now()))
+                unit.records(SIGN_IN_FAILURES).save(stored.cleared(self._clock.now()))
 
     async def _count_one(self) -> None:
         unit = self._storage.unit_of_work()
@@ -85,7 +85,7 @@ class ThrottledAttempt:
             if stored is None:
                 unit.records(SIGN_IN_FAILURES).add(SignInFailures.first(counter.key, now))
             else:
-                unit.records(SIGN_IN_FAILURES).save(stored.one_more(now, counter.limit))
+                unit.records(SIGN_IN_FAILURES).save(stored.add_failure(now, counter.limit))
         try:
             await unit.commit()
         except IdTaken:  # a concurrent call counted the first one
@@ -146,6 +146,6 @@ class SignInThrottle:
         limited = [counter for counter in counters if counter.limit]
         return ThrottledAttempt(self._storage, self._clock, self._retry, limited)
 
-    async def place_of(self, account: str, address: str | None) -> str | None:
+    async def location_digest(self, account: str, address: str | None) -> str | None:
         """Return a digest of the account and its network, which a session stores instead of an address."""
         return None if address is None else await self._secret.digest("place", account, network_of(address))

@@ -8,15 +8,15 @@ from domain.credential import Credential
 from domain.storage import Records
 from domain.user import User
 
-_READS_AT_ONCE: Final = 8  # fewer than a storage's connections, so none has to wait
+_MAX_CONCURRENT_READS: Final = 8  # fewer than a storage's connections, so none has to wait
 
 
 async def credentials_of(users: Sequence[User], credentials: Records[Credential]) -> Sequence[Credential | None]:
     """Return each user's credential, in order, with a few reads at a time. Raises what the storage port raises."""
-    turn = asyncio.Semaphore(_READS_AT_ONCE)
+    semaphore = asyncio.Semaphore(_MAX_CONCURRENT_READS)
 
     async def read(user: User) -> Credential | None:
-        async with turn:
+        async with semaphore:
             return await credentials.get(user.id)
 
     try:

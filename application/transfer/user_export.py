@@ -14,7 +14,7 @@ from domain.storage import Storage
 from domain.user import User
 
 _AT_ONCE: Final = 1_000
-_RECORDS_AT_ONCE: Final = 200  # at most 50 MB, given the maximum record size
+_RECORD_BATCH_SIZE: Final = 200  # at most 50 MB, given the maximum record size
 
 
 class UserExport:
@@ -44,12 +44,12 @@ class UserExport:
         for record_type in RECORD_TYPES:
             if record_type.owner is None:
                 continue
-            records = await unit.records(record_type).page(limit=_RECORDS_AT_ONCE)
+            records = await unit.records(record_type).page(limit=_RECORD_BATCH_SIZE)
             while records:
                 for record in records:
                     yield {"type": record_type.name, "record": _readable(record_type, record)}
                 after = record_type.key_of(records[-1])
-                records = await unit.records(record_type).page(after=after, limit=_RECORDS_AT_ONCE)
+                records = await unit.records(record_type).page(after=after, limit=_RECORD_BATCH_SIZE)
 
     async def batches_with_credentials(self) -> AsyncIterator[Sequence[tuple[User, Credential | None]]]:
         """Iterate like `batches`, with each user's credential or None."""

@@ -18,7 +18,7 @@ from domain.values import Email, truncate_to_milliseconds
 BATCH: Final = 1_000
 """The maximum number of records per call, as for `UserRepository.find_by_emails`."""
 
-_PARSED_AT_ONCE: Final = 100  # one or two milliseconds
+_PARSE_BATCH_SIZE: Final = 100  # one or two milliseconds
 _MAX_REMEMBERED: Final = 1_000_000  # under 100 MB
 
 
@@ -97,7 +97,7 @@ class UserImport:
         parsed: list[Parsed] = []
         now = truncate_to_milliseconds(self._clock.now())
         for raw in records:
-            if len(parsed) % _PARSED_AT_ONCE == 0:
+            if len(parsed) % _PARSE_BATCH_SIZE == 0:
                 await sleep(0)
             if isinstance(raw, Rejected):
                 parsed.append(raw)

@@ -30,8 +30,8 @@ HASH_FIELD: Final = "password_hash"
 CLEAR_TEXT_FIELD: Final = "password"
 NO_PASSWORDS: Final = f"a password must not lie in a file: give a hash of it instead, as {HASH_FIELD}"
 
-_CLEARABLE: Final = ("username", "bio")  # None clears these
-_UNLESS_GIVEN: Final = {
+_NULLABLE: Final = ("username", "bio")  # None clears these
+_DEFAULTS: Final = {
     "username": None, "bio": None, "role": Role.MEMBER, "active": True, "email_verified": False, "version": 1,
 }  # fmt: skip
 _WRONG_TYPE: Final = {str: "must be a text", bool: "must be true or false", int: "must be a whole number"}
@@ -104,7 +104,7 @@ class RecordParser:
                     errors.append(FieldError(name, error.code, error.detail))
             elif given is not None:
                 errors.append(FieldError(name, "wrong_type", _WRONG_TYPE[kind]))
-            elif name in _CLEARABLE:
+            elif name in _NULLABLE:
                 values[name] = None
         version: int = values.get("version", 1)
         created_at: datetime | None = values.get("created_at")
@@ -118,7 +118,7 @@ class RecordParser:
             raise InvalidInput(tuple(sorted(errors, key=self._error_order)))
         password_hash = values.pop(HASH_FIELD, None)
         times = {"created_at": created_at or updated_at or now, "updated_at": updated_at or created_at or now}
-        user = User(**{**_UNLESS_GIVEN, "id": values.get("id") or self._ids.new(UserId), **times, **values})
+        user = User(**{**_DEFAULTS, "id": values.get("id") or self._ids.new(UserId), **times, **values})
         return ParsedRecord(user, values, password_hash)
 
     def _error_order(self, error: FieldError) -> tuple[int, int]:

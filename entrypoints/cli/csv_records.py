@@ -22,7 +22,7 @@ _MAX_LENGTH: Final = csv.field_size_limit()  # the parser's limit for one cell a
 _COLUMNS: Final = (*FIELDS, HASH_FIELD)
 _FORMULA_STARTS: Final = frozenset("=+-@＝＋－＠")  # and the full-width forms
 _CONTROLS: Final = frozenset("\t\r\n")
-_TRUTH: Final = {"true": True, "false": False}
+_BOOLEANS: Final = {"true": True, "false": False}
 
 
 def read_csv(lines: LineReader) -> Iterator[SourceRecord]:
@@ -121,7 +121,7 @@ def _record(header: Sequence[str], row: Sequence[str] | Rejected) -> RawRecord |
     # A cell is always text. One that is neither a boolean nor a number stays text, which the parser rejects.
     for name in ("active", "email_verified"):
         if truth := record.get(name):
-            record[name] = _TRUTH.get(str(truth).lower(), truth)
+            record[name] = _BOOLEANS.get(str(truth).lower(), truth)
     if version := record.get("version"):
         record["version"] = _number(str(version))
     return record

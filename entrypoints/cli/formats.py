@@ -19,7 +19,7 @@ def format_by_name(name: str) -> Format | None:
     return next((known for ending, known in _ENDINGS.items() if name.lower().endswith(ending)), None)
 
 
-def format_by_beginning(stream: BufferedReader) -> Format:
+def format_by_content(stream: BufferedReader) -> Format:
     """Guess the format from the first bytes without consuming them: an object starts with a brace.
 
     A wrong guess is harmless: a header with an unknown column is rejected.

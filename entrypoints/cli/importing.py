@@ -16,7 +16,7 @@ from application.transfer.user_import import BATCH, Imported, Outcome, Parsed, R
 from application.transfer.user_records import RawRecord
 from entrypoints.cli.csv_records import read_csv
 from entrypoints.cli.errors import CommandFailed, format_error
-from entrypoints.cli.formats import Format, format_by_beginning, format_by_name
+from entrypoints.cli.formats import Format, format_by_content, format_by_name
 from entrypoints.cli.interpreter import collect_young, gc_paused, short_thread_turns
 from entrypoints.cli.ndjson import read_ndjson
 from entrypoints.cli.progress import bytes_bar
@@ -73,7 +73,7 @@ async def import_from(
         reject = stack.enter_context(rejects_to(rejects_file, source=name))
         advance = stack.enter_context(bytes_bar(_size(stream)))
         lines = LineReader(stream)
-        file_format = given_format or format_by_name(name) or format_by_beginning(stream)
+        file_format = given_format or format_by_name(name) or format_by_content(stream)
         records = _READERS[file_format](lines)
         tally = ImportSummary()
         async with open_container(settings) as container:

@@ -60,7 +60,7 @@ class PageQuery(InputModel):
 
     def check_combination(self) -> None:
         if self.cursor is not None and self.offset is not None:
-            raise_not_together("offset", "cursor")
+            raise_incompatible("offset", "cursor")
 
     @property
     def descending(self) -> bool:
@@ -75,7 +75,7 @@ class PageQuery(InputModel):
         return {} if total is None else {"X-Total-Count": str(total)}
 
 
-def raise_not_together(field: str, other: str) -> None:
+def raise_incompatible(field: str, other: str) -> None:
     raise InvalidInput((FieldError(field, "not_together", f"cannot be combined with {other}"),))
 
 

@@ -70,7 +70,7 @@ class Counted:
 
 @pytest.fixture(autouse=True)
 def no_refusal_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
+    monkeypatch.setattr("application.sign_in.service._MIN_FAILURE_SECONDS", 0.0)
 
 
 @pytest.fixture

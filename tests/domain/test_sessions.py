@@ -224,7 +224,7 @@ def test_times_are_cut_to_milliseconds() -> None:
 
 
 def no_failures() -> SignInFailures:
-    return SignInFailures.first(KEY, NOW).forgotten(NOW)
+    return SignInFailures.first(KEY, NOW).cleared(NOW)
 
 
 @given(
@@ -242,7 +242,7 @@ def test_as_many_failures_as_are_allowed_block_until_one_is_a_minute_old(most: i
             assert end == within[-most] + timedelta(minutes=1)
             assert failures.blocked_until(most, end - timedelta(milliseconds=1)) == end
             assert failures.blocked_until(most, end) is None
-        failures = failures.one_more(now, most)
+        failures = failures.add_failure(now, most)
         moments.append(now)
         assert failures.moments == tuple(moments[-len(failures.moments) :])
         assert len(failures.moments) <= most
@@ -254,24 +254,24 @@ def test_expired_failures_block_no_one(most: int, pauses: list[timedelta]) -> No
     failures, now = no_failures(), NOW
     for pause in pauses:
         now += pause
-        failures = failures.one_more(now, most)
+        failures = failures.add_failure(now, most)
     assert failures.blocked_until(1, failures.expires_at) is None
 
 
 def test_attempts_that_were_refused_do_not_prolong_a_block() -> None:
     failures = no_failures()
     for second in range(5):
-        failures = failures.one_more(NOW + timedelta(seconds=second), 5)
+        failures = failures.add_failure(NOW + timedelta(seconds=second), 5)
     ends = {failures.blocked_until(5, NOW + timedelta(seconds=second)) for second in range(5, 60)}
     assert ends == {NOW + timedelta(minutes=1)}
 
 
 def test_cleared_failures_block_no_one() -> None:
-    failures = no_failures().one_more(NOW, 1)
+    failures = no_failures().add_failure(NOW, 1)
     assert failures.blocked_until(1, NOW) is not None
-    forgotten = failures.forgotten(NOW)
-    assert (forgotten.key, forgotten.moments, forgotten.version) == (KEY, (), failures.version + 1)
-    assert forgotten.blocked_until(1, NOW) is None
+    cleared = failures.cleared(NOW)
+    assert (cleared.key, cleared.moments, cleared.version) == (KEY, (), failures.version + 1)
+    assert cleared.blocked_until(1, NOW) is None
 
 
 def test_the_first_failure_is_the_first_state() -> None:
@@ -282,7 +282,7 @@ def test_the_first_failure_is_the_first_state() -> None:
 def test_a_clock_that_is_put_back_prolongs_no_block_for_long() -> None:
     failures = no_failures()
     for _ in range(5):
-        failures = failures.one_more(NOW, 5)
+        failures = failures.add_failure(NOW, 5)
     assert failures.blocked_until(5, NOW - timedelta(hours=1)) is None
     assert failures.blocked_until(5, NOW - timedelta(seconds=30)) is not None
 
@@ -290,7 +290,7 @@ def test_a_clock_that_is_put_back_prolongs_no_block_for_long() -> None:
 def test_a_lower_limit_counts_for_failures_of_before() -> None:
     failures = no_failures()
     for second in range(4):
-        failures = failures.one_more(NOW + timedelta(seconds=second), 5)
+        failures = failures.add_failure(NOW + timedelta(seconds=second), 5)
     now = NOW + timedelta(seconds=4)
     assert failures.blocked_until(5, now) is None
     assert failures.blocked_until(2, now) == NOW + timedelta(seconds=62)

@@ -99,7 +99,7 @@ async def memory_token_client(memory_token_service: Service) -> AsyncIterator[ht
 @pytest.fixture
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the duration of a failed sign-in and the caching of tokens, so that tests need not wait."""
-    monkeypatch.setattr("application.sign_in.service._SECONDS_TO_REFUSE", 0.0)
+    monkeypatch.setattr("application.sign_in.service._MIN_FAILURE_SECONDS", 0.0)
     monkeypatch.setattr("application.sessions.token_authenticator._CACHE_SECONDS", 0.1)
 
 

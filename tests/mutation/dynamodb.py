@@ -115,7 +115,7 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _reader(
         what="a page is as short as DynamoDB's answer",
-        where="Reader.first.look",
+        where="Reader.query_first.look",
         node="If",
         new="break",
     ),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import adapters.security.hash_forms.argon2 as argon2_form
+import adapters.security.hash_formats.argon2 as argon2_format
 from adapters.security.password_hasher import ThreadedPasswordHasher
 from domain.errors import TooBusy
 from domain.values import Password
@@ -233,7 +233,7 @@ async def test_an_unknown_user_takes_the_same_work_as_a_known_one(
         return argon2.low_level.hash_secret_raw(password, salt, *cost)
 
     made = await hasher.hash(RIGHT)
-    monkeypatch.setattr(argon2_form, "hash_secret_raw", spy)
+    monkeypatch.setattr(argon2_format, "hash_secret_raw", spy)
     assert await hasher.verify(RIGHT, made)
     assert not await hasher.verify(RIGHT, stored)
     known_seconds, unknown_seconds = done
@@ -277,7 +277,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         finish.wait(10)
         return b""
 
-    monkeypatch.setattr(argon2_form, "hash_secret_raw", wait)
+    monkeypatch.setattr(argon2_format, "hash_secret_raw", wait)
     yield finish
     finish.set()
 
@@ -317,7 +317,7 @@ async def test_its_threads_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -
         seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         return b""
 
-    monkeypatch.setattr(argon2_form, "hash_secret_raw", look)
+    monkeypatch.setattr(argon2_format, "hash_secret_raw", look)
     await ThreadedPasswordHasher().verify(RIGHT, None)
     assert seen == [10]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 10  # the caller's thread keeps its priority

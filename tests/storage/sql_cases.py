@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.util import await_only
 
 from adapters.purging import BackgroundPurge
-from adapters.sql.removals import MAX_ROWS_AT_ONCE
+from adapters.sql.removals import MAX_CASCADE_ROWS
 from adapters.sql.storage import SqlStorage
 from adapters.sql.tables import TABLES, USERS, owner_of
 from adapters.sql.types import Json
@@ -195,9 +195,9 @@ class SqlCases:
         records = [a_record(record_type, user) for record_type in CONTRACT_TYPES if record_type.owner]
         kept = [a_record(record_type, other) for record_type in CONTRACT_TYPES]
         await add(storage, user, other, *records, *kept)
-        await add(storage, *(a_post(user) for _ in range(MAX_ROWS_AT_ONCE)))
+        await add(storage, *(a_post(user) for _ in range(MAX_CASCADE_ROWS)))
         await remove(storage, user)
-        assert await left_of(storage, user) > MAX_ROWS_AT_ONCE + len(records)
+        assert await left_of(storage, user) > MAX_CASCADE_ROWS + len(records)
         for client in (storage, another_client):
             await assert_gone(client, user, records)
             assert await read_all(client) == StorageContents.of(other, *kept)
@@ -213,7 +213,7 @@ class SqlCases:
         self, storage: Storage, purge_is_held_back: pytest.MonkeyPatch
     ) -> None:
         user, other = a_user(), a_user()
-        await add(storage, user, other, *(a_post(user) for _ in range(MAX_ROWS_AT_ONCE)))
+        await add(storage, user, other, *(a_post(user) for _ in range(MAX_CASCADE_ROWS)))
         await remove(storage, user)
         assert await left_of(storage, user) == 0
         await add(storage, user)

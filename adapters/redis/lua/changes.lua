@@ -47,7 +47,7 @@ local function sorted_set(key)
     local added, removed = {}, {}
     for member, is_in in pairs(changed) do
       if is_in then
-        added[#added + 1] = BY_MEMBER
+        added[#added + 1] = SCORE
         added[#added + 1] = member
       else
         removed[#removed + 1] = member

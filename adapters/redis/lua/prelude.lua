@@ -13,12 +13,12 @@ local IS_PREPARED = tonumber(redis.call('HGET', STATE, 'version') or 0) >= tonum
 -- one for the key, each without its type and its key.
 local VERSION, OWNER, UNIQUE_VALUES, ENTRIES = 1, 2, 3, 4
 local OWNERS = 'User:'
-local BY_MEMBER = 0 -- the score of every member of the sorted sets, which are in the order of their members
-local AT_ONCE = 1000 -- arguments per call, an even number: Lua's stack holds some 8,000
+local SCORE = 0 -- the score of every member of the sorted sets, which are in the order of their members
+local MAX_ARGUMENTS = 1000 -- arguments per call, an even number: Lua's stack holds some 8,000
 
 local function in_parts(arguments, call)
-  for first = 1, #arguments, AT_ONCE do
-    call(unpack(arguments, first, math.min(first + AT_ONCE - 1, #arguments)))
+  for first = 1, #arguments, MAX_ARGUMENTS do
+    call(unpack(arguments, first, math.min(first + MAX_ARGUMENTS - 1, #arguments)))
   end
 end
 

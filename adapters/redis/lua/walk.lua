@@ -11,7 +11,7 @@ local function is_found(user)
   return false
 end
 
-local entries, ids, found = range(INDEX, ARGV[2], ARGV[3], ARGV[4] == 'descending', 0, AT_ONCE), {}, {}
+local entries, ids, found = range(INDEX, ARGV[2], ARGV[3], ARGV[4] == 'descending', 0, MAX_ARGUMENTS), {}, {}
 for number, entry in ipairs(entries) do
   ids[number] = string.sub(entry, 2)
 end

@@ -15,7 +15,7 @@ from domain.errors import StaleVersion, StorageUnavailable, TooBusy
 
 W = TypeVar("W", RowValues, VersionedUpdate)
 
-_MAX_ROWS_AT_ONCE: Final = 1_000
+_MAX_BATCH_ROWS: Final = 1_000
 _MAX_WAIT_SECONDS: Final = 0.1  # longer than most disks take to sync
 
 
@@ -48,7 +48,7 @@ class GroupCommitter:
         match writes:
             case [PendingInsert(rows=[row]) as insert]:
                 is_done = await self._inserts[insert.table](row)
-            case [PendingInsert() as insert] if len(insert.rows) <= _MAX_ROWS_AT_ONCE:
+            case [PendingInsert() as insert] if len(insert.rows) <= _MAX_BATCH_ROWS:
                 is_done = await self._insert_at_once(insert)
             case [VersionedUpdate() as update]:
                 is_done = await self._updates(update)

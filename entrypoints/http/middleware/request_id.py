@@ -7,7 +7,7 @@ from uuid_utils import uuid4
 
 from entrypoints import logs
 
-_SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
+_VALID_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestIdMiddleware:
@@ -39,5 +39,5 @@ class RequestIdMiddleware:
 def _find(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            return value.decode() if _SANE.fullmatch(value) else None
+            return value.decode() if _VALID_ID.fullmatch(value) else None
     return None

@@ -34,7 +34,7 @@ from entrypoints.http.dependencies import (
 )
 from entrypoints.http.examples import USER
 from entrypoints.http.pages import read_page
-from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, raise_not_together, read_cursor
+from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, raise_incompatible, read_cursor
 from entrypoints.http.problems import NOT_FOUND
 from entrypoints.http.representations import (
     User,
@@ -95,7 +95,7 @@ class UserListQuery(PageQuery):
         if self.search is not None:
             for other in ("cursor", "offset", "email", "username"):
                 if getattr(self, other) is not None:
-                    raise_not_together(other, "search")
+                    raise_incompatible(other, "search")
 
 
 @sign_up_router.post(

@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Self
 from argon2 import Type
 from argon2.low_level import hash_secret_raw
 
-from adapters.security.hash_forms import base64_text
+from adapters.security.hash_formats import base64_text
 
 _TYPES: Final = {"i": Type.I, "d": Type.D, "id": Type.ID}
 
@@ -15,7 +15,7 @@ _TYPES: Final = {"i": Type.I, "d": Type.D, "id": Type.ID}
 class Argon2Hash:
     """Argon2 (RFC 9106) as a PHC string, or in Django's format with the prefix `argon2`."""
 
-    _FORM: ClassVar = re.compile(
+    _PATTERN: ClassVar = re.compile(
         r"(?:argon2)?\$argon2(id|i|d)\$(?:v=(16|19)\$)?m=([1-9][0-9]{1,5}),t=([1-9][0-9]?),p=([1-8])"
         r"\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,171})"
     )
@@ -32,7 +32,7 @@ class Argon2Hash:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        parts = cls._FORM.fullmatch(text)
+        parts = cls._PATTERN.fullmatch(text)
         if parts is None:
             return None
         kind, version, kibibytes, passes, lanes, *encoded = parts.groups()
@@ -60,7 +60,7 @@ class Argon2Hash:
             and len(self.digest) >= len(other.digest)
         )
 
-    def is_of(self, password: bytes) -> bool:
+    def matches(self, password: bytes) -> bool:
         digest = hash_secret_raw(
             password, self.salt, self.passes, self.kibibytes, self.lanes, len(self.digest), self.type, self.version
         )

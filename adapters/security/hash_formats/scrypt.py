@@ -4,7 +4,7 @@ from hashlib import scrypt
 from hmac import compare_digest
 from typing import ClassVar, Self
 
-from adapters.security.hash_forms import base64_text
+from adapters.security.hash_formats import base64_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class ScryptHash:
             return None
         return cls(cost=cost, block_size=block_size, lanes=lanes, salt=salt, digest=digest)
 
-    def is_of(self, password: bytes) -> bool:
+    def matches(self, password: bytes) -> bool:
         digest = scrypt(
             password,
             salt=self.salt,

@@ -4,7 +4,7 @@ from hashlib import pbkdf2_hmac
 from hmac import compare_digest
 from typing import ClassVar, Final, Self
 
-from adapters.security.hash_forms import base64_text
+from adapters.security.hash_formats import base64_text
 
 _SIZES: Final = {"sha1": 20, "sha256": 32}
 
@@ -13,7 +13,9 @@ _SIZES: Final = {"sha1": 20, "sha256": 32}
 class Pbkdf2Hash:
     """PBKDF2 (RFC 8018, section 5.2) in Django's format."""
 
-    _FORM: ClassVar = re.compile(r"pbkdf2_(sha1|sha256)\$([1-9][0-9]{0,6})\$([!-#%-~]{1,128})\$([A-Za-z0-9+/]{27,43}=)")
+    _PATTERN: ClassVar = re.compile(
+        r"pbkdf2_(sha1|sha256)\$([1-9][0-9]{0,6})\$([!-#%-~]{1,128})\$([A-Za-z0-9+/]{27,43}=)"
+    )
     _MAX_ITERATIONS: ClassVar = 5_000_000
 
     hash_name: str
@@ -23,7 +25,7 @@ class Pbkdf2Hash:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        parts = cls._FORM.fullmatch(text)
+        parts = cls._PATTERN.fullmatch(text)
         if parts is None:
             return None
         hash_name, iterations, salt, encoded = parts.groups()
@@ -32,5 +34,5 @@ class Pbkdf2Hash:
             return None
         return cls(hash_name=hash_name, iterations=int(iterations), salt=salt.encode("ascii"), digest=digest)
 
-    def is_of(self, password: bytes) -> bool:
+    def matches(self, password: bytes) -> bool:
         return compare_digest(pbkdf2_hmac(self.hash_name, password, self.salt, self.iterations), self.digest)

@@ -1,9 +1,9 @@
 from typing import Final, Protocol, Self
 
-from adapters.security.hash_forms.argon2 import Argon2Hash
-from adapters.security.hash_forms.bcrypt import BcryptHash
-from adapters.security.hash_forms.pbkdf2 import Pbkdf2Hash
-from adapters.security.hash_forms.scrypt import ScryptHash
+from adapters.security.hash_formats.argon2 import Argon2Hash
+from adapters.security.hash_formats.bcrypt import BcryptHash
+from adapters.security.hash_formats.pbkdf2 import Pbkdf2Hash
+from adapters.security.hash_formats.scrypt import ScryptHash
 
 _MAX_LENGTH: Final = 512
 
@@ -16,16 +16,16 @@ class PasswordHash(Protocol):
         """Parse an ASCII text; return None if its format is another one, malformed, or too expensive."""
         ...
 
-    def is_of(self, password: bytes) -> bool:
+    def matches(self, password: bytes) -> bool:
         """Return whether this is the hash of a password. Slow; never raises."""
         ...
 
 
-_FORMS: Final[tuple[type[PasswordHash], ...]] = (Argon2Hash, BcryptHash, ScryptHash, Pbkdf2Hash)
+_FORMATS: Final[tuple[type[PasswordHash], ...]] = (Argon2Hash, BcryptHash, ScryptHash, Pbkdf2Hash)
 
 
 def parse_hash(text: str) -> PasswordHash | None:
     if len(text) > _MAX_LENGTH or not text.isascii():
         return None
-    parsed = (form.parse(text) for form in _FORMS)
+    parsed = (form.parse(text) for form in _FORMATS)
     return next((known for known in parsed if known is not None), None)
