@@ -1,4 +1,4 @@
-"""Signing up where nothing may show whether an address has an account already."""
+"""Sign-ups that do not reveal whether an address already has an account."""
 
 from application.concurrency import OptimisticRetry
 from application.languages import Language
@@ -15,10 +15,7 @@ from domain.values import UserId
 
 
 class SignUpService:
-    """Sign-ups that wait until their address is confirmed.
-
-    Besides what each use case names, all raise what the storage port may raise.
-    """
+    """Keeps sign-ups until their address is confirmed. Every method may also raise what the storage port raises."""
 
     def __init__(
         self,
@@ -38,10 +35,14 @@ class SignUpService:
         self._retry = OptimisticRetry()
 
     async def request(self, new: NewUser, address: str | None, language: Language) -> None:
-        """Keep what was sent, and mail its address a link, or a notice if it has an account.
+        """Store a sign-up, and mail its address a link, or a notice if it has an account.
 
-        That is found out by the job that mails, so a free and a taken address make no difference here. Raises
-        `InvalidInput`, `UsernameTaken`, since usernames are public, or `TooBusy`.
+        The mail's job looks the account up, so a free and a taken address make no difference here.
+
+        Raises:
+            InvalidInput: Some fields break the rules.
+            UsernameTaken: Another user has it; usernames are public.
+            TooBusy: Too many passwords are being hashed.
         """
         user, password = self._users.parse(new)
         unit = self._storage.unit_of_work()
