@@ -1,3 +1,4 @@
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, Self
@@ -124,8 +125,9 @@ class SqlStorage:
 
 
 def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backend:
+    url_of_one, hosts = _split_hosts(url)
     try:
-        parsed = make_url(url)
+        parsed = make_url(url_of_one)
     except (ArgumentError, ValueError):
         raise ValueError("write scheme://user:password@host:port/database") from None
     if parsed.drivername not in _BACKENDS:
@@ -141,7 +143,18 @@ def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backe
         raise ValueError(f"it has an unknown option; known: {known}")
     if not all(isinstance(value, str) for value in parsed.query.values()):
         raise ValueError("it repeats an option")
-    return backend(parsed, conflicts)
+    if hosts and parsed.drivername != "postgresql":
+        raise ValueError("it names several hosts, which only PostgreSQL takes")
+    return backend(parsed.update_query_dict({"host": hosts}) if hosts else parsed, conflicts)
+
+
+def _split_hosts(url: str) -> tuple[str, Sequence[str]]:
+    """Return a URL with the first of its hosts alone, and all of them if there are several."""
+    match = re.fullmatch(r"(\w+://(?:.*@)?)([^@/?]*,[^@/?]*)([/?].*)?", url)
+    if match is None:
+        return url, ()
+    hosts = match[2].split(",")
+    return f"{match[1]}{hosts[0]}{match[3] or ''}", hosts
 
 
 SERVER: Final = StoragePlugin(SqlStorage.open)

@@ -1,7 +1,6 @@
 """A Redis cluster: three masters, each with a replica, on the loopback interface."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
@@ -12,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from adapters.redis.config import RedisConfig
 from adapters.redis.scripts import VERSION
-from tests.servers.process import TIMEOUT_SECONDS, free_port
+from tests.servers.process import free_port, wait_until
 from tests.servers.redis import RedisProcess, client
 
 _MASTERS: Final = 3
@@ -123,14 +122,6 @@ class RedisClusterProcesses:
             master_id = master.ask("CLUSTER", "MYID")
             wait_until(lambda: _accepted(replica, "CLUSTER", "REPLICATE", master_id))  # noqa: B023 - called at once
         wait_until(lambda: all(node.is_complete() for node in self.nodes))
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.05)
 
 
 def _accepted(node: ClusterNode, *command: str | bytes) -> bool:

@@ -9,9 +9,8 @@ from urllib.parse import quote
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.servers.process import ServerProcess, Unreachable, hand_over
+from tests.servers.process import ServerProcess, Unreachable, hand_over, wait_until
 from tests.servers.redis import RedisProcess, client
-from tests.servers.redis_cluster import wait_until
 
 MASTER_NAME: Final = "our-users"
 _REPLICAS: Final = 2

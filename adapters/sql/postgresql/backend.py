@@ -3,7 +3,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import asyncpg
 from sqlalchemy import (
@@ -28,11 +28,14 @@ from adapters.sql.engine.backend import TransactionCallback, run_statements
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, Rows
+from adapters.sql.postgresql.hosts import DEFAULT_PORT, Host, Hosts
 from adapters.sql.postgresql.pool import AsyncpgPool
 from adapters.sql.postgresql.sessions import NEEDS_POOLER_OPTION, Sessions, SharedSessions
 from adapters.sql.tables import live_owner, owner_of
 from adapters.tls import check_authorities
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
+
+T = TypeVar("T")
 
 _NAMED: Final = {"application_name": "userport"}
 """A startup parameter, which poolers know."""
@@ -65,13 +68,14 @@ _TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "veri
 class PostgreSQL(ServerBackend[AsyncpgPool]):
     """Backend for PostgreSQL. Error codes: PostgreSQL's manual, appendix A."""
 
-    options: ClassVar = frozenset({"pooler", "sslmode"})
+    options: ClassVar = frozenset({"pooler", "sslmode", "target_session_attrs"})
 
     def __init__(self, url: URL, conflicts: Mapping[str, type[DomainError]]) -> None:
         _check_tls(url.query.get("sslmode", "prefer"))
         if url.query.get("pooler", "transaction") != "transaction":
             raise ValueError("its option pooler must be transaction; a pooler in session mode needs no option")
-        self._sessions: Final = SharedSessions() if "pooler" in url.query else Sessions()
+        hosts = _hosts(url)
+        self._sessions: Final = (SharedSessions if "pooler" in url.query else Sessions)(hosts)
         # asyncpg has another name for libpq's values.
         tls = {"ssl": url.query["sslmode"]} if "sslmode" in url.query else {}
         super().__init__(url.set(drivername="postgresql+asyncpg", query=tls), conflicts)
@@ -86,6 +90,14 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
             if str(error.sqlstate).startswith(_ROW_REFUSED):
                 raise self.translate_error(error) from error
             raise TooBusy if self._is_rolled_back(error) else StorageUnavailable from error
+
+    async def transact(self, callback: TransactionCallback[T]) -> T:
+        with self._sessions.watched():
+            return await super().transact(callback)
+
+    async def close(self) -> None:
+        self._sessions.close()
+        await super().close()
 
     def is_one_of(self, column: Column[Any], parameter: str) -> ColumnElement[bool]:
         # One statement, and so one plan, for lists of any length.
@@ -140,6 +152,16 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
                 return StorageUnavailable()
         is_closed = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
         return StorageUnavailable() if is_closed else None
+
+
+def _hosts(url: URL) -> Hosts | None:
+    """Return the servers, unless there is one that needs no check."""
+    target = url.query.get("target_session_attrs")
+    names = url.query.get("host", ())
+    if target is None and not names:
+        return None
+    hosts = [Host.parse(name) for name in names] or [Host(url.host or "localhost", url.port or DEFAULT_PORT)]
+    return Hosts(hosts, str(target or "read-write"))
 
 
 def _insert_arrays(table: Table) -> Insert:

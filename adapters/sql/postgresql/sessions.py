@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from adapters.sql.postgresql.hosts import Hosts
 from domain.errors import StorageUnavailable
 
 T = TypeVar("T")
@@ -39,12 +39,23 @@ class Sessions:
     adapter_options: ClassVar[Mapping[str, Any]] = {}
     """Further arguments of SQLAlchemy's adapter of asyncpg."""
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: Hosts | None) -> None:
+        """`hosts` are several servers; None is the one that the arguments name."""
+        self._hosts: Final = hosts
         self._is_verified = False
 
     async def open(self, settings: Settings, _dsn: None = None, **arguments: Any) -> asyncpg.Connection:
         """Connect, with the arguments of asyncpg's `connect`."""
-        connect = partial(asyncpg.connect, timeout=_CONNECT_TIMEOUT_SECONDS, **arguments, **self.driver_options)
+        options = {"timeout": _CONNECT_TIMEOUT_SECONDS, **arguments, **self.driver_options}
+
+        async def connect() -> asyncpg.Connection:
+            connection: asyncpg.Connection
+            if self._hosts is None:
+                connection = await asyncpg.connect(**options)
+            else:
+                connection = await self._hosts.connect(**options)
+            return connection
+
         connection = await connect()
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
@@ -55,13 +66,19 @@ class Sessions:
         return connection
 
     async def run(
-        self,
-        connection: PoolConnectionProxy,
-        settings: Settings,
-        operation: Callable[[], Awaitable[T]],
+        self, connection: PoolConnectionProxy, settings: Settings, operation: Callable[[], Awaitable[T]]
     ) -> T:
         """Run an operation with the settings of the session."""
-        return await operation()
+        with self.watched():
+            return await operation()
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Watch an operation, which a lost server may never end."""
+        return nullcontext() if self._hosts is None else self._hosts.watched()
+
+    def close(self) -> None:
+        if self._hosts is not None:
+            self._hosts.close()
 
     async def _begin(self, connection: asyncpg.Connection, settings: Settings, connect: _Connect) -> None:
         if not self._is_verified:
@@ -83,6 +100,12 @@ class SharedSessions(Sessions):
         self, connection: PoolConnectionProxy, settings: Settings, operation: Callable[[], Awaitable[T]]
     ) -> T:
         """Run an operation in a transaction of its own with these settings."""
+        with self.watched():
+            return await self._transact(connection, settings, operation)
+
+    async def _transact(
+        self, connection: PoolConnectionProxy, settings: Settings, operation: Callable[[], Awaitable[T]]
+    ) -> T:
         local = (f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
         await connection.execute("; ".join(("BEGIN", *local)))
         try:
