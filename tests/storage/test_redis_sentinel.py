@@ -95,7 +95,9 @@ async def test_a_commit_waits_for_the_replicas_that_the_url_asks_for(servers: Re
         await add(storage, a_user())
 
 
-@pytest.mark.parametrize("fault", [SentinelledRedis.kill, SentinelledRedis.pause])
+@pytest.mark.parametrize(
+    "fault", [SentinelledRedis.kill, pytest.param(SentinelledRedis.pause, marks=pytest.mark.cluster)]
+)
 async def test_another_master_takes_over_with_all_that_was_answered(
     servers: RedisWithSentinels, fault: Callable[[SentinelledRedis], None]
 ) -> None:
