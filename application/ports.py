@@ -145,7 +145,7 @@ class JobHandler(Protocol):
     async def __call__(self, job: Job, /) -> None:
         """Do a job of one kind, which may have been done before: a job is done at least once.
 
-        An attempt has 50 seconds. The job is tried again later whatever else this raises.
+        An attempt has 50 seconds. After any other exception, the job is tried again later.
 
         Raises:
             JobFailed: the job can never be done.

@@ -138,7 +138,7 @@ async def _working(storage: Storage, queue: JobQueue, handler: JobHandler) -> As
 
 
 def requests(url: str, jobs: int, rounds: int, seconds: int) -> Mapping[str, object]:
-    """Tell how many GETs one process serves without a worker, with an idle one, and with one that has a backlog."""
+    """Return the GETs that one process serves without a worker, with an idle one, and with one that has a backlog."""
     check_wrk()
     leave_worker_core()
     found: dict[str, list[tuple[float, float]]] = {"without_worker": [], "idle_worker": [], "backlog": []}

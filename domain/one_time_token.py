@@ -1,4 +1,4 @@
-"""What a mailed link is checked by. Each works once."""
+"""The one-time tokens of mailed links."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -39,7 +39,7 @@ _LIFETIMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LinkToken:
-    """What a link carries: the id that its record is found by, and a secret of 256 bits. Its repr hides the secret."""
+    """The content of a link: the id of its record, and a 256-bit secret. The repr hides the secret."""
 
     SECRET_BYTES: ClassVar = 32
     _FORM: ClassVar = re.compile(r"[A-Za-z0-9_-]{64}")
@@ -68,8 +68,8 @@ class LinkToken:
 class OneTimeToken:
     """One state of a one-time token.
 
-    A user has one record of each purpose, so that a newer token takes the place of an older one; but one for each undo.
-    A token that was used or voided stays until it expires, lest a repeated job create it again.
+    A user has one record for each purpose, in which a newer token replaces an older one, but one for each undo. A used
+    or voided token is kept until it expires, so that a repeated job cannot create it again.
     """
 
     key: str
@@ -80,13 +80,13 @@ class OneTimeToken:
 
     digest: str = field(repr=False)
     address: str | None
-    """The user's address when the link was requested, which voids it when it changes; None if nothing does."""
+    """The user's address at the request; a change of it voids the link. None if no change does."""
 
     credential_version: int | None
-    """The version of the user's credential, 0 if there was none, if another one voids the token."""
+    """The version of the user's credential, 0 without one; another version voids the link. None if none does."""
 
     target: str | None
-    """The address that the link is about: the new one of a change, or the old one of an undo."""
+    """The address in question: the new one of a change, or the old one of an undo."""
 
     target_verified: bool
     is_void: bool
@@ -107,7 +107,7 @@ class OneTimeToken:
         target: str | None = None,
         target_verified: bool = False,
     ) -> Self:
-        """Return the first state of a token that is mailed by the job `request_id`."""
+        """Return the first state of a token that the job `request_id` mails."""
         now = truncate_to_milliseconds(now)
         return cls(
             key=token_key(purpose, token_subject(purpose, user.id, request_id)),
@@ -126,7 +126,7 @@ class OneTimeToken:
         )
 
     def accepts(self, given: LinkToken, now: datetime) -> bool:
-        """Return whether this is the token of a link, and still works."""
+        """Return whether this is the token of a link, and still valid."""
         return compare_digest(given.digest, self.digest) and not self.is_void and now < self.expires_at
 
     def is_valid_for(self, user: User) -> bool:
@@ -134,11 +134,11 @@ class OneTimeToken:
         return self.address is None or (user.active and user.email.address == self.address)
 
     def successor(self, newer: Self) -> Self:
-        """Return the next state of this record, in which a newer token takes its place."""
+        """Return the next state of this record, in which a newer token replaces it."""
         return replace(newer, version=self.version + 1)
 
     def void(self) -> Self:
-        """Return the state of a token that has been used, or will never be."""
+        """Return the state of a token that has been used, or must not be."""
         return replace(self, is_void=True, version=self.version + 1)
 
     def with_digest(self, digest: str) -> Self:
@@ -154,5 +154,5 @@ def token_key(purpose: TokenPurpose, subject: Id) -> str:
 
 
 def token_subject(purpose: TokenPurpose, user_id: UserId, request_id: JobId) -> Id:
-    """Return the id in a link: the user's, or for an undo, of which a user may have several, that of the request."""
+    """Return the id in a link: the user's, or that of the request for an undo, of which a user may have several."""
     return request_id if purpose is TokenPurpose.UNDO_EMAIL_CHANGE else user_id

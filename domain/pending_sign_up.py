@@ -1,4 +1,4 @@
-"""Sign-ups that wait until a link is confirmed. There is no user before."""
+"""Sign-ups that wait for a confirmation, before which there is no user."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,15 +13,15 @@ from domain.values import Bio, Email, Name, UserId, Username, truncate_to_millis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingSignUp:
-    """What somebody sent to sign up, checked. Several may wait for one address; the confirmed one becomes the user.
+    """The validated input of a sign-up. Several may wait for one address; the confirmed one becomes the user.
 
-    Its repr hides what tokens and passwords are checked by.
+    The repr hides the digest of its token and the hash of its password.
     """
 
     LIFETIME: ClassVar = timedelta(hours=24)
 
     id: UserId
-    """The subject of its link; the user gets an id of their own, which says when the sign-up was confirmed."""
+    """The subject of its link. The user gets another id, made at the confirmation."""
 
     email: str
     email_key: str
@@ -37,7 +37,7 @@ class PendingSignUp:
 
     @classmethod
     def create(cls, user: User, *, password_hash: str | None, digest: str, now: datetime) -> Self:
-        """Return the first state of a sign-up whose confirmation would register this user."""
+        """Return the first state of a sign-up, whose confirmation registers this user."""
         now = truncate_to_milliseconds(now)
         username = user.username
         return cls(
@@ -60,7 +60,7 @@ class PendingSignUp:
         return Email(self.email, self.email_key)
 
     def accepts(self, given: LinkToken, now: datetime) -> bool:
-        """Return whether this is what a link confirms, and in time."""
+        """Return whether a link confirms this sign-up, in time."""
         return compare_digest(given.digest, self.digest) and now < self.expires_at
 
     def with_digest(self, digest: str) -> Self:

@@ -1,4 +1,4 @@
-"""Where a user has signed in from, by which a sign-in from a new place is noticed."""
+"""The networks from which a user has signed in, to notice a new one."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
@@ -9,7 +9,7 @@ from domain.values import UserId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInPlaces:
-    """The latest places, each a digest, in the order in which they were first used."""
+    """The latest networks as digests, in the order of their first use."""
 
     MAX_PLACES: ClassVar = 50
 

@@ -1,4 +1,4 @@
-"""What commands know of the environment before they read `settings`, whose library is slow to load."""
+"""The part of the environment that commands need before they load `settings`, whose library is slow."""
 
 from enum import StrEnum
 from typing import Final

@@ -39,7 +39,7 @@ class AbandonedSessions:
             taken = len(self._ids)
             with suppress(Exception), pymongo.timeout(_LIFETIME_SECONDS):
                 # The ping shows that the server is back, and has processed everything sent before. Any failure is
-                # retried, whatever the driver raises.
+                # retried, even after unexpected exceptions of the driver.
                 await self._client.admin.command("ping")
                 await self._client.admin.command({"killSessions": self._ids[:taken]})
                 del self._ids[:taken]

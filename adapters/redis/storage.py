@@ -1,7 +1,8 @@
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from typing import Any, Final
 
-from adapters.purging import BackgroundPurge
+from adapters.purging import BackgroundPurge, BatchSize
 from adapters.redis import scripts
 from adapters.redis.config import RedisConfig
 from adapters.redis.durability import warn_about_durability
@@ -57,6 +58,7 @@ class RedisStorage:
             for field, error in record_type.unique.items()
         }
         self._purge = BackgroundPurge(self._purge_batch)
+        self._batch_size = BatchSize()
         self._is_used = False
         self._has_warned = False
 
@@ -92,7 +94,11 @@ class RedisStorage:
         await self._server.close()
 
     async def _purge_batch(self) -> bool:
-        return bool(await self._server.read(scripts.PURGE))  # it writes, but may run any number of times
+        started = monotonic()
+        # It writes, but may run any number of times.
+        users_left = await self._server.read(scripts.PURGE, self._batch_size.records)
+        self._batch_size.adapt(monotonic() - started)
+        return bool(users_left)
 
     async def _warn_once(self) -> None:
         if not self._has_warned:

@@ -11,7 +11,7 @@ _PURPOSE: Final = b"userport one-time links"
 
 
 class HkdfLinkSecrets:
-    """Derives the secrets of links from the signing key (RFC 5869), apart from everything else it is used for."""
+    """Derives the secrets of links from the signing key (RFC 5869), separate from its other uses."""
 
     def __init__(self, keys: SigningKeys) -> None:
         self._key = HKDF(SHA256(), _SECRET_BYTES, salt=None, info=_PURPOSE).derive(_raw(keys.private))
@@ -21,7 +21,7 @@ class HkdfLinkSecrets:
 
 
 def _raw(private: Private) -> bytes:
-    """Return the secret part of a key alone, which has one form whatever file it came from."""
+    """Return the raw private key, which does not depend on the file's format."""
     if isinstance(private, Ed25519PrivateKey):
         return private.private_bytes_raw()
     return private.private_numbers().private_value.to_bytes(_SECRET_BYTES, "big")

@@ -17,7 +17,7 @@ _CLIENTS: Final = 3  # no pool may have more calls than connections, which would
 
 
 class WrongServerCases:
-    """Each call raises `StorageUnavailable`, in time, whatever else listens at the server's address."""
+    """Each call raises `StorageUnavailable`, in time, when another service listens at the server's address."""
 
     @pytest.fixture
     def open_at(self) -> Callable[[int], Storage]:

@@ -16,7 +16,7 @@ _SECONDS_TO_FINISH: Final = 10.0
 _MIN_PAUSE_SECONDS: Final = 0.005
 _MAX_PAUSE_SECONDS: Final = 1.0
 _MAX_JITTER: Final = 0.2
-_MAX_STARTED_WHEN_BUSY: Final = 4
+_MAX_STARTED_WHEN_BUSY: Final = 2
 _BUSY_PAUSE_SECONDS: Final = 0.2
 
 _log: Final = logging.getLogger("userport.jobs")

@@ -1,4 +1,4 @@
-"""Changing one's own address: confirmed at the new one, and undone from the old one."""
+"""Change one's own address: confirmed at the new one, and undone from the old one."""
 
 from application.concurrency import OptimisticRetry, commit_additions
 from application.languages import Language
@@ -17,7 +17,7 @@ from domain.values import Email, UserId
 
 
 class EmailChangeService:
-    """Besides what each use case names, all raise what the storage port may raise."""
+    """Requests, confirms and undoes changes of address. Every method may also raise what the storage port raises."""
 
     def __init__(
         self,
@@ -46,10 +46,15 @@ class EmailChangeService:
         address: str | None,
         language: Language,
     ) -> None:
-        """Mail a link to the new address and a notice to the old one. Whether the new one is free shows only later.
+        """Mail a link to the new address and a notice to the old one.
 
-        Raises `InvalidInput` for `new_email`, `UserNotFound`, `WrongPassword`, `TooManyFailures` as a sign-in would,
-        `TooManyMailRequests` or `TooBusy`.
+        A taken address is only reported at the confirmation.
+
+        Raises:
+            InvalidInput: The new address is invalid.
+            UserNotFound: There is no such user.
+            WrongPassword, TooManyFailures, TooBusy: As for a sign-in.
+            TooManyMailRequests: Too many mails were requested within an hour.
         """
         check = FieldChecks()
         new = check("new_email", self._parse, new_email)
@@ -79,9 +84,11 @@ class EmailChangeService:
             raise
 
     async def confirm(self, token: str, language: Language) -> None:
-        """Give the user their new address, verified, and mail the old one a link that undoes it.
+        """Change the address to the new one, verified, and mail the old one a link that undoes it.
 
-        Raises `InvalidOneTimeToken`, or `EmailTaken`, after which the link still works.
+        Raises:
+            InvalidOneTimeToken: The link does not work (any more).
+            EmailTaken: Another user has the address. The link still works.
         """
 
         async def attempt() -> None:
@@ -96,10 +103,13 @@ class EmailChangeService:
         await self._retry.run(token, attempt)
 
     async def undo(self, token: str, language: Language) -> None:
-        """Give the user back an address, end every session, and mail a link that resets the password.
+        """Restore an address, end every session, and mail a link that resets the password.
 
-        Changes of address that wait for a confirmation are dropped, and so are links that undo later changes. Raises
-        `InvalidOneTimeToken`, or `EmailTaken`, after which the link still works.
+        Pending changes of address are dropped, and so are links that undo later changes.
+
+        Raises:
+            InvalidOneTimeToken: The link does not work (any more).
+            EmailTaken: Another user has the address. The link still works.
         """
 
         async def attempt() -> UserId:

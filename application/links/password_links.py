@@ -1,4 +1,4 @@
-"""Setting a password by a link: after a request for a reset, or an invitation by an admin."""
+"""Set a password by a link: after a request for a reset, or an invitation by an admin."""
 
 import asyncio
 from typing import Final
@@ -23,7 +23,7 @@ _NO_CREDENTIAL: Final = 0
 
 
 class PasswordLinkService:
-    """Besides what each use case names, all raise what the storage port may raise."""
+    """Mails password links, and sets passwords by them. Every method may also raise what the storage port raises."""
 
     def __init__(
         self,
@@ -46,8 +46,8 @@ class PasswordLinkService:
     async def request_reset(self, email: str, address: str | None, language: Language) -> None:
         """Mail a link to an address if an active account has it, on behalf of a client address.
 
-        Whether there is such an account is looked up by a job, so it makes no difference to the request. Raises
-        `InvalidInput` or `TooManyMailRequests`.
+        A job looks the account up, so the request takes the same time without one. Raises `InvalidInput` or
+        `TooManyMailRequests`.
         """
         check = FieldChecks()
         parsed = check("email", lambda text: Email.parse(text, self._domain_names.to_ascii), email)
@@ -79,9 +79,12 @@ class PasswordLinkService:
         await self._retry.run(user_id, attempt)
 
     async def confirm_reset(self, token: str, new_password: str, address: str | None, language: Language) -> None:
-        """Set the password of the user whom a link was mailed to, verify their address, and sign them out everywhere.
+        """Set the password of the link's user, verify their address, and end all their sessions.
 
-        Raises `InvalidOneTimeToken`, or `InvalidInput` for `new_password`, after which the link still works; `TooBusy`.
+        Raises:
+            InvalidOneTimeToken: The link does not work (any more).
+            InvalidInput: The new password breaks the rules. The link still works.
+            TooBusy: Too many passwords are being hashed.
         """
         user = await self._set_password(TokenPurpose.RESET_PASSWORD, token, new_password, address, language)
         await revoke_sessions(self._storage, self._retry, user.id)
@@ -117,6 +120,6 @@ class PasswordLinkService:
             await commit_additions(unit)
             return user
 
-        # One at a time, so that many confirmations of one link hash one password, and the rest find the link used.
+        # One at a time, so that concurrent confirmations of one link hash only one password.
         async with self._locks.setdefault(token, asyncio.Lock()):
             return await self._retry.run(token, attempt)

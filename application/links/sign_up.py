@@ -1,4 +1,4 @@
-"""Signing up where nothing may show whether an address has an account already."""
+"""Sign-ups that do not reveal whether an address already has an account."""
 
 from application.concurrency import OptimisticRetry
 from application.languages import Language
@@ -8,17 +8,14 @@ from application.passwords import Passwords
 from application.ports import Clock, IdSource
 from application.users.service import NewUser, UserService
 from domain.credential import CREDENTIALS, Credential
-from domain.errors import InvalidOneTimeToken, UsernameTaken
+from domain.errors import EmailTaken, InvalidOneTimeToken, UsernameTaken
 from domain.pending_sign_up import PENDING_SIGN_UPS, PendingSignUp
 from domain.storage import Storage
 from domain.values import UserId
 
 
 class SignUpService:
-    """Sign-ups that wait until their address is confirmed.
-
-    Besides what each use case names, all raise what the storage port may raise.
-    """
+    """Keeps sign-ups until their address is confirmed. Every method may also raise what the storage port raises."""
 
     def __init__(
         self,
@@ -38,10 +35,14 @@ class SignUpService:
         self._retry = OptimisticRetry()
 
     async def request(self, new: NewUser, address: str | None, language: Language) -> None:
-        """Keep what was sent, and mail its address a link, or a notice if it has an account.
+        """Store a sign-up, and mail its address a link, or a notice if it has an account.
 
-        That is found out by the job that mails, so a free and a taken address make no difference here. Raises
-        `InvalidInput`, `UsernameTaken`, since usernames are public, or `TooBusy`.
+        The mail's job looks the account up, so a free and a taken address make no difference here.
+
+        Raises:
+            InvalidInput: Some fields break the rules.
+            UsernameTaken: Another user has it; usernames are public.
+            TooBusy: Too many passwords are being hashed.
         """
         user, password = self._users.parse(new)
         unit = self._storage.unit_of_work()
@@ -76,4 +77,10 @@ class SignUpService:
             unit.records(PENDING_SIGN_UPS).remove(pending)
             await unit.commit()
 
-        await self._retry.run(token, attempt)
+        try:
+            await self._retry.run(token, attempt)
+        except (EmailTaken, UsernameTaken):
+            # Where the same link was confirmed at the same moment, its own user has them.
+            if await self._storage.unit_of_work().records(PENDING_SIGN_UPS).get(given.subject) is None:
+                raise InvalidOneTimeToken from None
+            raise

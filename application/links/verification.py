@@ -1,4 +1,4 @@
-"""Verifying an address by a link that is mailed to it."""
+"""Verify an address by a link that is mailed to it."""
 
 from application.concurrency import OptimisticRetry, commit_additions
 from application.languages import Language
@@ -13,7 +13,7 @@ from domain.values import UserId
 
 
 class EmailVerificationService:
-    """Besides what each use case names, all raise what the storage port may raise."""
+    """Mails verification links, and confirms addresses. Every method may also raise what the storage port raises."""
 
     def __init__(
         self, storage: Storage, clock: Clock, mails: MailQueue, throttle: MailThrottle, sign_ups: SignUpService
@@ -47,7 +47,7 @@ class EmailVerificationService:
         await self._retry.run(address or user_id, attempt)
 
     async def confirm(self, token: str) -> None:
-        """Verify the address that a link was mailed to, of a user or of a pending sign-up.
+        """Verify the address of a link, which belongs to a user or to a pending sign-up.
 
         Raises `InvalidOneTimeToken`, and for a sign-up `EmailTaken` or `UsernameTaken`.
         """

@@ -1,1 +1,1 @@
-"""Mails, as the port takes them."""
+"""The mails that the mail port accepts."""

@@ -1,4 +1,4 @@
-"""Sending queued mails: the handlers of the jobs that `queue` stages."""
+"""Send queued mails: the handlers of the jobs that `queue` stages."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,10 +23,9 @@ _EXPIRED: Final = "the link has expired before it could be sent"
 
 
 class MailDelivery:
-    """Sends the mail of a job. A job whose mail is no longer called for is done without one.
+    """Sends the mail of a job. A job whose mail has become obsolete ends without one.
 
-    A link that a newer one has voided is mailed all the same: both were asked for, and a repeated job must send what
-    it sent before.
+    A link that a newer one has voided is still mailed: both were requested, and a repeated job must send the same mail.
     """
 
     def __init__(
@@ -62,11 +61,11 @@ class MailDelivery:
             await self._send(job, Template.RESET_PASSWORD, user.email.address, link)
 
     async def _make_reset_token(self, job: Job, user: User) -> None:
-        """Create the token of a request, unless that was done before, or a later request has its token already."""
+        """Create the token of a request, unless it exists, or a later request has replaced it."""
         purpose = TokenPurpose.RESET_PASSWORD
         requested_at = _requested_at(job)
         if self._clock.now() >= requested_at + purpose.lifetime:
-            raise JobFailed(_EXPIRED)  # and a token that was used may have been purged, so it must not be made again
+            raise JobFailed(_EXPIRED)  # a used token may have been purged, so it must not be created again
         unit = self._storage.unit_of_work()
         earlier = await self._tokens.find(unit, purpose, user.id)
         if earlier is not None and earlier.request_id >= job.id:
@@ -104,7 +103,7 @@ class MailDelivery:
         await self._send(job, Template.SIGN_UP, pending.email, self._url(_SIGN_UP_PAGE, token))
 
     async def _link(self, job: Job, purpose: TokenPurpose, user_id: UserId) -> str | None:
-        """Return the link of a request, or None if it was used or voided otherwise than by a newer one."""
+        """Return the link of a request, or None if it was used, or voided other than by a newer one."""
         unit = self._storage.unit_of_work()
         if await unit.users.get(user_id) is None:
             return None
@@ -116,7 +115,7 @@ class MailDelivery:
         if stored.request_id == job.id:
             if stored.is_void:
                 return None
-            if stored.digest != token.digest:  # the signing key has been replaced since
+            if stored.digest != token.digest:  # the signing key has been replaced
                 unit.records(ONE_TIME_TOKENS).save(stored.with_digest(token.digest))
                 await unit.commit()
         return self._url(purpose.value.replace("_", "-"), token)
@@ -157,4 +156,4 @@ async def _wait_for_key(_: Job) -> None:
 
 
 HANDLERS_WITHOUT_KEY: Final[Mapping[str, JobHandler]] = dict.fromkeys((MAIL, PASSWORD_RESET, SIGN_UP), _wait_for_key)
-"""The handlers of a process that cannot make links, as a worker whose environment lacks the signing key."""
+"""The handlers of a process without the signing key, which cannot create links."""

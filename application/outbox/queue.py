@@ -1,4 +1,4 @@
-"""Queueing mails, in the commit that causes them."""
+"""Queue mails in the commit that causes them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -14,10 +14,10 @@ from domain.user import User
 from domain.values import Email, JobId, UserId
 
 MAIL: Final = "mail"
-"""The kind of a job that sends a mail whose recipient is known."""
+"""The kind of a job that sends a mail to a known recipient."""
 
 PASSWORD_RESET: Final = "password_reset"  # noqa: S105 - a kind of job
-"""The kind of a job that looks for the account of an address, and mails it a link if there is one."""
+"""The kind of a job that looks up the account of an address, and mails it a link if there is one."""
 
 SIGN_UP: Final = "sign_up"
 """The kind of a job that mails a link for a pending sign-up, or a notice to the owner of its address."""
@@ -32,7 +32,7 @@ _TEMPLATES: Final[Mapping[TokenPurpose, Template]] = {
 
 
 class MailQueue:
-    """Stages jobs that send mails. Their payloads hold addresses, but never a token."""
+    """Stages jobs that send mails. Their payloads contain addresses, but never a token."""
 
     def __init__(self, jobs: Jobs, ids: IdSource, clock: Clock, tokens: OneTimeTokens) -> None:
         self._jobs = jobs
@@ -41,7 +41,7 @@ class MailQueue:
         self.tokens: Final = tokens
 
     def stage_notice(self, unit: UnitOfWork, template: Template, to: Email, language: Language, **context: str) -> None:
-        """Stage a mail without a link; `context` is what `CONTEXT_KEYS` names besides `address` and `time`."""
+        """Stage a mail without a link; `context` has the texts of `CONTEXT_KEYS` except `address` and `time`."""
         self._stage_mail(unit, self._ids.new(JobId), template, to, language, context)
 
     async def stage_link(
@@ -61,7 +61,7 @@ class MailQueue:
         self._stage_mail(unit, job_id, _TEMPLATES[purpose], user.email, language, _link(purpose, user))
 
     async def stage_invitation(self, unit: UnitOfWork, user: User, *, is_new_user: bool = False) -> None:
-        """Stage a link by which a user without a password sets the first one, in English: somebody else caused it."""
+        """Stage a link with which a user sets their first password, in English, because another user caused it."""
         purpose = TokenPurpose.ACCEPT_INVITATION
         await self.stage_link(unit, purpose, user, Language.ENGLISH, is_new_user=is_new_user, credential_version=0)
 
@@ -74,16 +74,16 @@ class MailQueue:
         self.stage_notice(unit, Template.EMAIL_CHANGE_NOTICE, user.email, language, new_address=new.address)
 
     def stage_undo(self, unit: UnitOfWork, user: User, new: Email, language: Language) -> None:
-        """Stage a token that gives a user back their present address, and the mail to it with its link."""
+        """Stage a token that restores a user's present address, and the mail to it with its link."""
         purpose, job_id = TokenPurpose.UNDO_EMAIL_CHANGE, self._ids.new(JobId)
         self.tokens.stage(unit, purpose, user, job_id, target=user.email.address, target_verified=user.email_verified)
         context = {"new_address": new.address, **_link(purpose, user)}
         self._stage_mail(unit, job_id, _TEMPLATES[purpose], user.email, language, context)
 
     async def stage_consequences(self, unit: UnitOfWork, before: User, after: User, language: Language) -> None:
-        """Stage what follows when a user is changed directly: a notice to a replaced address, and that links are void.
+        """Stage the effects of a direct change of a user: a notice to a replaced address, and void links.
 
-        Another address voids them, and so does that a user is disabled.
+        A new address voids links, and so does disabling the user.
         """
         is_other_email = after.email != before.email
         if is_other_email:
@@ -93,7 +93,7 @@ class MailQueue:
             await self.tokens.stage_revocation(unit, before.id)
 
     def stage_password_reset(self, unit: UnitOfWork, email: Email, language: Language) -> None:
-        """Stage the search for the account of an address, which is mailed a link if it exists."""
+        """Stage the lookup of an address's account, which is mailed a link if it exists."""
         payload = {"email": email.address, "email_key": email.canonical}
         self._stage(unit, self._ids.new(JobId), PASSWORD_RESET, language, payload)
 

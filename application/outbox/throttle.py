@@ -1,4 +1,4 @@
-"""How many mails may be requested."""
+"""Limit how many mails can be requested."""
 
 import asyncio
 import math
@@ -17,7 +17,7 @@ from domain.values import Email
 
 _WINDOW: Final = timedelta(hours=1)
 _SITE_FACTOR: Final = 5
-"""How many times the requests of an address an IPv6 /48 may make, which holds 65,536 of what counts as one."""
+"""An IPv6 /48 may make this many times the requests of an address; it contains 65,536 networks that count as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class _Counter:
 
 
 class MailRequest:
-    """One request for mail, counted in the commit that stages the mail: parallel requests cannot exceed a limit."""
+    """One request for mail, counted in the commit that stages the mail, so parallel requests cannot exceed a limit."""
 
     def __init__(self, clock: Clock, counters: Sequence[_Counter]) -> None:
         self._clock = clock
         self._counters = counters
 
     async def stage(self, unit: UnitOfWork) -> None:
-        """Count the request; raises `TooManyMailRequests` instead when it has to wait.
+        """Count the request. Raise `TooManyMailRequests` when it must wait.
 
-        Two requests at once make the commit raise `IdTaken` or `StaleVersion`.
+        Concurrent requests make the commit raise `IdTaken` or `StaleVersion`.
         """
         records = unit.records(SIGN_IN_FAILURES)
         stored = await asyncio.gather(*(records.get(counter.key) for counter in self._counters))
@@ -53,9 +53,9 @@ class MailRequest:
 
 
 class MailThrottle:
-    """Limits the mails that are requested for one address, known or not, and by one client, within an hour.
+    """Limits the mail requests for one address, known or not, and of one client, within an hour.
 
-    A limit of 0 is none.
+    A limit of 0 means no limit.
     """
 
     def __init__(self, clock: Clock, secret: StorageSecret, per_account: int, per_address: int) -> None:

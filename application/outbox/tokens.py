@@ -1,4 +1,4 @@
-"""Making, checking and using up one-time tokens."""
+"""Create, check and redeem one-time tokens."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -20,11 +20,11 @@ from domain.user import User
 from domain.values import JobId, UserId
 
 _MAX_TOKENS: Final = 1_000
-"""Of one user: one of each purpose, and an undo for every change of address within three days."""
+"""Per user: one for each purpose, and an undo for every change of address within three days."""
 
 
 class Redemption(NamedTuple):
-    """What a token was found to be for."""
+    """The records that a token was found to be for."""
 
     token: OneTimeToken
     user: User
@@ -33,15 +33,15 @@ class Redemption(NamedTuple):
 
 
 class OneTimeTokens:
-    """Besides what each method names, those that read raise what the storage port may raise."""
+    """Stages and redeems one-time tokens. Methods that read may also raise what the storage port raises."""
 
     def __init__(self, clock: Clock, open_secrets: Callable[[], LinkSecrets]) -> None:
-        """`open_secrets` reads the key, so that only what makes or mails a link needs it."""
+        """`open_secrets` reads the key, so that only code that creates or mails a link needs it."""
         self._clock = clock
         self._open_secrets = open_secrets
 
     async def find(self, unit: UnitOfWork, purpose: TokenPurpose, user_id: UserId) -> OneTimeToken | None:
-        """Return the latest token of a user for a purpose other than an undo, working or not."""
+        """Return the latest token of a user for a purpose other than an undo, valid or not."""
         return await unit.records(ONE_TIME_TOKENS).get(token_key(purpose, user_id))
 
     def stage(
@@ -57,10 +57,10 @@ class OneTimeTokens:
         target: str | None = None,
         target_verified: bool = False,
     ) -> OneTimeToken:
-        """Stage a token, in the place of an earlier one of the same purpose, which `find` returns.
+        """Stage a token, which replaces an earlier one of the same purpose, as `find` returns it.
 
-        Its lifetime begins with the request, at the latest now.
-        Two requests at once make the commit raise `IdTaken` or `StaleVersion`.
+        Its lifetime starts with the request, at the latest now. Concurrent requests make the commit raise `IdTaken` or
+        `StaleVersion`.
         """
         created = OneTimeToken.create(
             purpose,
@@ -80,7 +80,7 @@ class OneTimeTokens:
         return created
 
     async def redeem(self, unit: UnitOfWork, purpose: TokenPurpose, text: str) -> Redemption:
-        """Stage that a token is used up; of two commits that do so, one succeeds.
+        """Stage the use of a token. Of concurrent commits that do so, one succeeds.
 
         Raises `InvalidOneTimeToken`.
         """
@@ -102,9 +102,9 @@ class OneTimeTokens:
     async def stage_revocation(
         self, unit: UnitOfWork, user_id: UserId, *, used: OneTimeToken | None = None, undos_after: JobId | None = None
     ) -> None:
-        """Stage that all of a user's tokens are void, except undos and the one that is used already.
+        """Stage the revocation of all of a user's tokens, except undos and the one already in use.
 
-        Undos that were requested after `undos_after` are voided, too.
+        Undos that were requested after `undos_after` are revoked, too.
         """
         tokens = unit.records(ONE_TIME_TOKENS)
         for token in await tokens.page(owner=user_id, limit=_MAX_TOKENS):
@@ -115,17 +115,17 @@ class OneTimeTokens:
                 tokens.save(token.void())
 
     def link_token(self, purpose: TokenPurpose, user_id: UserId, request_id: JobId) -> LinkToken:
-        """Return what the link of a request carries, whether or not it still works."""
+        """Return the token in the link of a request, whether or not it is still valid."""
         subject = token_subject(purpose, user_id, request_id)
         return LinkToken(subject, self._open_secrets().derive(f"{token_key(purpose, subject)}.{request_id}"))
 
     def sign_up_token(self, sign_up_id: UserId) -> LinkToken:
-        """Return what the link of a pending sign-up carries."""
+        """Return the token in the link of a pending sign-up."""
         return LinkToken(sign_up_id, self._open_secrets().derive(f"sign_up.{sign_up_id}"))
 
 
 def parse_link_token(text: str) -> LinkToken:
-    """Raises `InvalidOneTimeToken`."""
+    """Parse the token of a link. Raise `InvalidOneTimeToken`."""
     try:
         return LinkToken.parse(text)
     except InvalidValue:
@@ -133,5 +133,5 @@ def parse_link_token(text: str) -> LinkToken:
 
 
 def version_of(credential: Credential | None) -> int:
-    """Return the version by which a change of password voids a token."""
+    """Return the credential version that a token is bound to: changing the password voids it."""
     return 0 if credential is None else credential.version

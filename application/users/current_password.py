@@ -1,4 +1,4 @@
-"""Checking the current password of a signed-in user before something that needs it."""
+"""Verify the current password of a signed-in user before a sensitive change."""
 
 from application.passwords import Passwords
 from application.principal import Principal
@@ -10,9 +10,9 @@ from domain.values import Password, UserId
 
 
 class CurrentPassword:
-    """A claim to know a user's password, limited as sign-ins are. It is verified once for each state of the credential.
+    """A claimed password, rate-limited like sign-ins. It is verified once for each state of the credential.
 
-    A caller in a session of the user is at home in it, wherever they are by now.
+    A caller with a session of this user is trusted wherever they are now.
     """
 
     def __init__(self, passwords: Passwords, throttled: ThrottledAttempt, claimed: str, address: str | None) -> None:
@@ -23,7 +23,7 @@ class CurrentPassword:
         self._verified: Credential | None = None
 
     async def verify(self, unit: UnitOfWork, credential: Credential | None) -> None:
-        """Check the claim, and stage that earlier failures are forgotten.
+        """Verify the password, and stage the reset of earlier failures.
 
         Raises `WrongPassword`, `TooManyFailures` or `TooBusy`.
         """
@@ -34,7 +34,7 @@ class CurrentPassword:
         await self._throttled.stage_success(unit)
 
     async def count_failure(self) -> None:
-        """Count a wrong password; raises `TooManyFailures` when there were too many others meanwhile."""
+        """Count a wrong password. Raise `TooManyFailures` when concurrent failures reached the limit."""
         await self._throttled.count_failure()
 
 
@@ -44,7 +44,7 @@ class CurrentPasswords:
         self._throttle = throttle
 
     async def claim(self, user_id: UserId, claimed: str, caller: Principal, address: str | None) -> CurrentPassword:
-        """Return a claim that is to be verified; raises `TooManyFailures` when it has to wait."""
+        """Return a claim to verify. Raise `TooManyFailures` when it must wait."""
         home = caller.session_id if caller.user_id == user_id else None
         throttled = await self._throttle.attempt(user_id, address, home)
         throttled.at_home = home is not None

@@ -68,7 +68,7 @@ class PasswordChangeService:
             credential = await unit.records(CREDENTIALS).get(user_id)
             if claim is not None:
                 await claim.verify(unit, credential)
-            password_hash = password_hash or await self._passwords.hash(password, address)  # once, as it is slow
+            password_hash = password_hash or await self._passwords.hash(password, address)  # once, because it is slow
             if credential is None:
                 unit.records(CREDENTIALS).add(Credential(user_id, password_hash))
             else:

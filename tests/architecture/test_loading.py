@@ -10,23 +10,34 @@ import pytest
 from tests.cli.commands import environment
 
 STORES: Final = frozenset({"sqlalchemy", "asyncpg", "asyncmy", "pymongo", "redis", "botocore", "aiobotocore"})
-"""What storages are made of."""
+"""Libraries that only storages need."""
 
 LIBRARIES: Final = STORES.union(
     ("alembic", "argon2", "bcrypt", "cryptography", "dependency_injector", "fastapi", "httptools", "idna", "jwt"),
-    ("orjson", "pydantic_settings", "rich", "starlette", "uuid_utils", "uvicorn", "uvloop", "zxcvbn"),
+    (
+        "aiosmtplib",
+        "jinja2",
+        "orjson",
+        "pydantic_settings",
+        "rich",
+        "starlette",
+        "uuid_utils",
+        "uvicorn",
+        "uvloop",
+        "zxcvbn",
+    ),
 )
 """All that userport depends on, but for Typer, which reads the arguments, and Pydantic, which Typer may load."""
 
-OF_SETTINGS: Final = {"pydantic_settings", "uvloop"}
-OF_THE_CONTAINER: Final = {"dependency_injector", "fastapi", "starlette", "orjson"}
+OF_SETTINGS: Final = {"orjson", "pydantic_settings", "uvloop"}
+OF_THE_CONTAINER: Final = {"dependency_injector", "fastapi", "starlette"}
 """The library of the container loads FastAPI wherever it is installed."""
 
 
 def modules_loaded_by(program: str, directory: Path) -> set[str]:
     """Run a program in a process of its own, and return which modules it has loaded at its end."""
     program = f"import atexit, sys\natexit.register(lambda: print('\\nloaded:', *sys.modules))\n{program}"
-    printed = subprocess.run(  # noqa: S603 - a program of ours
+    printed = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", program], cwd=directory, env=environment(), stdout=subprocess.PIPE, text=True, check=True
     ).stdout
     return set(printed.splitlines()[-1].split())
@@ -46,7 +57,7 @@ def test_the_version_and_help_load_no_library(arguments: tuple[str, ...], tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "libraries"),
     [
-        (("keys", "new", "--out", "key.pem"), {"pydantic_settings", "cryptography", "bcrypt", "jwt"}),
+        (("keys", "new", "--out", "key.pem"), OF_SETTINGS - {"uvloop"} | {"cryptography", "bcrypt", "jwt"}),
         (("storage", "ping", "--storage", "memory://"), OF_SETTINGS),
         (("storage", "prepare", "--storage", "sqlite:///users.db"), OF_SETTINGS | {"sqlalchemy", "alembic"}),
         (("users", "export", "--storage", "memory://"), OF_SETTINGS | OF_THE_CONTAINER),

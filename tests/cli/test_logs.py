@@ -17,7 +17,7 @@ SECRET = "hunter2"
 
 
 class _Service:
-    """A service, and what it has logged once it has ended."""
+    """A service, and its log once it has ended."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None

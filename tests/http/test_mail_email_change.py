@@ -1,4 +1,4 @@
-"""Changing one's own address, confirmed at the new one and undone from the old one, on every store."""
+"""Change one's own address, confirmed at the new one and undone from the old one, on every store."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ GERMAN = {"accept-language": "de"}
 
 @pytest.fixture
 async def ann(token_service: Service, token_client: httpx.AsyncClient) -> SignedInUser:
-    """Somebody who has signed up and verified her address."""
+    """A user with a verified address."""
     person = await a_member(token_client)
     await token_service.do_jobs()
     token = token_of(token_service.mailbox.take(person.user["email"]))
@@ -133,7 +133,7 @@ async def test_passwords_cannot_be_guessed_here_either(token_client: httpx.Async
     assert code_of(answers[-1]) == "too_many_failures"
 
 
-@pytest.mark.parametrize("email", ["", "nobody", "a@b", "\x00@example.org"])
+@pytest.mark.parametrize("email", ["", "unknown", "a@b", "\x00@example.org"])
 async def test_what_is_no_address_is_422(token_client: httpx.AsyncClient, ann: SignedInUser, email: str) -> None:
     assert pointers_of(await request(token_client, ann, email)) == {"/new_email"}
 

@@ -1,4 +1,4 @@
-"""How many mails may be requested, on every store."""
+"""Limits of requested mails, on every store."""
 
 import asyncio
 from collections import Counter

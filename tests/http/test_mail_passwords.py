@@ -1,4 +1,4 @@
-"""Setting a password by a mailed link, after a reset or an invitation, on every store."""
+"""Set a password by a mailed link, after a reset or an invitation, on every store."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ NEW = "a long and quiet password"
 
 @pytest.fixture
 async def ann(token_service: Service, token_client: httpx.AsyncClient) -> SignedInUser:
-    """Somebody who has signed up, and has read the mail about it."""
+    """A user who has signed up."""
     person = await a_member(token_client)
     await token_service.do_jobs()
     token_service.mailbox.mails.clear()
@@ -86,7 +86,7 @@ async def test_a_reset_ends_every_session(
     await confirm(token_client, CONFIRM_RESET, token)
     for tokens in (ann.tokens, other):
         assert (await refresh(token_client, tokens["refresh_token"])).status_code == 400
-    await asyncio.sleep(0.2)  # for as long as an access token is not looked up again
+    await asyncio.sleep(0.2)  # longer than access tokens are cached
     assert (await token_client.get("/users/me", headers=ann.headers)).status_code == 401
 
 
@@ -139,7 +139,7 @@ async def test_an_unknown_and_a_disabled_account_have_the_same_response_and_no_m
     assert token_service.mailbox.mails == []
 
 
-@pytest.mark.parametrize("email", ["", "nobody", "a@", "\x00@example.org", "a@b"])
+@pytest.mark.parametrize("email", ["", "unknown", "a@", "\x00@example.org", "a@b"])
 async def test_what_is_no_address_is_422(memory_token_client: httpx.AsyncClient, email: str) -> None:
     assert pointers_of(await memory_token_client.post(RESET, json={"email": email})) == {"/email"}
 
@@ -221,7 +221,7 @@ async def test_no_token_stands_in_the_storage(
     stored.append(await everything_stored(token_service))
     assert len(token_service.mailbox.mails) == 2
     for mail in token_service.mailbox.mails:
-        secret = token_of(mail)[22:]  # what is not the user's id
+        secret = token_of(mail)[22:]  # without the user's id
         assert len(secret) == 42
         assert not [text for text in stored if secret in text]
     assert "one_time_tokens" in stored[1]

@@ -1,4 +1,4 @@
-"""Verifying an address by a link, on every store."""
+"""Verify an address by a link, on every store."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ async def requested(service: Service, client: httpx.AsyncClient, person: SignedI
 
 @pytest.fixture
 async def ann(token_service: Service, token_client: httpx.AsyncClient) -> SignedInUser:
-    """Somebody who has signed up, and has read the mail about it."""
+    """A user who has signed up."""
     person = await a_member(token_client)
     await token_service.do_jobs()
     token_service.mailbox.mails.clear()

@@ -76,8 +76,8 @@ def test_a_sender_is_a_name_and_an_address(text: str, name: str, address: str) -
     "text",
     [
         "",
-        "nobody",
-        "nobody@",
+        "unknown",
+        "unknown@",
         "@example.com",
         "a@example.com, b@example.com",
         "a@example.com\r\nBcc: b@example.com",

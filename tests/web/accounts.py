@@ -1,4 +1,4 @@
-"""A running service with a directory for its mails, and people who have accounts there."""
+"""A running service with a directory for its mails, and accounts."""
 
 import re
 import time
@@ -22,7 +22,7 @@ _PATIENCE_SECONDS: Final = 30.0
 
 @dataclass(frozen=True)
 class Accounts:
-    """The service, as its users reach it."""
+    """A service as its users reach it."""
 
     address: str
     directory: Path
@@ -44,7 +44,7 @@ class Accounts:
         return bearer(self.sign_in(email, password).json()["access_token"])
 
     def link(self, to: str, template: Template) -> str:
-        """Return the link in the next mail that somebody gets; without the address, which the page is opened below."""
+        """Return the path of the link in the next mail to an address."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
             for file in sorted(set(self.directory.glob(f"*-{template}-*.eml")) - self._read):

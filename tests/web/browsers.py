@@ -1,4 +1,4 @@
-"""A real browser, and what it is held to on every page."""
+"""A real browser, and the checks of every page."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +18,12 @@ DESKTOP: Final = {"width": 1280, "height": 800}
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start Chromium without a window; skip, or fail if it was required, without it or axe-core."""
+    """Start headless Chromium; otherwise skip, or fail if it or axe-core is required."""
     program = find_program("chromium", "chromium")
     if not AXE.exists():
         give_up_program("chromium", "its tests need axe-core: npm ci")
     expect.set_options(timeout=_PATIENCE_MILLISECONDS)
-    # The sandbox needs a user other than root. Nothing but our own pages is opened.
+    # The sandbox does not work for root. Only our own pages are opened.
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=program, args=["--no-sandbox"]) as browser,
@@ -32,7 +32,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Visit:
-    """One page in a browser profile of its own. On leaving, it holds that nothing went wrong unseen."""
+    """One page in a fresh browser profile. At the end, it asserts that there were no hidden errors."""
 
     def __init__(self, browser: Browser, origin: str, **options: Any) -> None:
         self._context = browser.new_context(**{"viewport": DESKTOP, "locale": "en", **options})
@@ -57,7 +57,7 @@ class Visit:
 
     @property
     def sent(self) -> list[tuple[str, Any]]:
-        """What was posted, and where."""
+        """The bodies of POST requests, and their paths."""
         return [
             (urlsplit(request.url).path, request.post_data_json)
             for request in self.requests
@@ -68,7 +68,7 @@ class Visit:
         self.page.goto(f"{self._origin}{path}")
 
     def check_accessibility(self) -> None:
-        """Hold that axe-core finds nothing, and that nobody has to scroll sideways."""
+        """Assert that axe-core finds nothing, and that the page does not scroll sideways."""
         self.page.evaluate(AXE.read_text())
         result = self.page.evaluate("axe.run()")
         assert [(found["id"], [node["html"] for node in found["nodes"]]) for found in result["violations"]] == []
@@ -77,6 +77,6 @@ class Visit:
         assert self.page.evaluate(width)
 
     def _note(self, message: ConsoleMessage) -> None:
-        # The browser itself reports answers of 400 and more, which the page has to cope with.
+        # The browser itself logs responses of 400 and above, which the page handles.
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
             self._messages.append(message.text)

@@ -1,4 +1,4 @@
-"""People follow the links in their mails, in a real browser and on a real service."""
+"""Users follow the links in their mails, in a real browser and on a real service."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
 
 @pytest.fixture(scope="module")
 def browser(accounts: Accounts) -> Iterator[Browser]:
-    """A browser that is started after the service, because no event loop can be run beside its own."""
+    """A browser that starts after the service, because its event loop prevents any other."""
     with chromium() as browser:
         yield browser
 

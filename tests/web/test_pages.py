@@ -1,4 +1,4 @@
-"""What the account pages are, before a browser runs them."""
+"""The account pages without a browser."""
 
 import re
 from html.parser import HTMLParser

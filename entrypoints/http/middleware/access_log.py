@@ -22,7 +22,7 @@ class AccessLogMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = HTTPStatus.INTERNAL_SERVER_ERROR.value  # if there is no response
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value  # without a response
         begun = perf_counter()
 
         def send_and_note(message: Message) -> Awaitable[None]:
@@ -44,6 +44,6 @@ class AccessLogMiddleware:
                 "request_id": scope["state"]["request_id"],
                 "peer": scope["client"][0] if scope["client"] else None,
             }
-            # `Logger.info` would look for the caller in the stack, which takes longer than the rest.
+            # `Logger.info` inspects the stack for its caller, which is slower than everything else here.
             text = "%(method)s %(route)s %(status)s %(duration_ms)s ms %(request_id)s %(peer)s"
             _log.handle(_log.makeRecord(ACCESS, logging.INFO, "", 0, text, (fields,), None, extra={FIELDS: fields}))

@@ -1,4 +1,4 @@
-"""Requests for mail, and what the links in it are confirmed with."""
+"""Requests for mail, and the confirmations of its links."""
 
 from typing import Final
 
