@@ -15,7 +15,7 @@ PONY := $(CURDIR)/examples/userport-pony/.venv/bin/userport
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-clusters lint check check-all format lock dist clean compare-stores mutation capabilities example bench
+.PHONY: help install serve test test-clusters lint check check-all format lock dist clean compare-stores mutation capabilities example bench image
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,12 +67,19 @@ mutation: $(VENV)/dev $(VENV)/npm ## Plant bugs in the stores and see whether th
 bench: $(VENV)/dev $(RIVALS)/installed ## Measure userport beside others, for half an hour; needs wrk.
 	$(BIN)/python -m benchmarks.bench --out benchmarks/results/comparison.json $(BENCH)
 
+image: ## Build the image userport:VERSION with docker, podman or buildah; BASE selects another base image.
+	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) && \
+	for tool in $(or $(CONTAINER_TOOL),docker podman buildah); do $$tool info >/dev/null 2>&1 && break; done && \
+	BUILDAH_FORMAT=docker $$tool build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$$version \
+		--tag userport:$$version .
+
 format: $(VENV)/dev ## Put the code into its form.
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format --quiet .
 
 lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 	$(COMPILE) $(EXTRAS) --group build --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(EXTRAS) --constraint requirements.lock --output-file requirements-image.lock pyproject.toml
 	$(COMPILE) $(EXTRAS) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	for example in $(EXAMPLES); do $(COMPILE) --group $$example/pyproject.toml:test \
 		--constraint requirements-dev.lock --output-file $$example/requirements.lock || exit; done

@@ -133,7 +133,7 @@ class Container(DeclarativeContainer):
     job_handlers = Selector(
         settings.provided.mode, open=Object(HANDLERS_WITHOUT_KEY), token=mail_delivery.provided.handlers
     )
-    """What does the jobs of each kind."""
+    """The handler for each kind of job."""
 
     job_runner = Singleton(JobRunner, storage, clock, job_handlers)
     traffic = Singleton(Traffic)

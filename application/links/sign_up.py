@@ -8,7 +8,7 @@ from application.passwords import Passwords
 from application.ports import Clock, IdSource
 from application.users.service import NewUser, UserService
 from domain.credential import CREDENTIALS, Credential
-from domain.errors import InvalidOneTimeToken, UsernameTaken
+from domain.errors import EmailTaken, InvalidOneTimeToken, UsernameTaken
 from domain.pending_sign_up import PENDING_SIGN_UPS, PendingSignUp
 from domain.storage import Storage
 from domain.values import UserId
@@ -77,4 +77,10 @@ class SignUpService:
             unit.records(PENDING_SIGN_UPS).remove(pending)
             await unit.commit()
 
-        await self._retry.run(token, attempt)
+        try:
+            await self._retry.run(token, attempt)
+        except (EmailTaken, UsernameTaken):
+            # Where the same link was confirmed at the same moment, its own user has them.
+            if await self._storage.unit_of_work().records(PENDING_SIGN_UPS).get(given.subject) is None:
+                raise InvalidOneTimeToken from None
+            raise

@@ -1,1 +1,1 @@
-"""What users write."""
+"""Posts of users."""

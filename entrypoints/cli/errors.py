@@ -21,13 +21,13 @@ class ExitCode(IntEnum):
 
     FAILED = 1
     WRONG_USAGE = 2
-    SOME_REFUSED = 3
+    SOME_REJECTED = 3
     INTERRUPTED = 130
 
 
 EXIT_CODES: Final = (
     f"Exit codes: 0 success; {ExitCode.FAILED} failure; {ExitCode.WRONG_USAGE} wrong usage or setting; "
-    f"{ExitCode.SOME_REFUSED} an import refused some records; {ExitCode.INTERRUPTED} interrupted."
+    f"{ExitCode.SOME_REJECTED} an import rejected some records; {ExitCode.INTERRUPTED} interrupted."
 )
 
 

@@ -15,7 +15,7 @@ from entrypoints.cli.session import StorageOption, open_container, run_async
 if TYPE_CHECKING:
     from entrypoints.settings import Settings
 
-app = typer.Typer(help="See which background jobs wait or have failed, and retry those.")
+app = typer.Typer(help="List background jobs, and retry failed ones.")
 
 
 @app.command("list")

@@ -16,7 +16,7 @@ from entrypoints.cli.session import run_async
 if TYPE_CHECKING:
     from entrypoints.container import Container
 
-app = typer.Typer(help="Try the mail settings.")
+app = typer.Typer(help="Test the mail settings.")
 
 
 @app.command("test")

@@ -88,7 +88,7 @@ def import_users(
     tally = run_async(import_from(file, file_format, settings, rejects_file=rejects, dry_run=dry_run))
     typer.echo(f"Dry run, nothing is written: {tally}" if dry_run else str(tally))
     if tally.refused:
-        raise typer.Exit(ExitCode.SOME_REFUSED)
+        raise typer.Exit(ExitCode.SOME_REJECTED)
 
 
 @app.command("export")

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from adapters.memory.storage import MemoryUnitOfWork
 from adapters.runtime.domain_names import IdnaDomainNames
 from adapters.runtime.ids import Uuid7Source
 from adapters.security.link_secrets import HkdfLinkSecrets
@@ -201,6 +202,22 @@ async def test_an_account_that_is_gone_or_disabled_when_the_job_runs_is_not_mail
     await world.users.remove(ann.id)
     await world.do(reset)
     assert world.mailbox.mails == []
+
+
+@pytest.mark.parametrize("email", ["ann@example.org", "unknown@example.org"])
+async def test_a_request_for_a_reset_or_a_sign_up_reads_nothing_about_an_account(
+    world: World, ann: User, monkeypatch: pytest.MonkeyPatch, email: str
+) -> None:
+    unit_of_work = world.storage.unit_of_work
+
+    def without_users() -> MemoryUnitOfWork:
+        unit = unit_of_work()
+        monkeypatch.setattr(unit, "users", None)
+        return unit
+
+    monkeypatch.setattr(world.storage, "unit_of_work", without_users)
+    await world.links.request_reset(email, "192.0.2.1", ENGLISH)
+    await world.sign_ups.request(NewUser(email=email, name="Ann", password=NEW), "192.0.2.1", ENGLISH)
 
 
 async def test_a_mail_is_complete(world: World, ann: User) -> None:

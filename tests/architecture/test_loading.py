@@ -10,7 +10,7 @@ import pytest
 from tests.cli.commands import environment
 
 STORES: Final = frozenset({"sqlalchemy", "asyncpg", "asyncmy", "pymongo", "redis", "botocore", "aiobotocore"})
-"""What storages are made of."""
+"""Libraries that only storages need."""
 
 LIBRARIES: Final = STORES.union(
     ("alembic", "argon2", "bcrypt", "cryptography", "dependency_injector", "fastapi", "httptools", "idna", "jwt"),

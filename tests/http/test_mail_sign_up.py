@@ -1,5 +1,6 @@
 """Sign-ups that create no user before their address is confirmed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -87,6 +88,13 @@ async def test_of_several_sign_ups_for_one_address_the_confirmed_one_becomes_the
     assert (refused.status_code, code_of(refused)) == (409, "email_taken")
     (user,) = await service.storage.unit_of_work().users.page(limit=2)
     assert user.name == "Other"
+
+
+async def test_of_fifty_parallel_confirmations_one_succeeds(service: Service, client: httpx.AsyncClient) -> None:
+    token = await signed_up(service, client)
+    answers = await asyncio.gather(*(client.post(CONFIRM, json={"token": token}) for _ in range(50)))
+    assert sorted(answer.status_code for answer in answers) == [204] + [400] * 49
+    assert await service.storage.unit_of_work().users.count() == 1
 
 
 async def test_a_taken_username_is_told_at_once_or_at_the_confirmation(

@@ -31,8 +31,18 @@ NGINX: Final = """
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     proxy_request_buffering off;
 """
+DEPLOYED_NGINX: Final = Path(__file__).parents[2] / "deploy" / "nginx" / "userport.conf"
+
+
+def deployed_directives() -> str:
+    """Return what the shipped configuration says of requests, without where userport listens."""
+    location = DEPLOYED_NGINX.read_text().partition("location / {")[2].partition("}")[0]
+    return "".join(line for line in location.splitlines(keepends=True) if "proxy_pass" not in line)
+
+
 PROXIES: Final[dict[str, Callable[[Path, int], AbstractContextManager[str]]]] = {
     "nginx": partial(nginx, directives=NGINX),
+    "nginx as deployed": partial(nginx, directives=deployed_directives()),
     "haproxy": haproxy,
 }
 

@@ -1,0 +1,81 @@
+"""The files in `deploy/` and `compose.yaml`: valid, safe, and of this version."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+ROOT: Final = Path(__file__).parents[2]
+MANIFESTS: Final = ROOT / "deploy" / "kubernetes"
+KUSTOMIZATION: Final = yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text())
+RESOURCES: Final = {name: yaml.safe_load((MANIFESTS / name).read_text()) for name in KUSTOMIZATION["resources"]}
+VERSION: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+APP: Final[Mapping[str, Any]] = {
+    name: service
+    for name, service in yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].items()
+    if "app" in service["profiles"]
+}
+BUILT: Final = [name for name, service in APP.items() if "build" in service]
+UID: Final = 10001
+
+
+PODS: Final = {
+    name: resource["spec"]["template"]["spec"]
+    for name, resource in RESOURCES.items()
+    if resource["kind"] in ("Deployment", "Job")
+}
+
+
+@pytest.mark.parametrize("name", RESOURCES)
+def test_a_manifest_is_valid(name: str) -> None:
+    kubernetes_validate.validate(RESOURCES[name], "1.31", strict=True)
+
+
+def test_every_manifest_is_in_the_kustomization() -> None:
+    assert {path.name for path in MANIFESTS.glob("*.yaml")} == {*RESOURCES, "kustomization.yaml"}
+
+
+@pytest.mark.parametrize("pod", list(PODS.values()), ids=list(PODS))
+def test_pods_meet_the_restricted_standard_and_have_resources(pod: Mapping[str, Any]) -> None:
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["runAsUser"] == UID
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod["automountServiceAccountToken"]
+    assert not pod["enableServiceLinks"]
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["requests"]
+    assert container["resources"]["limits"]["memory"]
+
+
+def test_no_secret_is_in_the_environment_of_a_pod() -> None:
+    names = [variable["name"] for pod in PODS.values() for variable in pod["containers"][0]["env"]]
+    for name in ("USERPORT_STORAGE", "USERPORT_SIGNING_KEY", "USERPORT_MAIL"):
+        assert name not in names
+        assert f"{name}_FILE" in names
+
+
+def test_the_image_is_of_this_version() -> None:
+    assert KUSTOMIZATION["images"] == [{"name": "userport", "newTag": VERSION}]
+    assert f"ARG VERSION={VERSION}\n" in (ROOT / "Dockerfile").read_text()
+
+
+def test_compose_publishes_on_this_machine_alone_and_needs_no_variable() -> None:
+    assert "${" not in (ROOT / "compose.yaml").read_text()
+    for service in APP.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+        assert all(dependency in APP for dependency in service.get("depends_on", ()))
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_compose_runs_the_image_with_least_privilege(name: str) -> None:
+    assert APP[name]["read_only"]
+    assert APP[name]["cap_drop"] == ["ALL"]
