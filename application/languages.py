@@ -1,6 +1,7 @@
 """The language for a client."""
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 _MAX_HEADER_LENGTH: Final = 1_000
@@ -11,6 +12,7 @@ class Language(StrEnum):
     GERMAN = "de"
 
 
+@lru_cache(maxsize=1_000)  # clients send few different headers, of limited size
 def negotiate_language(accept_language: str | None) -> Language:
     """Return the language that an `Accept-Language` header prefers (RFC 9110, section 12.5.4), or English.
 

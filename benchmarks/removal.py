@@ -212,6 +212,7 @@ def table(stores: Mapping[str, Mapping[str, Any]]) -> str:
             "records",
             "commit ms",
             "deleted after s",
+            "p99 ms meanwhile",
             "longest wait ms: before",
             "same process",
             "another process",
@@ -219,7 +220,8 @@ def table(stores: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     lines.append(["---", *["---:"] * (len(lines[0]) - 1)])
     for found in stores.values():
-        figures = (found["records"], found["commit_milliseconds"], found["seconds_until_deleted"])
+        p99 = found["meanwhile"]["p99_milliseconds"]
+        figures = (found["records"], found["commit_milliseconds"], found["seconds_until_deleted"], p99)
         longest = (found[each]["longest_milliseconds"] for each in waits)
         lines.append([found["version"], *(f"{figure:,.0f}" for figure in (*figures, *longest))])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -67,8 +67,17 @@ class Connections:
 
     @asynccontextmanager
     async def _release_or_close(self, address: Address) -> AsyncIterator[Connection]:
-        connection = await self._idle_one(address) or await self._new_one(address)
+        connection = await self._idle_one(address)
+        is_open = connection is not None
+        connection = connection or _connection(self._config, address)
         self._used[address].add(connection)
+        try:
+            if not is_open:
+                await self._open(connection)
+        except BaseException:
+            self._used[address].discard(connection)
+            await connection.disconnect(nowait=True)
+            raise
         try:
             yield connection
         except ResponseError:
@@ -106,16 +115,10 @@ class Connections:
             await connection.disconnect(nowait=True)
         return None
 
-    async def _new_one(self, address: Address) -> Connection:
-        connection = _connection(self._config, address)
-        try:
-            await connection.connect()
-            if self._config.master_name is not None:
-                await _check_role(connection)
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return connection
+    async def _open(self, connection: Connection) -> None:
+        await connection.connect()
+        if self._config.master_name is not None:
+            await _check_role(connection)
 
 
 async def ask_once(config: RedisConfig, address: Address, *command: str) -> Any:

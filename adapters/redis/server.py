@@ -112,10 +112,13 @@ class Server:
             address, asking, target = target or await self._nodes.master(), target is not None, None
             sent = False
             try:
-                async with self._connections.one(address) as connection:
-                    sent = True
-                    with self._watched(address):
+                with self._watched(address):
+                    async with self._connections.one(address) as connection:
+                        sent = True
                         return await exchange(partial(_answer, connection, asking))
+            except asyncio.CancelledError:  # perhaps by the timeout, because the master is frozen
+                self._nodes.mark_unavailable(address)
+                raise
             except AskError as error:
                 if not attempts_left:
                     raise

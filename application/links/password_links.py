@@ -1,7 +1,6 @@
 """Set a password by a link: after a request for a reset, or an invitation by an admin."""
 
 import asyncio
-from typing import Final
 from weakref import WeakValueDictionary
 
 from application.concurrency import OptimisticRetry, commit_additions
@@ -18,8 +17,6 @@ from domain.one_time_token import TokenPurpose
 from domain.storage import Storage
 from domain.user import User
 from domain.values import Email, UserId
-
-_NO_CREDENTIAL: Final = 0
 
 
 class PasswordLinkService:

@@ -16,6 +16,7 @@ from tests.capabilities.results import Contract, load, record
 from tests.capabilities.table import put_into_page, stores, table
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
+from tests.servers.variants import VARIANTS, databases_on
 
 
 def main(chosen: Sequence[str]) -> int:
@@ -34,7 +35,7 @@ def cases_of(store: str) -> tuple[int, int]:
         report = Path(directory, "report.xml")
         subprocess.run(  # noqa: S603 - our own tests
             [sys.executable, "-m", "pytest", "-q", f"tests/storage/test_{store}.py", f"--junitxml={report}"],
-            env={**os.environ, "REQUIRE_STORAGES": store},
+            env={**os.environ, "REQUIRE_STORAGES": store.partition("_")[0]},
             check=False,
         )
         cases = [
@@ -49,8 +50,9 @@ def server_of(store: str) -> str:
     """Return the version of the server that the contract runs on."""
     if store == "memory":
         return "-"
-    with Databases() as databases, databases.fresh(cast("Kind", store)) as url:
-        return databases.version(cast("Kind", store), url)
+    kind = VARIANTS[store].kind if store in VARIANTS else cast("Kind", store)
+    with databases_on(store) if store in VARIANTS else Databases() as databases, databases.fresh(kind) as url:
+        return databases.version(kind, url)
 
 
 if __name__ == "__main__":

@@ -19,19 +19,23 @@ _HEADINGS: Final = (
     "planted bugs caught",
 )
 
+_POSTGRESQL: Final = ("kept", "kept with `fsync` and `synchronous_commit` on, the default")
+_REDIS: Final = (
+    "kept with `appendonly yes`; otherwise back to the last snapshot",
+    "kept with `appendfsync always`; with `everysec`, up to two seconds are lost",
+)
 _GUARANTEES: Final = {
     "memory": ("lost", "lost"),
     "sqlite": ("kept", "kept: every commit is synced (WAL, `synchronous=FULL`)"),
-    "postgresql": ("kept", "kept with `fsync` and `synchronous_commit` on, the default"),
+    "postgresql": _POSTGRESQL,
+    "postgresql_18": _POSTGRESQL,
     "mariadb": ("kept", "kept with `innodb_flush_log_at_trx_commit=1`, the default"),
     "mongodb": ("kept", "kept: in the journals of a majority (`w: majority, j: true`)"),
-    "redis": (
-        "kept with `appendonly yes`; otherwise back to the last snapshot",
-        "kept with `appendfsync always`; with `everysec`, up to two seconds are lost",
-    ),
+    "redis": _REDIS,
+    "redis_valkey": _REDIS,
     "dynamodb": ("kept", "kept: on disks of several data centres, as AWS promises"),
 }
-"""How durable a commit is after it has returned."""
+"""How durable a commit is after it has returned, by the name of the contract's tests."""
 
 
 def stores() -> Sequence[str]:
@@ -49,7 +53,7 @@ def _rows(results: Mapping[str, Result]) -> Iterator[Sequence[str]]:
         result = results.get(store, Result())
         contract, bugs = result.contract, result.bugs
         yield (
-            f"`{store}`",
+            f"`{store.partition('_')[0]}`",
             *guarantees,
             contract.server if contract else "not tested",
             f"{contract.passed} of {contract.cases}" if contract else "none",

@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
@@ -15,7 +16,15 @@ from tests.cli.commands import PROGRAM, environment
 def serving(storage: str, *options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Serve on a free port; yield the process and the address that it printed."""
     command = (*PROGRAM, "serve", "--port", "0", "--storage", storage, *options)
-    with subprocess.Popen(command, env=environment(**variables), stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with (
+        TemporaryDirectory() as mail,
+        subprocess.Popen(  # noqa: S603
+            command,
+            env=environment(**{"USERPORT_MAIL": f"file:{mail}", **variables}),
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         try:
             assert process.stderr is not None
             message = next(line for line in process.stderr if not line.startswith("Redis may lose"))

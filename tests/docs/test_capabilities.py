@@ -12,13 +12,14 @@ from tests.mutation import plant_bugs
 from tests.mutation.bug import Bug
 from tests.mutation.plant_bugs import all_bugs
 from tests.servers.choice import ALL
+from tests.servers.variants import VARIANTS
 
 ROOT: Final = Path(__file__).parents[2]
 
 
 def test_the_table_of_the_stores_is_made_from_their_results() -> None:
     assert in_page() == table(load())
-    assert set(stores()) == {"memory", *ALL}
+    assert set(stores()) == {"memory", *ALL, *VARIANTS}
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The figures in docs/explanation/performance.md equal the recorded results."""
+"""The figures in the documentation equal the recorded results."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,14 @@ from typing import Any, Final
 
 import pytest
 
+from benchmarks import removal
 from benchmarks.report import table
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs" / "explanation" / "performance.md").read_text()
 RESULTS: Final[dict[str, Any]] = json.loads((ROOT / "benchmarks" / "results" / "comparison.json").read_text())
+REMOVALS: Final[dict[str, Any]] = json.loads((ROOT / "benchmarks" / "results" / "removal.json").read_text())
+STORAGES: Final = (ROOT / "docs" / "reference" / "storages.md").read_text()
 
 
 @pytest.mark.parametrize("store", RESULTS["stores"])
@@ -26,3 +29,7 @@ def test_the_page_names_what_was_measured_with() -> None:
 def test_no_request_to_userport_failed_in_the_recorded_comparison() -> None:
     measured = [case for on in RESULTS["stores"].values() for case in on["measured"]]
     assert all(case["failed"] == 0 for case in measured if case["app"] == "userport")
+
+
+def test_the_table_of_removals_is_what_was_recorded() -> None:
+    assert removal.table(REMOVALS["stores"]) in STORAGES

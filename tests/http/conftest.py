@@ -8,8 +8,10 @@ from tests.http.service import Service, running
 from tests.http.sign_in_helpers import SIGNING_KEY
 from tests.servers.choice import KINDS, Kind, is_chosen, skip_unless_chosen
 from tests.servers.databases import Databases
+from tests.servers.pgbouncer import PgbouncerProcess, PoolMode
 
-Store: TypeAlias = Kind | Literal["memory"]
+Store: TypeAlias = Kind | PoolMode | Literal["memory"]
+"""A kind of store, or PostgreSQL by a pooler in this mode."""
 
 _MAX_ID_LENGTH: Final = 40
 
@@ -23,17 +25,27 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     return None
 
 
+_POOL_MODES: Final[tuple[PoolMode, ...]] = ("session", "transaction") if is_chosen("postgresql") else ()
+
 # The contract covers storage itself, so HTTP on every store is only tested in slow runs.
 _QUICKEST: Final = STORES[:1]
 
 
 @pytest.fixture(
     scope="session",
-    params=[*_QUICKEST, *(pytest.param(store, marks=pytest.mark.slow) for store in STORES if store not in _QUICKEST)],
+    params=[
+        *_QUICKEST,
+        *(pytest.param(store, marks=pytest.mark.slow) for store in STORES if store not in _QUICKEST),
+        *(pytest.param(mode, marks=[pytest.mark.slow, pytest.mark.cluster]) for mode in _POOL_MODES),
+    ],
 )
 def store_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
     """The URL of an empty store of each kind in turn."""
     store: Store = request.param
+    if store == "session" or store == "transaction":
+        with databases.fresh("postgresql") as url, PgbouncerProcess(url, store) as pooler:
+            yield pooler.url
+        return
     skip_unless_chosen(store)
     if store == "memory":
         yield "memory://"

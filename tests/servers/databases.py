@@ -5,10 +5,11 @@ import shutil
 import socket
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
@@ -23,9 +24,10 @@ _IN_MEMORY: Final = _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).f
 class Databases:
     """Fresh databases of every kind. Servers start when first needed and end with this object."""
 
-    def __init__(self) -> None:
+    def __init__(self, server_urls: Mapping[Kind, str] = MappingProxyType({})) -> None:
+        """`server_urls` are those of running servers."""
         self._ends = ExitStack()
-        self._server_urls: dict[Kind, str] = {}
+        self._server_urls = dict(server_urls)
 
     def __enter__(self) -> "Databases":
         return self

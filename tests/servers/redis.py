@@ -20,6 +20,7 @@ class RedisProcess(ServerProcess):
     """A Redis without durability, which makes it fast."""
 
     scheme: ClassVar = "redis"
+    program: ClassVar = "redis-server"
 
     @property
     def url(self) -> str:
@@ -44,7 +45,7 @@ class RedisProcess(ServerProcess):
         hand_over(config)
 
     def command(self) -> Sequence[str | Path]:
-        return [self.programs / "redis-server", self.directory / "redis.conf"]
+        return [self.programs / self.program, self.directory / "redis.conf"]
 
     def check(self) -> None:
         with client(self.url) as redis:
@@ -88,7 +89,12 @@ class RedisKind(ServerKind):
 
     def version(self, url: str) -> str:
         with client(url) as redis:
-            return f"Redis {redis.info('server')['redis_version']}"
+            server = redis.info("server")
+            return (
+                f"Valkey {server['valkey_version']}"
+                if "valkey_version" in server
+                else f"Redis {server['redis_version']}"
+            )
 
     def url_on(self, port: int) -> str:
         return f"redis://userport:secret@127.0.0.1:{port}/0"

@@ -23,3 +23,17 @@ async def added_at_last(storage: Storage) -> User:
                 await asyncio.sleep(0.1)
             else:
                 return user
+
+
+async def added_until(stop: asyncio.Event, storage: Storage) -> list[User]:
+    """Add users until the event; return those whose addition succeeded. Other errors are failures."""
+    added = []
+    while not stop.is_set():
+        user = a_user()
+        try:
+            await add(storage, user)
+        except (StorageUnavailable, TooBusy):
+            await asyncio.sleep(0.05)
+        else:
+            added.append(user)
+    return added

@@ -8,14 +8,13 @@ import pytest
 from adapters.sql.postgresql.hosts import NONE_ACCEPTS_WRITES
 from adapters.storage_contract.examples import a_full_user, a_post, a_user
 from adapters.storage_contract.steps import add, read_all, stored_user
-from domain.errors import StorageUnavailable, TooBusy
+from domain.errors import StorageUnavailable
 from domain.storage import Storage
-from domain.user import User
 from tests.servers.databases import Databases
 from tests.servers.postgresql import KIND
 from tests.servers.postgresql_replication import PostgresqlReplication, ReplicatedPostgresql
 from tests.storage.database_contract import connected, connections_in_use
-from tests.storage.failovers import added_at_last
+from tests.storage.failovers import added_at_last, added_until
 
 
 @pytest.fixture
@@ -36,7 +35,9 @@ async def storage(url: str) -> AsyncIterator[Storage]:
         yield storage
 
 
-@pytest.mark.parametrize("fault", [ReplicatedPostgresql.kill, ReplicatedPostgresql.pause])
+@pytest.mark.parametrize(
+    "fault", [ReplicatedPostgresql.kill, pytest.param(ReplicatedPostgresql.pause, marks=pytest.mark.cluster)]
+)
 async def test_a_standby_takes_over_with_all_that_was_answered(
     servers: PostgresqlReplication, storage: Storage, fault: Callable[[ReplicatedPostgresql], None]
 ) -> None:
@@ -44,7 +45,7 @@ async def test_a_standby_takes_over_with_all_that_was_answered(
     await add(storage, kept, a_post(kept))
     await asyncio.gather(*(read_all(storage) for _ in range(20)))
     stop = asyncio.Event()
-    writers = [asyncio.create_task(_go_on_adding(storage, stop)) for _ in range(4)]
+    writers = [asyncio.create_task(added_until(stop, storage)) for _ in range(4)]
     await asyncio.sleep(0.5)
     fault(servers.primary)
     former = await asyncio.to_thread(servers.fail_over)
@@ -89,17 +90,3 @@ async def test_there_is_no_server_for_writes_until_a_standby_is_promoted(
     servers.fail_over()
     await storage.ping()
     await add(storage, a_user())
-
-
-async def _go_on_adding(storage: Storage, stop: asyncio.Event) -> list[User]:
-    """Add users until the event; return those whose addition succeeded. Other errors are failures."""
-    added = []
-    while not stop.is_set():
-        user = a_user()
-        try:
-            await add(storage, user)
-        except (StorageUnavailable, TooBusy):
-            await asyncio.sleep(0.05)
-        else:
-            added.append(user)
-    return added

@@ -12,6 +12,7 @@ from domain.storage import Storage
 from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind, give_up, skip_unless_chosen
 from tests.servers.databases import Databases
+from tests.servers.process import wait_until
 from tests.servers.redis import KIND
 from tests.servers.redis_cluster import RedisClusterProcesses
 from tests.storage.database_contract import DatabaseStorageContract, connected, connections_in_use
@@ -72,6 +73,27 @@ async def test_a_service_goes_on_when_its_slot_has_moved(cluster: RedisClusterPr
         next(move)
         await add(storage, newcomer)
         assert (await read_all(storage)).users == [user, newcomer]
+
+
+@pytest.mark.cluster
+async def test_a_frozen_master_is_left_for_its_replica(cluster: RedisClusterProcesses) -> None:
+    url = f"{KIND.create(cluster.url)}&replicas=1"
+    async with connected(url) as storage:
+        await storage.prepare()
+        kept = a_full_user()
+        await add(storage, kept, a_post(kept))
+        await asyncio.gather(*(read_all(storage) for _ in range(20)))
+        frozen = cluster.master_of(url)
+        frozen.pause()
+        reads = [asyncio.create_task(stored_user(storage, kept)) for _ in range(20)]
+        async with connected(url.replace("&replicas=1", "")) as other:  # there is no second replica
+            newcomer = await added_at_last(other)
+            assert await asyncio.gather(*reads) == [kept] * 20
+            frozen.resume()
+            wait_until(lambda: all(node.is_complete() for node in cluster.nodes))
+            for client in (storage, other):
+                assert await stored_user(client, newcomer) == newcomer
+            assert connections_in_use(storage) == 0
 
 
 async def test_the_death_of_a_master_is_healed_by_its_replica(cluster: RedisClusterProcesses) -> None:
