@@ -118,7 +118,7 @@ def test_a_setting_that_is_wrong_is_told_before_anything_is_done(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "Mails are not sent, but written to the directory mail: see USERPORT_MAIL"),
+        ({"USERPORT_MAIL": "file:mail"}, "Mails are not sent, but written to the directory mail: see USERPORT_MAIL"),
         ({"USERPORT_MAIL": "smtp://localhost"}, "Links in mails begin with {address}: see USERPORT_PUBLIC_URL"),
     ],
 )
