@@ -81,9 +81,12 @@ def test_a_copy_that_was_killed_is_completed_by_the_same_command(source: str, un
         with subprocess.Popen(  # noqa: S603 - our own program
             (*PROGRAM, *command), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
-            while users_in(unprepared) <= found:
+            process.send_signal(signal.SIGSTOP)
+            while users_in(unprepared) <= found:  # the copy must not end while they are counted
+                process.send_signal(signal.SIGCONT)
+                time.sleep(0.03)
                 assert process.poll() is None, process.communicate()
-                time.sleep(0.01)
+                process.send_signal(signal.SIGSTOP)
             process.kill()
         assert process.returncode == -signal.SIGKILL
         found = users_in(unprepared)
