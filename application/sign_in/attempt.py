@@ -40,7 +40,6 @@ class _Account:
     user: User | None
     sessions: Sequence[Session]
     credential: Credential | None
-    places: SignInPlaces | None
 
 
 class SignInAttempt:
@@ -106,7 +105,7 @@ class SignInAttempt:
         unit.records(CREDENTIALS).require(credential)
         await self._stage_renewed_hash(unit, credential)
         await self._throttled.stage_success(unit)
-        self._stage_place(unit, user, account.places)
+        await self._stage_place(unit, user, account.sessions)
         tokens = self._issuer.begin_session(
             unit,
             user,
@@ -118,10 +117,11 @@ class SignInAttempt:
         await commit_additions(unit)
         return tokens
 
-    def _stage_place(self, unit: UnitOfWork, user: User, places: SignInPlaces | None) -> None:
+    async def _stage_place(self, unit: UnitOfWork, user: User, sessions: Sequence[Session]) -> None:
         """Stage that a new place is remembered, and that the user is told of it, unless it is the first one of all."""
-        if self._place is None:
+        if self._place is None or any(session.place == self._place for session in sessions):
             return
+        places = await unit.records(SIGN_IN_PLACES).get(user.id)
         if places is None:
             unit.records(SIGN_IN_PLACES).add(SignInPlaces.first(user.id, self._place))
             return
@@ -133,12 +133,10 @@ class SignInAttempt:
                 self._mails.stage_notice(unit, Template.NEW_SIGN_IN, user.email, self._client.language, place=place)
 
     async def _read(self, unit: UnitOfWork, user: User | None) -> _Account:
-        sessions, credential, places = await asyncio.gather(
-            sessions_of(unit, self._user_id),
-            unit.records(CREDENTIALS).get(self._user_id),
-            unit.records(SIGN_IN_PLACES).get(self._user_id),
+        sessions, credential = await asyncio.gather(
+            sessions_of(unit, self._user_id), unit.records(CREDENTIALS).get(self._user_id)
         )
-        return _Account(user, sessions, credential, places)
+        return _Account(user, sessions, credential)
 
     async def _verify(self, account: _Account) -> tuple[User, Credential]:
         """Return user and credential if the password matches. Raise `InvalidCredentials`."""
