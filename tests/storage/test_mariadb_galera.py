@@ -8,7 +8,6 @@ import pytest
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.concurrency import ConcurrencyCases
 from adapters.storage_contract.examples import a_post, a_user, an_email, renamed
-from adapters.storage_contract.lifecycle import LifecycleCases
 from adapters.storage_contract.requirements import RequirementCases
 from adapters.storage_contract.steps import add, outcomes, read_all, remove, save, stored, stored_user
 from domain.errors import EmailTaken, StaleVersion, StorageUnavailable
@@ -31,7 +30,7 @@ def cluster() -> Iterator[GaleraCluster]:
 
 class TestGaleraStorage(ServerStorageContract):
     kind: ClassVar[Kind] = "mariadb"
-    quick_groups = (ConcurrencyCases, LifecycleCases, RequirementCases)
+    quick_groups = (ConcurrencyCases, RequirementCases)
 
     @pytest.fixture(scope="class")
     @classmethod
