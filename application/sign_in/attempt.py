@@ -104,8 +104,7 @@ class SignInAttempt:
         unit.users.require(user)
         unit.records(CREDENTIALS).require(credential)
         await self._stage_renewed_hash(unit, credential)
-        await self._throttled.stage_success(unit)
-        await self._stage_place(unit, user, account.sessions)
+        await asyncio.gather(self._throttled.stage_success(unit), self._stage_place(unit, user, account.sessions))
         tokens = self._issuer.begin_session(
             unit,
             user,
