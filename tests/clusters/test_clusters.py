@@ -1,6 +1,8 @@
 """No acknowledged write is lost and no answer is wrong while servers fail under several service processes."""
 
 import asyncio
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -120,7 +122,9 @@ async def test_nothing_that_was_answered_is_lost_or_wrong(kind: str, fault: Faul
         topology = stack.enter_context(TOPOLOGIES[kind]())
         async with connected(topology.urls[0]) as storage:
             await storage.prepare()
-        addresses = [stack.enter_context(serving(url))[1] for url in topology.urls]
+        processes = [stack.enter_context(serving(url)) for url in topology.urls]
+        logs = [Log(process) for process, _ in processes]
+        addresses = [address for _, address in processes]
         for address in addresses:
             wait_until_ready(address)
         workers, stop = Workers(addresses), asyncio.Event()
@@ -138,6 +142,22 @@ async def test_nothing_that_was_answered_is_lost_or_wrong(kind: str, fault: Faul
     print(f"{kind}, {fault}: {acknowledged} acknowledged writes, resumed after {resumed:.1f} s")  # noqa: T201
     assert anomalies(workers.history, state) == []
     assert acknowledged
+    assert not [log for log in logs if "Traceback" in log.text()]  # no driver's exception has left its adapter
+
+
+class Log:
+    """Reads what a process writes to its standard error, which would block it otherwise."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        self._lines: list[str] = []
+        self._thread = threading.Thread(target=self._lines.extend, args=[process.stderr])
+        self._thread.start()
+
+    def text(self) -> str:
+        """Return all of it, once the process has ended."""
+        self._thread.join()
+        return "".join(self._lines)
 
 
 def bring_about(fault: Fault, server: ServerProcess) -> None:
