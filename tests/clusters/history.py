@@ -64,8 +64,13 @@ History: TypeAlias = Sequence[Operation]
 State: TypeAlias = Mapping[str, Stored]
 
 
-def anomalies(history: History, state: State) -> Sequence[str]:
-    """Return a line for each anomaly; `state` has all users at the end."""
+def anomalies(history: History, state: State, *, durable_reads: bool = True) -> Sequence[str]:
+    """Return a line for each anomaly; `state` has all users at the end.
+
+    Without `durable_reads` a read may show what a failover undoes, unless that was acknowledged to its writer.
+    """
+    if not durable_reads:
+        history = [each for each in history if each.kind != "read" or _shows_acknowledged(each, history)]
     by_user: defaultdict[str, list[Operation]] = defaultdict(list)
     for operation in history:
         if operation.user_id is not None:
@@ -75,6 +80,15 @@ def anomalies(history: History, state: State) -> Sequence[str]:
         for check in _USER_CHECKS:
             found += [f"user {user_id}: {text}" for text in check(operations, state.get(user_id))]
     return found
+
+
+def _shows_acknowledged(read: Operation, history: History) -> bool:
+    return not read.is_acknowledged or any(
+        each.kind in {"create", "patch"}
+        and each.is_acknowledged
+        and (each.user_id, each.version) == (read.user_id, read.version)
+        for each in history
+    )
 
 
 def _unexpected_responses(history: History) -> Iterator[str]:
@@ -149,7 +163,8 @@ def _backward_versions(operations: History, _: Stored | None) -> Iterator[str]:
             elif later.version is not None and earlier.version is not None:
                 least = earlier.version + (later.kind == "patch")
                 if later.version < least:
-                    yield f"a {later.kind} answered version {later.version} after version {earlier.version}"
+                    after = f"after a {earlier.kind} of version {earlier.version}"
+                    yield f"a {later.kind} answered version {later.version} {after}"
 
 
 def _unfounded_refusals(operations: History, _: Stored | None) -> Iterator[str]:

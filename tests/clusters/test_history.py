@@ -47,8 +47,12 @@ PLANTED: Final[list[tuple[str, History, State]]] = [
     ),
     ("2 writes made version 2", [CREATE, PATCH, replace(PATCH, started=2.1)], AT_2),
     ("a patch of version 1 made version 3", [CREATE, replace(PATCH, if_match=1, version=3)], {"ann": Stored("x", 3)}),
-    ("a read answered version 1 after version 2", [CREATE, PATCH, replace(READ, version=1)], AT_2),
-    ("a patch answered version 2 after version 2", [CREATE, PATCH, replace(PATCH, started=4, ended=5)], AT_2),
+    ("a read answered version 1 after a patch of version 2", [CREATE, PATCH, replace(READ, version=1)], AT_2),
+    (
+        "a patch answered version 2 after a patch of version 2",
+        [CREATE, PATCH, replace(PATCH, started=4, ended=5)],
+        AT_2,
+    ),
     ("a read succeeded after the removal", [CREATE, REMOVE, replace(READ, started=8, ended=9)], {}),
     ("404 without a removal", [CREATE, PATCH, replace(READ, status=404, version=None)], AT_2),
     (
@@ -65,6 +69,14 @@ PLANTED: Final[list[tuple[str, History, State]]] = [
 @pytest.mark.parametrize(("history", "state"), SOUND)
 def test_a_sound_history_has_no_anomaly(history: History, state: State) -> None:
     assert anomalies(history, state) == []
+
+
+def test_a_read_may_show_what_a_failover_undoes_where_that_is_allowed() -> None:
+    unacknowledged = replace(PATCH, status=0, version=None)
+    history = [CREATE, unacknowledged, READ, replace(READ, started=8, ended=9, version=1)]
+    state = {"ann": Stored("ann@example.org", 1)}
+    assert anomalies(history, state)
+    assert anomalies(history, state, durable_reads=False) == []
 
 
 @pytest.mark.parametrize(("text", "history", "state"), PLANTED)
