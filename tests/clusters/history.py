@@ -1,0 +1,192 @@
+"""Find what a history of requests and responses has that no single, durable store could have answered.
+
+An operation is effective if it was acknowledged or its outcome is unknown; others must have changed nothing. Times are
+those of one clock, so an operation that ended before another one began came first.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["create", "patch", "remove", "read"]
+
+_EXPECTED: Final = {200, 201, 204, 404, 409, 412, 503}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    kind: Kind
+    started: float
+    ended: float
+    status: int
+    """0 if no response came."""
+
+    user_id: str | None = None
+    """None for a creation that was not acknowledged."""
+
+    email: str | None = None
+    """The email that it writes."""
+
+    if_match: int | None = None
+    version: int | None = None
+    """The version in the response."""
+
+    code: str | None = None
+    """The `code` of a problem."""
+
+    retry_after: bool = True
+    """Whether a 503 has `Retry-After`."""
+
+    @property
+    def is_acknowledged(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def is_effective(self) -> bool:
+        is_unknown = self.status == 0 or (self.status == 503 and self.code == "storage_unavailable")
+        return self.kind != "read" and (self.is_acknowledged or is_unknown)
+
+    def is_before(self, other: "Operation") -> bool:
+        return self.ended <= other.started
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A user after everything."""
+
+    email: str
+    version: int
+
+
+History: TypeAlias = Sequence[Operation]
+State: TypeAlias = Mapping[str, Stored]
+
+
+def anomalies(history: History, state: State, *, durable_reads: bool = True) -> Sequence[str]:
+    """Return a line for each anomaly; `state` has all users at the end.
+
+    Without `durable_reads` a read may show what a failover undoes, unless that was acknowledged to its writer.
+    """
+    if not durable_reads:
+        history = [each for each in history if each.kind != "read" or _shows_acknowledged(each, history)]
+    by_user: defaultdict[str, list[Operation]] = defaultdict(list)
+    for operation in history:
+        if operation.user_id is not None:
+            by_user[operation.user_id].append(operation)
+    found = [*_unexpected_responses(history), *_shared_emails(history, state), *_unfounded_conflicts(history)]
+    for user_id, operations in by_user.items():
+        for check in _USER_CHECKS:
+            found += [f"user {user_id}: {text}" for text in check(operations, state.get(user_id))]
+    return found
+
+
+def _shows_acknowledged(read: Operation, history: History) -> bool:
+    return not read.is_acknowledged or any(
+        each.kind in {"create", "patch"}
+        and each.is_acknowledged
+        and (each.user_id, each.version) == (read.user_id, read.version)
+        for each in history
+    )
+
+
+def _unexpected_responses(history: History) -> Iterator[str]:
+    for operation in history:
+        if operation.status and operation.status not in _EXPECTED:
+            yield f"{operation.kind} was answered with {operation.status}"
+        if operation.status == 503 and not operation.retry_after:
+            yield f"{operation.kind} was answered with 503 without Retry-After"
+
+
+def _shared_emails(history: History, state: State) -> Iterator[str]:
+    for email, number in Counter(user.email for user in state.values()).items():
+        if number > 1:
+            yield f"{number} users have the email {email}"
+    created = [each for each in history if each.kind == "create" and each.is_acknowledged]
+    for first, second in combinations(sorted(created, key=lambda each: each.ended), 2):
+        if first.email == second.email and not _may_have_released(history, first, second):
+            yield f"the email {first.email} was given to two users"
+
+
+def _may_have_released(history: History, owner: Operation, later: Operation) -> bool:
+    """Return whether the user whom `owner` created may have given up the email before `later` ended."""
+    return any(
+        each.user_id == owner.user_id
+        and each.started < later.ended
+        and each.is_effective
+        and (each.kind == "remove" or (each.kind == "patch" and each.email not in {None, owner.email}))
+        for each in history
+    )
+
+
+def _unfounded_conflicts(history: History) -> Iterator[str]:
+    for refused in history:
+        if refused.status == 409 and not any(
+            each is not refused and each.is_effective and each.email == refused.email and each.started < refused.ended
+            for each in history
+        ):
+            yield f"{refused.kind} was refused for the email {refused.email}, which was free"
+
+
+def _lost_writes(operations: History, stored: Stored | None) -> Iterator[str]:
+    removals = [each for each in operations if each.kind == "remove" and each.is_effective]
+    versions = [each.version for each in operations if each.is_acknowledged and each.version is not None]
+    if stored is None:
+        if versions and not removals:
+            yield "is lost"
+    elif any(each.is_acknowledged for each in removals):
+        yield "is there although the removal was acknowledged"
+    elif versions and stored.version < max(versions):
+        yield f"is at version {stored.version}, but version {max(versions)} was acknowledged"
+
+
+def _branches(operations: History, _: Stored | None) -> Iterator[str]:
+    writes = [each for each in operations if each.kind in {"create", "patch"} and each.is_acknowledged]
+    for version, number in Counter(each.version for each in writes).items():
+        if number > 1:
+            yield f"{number} writes made version {version}"
+    for write in writes:
+        if write.if_match is not None and write.version is not None and write.version != write.if_match + 1:
+            yield f"a patch of version {write.if_match} made version {write.version}"
+
+
+def _backward_versions(operations: History, _: Stored | None) -> Iterator[str]:
+    for earlier in operations:
+        if not earlier.is_acknowledged:
+            continue
+        for later in operations:
+            if not (earlier.is_before(later) and later.is_acknowledged and later.kind != "remove"):
+                continue
+            if earlier.kind == "remove":
+                yield f"a {later.kind} succeeded after the removal"
+            elif later.version is not None and earlier.version is not None:
+                least = earlier.version + (later.kind == "patch")
+                if later.version < least:
+                    after = f"after a {earlier.kind} of version {earlier.version}"
+                    yield f"a {later.kind} answered version {later.version} {after}"
+
+
+def _unfounded_refusals(operations: History, _: Stored | None) -> Iterator[str]:
+    for refused in operations:
+        rivals = [
+            each
+            for each in operations
+            if each is not refused and each.is_effective and each.kind != "create" and each.started < refused.ended
+        ]
+        if refused.status == 404 and not any(each.kind == "remove" for each in rivals):
+            yield f"a {refused.kind} was answered with 404 without a removal"
+        if refused.status == 412 and not any(_is_newer(each, refused.if_match) for each in rivals):
+            yield f"a patch of version {refused.if_match} was refused without a newer one"
+
+
+def _is_newer(write: Operation, version: int | None) -> bool:
+    return write.kind == "remove" or write.version is None or version is None or write.version > version
+
+
+_USER_CHECKS: Final[Sequence[Callable[[History, Stored | None], Iterator[str]]]] = (
+    _lost_writes,
+    _branches,
+    _backward_versions,
+    _unfounded_refusals,
+)
