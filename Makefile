@@ -9,7 +9,7 @@ EXTRAS := --extra all
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
 EXAMPLES := examples/userport-pony examples/notes-service
-GATE := pytest -q -rfE -m "not slow" --hypothesis-profile quick --numprocesses 2
+GATE := pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
 CORE := $(addprefix tests/,domain application security mail web http)
 OTHER = $(VENV)/$(notdir $(PYTHON))
 COVERAGE = COVERAGE_FILE=$(OTHER)/coverage $(OTHER)/bin/coverage
