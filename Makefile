@@ -46,7 +46,7 @@ lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the wor
 	$(BIN)/zizmor --offline --quiet .
 
 check: lint ## The gate: what `make lint` checks, and tests on memory and SQLite.
-	STORAGES=memory,sqlite $(BIN)/pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
+	STORAGES=memory,sqlite $(BIN)/$(GATE)
 
 check-python: other-python ## Run the tests of the gate on another interpreter: make check-python PYTHON=python3.13
 	STORAGES=memory,sqlite $(OTHER)/bin/$(GATE) $(TESTS)

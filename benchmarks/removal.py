@@ -75,9 +75,9 @@ class Removal:
     commit_milliseconds: float
     seconds_until_deleted: float
     alone: Waits
-    meanwhile: Waits
-    meanwhile_in_this_process: Waits
-    meanwhile_in_another_process: Waits
+    during: Waits
+    during_in_this_process: Waits
+    during_in_another_process: Waits
 
 
 async def measure(url: str, version: str, records: int, *, one_by_one: bool) -> Removal:
@@ -115,9 +115,9 @@ async def measure(url: str, version: str, records: int, *, one_by_one: bool) -> 
         commit_milliseconds=round(1000 * (committed - begun), 1),
         seconds_until_deleted=round(deleted - committed, 1),
         alone=Waits.of([wait for wait in (*waits, *others) if wait.begun + wait.seconds < begun]),
-        meanwhile=Waits.of([*here, *there]),
-        meanwhile_in_this_process=Waits.of(here),
-        meanwhile_in_another_process=Waits.of(there),
+        during=Waits.of([*here, *there]),
+        during_in_this_process=Waits.of(here),
+        during_in_another_process=Waits.of(there),
     )
 
 
@@ -205,14 +205,14 @@ def _place(kind: Kind, directory: Path) -> Iterator[tuple[str, str]]:
 
 def table(stores: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the results as a table in Markdown."""
-    waits = ("alone", "meanwhile_in_this_process", "meanwhile_in_another_process")
+    waits = ("alone", "during_in_this_process", "during_in_another_process")
     lines = [
         [
             "store",
             "records",
             "commit ms",
             "deleted after s",
-            "p99 ms meanwhile",
+            "p99 ms during",
             "longest wait ms: before",
             "same process",
             "another process",
@@ -220,7 +220,7 @@ def table(stores: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     lines.append(["---", *["---:"] * (len(lines[0]) - 1)])
     for found in stores.values():
-        p99 = found["meanwhile"]["p99_milliseconds"]
+        p99 = found["during"]["p99_milliseconds"]
         figures = (found["records"], found["commit_milliseconds"], found["seconds_until_deleted"], p99)
         longest = (found[each]["longest_milliseconds"] for each in waits)
         lines.append([found["version"], *(f"{figure:,.0f}" for figure in (*figures, *longest))])

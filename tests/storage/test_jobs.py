@@ -104,11 +104,11 @@ async def test_a_worker_goes_on_after_an_outage(
                 (before,) = await stage(clients[0], 1)
                 assert await done.get() == before.id
                 proxy.fault = Fault.RESET
-                (meanwhile,) = await stage(clients[0], 1)
+                (later,) = await stage(clients[0], 1)
                 while "background jobs wait" not in caplog.text:  # noqa: ASYNC110 - there is no event to wait for
                     await asyncio.sleep(0.05)
                 proxy.fault = None
-                while await done.get() != meanwhile.id:  # the outage may have come before the outcome was saved
+                while await done.get() != later.id:  # the outage may have come before the outcome was saved
                     pass
         finally:
             worker.stop()

@@ -19,7 +19,7 @@ TARGETS: Final = {
 }
 """What `target_session_attrs` may be, and how to ask whether a server is that."""
 
-NONE_ACCEPTS_WRITES: Final = "none of the PostgreSQL servers in the storage URL accepts writes at the moment"
+NO_WRITABLE_SERVER: Final = "no PostgreSQL server in the storage URL accepts writes at the moment"
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _CHECK_INTERVAL_SECONDS: Final = 1  # a server that takes longer to respond may be frozen or unreachable
@@ -104,7 +104,7 @@ class Hosts:
         fits = await connection.fetchval(TARGETS[self._target])
         await connection.execute("ROLLBACK")
         if not fits:
-            raise StorageUnavailable(NONE_ACCEPTS_WRITES)
+            raise StorageUnavailable(NO_WRITABLE_SERVER)
 
     def _move_to(self, host: Host) -> None:
         """Begin with this server from now on, and break off what still waits for others."""

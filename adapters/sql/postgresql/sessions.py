@@ -110,7 +110,7 @@ class SharedSessions(Sessions):
         await connection.execute("; ".join(("BEGIN", *local)))
         try:
             result = await operation()
-        except Exception:
+        except Exception:  # raised again, once the transaction is ended
             with suppress(Exception):  # a lost connection has ended the transaction
                 await connection.execute("ROLLBACK")
             raise
