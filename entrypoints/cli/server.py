@@ -20,6 +20,7 @@ from entrypoints.environment import PREFIX, SettingsError
 from entrypoints.http.protocol import ConnectionLimits, ServerConfig
 from entrypoints.logs import LogFormat, announce, configure_logs
 from entrypoints.mail_sender import mail_directory
+from entrypoints.metrics_server import MetricsServer, serving_metrics
 from entrypoints.settings import FILE_SUFFIX, Settings, format_address, load_settings
 from entrypoints.storage_by_url import storage_plugin
 
@@ -44,15 +45,23 @@ def serve_with(flags: Mapping[str, object]) -> None:
         )
     family, address = _address(settings)
     run_async(_check(settings))
-    with _listening(family, address) as listener:
-        run = _create_server(settings, listener)
-        served = format_address(*listener.getsockname()[:2])
-        mode = "in token mode" if settings.asks_for_tokens else "in open mode, for this machine only"
-        announce(f"userport serves {mode}: {served}/docs", settings.log_format)
-        if settings.asks_for_tokens:
-            _show_mail_settings(settings, served)
-        _pass_on({**flags, "public_url": settings.public_url or served})
-        run()
+    with serving_metrics(settings, workers=settings.workers) as metrics, _listening(family, address) as listener:
+        _serve(settings, flags, listener, metrics)
+
+
+def _serve(
+    settings: Settings, flags: Mapping[str, object], listener: socket.socket, metrics: MetricsServer | None
+) -> None:
+    run = _create_server(settings, listener, metrics)
+    served = format_address(*listener.getsockname()[:2])
+    mode = "in token mode" if settings.asks_for_tokens else "in open mode, for this machine only"
+    announce(f"userport serves {mode}: {served}/docs", settings.log_format)
+    if settings.asks_for_tokens:
+        _show_mail_settings(settings, served)
+    if metrics is not None:
+        metrics.announce(settings.log_format)
+    _pass_on({**flags, "public_url": settings.public_url or served})
+    run()
 
 
 def _show_mail_settings(settings: Settings, served: str) -> None:
@@ -120,6 +129,18 @@ def _pass_on(flags: Mapping[str, object]) -> None:
 class _Workers(Multiprocess):
     """Uvicorn's supervisor, except that it closes the port when it stops, not after the last worker."""
 
+    def __init__(self, config: ServerConfig, sockets: list[socket.socket], metrics: MetricsServer | None) -> None:
+        super().__init__(config, sockets)
+        self._metrics = metrics
+        self._pids: set[int | None] = set()
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        before, self._pids = self._pids, {process.pid for process in self.processes}
+        for pid in before - self._pids:
+            if self._metrics is not None and pid is not None:
+                self._metrics.retire(pid)
+
     def terminate_all(self) -> None:
         for listener in self.sockets:
             listener.close()
@@ -155,7 +176,7 @@ def _raise_file_limit(settings: Settings) -> int:
     return min(connections, possible)
 
 
-def _create_server(settings: Settings, listener: socket.socket) -> Callable[[], None]:
+def _create_server(settings: Settings, listener: socket.socket, metrics: MetricsServer | None) -> Callable[[], None]:
     """Return a function that serves until SIGTERM or SIGINT, also if one arrives before the call."""
     config = ServerConfig(
         _APP,
@@ -180,7 +201,7 @@ def _create_server(settings: Settings, listener: socket.socket) -> Callable[[], 
     )
     if settings.workers > 1:
         resume_gc()  # each worker pauses it until its app is loaded
-        return _Workers(config, [listener]).run
+        return _Workers(config, [listener], metrics).run
     server = Server(config)
 
     def stop(*_: object) -> None:

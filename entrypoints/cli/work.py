@@ -7,6 +7,7 @@ from entrypoints.cli.session import StorageOption, ensure_prepared, open_contain
 from entrypoints.environment import SettingsError
 
 if TYPE_CHECKING:
+    from entrypoints.metrics_server import MetricsServer
     from entrypoints.settings import Settings
 
 
@@ -16,6 +17,7 @@ def work(storage: StorageOption = None) -> None:
     SIGTERM and Ctrl-C let running jobs finish, for at most ten seconds; unfinished jobs run again later.
     """
     from entrypoints.logs import configure_logs
+    from entrypoints.metrics_server import serving_metrics
     from entrypoints.settings import load_settings
     from entrypoints.storage_by_url import storage_plugin
 
@@ -24,10 +26,11 @@ def work(storage: StorageOption = None) -> None:
     if not storage_plugin(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
         raise SettingsError(f"{scheme}:// lives in the process that serves it, which runs its jobs too: --storage")
-    run_async(_work(settings))
+    with serving_metrics(settings) as metrics:
+        run_async(_work(settings, metrics))
 
 
-async def _work(settings: "Settings") -> None:
+async def _work(settings: "Settings", metrics: "MetricsServer | None") -> None:
     import asyncio
 
     from entrypoints.background import background_work
@@ -40,5 +43,7 @@ async def _work(settings: "Settings") -> None:
     async with open_container(settings) as container:
         await ensure_prepared(container)
         announce("userport runs background jobs", settings.log_format)
-        async with background_work(container):
+        if metrics is not None:
+            metrics.announce(settings.log_format)
+        async with container.gauges(), background_work(container):
             await stop.wait()
