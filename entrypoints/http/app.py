@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 
 from application.jobs.traffic import Traffic
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
-from entrypoints.background import background_work
+from entrypoints.background import background_work, watched_keys
 from entrypoints.container import Container
 from entrypoints.environment import SettingsError
 from entrypoints.http.middleware.access_log import AccessLogMiddleware
@@ -148,7 +148,10 @@ def _lifespan(container: Container) -> Any:
                     await storage.prepare()
                 except DomainError as error:
                     _log.warning("the storage is not ready: %s", error)  # requests and `/health/ready` will report it
-            async with background_work(container) if container.settings().jobs else nullcontext():
+            async with (
+                watched_keys(container),
+                background_work(container) if container.settings().jobs else nullcontext(),
+            ):
                 yield
         finally:
             await storage.close()
