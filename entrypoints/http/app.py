@@ -26,6 +26,7 @@ from entrypoints.http.middleware.route_table import RouteTableMiddleware
 from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
+from entrypoints.http.pages import PageReader
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
 from entrypoints.http.routes import auth, docs, health, mail, posts, sessions, users
 from entrypoints.settings import Settings, load_settings
@@ -83,6 +84,7 @@ def install(app: FastAPI, container: Container) -> None:
     settings = container.settings()
     app.state.container = container
     app.state.asks_for_tokens = settings.asks_for_tokens
+    app.state.page_reader = PageReader()
     for error, handler in _EXCEPTION_HANDLERS.items():
         app.add_exception_handler(error, handler)
     for middleware in reversed(_middleware(settings, container.traffic())):
