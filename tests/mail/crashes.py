@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes
@@ -120,6 +121,14 @@ class SignUps:
             for _ in range(_CLIENTS):
                 clients.create_task(self._sign_up(stop))
 
+    async def wait_for_another(self, timeout_seconds: float) -> None:
+        """Wait until one more is accepted."""
+        before = len(self.accepted)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while len(self.accepted) == before:  # noqa: ASYNC110 - a test has the time
+                    await asyncio.sleep(0.05)
+
     async def _sign_up(self, stop: asyncio.Event) -> None:
         async with httpx.AsyncClient(base_url=self.address, timeout=10) as client:
             while not stop.is_set():
@@ -168,14 +177,19 @@ class Processes:
 
     killed: list[float] = field(default_factory=list)
 
-    async def keep_killing(self, command: Sequence[str], kills: int, stop: asyncio.Event) -> None:
-        """Run a command, and kill it until there were so many kills in all; then let it run until `stop`."""
+    async def keep_killing(self, command: Sequence[str], sign_ups: SignUps, kills: int, stop: asyncio.Event) -> None:
+        """Run a command, and kill it until there were so many kills in all; then let it run until `stop`.
+
+        Most kills come when it has begun its work: a server accepts sign-ups then.
+        """
         while len(self.killed) < kills:
             ready = _PROCESSES.Event()
             process = _PROCESSES.Process(target=run_program, args=(ready, *command))
             process.start()
             if random.random() > _KILLED_WHILE_IT_STARTS:  # noqa: S311
                 await asyncio.to_thread(ready.wait, _START_TIMEOUT_SECONDS)
+                if command[0] == "serve":
+                    await sign_ups.wait_for_another(_START_TIMEOUT_SECONDS)
             await asyncio.sleep(random.uniform(0, _MAX_SECONDS_ALIVE))  # noqa: S311
             assert process.pid is not None
             os.kill(process.pid, signal.SIGKILL)
@@ -212,7 +226,8 @@ async def crash(url: str, kills: int, seed: int) -> Mapping[str, object]:
             end_of_kills, end = asyncio.Event(), asyncio.Event()
             commands = (("serve", "--port", str(port)), ("work",), ("work",))
             running = asyncio.gather(
-                sign_ups.run(end_of_kills), *(processes.keep_killing(command, kills, end) for command in commands)
+                sign_ups.run(end_of_kills),
+                *(processes.keep_killing(command, sign_ups, kills, end) for command in commands),
             )
             while len(processes.killed) < kills and not running.done():  # noqa: ASYNC110 - there is no event
                 await asyncio.sleep(0.1)
