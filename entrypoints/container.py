@@ -34,10 +34,10 @@ from application.users.current_password import CurrentPasswords
 from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.storage import Storage
+from entrypoints.cached_storage import open_cached_storage
 from entrypoints.mail_sender import open_mail_sender
 from entrypoints.settings import Settings
 from entrypoints.signing_keys import open_link_secrets, open_signer, read_signing_keys
-from entrypoints.storage_by_url import open_storage
 
 # Adapters whose libraries most commands do without are imported when the object is first needed.
 
@@ -63,7 +63,7 @@ def _open_password_hasher() -> PasswordHasher:
 class Container(DeclarativeContainer):
     settings = Dependency(instance_of=Settings)
 
-    storage: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
+    storage: Singleton[Storage] = Singleton(open_cached_storage, settings)
     clock = Singleton(SystemClock)
     ids = Singleton(_open_ids)
     domain_names = Singleton(_open_domain_names)
