@@ -125,23 +125,23 @@ class CachedStorage:
         count_lookup: CountLookup = lambda _: None,
     ) -> None:
         """`namespace` separates storages that share a Redis. `record_types` are those that are cached."""
-        self.storage: Final = storage
+        self.inner: Final = storage
         self._cache: Final = Cache(config, namespace, count_lookup)
         self._users: Final = user_entries()
         self._types: Final = {record_type.name: record_entries(record_type) for record_type in record_types}
 
     def unit_of_work(self) -> CachedUnitOfWork:
-        return CachedUnitOfWork(self.storage.unit_of_work(), self._users, self._types, self._cache)
+        return CachedUnitOfWork(self.inner.unit_of_work(), self._users, self._types, self._cache)
 
     async def prepare(self) -> None:
-        await self.storage.prepare()
+        await self.inner.prepare()
 
     async def ping(self) -> None:
-        await self.storage.ping()
+        await self.inner.ping()
 
     async def close(self) -> None:
         await self._cache.close()
-        await self.storage.close()
+        await self.inner.close()
 
     async def cache_failure(self) -> str | None:
         """Return why the cache cannot be used, in words without any value of its URL; None if it can."""

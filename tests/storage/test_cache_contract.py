@@ -57,7 +57,7 @@ class Cached:
 
     def connections_in_use(self, storage: Storage) -> int:
         assert isinstance(storage, CachedStorage)
-        return connections_in_use(storage.storage)
+        return connections_in_use(storage.inner)
 
 
 @pytest.mark.slow
