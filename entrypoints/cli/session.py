@@ -41,9 +41,10 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def open_storage(settings: "Settings") -> AsyncIterator["Storage"]:
     """Open the storage alone, for commands without a use case. The container would load FastAPI."""
-    from entrypoints.cached_storage import open_cached_storage
+    from entrypoints.read_cache import cache_reads
+    from entrypoints.storage_by_url import open_storage
 
-    storage = open_cached_storage(settings)
+    storage = cache_reads(open_storage(settings.storage), settings)
     try:
         yield storage
     finally:
@@ -68,8 +69,8 @@ async def ensure_prepared(container: "Container") -> None:
 
     A cache that cannot be used is no failure: it is announced.
     """
-    from entrypoints.cached_storage import cache_warning
     from entrypoints.logs import announce
+    from entrypoints.read_cache import cache_warning
     from entrypoints.storage_by_url import storage_plugin
 
     storage, settings = container.storage(), container.settings()

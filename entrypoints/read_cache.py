@@ -1,24 +1,26 @@
-"""Open the storage of the settings, behind the cache that they name."""
+"""Put the cache that the settings name in front of the storage."""
 
 import socket
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from domain.session import SESSIONS
 from domain.storage import Storage
 from entrypoints.environment import PREFIX, SettingsError
 from entrypoints.settings import Settings
-from entrypoints.storage_by_url import open_storage, storage_plugin
+from entrypoints.storage_by_url import storage_plugin
+
+if TYPE_CHECKING:
+    from adapters.metrics.metrics import Metrics
 
 _CACHED_TYPES: Final = (SESSIONS,)  # what authentication reads, besides users
 
 
-def open_cached_storage(settings: Settings) -> Storage:
-    """Return the storage without connecting. Raise `SettingsError`."""
-    storage = open_storage(settings.storage)
+def cache_reads(storage: Storage, settings: Settings, metrics: "Metrics | None" = None) -> Storage:
+    """Return the storage of the settings behind their cache, without connecting. Raise `SettingsError`."""
     if settings.cache is None:
         return storage
     try:
@@ -30,7 +32,8 @@ def open_cached_storage(settings: Settings) -> Storage:
         raise SettingsError(f"{PREFIX}CACHE needs the package {error.name}: pip install 'userport[redis]'") from error
     except ValueError as error:
         raise SettingsError(f"{PREFIX}CACHE is wrong: {error}") from error
-    return CachedStorage(storage, config, _namespace(settings.storage), _CACHED_TYPES)
+    count_lookup = {} if metrics is None else {"count_lookup": metrics.lookup_counter()}
+    return CachedStorage(storage, config, _namespace(settings.storage), _CACHED_TYPES, **count_lookup)
 
 
 async def cache_warning(settings: Settings, storage: Storage) -> str | None:
