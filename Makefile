@@ -19,7 +19,7 @@ PONY := $(CURDIR)/examples/userport-pony/.venv/bin/userport
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-clusters lint check check-all format lock dist clean compare-stores mutation capabilities example bench image
+.PHONY: help install serve test test-clusters lint types linters check check-all format lock dist clean compare-stores mutation capabilities example bench image
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,10 +36,17 @@ test-clusters: $(VENV)/dev ## Run what needs poolers, clusters and failovers, fo
 	$(BIN)/pytest -m cluster
 
 lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the workflows of hosted CI.
+	$(MAKE) --no-print-directory --jobs 2 --output-sync types $(EXAMPLES:%=types-of/%) linters
+
+types:
+	$(BIN)/mypy
+
+types-of/%:
+	cd $* && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy
+
+linters:
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy
-	for example in $(EXAMPLES); do (cd $$example && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy) || exit; done
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/actionlint .github/workflows/*.yml
