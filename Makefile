@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 EXTRAS := --extra all
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
-EXAMPLES := examples/userport-pony examples/notes-service
+EXAMPLES := examples/userport-pony examples/userport-tortoise examples/notes-service
 GATE := pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
 CORE := $(addprefix tests/,domain application security mail web http)
 OTHER = $(VENV)/$(notdir $(PYTHON))
@@ -19,7 +19,7 @@ PONY := $(CURDIR)/examples/userport-pony/.venv/bin/userport
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-clusters lint types linters check check-all format lock dist clean compare-stores mutation capabilities example bench image
+.PHONY: help install serve test test-clusters lint check check-all format lock dist clean compare-stores mutation capabilities example bench image
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,17 +36,9 @@ test-clusters: $(VENV)/dev ## Run what needs poolers, clusters and failovers, fo
 	$(BIN)/pytest -m cluster
 
 lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the workflows of hosted CI.
-	$(MAKE) --no-print-directory --jobs 2 --output-sync types $(EXAMPLES:%=types-of/%) linters
-
-types:
-	$(BIN)/mypy
-
-types-of/%:
-	cd $* && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy
-
-linters:
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/actionlint .github/workflows/*.yml
@@ -73,10 +65,11 @@ other-python: $(VENV)/dev
 check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
 	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q -m "not cluster"
 
-example: $(EXAMPLES:%=%/.venv/installed) ## Test packages that build on an installed userport: a storage, and a service.
+example: $(VENV)/dev $(EXAMPLES:%=%/.venv/installed) ## Test packages that build on an installed userport: a storage, and a service.
 	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && for example in $(EXAMPLES:%=$(CURDIR)/%); do \
 		$$example/.venv/bin/python -m pip --disable-pip-version-check --quiet install \
 			--force-reinstall --no-build-isolation --no-deps . $$example && \
+		(cd $$example && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy --python-executable .venv/bin/python) && \
 		(cd "$$away" && $$example/.venv/bin/pytest -q -p no:cacheprovider $$example) || exit; \
 	done && cd "$$away" && \
 		$(PONY) storage prepare --storage pony:///users.db && $(PONY) storage ping --storage pony:///users.db
@@ -97,7 +90,7 @@ image: ## Build the image userport:VERSION with docker, podman or buildah; BASE 
 	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) && \
 	for tool in $(or $(CONTAINER_TOOL),docker podman buildah); do $$tool info >/dev/null 2>&1 && break; done && \
 	BUILDAH_FORMAT=docker $$tool build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$$version \
-		--tag userport:$$version .
+		$(BUILD_OPTIONS) --tag userport:$$version .
 
 format: $(VENV)/dev ## Put the code into its form.
 	$(BIN)/ruff check --quiet --fix .
@@ -106,6 +99,7 @@ format: $(VENV)/dev ## Put the code into its form.
 lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 	$(COMPILE) $(EXTRAS) --group build --output-file requirements.lock pyproject.toml
 	$(COMPILE) $(EXTRAS) --constraint requirements.lock --output-file requirements-image.lock pyproject.toml
+	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-build.lock
 	$(COMPILE) $(EXTRAS) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	for example in $(EXAMPLES); do $(COMPILE) --group $$example/pyproject.toml:test \
 		--constraint requirements-dev.lock --output-file $$example/requirements.lock || exit; done

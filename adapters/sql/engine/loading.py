@@ -31,7 +31,7 @@ class KeyLoader:
         self._key_index: Final = columns.index(key)
         self._statement: Final = select(*columns).where(database.backend.is_one_of(key, "keys"), *conditions)
         self._batcher: Final[RequestBatcher[str, Row | None]] = RequestBatcher(
-            self._load, max_wait_seconds=_MAX_WAIT_SECONDS
+            self._load, max_wait_seconds=_MAX_WAIT_SECONDS, operation="get", observer=database.batches
         )
 
     async def load(self, key: str) -> Row | None:
@@ -74,7 +74,7 @@ class KeysetPaginator(Generic[Entity]):
         self._key: Final = key
         self._statements: Final[dict[tuple[bool, bool], Select[Any]]] = {}
         self._batcher: Final[RequestBatcher[_Page, Sequence[Entity]]] = RequestBatcher(
-            self._read_all, max_wait_seconds=_MAX_WAIT_SECONDS
+            self._read_all, max_wait_seconds=_MAX_WAIT_SECONDS, operation="page", observer=database.batches
         )
 
     async def page(
