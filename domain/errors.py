@@ -213,6 +213,10 @@ class StorageUnavailable(DomainError):
     sentence = "The storage cannot be reached at the moment; try again shortly."
 
 
+class StorageUrlWrong(StorageUnavailable):
+    """The servers answer, but have no store of the name in the storage's URL."""
+
+
 class StorageNotPrepared(DomainError):
     """The store answers, but its schema is missing or older than this program."""
 

@@ -14,7 +14,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
+from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, StorageUrlWrong, TooBusy
 
 
 class MasterUnknown(ResponseError):
@@ -27,7 +27,6 @@ _UNAVAILABLE: Final[Mapping[type[RedisError], str]] = {
     BusyLoadingError: "Redis is still loading its data; try again shortly",
     ReadOnlyError: "this Redis is a replica, which is read-only",
     ClusterDownError: "this Redis has no master at the moment; try again shortly",  # includes MasterDownError
-    MasterUnknown: "the Sentinels know no master of the name in the storage URL",
     MovedError: "this Redis is part of a cluster: write redis+cluster:// or rediss+cluster://",
 }
 
@@ -37,6 +36,8 @@ def translate_error(error: RedisError | OSError) -> DomainError:
     match error:
         case OutOfMemoryError():
             return TooBusy("Redis has reached its maxmemory and rejects writes")
+        case MasterUnknown():
+            return StorageUrlWrong("the Sentinels know no master of the name in the storage URL")
         case TryAgainError():
             return TooBusy("the Redis cluster is moving this service's keys to another node; try again shortly")
     text = next((text for kind, text in _UNAVAILABLE.items() if isinstance(error, kind)), None)
