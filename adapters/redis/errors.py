@@ -14,13 +14,14 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, StorageUrlWrong, TooBusy
+from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 
 class MasterUnknown(ResponseError):
     """A Sentinel knows no master of this name."""
 
 
+_MASTER_UNKNOWN: Final = "the Sentinels know no master of the name in the storage URL"
 _UNAVAILABLE: Final[Mapping[type[RedisError], str]] = {
     AuthenticationError: "Redis rejects the user or the password in the storage URL",
     NoPermissionError: "Redis denies a required command or key to the user in the storage URL",
@@ -37,7 +38,7 @@ def translate_error(error: RedisError | OSError) -> DomainError:
         case OutOfMemoryError():
             return TooBusy("Redis has reached its maxmemory and rejects writes")
         case MasterUnknown():
-            return StorageUrlWrong("the Sentinels know no master of the name in the storage URL")
+            return StorageUnavailable(_MASTER_UNKNOWN, is_url_wrong=True)
         case TryAgainError():
             return TooBusy("the Redis cluster is moving this service's keys to another node; try again shortly")
     text = next((text for kind, text in _UNAVAILABLE.items() if isinstance(error, kind)), None)

@@ -10,7 +10,7 @@ from typing import Final
 import typer
 from typer.exceptions import TyperException
 
-from domain.errors import DomainError, StorageUnavailable, StorageUrlWrong
+from domain.errors import DomainError, StorageUnavailable
 from entrypoints.environment import PREFIX, SettingsError
 
 log = logging.getLogger("userport")
@@ -46,7 +46,7 @@ def format_error(error: BaseException) -> tuple[str, ExitCode]:
             return str(error), error.exit_code
         case TyperException():
             return f"{error.format_message()} (see --help)", ExitCode.WRONG_USAGE
-        case SettingsError() | StorageUrlWrong():
+        case SettingsError() | StorageUnavailable(is_url_wrong=True):
             return str(error), ExitCode.WRONG_USAGE
         case StorageUnavailable() if str(error) == error.sentence:
             return (
