@@ -104,7 +104,7 @@ image: ## Build the image userport:VERSION with docker, podman or buildah; BASE 
 	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) && \
 	for tool in $(or $(CONTAINER_TOOL),docker podman buildah); do $$tool info >/dev/null 2>&1 && break; done && \
 	BUILDAH_FORMAT=docker $$tool build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$$version \
-		--tag userport:$$version .
+		$(BUILD_OPTIONS) --tag userport:$$version .
 
 format: $(VENV)/dev ## Put the code into its form.
 	$(BIN)/ruff check --quiet --fix .
@@ -113,6 +113,7 @@ format: $(VENV)/dev ## Put the code into its form.
 lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 	$(COMPILE) $(EXTRAS) --group build --output-file requirements.lock pyproject.toml
 	$(COMPILE) $(EXTRAS) --constraint requirements.lock --output-file requirements-image.lock pyproject.toml
+	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-build.lock
 	$(COMPILE) $(EXTRAS) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	for example in $(EXAMPLES); do $(COMPILE) --group $$example/pyproject.toml:test \
 		--constraint requirements-dev.lock --output-file $$example/requirements.lock || exit; done

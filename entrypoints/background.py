@@ -1,10 +1,23 @@
-"""Background work of a process that serves requests."""
+"""What a process does beside its requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from entrypoints.container import Container
+
+
+@asynccontextmanager
+async def watched_keys(container: Container) -> AsyncIterator[None]:
+    """Replace the signing keys inside the context when their file changes."""
+    if not container.settings().asks_for_tokens:
+        yield
+        return
+    watching = asyncio.create_task(container.key_reload().watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 @asynccontextmanager

@@ -36,7 +36,7 @@ from application.users.service import UserService
 from domain.storage import Storage
 from entrypoints.mail_sender import open_mail_sender
 from entrypoints.settings import Settings
-from entrypoints.signing_keys import open_link_secrets, open_signer, read_signing_keys
+from entrypoints.signing_keys import SigningKeyReload, open_link_secrets, open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
 
 # Adapters whose libraries most commands do without are imported when the object is first needed.
@@ -105,6 +105,7 @@ class Container(DeclarativeContainer):
         SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer, mail_queue
     )
     token_authenticator = Singleton(TokenAuthenticator, storage, clock, signer)
+    key_reload = Singleton(SigningKeyReload, settings, signing_keys, token_authenticator.provided.verify_again)
     own_sessions = Singleton(OwnSessionService, storage, clock)
     password_changes = Singleton(PasswordChangeService, storage, passwords, sign_in_throttle, mails)
 

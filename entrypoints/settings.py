@@ -131,6 +131,12 @@ class Settings(BaseSettings):
         default=30, gt=0, le=3_600, description="Seconds in which a client reads nothing of its response."
     )
     keep_alive_timeout: float = Field(default=75, gt=0, le=3_600, description="Seconds to keep an idle connection.")
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=3_600,
+        description="Seconds to serve on after SIGTERM, while `/health/ready` answers 503.",
+    )
     trusted_proxies: _Proxies = Field(
         default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are trusted."
     )
@@ -229,11 +235,12 @@ def _read_secret_files(without: Mapping[str, object]) -> dict[str, str]:
             continue
         if variable in given:
             raise SettingsError(f"{variable} and {variable}{FILE_SUFFIX} are both set: unset one of them")
-        secrets[field] = _read_secret(f"{variable}{FILE_SUFFIX}", Path(file))
+        secrets[field] = read_secret(f"{variable}{FILE_SUFFIX}", Path(file))
     return secrets
 
 
-def _read_secret(variable: str, file: Path) -> str:
+def read_secret(variable: str, file: Path) -> str:
+    """Read the file that a variable names. Raise `SettingsError`."""
     try:
         with file.open("rb") as opened:
             text = opened.read(_MAX_SECRET_BYTES + 1).decode().strip()

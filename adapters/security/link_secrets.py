@@ -14,10 +14,11 @@ class HkdfLinkSecrets:
     """Derives the secrets of links from the signing key (RFC 5869), separate from its other uses."""
 
     def __init__(self, keys: SigningKeys) -> None:
-        self._key = HKDF(SHA256(), _SECRET_BYTES, salt=None, info=_PURPOSE).derive(_raw(keys.private))
+        self._keys = keys
 
     def derive(self, record: str) -> bytes:
-        return HKDFExpand(SHA256(), _SECRET_BYTES, record.encode()).derive(self._key)
+        key = HKDF(SHA256(), _SECRET_BYTES, salt=None, info=_PURPOSE).derive(_raw(self._keys.private))
+        return HKDFExpand(SHA256(), _SECRET_BYTES, record.encode()).derive(key)
 
 
 def _raw(private: Private) -> bytes:

@@ -50,6 +50,10 @@ class SigningKeys:
         keys = (self.signing, *map(VerifyingKey.of, others))
         self.verifying: Mapping[str, VerifyingKey] = {key.id: key for key in keys}
 
+    def replace(self, newer: Self) -> None:
+        """Become other keys, for all objects that use these."""
+        self.private, self.signing, self.verifying = newer.private, newer.signing, newer.verifying
+
     @classmethod
     def read(cls, text_or_path: str) -> Self:
         """Read PEM blocks from a text or a file: first the private key that signs, then keys that only verify.

@@ -79,6 +79,10 @@ class TokenAuthenticator:
             raise InvalidAccessToken
         return principal
 
+    def verify_again(self) -> None:
+        """Verify every token again: the keys have changed."""
+        self._cache.clear()
+
     def _fresh(self, cached: _CachedToken) -> Principal | None:
         return cached.principal if self._monotonic() - cached.checked_at < _CACHE_SECONDS else None
 

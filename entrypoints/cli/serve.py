@@ -25,7 +25,9 @@ def serve(
     """Serve the HTTP API.
 
     An embedded storage, such as SQLite, is prepared first. Prepare any other storage with: userport storage prepare.
-    SIGTERM and Ctrl-C let running requests finish, for at most ten seconds.
+    SIGTERM and Ctrl-C let running requests finish, for at most ten seconds. Before that, the server drains for
+    USERPORT_DRAIN_SECONDS: it serves on, but is not ready. A second signal ends it at once. SIGHUP reloads the signing
+    keys.
     """
     from entrypoints.cli.server import serve_with
 

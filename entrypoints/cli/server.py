@@ -10,9 +10,9 @@ from functools import partial
 from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Final
 
-from uvicorn import Server
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import Multiprocess, multiprocess
 
+from entrypoints.cli.draining import DrainingServer, WorkerProcess, end_at_next_signal
 from entrypoints.cli.errors import CommandFailed
 from entrypoints.cli.interpreter import resume_gc
 from entrypoints.cli.session import ensure_prepared, open_container, run_async
@@ -118,9 +118,25 @@ def _pass_on(flags: Mapping[str, object]) -> None:
 
 
 class _Workers(Multiprocess):
-    """Uvicorn's supervisor, except that it closes the port when it stops, not after the last worker."""
+    """Uvicorn's supervisor, except that it closes the port when it stops, not after the last worker.
+
+    A second signal ends it at once, and the workers end with it. SIGHUP lets the workers reload their signing keys.
+    """
+
+    def __init__(self, config: ServerConfig, listeners: list[socket.socket], *, has_keys: bool) -> None:
+        super().__init__(config, listeners)
+        self._has_keys = has_keys
+
+    def handle_hup(self) -> None:
+        if not self._has_keys:  # as one process without keys, whose terminal was closed
+            self.should_exit.set()
+            return
+        for process in self.processes:
+            if process.pid is not None and process.process.is_alive():
+                os.kill(process.pid, signal.SIGHUP)
 
     def terminate_all(self) -> None:
+        end_at_next_signal()
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
@@ -166,6 +182,7 @@ def _create_server(settings: Settings, listener: socket.socket) -> Callable[[], 
             write_timeout=settings.write_timeout,
             keep_alive_timeout=settings.keep_alive_timeout,
         ),
+        settings.drain_seconds,
         factory=True,
         workers=settings.workers,
         log_level="warning",
@@ -180,8 +197,9 @@ def _create_server(settings: Settings, listener: socket.socket) -> Callable[[], 
     )
     if settings.workers > 1:
         resume_gc()  # each worker pauses it until its app is loaded
-        return _Workers(config, [listener]).run
-    server = Server(config)
+        multiprocess.Process = WorkerProcess  # type: ignore[misc]  # the class that the supervisor starts
+        return _Workers(config, [listener], has_keys=settings.asks_for_tokens).run
+    server = DrainingServer(config)
 
     def stop(*_: object) -> None:
         server.should_exit = True

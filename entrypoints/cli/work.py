@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from entrypoints.cli.session import StorageOption, ensure_prepared, open_container, run_async
 from entrypoints.environment import SettingsError
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 if TYPE_CHECKING:
     from entrypoints.settings import Settings
 
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
 def work(storage: StorageOption = None) -> None:
     """Run only background jobs, such as sending mail. Several processes may do so, in addition to `userport serve`.
 
-    SIGTERM and Ctrl-C let running jobs finish, for at most ten seconds; unfinished jobs run again later.
+    SIGTERM and Ctrl-C let running jobs finish, for at most ten seconds; unfinished jobs run again later. A second one
+    ends the process at once. SIGHUP reloads the signing keys.
     """
     from entrypoints.logs import configure_logs
     from entrypoints.settings import load_settings
@@ -30,15 +33,23 @@ def work(storage: StorageOption = None) -> None:
 async def _work(settings: "Settings") -> None:
     import asyncio
 
-    from entrypoints.background import background_work
+    from entrypoints.background import background_work, watched_keys
     from entrypoints.logs import announce
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for wanted in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(wanted, lambda *_: loop.call_soon_threadsafe(stop.set))
+
+    def finish(*_: object) -> None:
+        loop.call_soon_threadsafe(stop.set)
+        for handled in _SIGNALS:  # the next one ends the process at once
+            signal.signal(handled, signal.SIG_DFL)
+
+    for wanted in _SIGNALS:
+        signal.signal(wanted, finish)
     async with open_container(settings) as container:
         await ensure_prepared(container)
+        if settings.asks_for_tokens and hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, container.key_reload().reload)
         announce("userport runs background jobs", settings.log_format)
-        async with background_work(container):
+        async with watched_keys(container), background_work(container):
             await stop.wait()

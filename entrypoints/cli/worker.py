@@ -1,5 +1,6 @@
 """A worker process of `userport serve`."""
 
+import asyncio
 import os
 import signal
 from multiprocessing import parent_process
@@ -27,5 +28,7 @@ def create_app() -> FastAPI:
     app = create_app_from_environment()
     settings: Settings = app.state.container.settings()
     configure_logs(settings.log_format, access_log=settings.access_log)
+    if settings.asks_for_tokens and hasattr(signal, "SIGHUP"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.state.container.key_reload().reload)
     resume_gc_for_serving()
     return app

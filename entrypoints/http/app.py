@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 
 from application.jobs.traffic import Traffic
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
-from entrypoints.background import background_work
+from entrypoints.background import background_work, watched_keys
 from entrypoints.container import Container
 from entrypoints.environment import SettingsError
 from entrypoints.http.middleware.access_log import AccessLogMiddleware
@@ -26,6 +26,7 @@ from entrypoints.http.middleware.route_table import RouteTableMiddleware
 from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
+from entrypoints.http.pages import PageReader
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
 from entrypoints.http.routes import auth, docs, health, mail, posts, sessions, users
 from entrypoints.settings import Settings, load_settings
@@ -83,6 +84,7 @@ def install(app: FastAPI, container: Container) -> None:
     settings = container.settings()
     app.state.container = container
     app.state.asks_for_tokens = settings.asks_for_tokens
+    app.state.page_reader = PageReader()
     for error, handler in _EXCEPTION_HANDLERS.items():
         app.add_exception_handler(error, handler)
     for middleware in reversed(_middleware(settings, container.traffic())):
@@ -148,7 +150,10 @@ def _lifespan(container: Container) -> Any:
                     await storage.prepare()
                 except DomainError as error:
                     _log.warning("the storage is not ready: %s", error)  # requests and `/health/ready` will report it
-            async with background_work(container) if container.settings().jobs else nullcontext():
+            async with (
+                watched_keys(container),
+                background_work(container) if container.settings().jobs else nullcontext(),
+            ):
                 yield
         finally:
             await storage.close()

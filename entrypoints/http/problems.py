@@ -100,6 +100,10 @@ class ProblemKind(NamedTuple):
 
 
 NOT_FOUND: Final = ProblemKind(HTTPStatus.NOT_FOUND, "not_found", "No resource exists at this path.")
+DRAINING: Final = ProblemKind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "draining", "This process is about to stop: send requests to another one."
+)
+"""Its code is also the key in the state that the server passes to requests (ASGI's lifespan state)."""
 
 # Returned by the server before the app sees a request.
 MALFORMED_REQUEST: Final = ProblemKind(HTTPStatus.BAD_REQUEST, "malformed_request", "This is not an HTTP request.")

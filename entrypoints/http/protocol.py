@@ -37,6 +37,7 @@ _MAX_BYTES_PER_DATA_BYTE: Final = 16
 _LINGER_SECONDS: Final = 2.0
 _MAX_LINGERING: Final = 64
 _STALL_SECONDS_WHILE_STOPPING: Final = 1.0
+_IDLE_SECONDS_WHILE_STOPPING: Final = 0.1  # while uvicorn waits anyway
 _LINE_END: Final = b"\r\n"
 _EMPTY_LINE: Final = b"\n\r\n"
 
@@ -69,9 +70,10 @@ class WaitingConnections:
 class ServerConfig(Config):
     """Uvicorn's configuration with connection limits. Each worker process has a copy."""
 
-    def __init__(self, app: str, limits: ConnectionLimits, **options: Any) -> None:
+    def __init__(self, app: str, limits: ConnectionLimits, drain_seconds: float = 0, **options: Any) -> None:
         super().__init__(app, http=ProblemProtocol, ws="none", **options)
         self.limits = limits
+        self.drain_seconds = drain_seconds
         self.waiting = WaitingConnections()
 
 
@@ -145,12 +147,15 @@ class ProblemProtocol(HttpToolsProtocol):
             self._timer.cancel()
 
     def shutdown(self) -> None:
+        """Close the connection after its response, or if the request that is on its way does not arrive soon."""
         self._stopping = True
-        if self._refused or self._in_head or self.cycle.response_complete:
+        if self._refused or (not self._in_head and self.cycle.response_complete):
             self._close()
             return
-        self.cycle.keep_alive = False
-        self._expire_in(_STALL_SECONDS_WHILE_STOPPING)
+        if not self._in_head:
+            self.cycle.keep_alive = False
+        is_idle = self._in_head and not self._head_begun
+        self._expire_in(_IDLE_SECONDS_WHILE_STOPPING if is_idle else _STALL_SECONDS_WHILE_STOPPING)
         # Before uvicorn cancels running requests and logs that.
         grace = (self.config.timeout_graceful_shutdown or 0) - _STALL_SECONDS_WHILE_STOPPING
         self.loop.call_later(max(0.0, grace), self.transport.abort)

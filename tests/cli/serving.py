@@ -28,7 +28,7 @@ def serving(storage: str, *options: str, **variables: str) -> Iterator[tuple[sub
         try:
             assert process.stderr is not None
             message = next(line for line in process.stderr if not line.startswith("Redis may lose"))
-            assert ("token mode" if variables else "open mode") in message
+            assert ("token mode" if any("SIGNING_KEY" in name for name in variables) else "open mode") in message
             assert storage not in message
             yield process, message.split()[-1].removesuffix("/docs")
         finally:

@@ -4,6 +4,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from entrypoints.http.app_state import container_of
+from entrypoints.http.problems import DRAINING, problem_response
 from entrypoints.http.responses import HEALTHY, error_responses
 from entrypoints.http.routing import create_router
 
@@ -22,9 +23,11 @@ async def check_liveness() -> Response:
     return _healthy()
 
 
-@router.get("/ready", response_model=Health, responses=HEALTHY | error_responses())
+@router.get("/ready", response_model=Health, responses=HEALTHY | error_responses(DRAINING))
 async def check_readiness(request: Request) -> Response:
-    """Return 200 when the storage answers."""
+    """Return 200 when the storage answers and the process is not about to stop."""
+    if request.scope["state"].get(DRAINING.code):
+        return problem_response(request.scope, *DRAINING)
     await container_of(request).storage().ping()
     return _healthy()
 

@@ -1,0 +1,1 @@
+"""Prometheus metrics, measured by decorators of ports."""

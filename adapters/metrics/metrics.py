@@ -1,0 +1,205 @@
+"""All metrics that a process changes, and their labels."""
+
+from collections.abc import Awaitable, Collection
+from pathlib import Path
+from time import perf_counter
+from typing import Final, TypeVar
+
+from adapters.metrics.values import Counters, Gauges, Histogram, Histograms, Value, ValueFiles
+from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
+from domain.jobs import Job
+
+T = TypeVar("T")
+
+UNMATCHED: Final = "unmatched"
+OTHER: Final = "OTHER"
+
+_METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_SIGN_INS: Final = ("success", "failure", "throttled", "mfa_required")
+_REFRESHES: Final = ("success", "repeated", "reused", "failure")
+_JOBS: Final = ("done", "retried", "failed")
+_LOOKUPS: Final = ("hit", "miss", "bypass")
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BATCH_SIZES: Final = (1, 2, 5, 10, 20, 50, 100)
+_METHOD_NOT_ALLOWED: Final = 405
+
+
+class Metrics:
+    """The metrics of one process. Its methods are called by decorators and middleware, on the event loop's thread."""
+
+    def __init__(self, directory: Path, *, job_kinds: Collection[str] = (), caches: bool = False) -> None:
+        """Write to files in a directory, which `Exposition` reads.
+
+        Args:
+            job_kinds: The kinds of jobs that have labels of their own.
+            caches: Whether there is a cache whose lookups are counted.
+        """
+        files = self._files = ValueFiles(directory)
+        self._requests = Counters(
+            files, "userport_http_requests_total", "HTTP requests.", ("method", "route", "status")
+        )
+        self._durations = Histograms(
+            files,
+            "userport_http_request_duration_seconds",
+            "Seconds from the head of a request to the end of its response.",
+            ("method", "route"),
+            bounds=_SECONDS,
+        )
+        self._duration_children: dict[tuple[str, str], Histogram] = {}
+        self._request_children: dict[tuple[str, str, int], tuple[Value, Histogram]] = {}
+        self._operations = Counters(
+            files, "userport_storage_operations_total", "Calls of the storage.", ("operation", "outcome")
+        )
+        self._operation_durations = Histograms(
+            files,
+            "userport_storage_operation_duration_seconds",
+            "Seconds that calls of the storage took, including waits for a connection.",
+            ("operation",),
+            bounds=_SECONDS,
+        )
+        self._batch_sizes = Histograms(
+            files,
+            "userport_storage_batch_size",
+            "Concurrent calls of the storage that were served together.",
+            ("operation",),
+            bounds=_BATCH_SIZES,
+        )
+        self._batch_children: dict[str, Histogram] = {}
+        self._connections = Gauges(
+            files, "userport_storage_connections", "Connections to the storage.", ("state",), kind="gauge_livesum"
+        )
+        self._connection_children: dict[str, Value] = {}
+        sign_ins = Counters(files, "userport_sign_ins_total", "Attempts to sign in.", ("outcome",))
+        self._sign_ins = {outcome: sign_ins.child(outcome) for outcome in _SIGN_INS}
+        refreshes = Counters(files, "userport_refreshes_total", "Refreshes of a session.", ("outcome",))
+        self._refreshes = {outcome: refreshes.child(outcome) for outcome in _REFRESHES}
+        jobs = Counters(files, "userport_jobs_total", "Ended attempts of background jobs.", ("kind", "outcome"))
+        self._jobs = {
+            (kind, outcome): jobs.child(kind, outcome) for kind in (*sorted(job_kinds), OTHER) for outcome in _JOBS
+        }
+        lookups = Counters(files, "userport_cache_lookups_total", "Reads that the cache was asked for.", ("outcome",))
+        self._lookups = {outcome: lookups.child(outcome) for outcome in _LOOKUPS} if caches else {}
+        self._jobs_due = Gauges(
+            files, "userport_jobs_due", "Background jobs that wait for a worker.", kind="gauge_livemostrecent"
+        )
+        self._oldest_due = Gauges(
+            files,
+            "userport_jobs_oldest_due_seconds",
+            "Seconds since the background job that has waited longest became due.",
+            kind="gauge_livemostrecent",
+        )
+        self._job_gauges: tuple[Value, Value] | None = None
+
+    def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Count a request with the template of its route; None if there is none."""
+        found = self._request_children.get((method, route or UNMATCHED, status))
+        if found is None:
+            found = self._request(method if method in _METHODS else OTHER, route or UNMATCHED, status)
+        requests, durations = found
+        requests.add()
+        durations.observe(seconds)
+
+    def operation(self, name: str) -> "Operation":
+        """Return what counts the calls of one operation of the storage."""
+        return Operation(name, self._operations, self._operation_durations)
+
+    def count_batch(self, operation: str, size: int) -> None:
+        """Count a batch of calls that a storage served together."""
+        batches = self._batch_children.get(operation)
+        if batches is None:
+            batches = self._batch_children[operation] = self._batch_sizes.child(operation)
+        batches.observe(size)
+
+    def set_connections(self, **states: int) -> None:
+        """Set the number of connections to the storage in each state."""
+        for state, number in states.items():
+            if state not in self._connection_children:
+                self._connection_children[state] = self._connections.child(state)
+            self._connection_children[state].set(number)
+
+    def count_sign_in(self, outcome: str) -> None:
+        self._sign_ins[outcome].add()
+
+    def count_refresh(self, outcome: str) -> None:
+        self._refreshes[outcome].add()
+
+    def count_lookup(self, outcome: str) -> None:
+        """Count a lookup in the cache: `hit`, `miss`, or `bypass` if the cache could not be used."""
+        self._lookups[outcome].add()
+
+    def count_job(self, before: Job, after: Job | None) -> None:
+        """Count the end of an attempt, from the states of a job before and after a commit; None if it is removed."""
+        if before.failed:
+            return
+        if after is None:
+            outcome = "done"
+        elif after.failed:
+            outcome = "failed"
+        elif after.attempts == before.attempts:
+            outcome = "retried"
+        else:  # a worker has claimed it
+            return
+        (self._jobs.get((before.kind, outcome)) or self._jobs[OTHER, outcome]).add()
+
+    def set_due_jobs(self, number: int, oldest_seconds: float) -> None:
+        if self._job_gauges is None:  # of several processes, one sets them
+            self._job_gauges = self._jobs_due.child(), self._oldest_due.child()
+        due, oldest = self._job_gauges
+        due.set(number)
+        oldest.set(oldest_seconds)
+
+    def close(self) -> None:
+        """Close the files, which keep their values."""
+        self._files.close()
+
+    def _request(self, method: str, route: str, status: int) -> tuple[Value, Histogram]:
+        if status == _METHOD_NOT_ALLOWED:  # so that there are no more series than routes have methods
+            route = UNMATCHED
+        key = method, route, status
+        if key not in self._request_children:
+            durations = self._duration_children.get((method, route))
+            if durations is None:
+                durations = self._duration_children[method, route] = self._durations.child(method, route)
+            self._request_children[key] = self._requests.child(method, route, str(status)), durations
+        return self._request_children[key]
+
+
+class Operation:
+    """Counts and times the calls of one operation of the storage. It is exported from its first call on."""
+
+    __slots__ = ("_counters", "_durations", "_histogram", "_name", "_operations")
+
+    def __init__(self, name: str, operations: Counters, durations: Histograms) -> None:
+        self._name: Final = name
+        self._operations: Final = operations
+        self._durations: Final = durations
+        self._counters: Final[dict[str, Value]] = {}
+        self._histogram: Histogram | None = None
+
+    async def __call__(self, call: Awaitable[T]) -> T:
+        """Await a call. A cancelled one is not counted, since it has no outcome."""
+        begun = perf_counter()
+        try:
+            result = await call
+        except Exception as error:
+            self._count(_outcome(error), perf_counter() - begun)
+            raise
+        self._count("ok", perf_counter() - begun)
+        return result
+
+    def _count(self, outcome: str, seconds: float) -> None:
+        counter = self._counters.get(outcome)
+        if counter is None:
+            counter = self._counters[outcome] = self._operations.child(self._name, outcome)
+        if self._histogram is None:
+            self._histogram = self._durations.child(self._name)
+        counter.add()
+        self._histogram.observe(seconds)
+
+
+def _outcome(error: Exception) -> str:
+    if isinstance(error, TooBusy):
+        return "busy"
+    if isinstance(error, StorageUnavailable | StorageNotPrepared) or not isinstance(error, DomainError):
+        return "unavailable"
+    return "conflict"
