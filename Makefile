@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 EXTRAS := --extra all
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
-EXAMPLES := examples/userport-sqlalchemy-orm examples/userport-pony examples/notes-service
+EXAMPLES := $(addprefix examples/,userport-sqlalchemy-orm userport-tortoise userport-pony notes-service)
 ORMS = $(filter userport-%,$(notdir $(EXAMPLES)))
 GATE := pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
 CORE := $(addprefix tests/,domain application security mail web http)
@@ -40,7 +40,6 @@ lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the wor
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	for example in $(EXAMPLES); do (cd $$example && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy) || exit; done
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/actionlint .github/workflows/*.yml
@@ -67,7 +66,9 @@ other-python: $(VENV)/dev
 check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
 	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q -m "not cluster"
 
-examples: install-examples ## Test packages that build on an installed userport, two at a time: storages and a service.
+examples: $(VENV)/dev install-examples ## Test packages that build on an installed userport, two at a time: storages and a service.
+	for example in $(EXAMPLES); do (cd $$example && \
+		MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy --python-executable .venv/bin/python) || exit; done
 	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && cd "$$away" && \
 	printf '%s\n' $(EXAMPLES:%=$(CURDIR)/%) | xargs -P 2 -I EXAMPLE sh -c \
 		'log=$$(basename EXAMPLE).log; EXAMPLE/.venv/bin/pytest -q -p no:cacheprovider EXAMPLE >$$log 2>&1; \
