@@ -41,8 +41,9 @@ def figures(results: Results) -> str:
     return (
         f"\n![Requests a second of each ORM](which-orm.svg)\n\n{tables}\n"
         f"Medians of {settings['rounds']} rounds of {settings['seconds']} seconds, in turns, with "
-        f"{settings['connections'][0]} connections and {settings['users']:,} users. Each app is one process on one core.\n"
-        f"The machine: Python {results['versions']['python']}, {machine['processor']}, {machine['cores']} cores.\n\n"
+        f"{settings['connections'][0]} connections and {settings['users']:,} users.\n"
+        f"Each app is one process on one core. Python {results['versions']['python']}, {machine['processor']}, "
+        f"{machine['cores']} cores.\n\n"
     )
 
 
