@@ -12,7 +12,7 @@ SOURCES: Final = [
     *EXAMPLES.glob("userport-*/userport_*/*.py"),
     ROOT / "tests" / "storage" / "test_mongodb.py",
 ]
-PAGES: Final = [ROOT / "docs" / "how-to" / "add-a-storage.md", *EXAMPLES.glob("userport-*/README.md")]
+PAGES: Final = [ROOT / "docs" / "how-to" / "add-a-storage.md", EXAMPLES / "userport-sqlalchemy-orm" / "README.md"]
 BLOCKS: Final = [
     block
     for page in PAGES
