@@ -35,6 +35,7 @@ from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.storage import Storage
 from entrypoints.mail_sender import open_mail_sender
+from entrypoints.metrics import job_counter, measure_sign_ins, measure_storage, open_metrics, setting_gauges
 from entrypoints.settings import Settings
 from entrypoints.signing_keys import SigningKeyReload, open_link_secrets, open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
@@ -63,7 +64,9 @@ def _open_password_hasher() -> PasswordHasher:
 class Container(DeclarativeContainer):
     settings = Dependency(instance_of=Settings)
 
-    storage: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
+    metrics = Singleton(open_metrics)
+    store: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
+    storage: Singleton[Storage] = Singleton(measure_storage, store, metrics)
     clock = Singleton(SystemClock)
     ids = Singleton(_open_ids)
     domain_names = Singleton(_open_domain_names)
@@ -102,7 +105,11 @@ class Container(DeclarativeContainer):
         settings.provided.sign_in_failures_per_address,
     )
     sign_ins = Singleton(
-        SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer, mail_queue
+        measure_sign_ins,
+        Singleton(
+            SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer, mail_queue
+        ),
+        metrics,
     )
     token_authenticator = Singleton(TokenAuthenticator, storage, clock, signer)
     key_reload = Singleton(SigningKeyReload, settings, signing_keys, token_authenticator.provided.verify_again)
@@ -128,6 +135,9 @@ class Container(DeclarativeContainer):
         MailDelivery, storage, clock, one_time_tokens, mail_sender, settings.provided.links_begin_with
     )
 
+    gauges = Singleton(setting_gauges, store, storage, clock, metrics)
+    """A context in which gauges are set at intervals."""
+
     user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)
     user_export = Singleton(UserExport, storage)
 
@@ -136,7 +146,9 @@ class Container(DeclarativeContainer):
     )
     """The handler for each kind of job."""
 
-    job_runner = Singleton(JobRunner, storage, clock, job_handlers)
+    job_runner = Singleton(
+        JobRunner, storage, clock, job_handlers, on_saved=Singleton(job_counter, job_handlers, metrics)
+    )
     traffic = Singleton(Traffic)
     job_worker = Singleton(JobWorker, job_runner, jobs, traffic)
     job_service = Singleton(JobService, storage, clock)

@@ -159,6 +159,13 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(
         default=LogFormat.TEXT, description="text, or json for one JSON object per line on standard error."
     )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of `GET /metrics` for Prometheus, of `serve` and of `userport work`; 0 picks a free one.",
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address of `GET /metrics`.")
     access_log: bool = Field(default=False, description="Whether to log a line per request.")
     cors_origins: _Origins = Field(default=(), description="Origins of web pages that may call the API, or * for all.")
 

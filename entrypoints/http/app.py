@@ -11,7 +11,6 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from application.jobs.traffic import Traffic
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work, watched_keys
 from entrypoints.container import Container
@@ -21,6 +20,7 @@ from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
 from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
 from entrypoints.http.middleware.loopback_only import LoopbackOnlyMiddleware
+from entrypoints.http.middleware.metrics import MetricsMiddleware
 from entrypoints.http.middleware.request_id import RequestIdMiddleware
 from entrypoints.http.middleware.route_table import RouteTableMiddleware
 from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
@@ -87,7 +87,7 @@ def install(app: FastAPI, container: Container) -> None:
     app.state.page_reader = PageReader()
     for error, handler in _EXCEPTION_HANDLERS.items():
         app.add_exception_handler(error, handler)
-    for middleware in reversed(_middleware(settings, container.traffic())):
+    for middleware in reversed(_middleware(settings, container)):
         app.add_middleware(middleware.cls, *middleware.args, **middleware.kwargs)
     app.router.redirect_slashes = False  # `HeadAndTrailingSlashMiddleware` serves both forms
     app.include_router(APIRouter(lifespan=_lifespan(container)))
@@ -124,11 +124,13 @@ def container_from_environment() -> Container:
     return container
 
 
-def _middleware(settings: Settings, traffic: Traffic) -> Sequence[Middleware]:
+def _middleware(settings: Settings, container: Container) -> Sequence[Middleware]:
     """Return the middleware stack, outermost first."""
     origins = settings.cors_origins
+    metrics = container.metrics()
     return [
-        Middleware(RequestIdMiddleware, count_request=traffic.count_request),
+        *([] if metrics is None else [Middleware(MetricsMiddleware, count_request=metrics.count_request)]),
+        Middleware(RequestIdMiddleware, count_request=container.traffic().count_request),
         *([Middleware(AccessLogMiddleware)] if settings.access_log else []),
         Middleware(SecurityHeadersMiddleware),
         Middleware(InternalErrorMiddleware),
@@ -152,6 +154,7 @@ def _lifespan(container: Container) -> Any:
                     _log.warning("the storage is not ready: %s", error)  # requests and `/health/ready` will report it
             async with (
                 watched_keys(container),
+                container.gauges(),
                 background_work(container) if container.settings().jobs else nullcontext(),
             ):
                 yield

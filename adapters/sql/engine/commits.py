@@ -35,12 +35,18 @@ class GroupCommitter:
         self._locks: Final = {table: _lock(table, database.backend) for table in tables}
         self._inserts: Final = {
             table: RequestBatcher(
-                partial(self._commit_batch, partial(self._insert_all, table)), max_wait_seconds=_MAX_WAIT_SECONDS
+                partial(self._commit_batch, partial(self._insert_all, table)),
+                max_wait_seconds=_MAX_WAIT_SECONDS,
+                operation="insert",
+                observer=database.batches,
             )
             for table in tables
         }
         self._updates: Final = RequestBatcher(
-            partial(self._commit_batch, self._update_all), max_wait_seconds=_MAX_WAIT_SECONDS
+            partial(self._commit_batch, self._update_all),
+            max_wait_seconds=_MAX_WAIT_SECONDS,
+            operation="update",
+            observer=database.batches,
         )
 
     async def commit(self, writes: Sequence[Write]) -> None:
