@@ -75,6 +75,18 @@ def test_the_unit_of_systemd_is_valid_and_confined(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_prometheus_reaches_the_metrics_of_every_pod() -> None:
+    pod = PODS["deployment.yaml"]
+    (container,) = pod["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    variables = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert variables["USERPORT_METRICS_PORT"] == str(ports["metrics"])
+    assert variables["USERPORT_METRICS_HOST"] == "0.0.0.0"  # noqa: S104
+    assert "/dev/shm" in [mount["mountPath"] for mount in container["volumeMounts"]]  # noqa: S108
+    rules = RESOURCES["network-policy.yaml"]["spec"]["ingress"]
+    assert "metrics" in [port["port"] for rule in rules for port in rule["ports"] if "from" in rule]
+
+
 def test_no_secret_is_in_the_environment_of_a_pod() -> None:
     names = [variable["name"] for pod in PODS.values() for variable in pod["containers"][0]["env"]]
     for name in ("USERPORT_STORAGE", "USERPORT_SIGNING_KEY", "USERPORT_MAIL"):
