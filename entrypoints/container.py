@@ -1,5 +1,7 @@
 """The object graph. Tests replace the storage with `container.storage.override(...)`."""
 
+from typing import TYPE_CHECKING
+
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import Dependency, Factory, Object, Selector, Singleton
 
@@ -39,6 +41,9 @@ from entrypoints.settings import Settings
 from entrypoints.signing_keys import SigningKeyReload, open_link_secrets, open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
 
+if TYPE_CHECKING:
+    from adapters.tracing.export import Tracing
+
 # Adapters whose libraries most commands do without are imported when the object is first needed.
 
 
@@ -63,6 +68,7 @@ def _open_password_hasher() -> PasswordHasher:
 class Container(DeclarativeContainer):
     settings = Dependency(instance_of=Settings)
 
+    tracing: Object["Tracing | None"] = Object(None)
     storage: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
     clock = Singleton(SystemClock)
     ids = Singleton(_open_ids)

@@ -22,6 +22,7 @@ from entrypoints.logs import LogFormat, announce, configure_logs
 from entrypoints.mail_sender import mail_directory
 from entrypoints.settings import FILE_SUFFIX, Settings, format_address, load_settings
 from entrypoints.storage_by_url import storage_plugin
+from entrypoints.telemetry import check_telemetry
 
 _APP: Final = "entrypoints.cli.worker:create_app"
 _BACKLOG: Final = 2_048
@@ -43,6 +44,7 @@ def serve_with(flags: Mapping[str, object]) -> None:
             "name the origins, or use --auth token"
         )
     family, address = _address(settings)
+    check_telemetry()
     run_async(_check(settings))
     with _listening(family, address) as listener:
         run = _create_server(settings, listener)
