@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 EXTRAS := --extra all
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
-EXAMPLES := examples/userport-pony examples/notes-service
+EXAMPLES := examples/userport-pony examples/userport-tortoise examples/notes-service
 GATE := pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
 CORE := $(addprefix tests/,domain application security mail web http)
 OTHER = $(VENV)/$(notdir $(PYTHON))
@@ -39,7 +39,6 @@ lint: $(VENV)/dev ## Check format, code, types, layers, dependencies and the wor
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	for example in $(EXAMPLES); do (cd $$example && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy) || exit; done
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/actionlint .github/workflows/*.yml
@@ -66,10 +65,11 @@ other-python: $(VENV)/dev
 check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
 	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q -m "not cluster"
 
-example: $(EXAMPLES:%=%/.venv/installed) ## Test packages that build on an installed userport: a storage, and a service.
+example: $(VENV)/dev $(EXAMPLES:%=%/.venv/installed) ## Test packages that build on an installed userport: a storage, and a service.
 	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && for example in $(EXAMPLES:%=$(CURDIR)/%); do \
 		$$example/.venv/bin/python -m pip --disable-pip-version-check --quiet install \
 			--force-reinstall --no-build-isolation --no-deps . $$example && \
+		(cd $$example && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy --python-executable .venv/bin/python) && \
 		(cd "$$away" && $$example/.venv/bin/pytest -q -p no:cacheprovider $$example) || exit; \
 	done && cd "$$away" && \
 		$(PONY) storage prepare --storage pony:///users.db && $(PONY) storage ping --storage pony:///users.db
@@ -90,7 +90,7 @@ image: ## Build the image userport:VERSION with docker, podman or buildah; BASE 
 	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) && \
 	for tool in $(or $(CONTAINER_TOOL),docker podman buildah); do $$tool info >/dev/null 2>&1 && break; done && \
 	BUILDAH_FORMAT=docker $$tool build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$$version \
-		--tag userport:$$version .
+		$(BUILD_OPTIONS) --tag userport:$$version .
 
 format: $(VENV)/dev ## Put the code into its form.
 	$(BIN)/ruff check --quiet --fix .
@@ -99,6 +99,7 @@ format: $(VENV)/dev ## Put the code into its form.
 lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 	$(COMPILE) $(EXTRAS) --group build --output-file requirements.lock pyproject.toml
 	$(COMPILE) $(EXTRAS) --constraint requirements.lock --output-file requirements-image.lock pyproject.toml
+	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-build.lock
 	$(COMPILE) $(EXTRAS) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	for example in $(EXAMPLES); do $(COMPILE) --group $$example/pyproject.toml:test \
 		--constraint requirements-dev.lock --output-file $$example/requirements.lock || exit; done

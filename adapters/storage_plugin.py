@@ -1,6 +1,6 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from domain.record_types import RECORD_TYPES
 from domain.records import RecordType
@@ -9,6 +9,23 @@ from domain.storage import Storage
 
 class RecordTypeNotSupported(Exception):
     """A storage cannot keep a record type; the text says what to do."""
+
+
+@runtime_checkable
+class PooledStorage(Protocol):
+    """A storage that reports the connections which it has acquired. It may have `connections_idle` as well."""
+
+    @property
+    def connections_in_use(self) -> int: ...
+
+
+@runtime_checkable
+class BatchingStorage(Protocol):
+    """A storage that serves concurrent calls together."""
+
+    def observe_batches(self, count: Callable[[str, int], None]) -> None:
+        """Call a function with the operation and the size of each batch of calls from now on."""
+        ...
 
 
 class OpenStorage(Protocol):

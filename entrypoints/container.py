@@ -10,7 +10,6 @@ from adapters.security.common_passwords import MostCommonPasswords
 from adapters.security.system_secrets import SystemSecrets
 from application.expired_records import ExpiredRecords
 from application.jobs.queue import JobQueue
-from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
 from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
@@ -37,9 +36,12 @@ from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.storage import Storage
 from entrypoints.mail_sender import open_mail_sender
+from entrypoints.metrics import job_counter, measure_sign_ins, measure_storage, open_metrics, setting_gauges
+from entrypoints.read_cache import cache_reads
 from entrypoints.settings import Settings
 from entrypoints.signing_keys import SigningKeyReload, open_link_secrets, open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
+from entrypoints.telemetry import trace_jobs, trace_storage
 
 if TYPE_CHECKING:
     from adapters.tracing.export import Tracing
@@ -69,7 +71,10 @@ class Container(DeclarativeContainer):
     settings = Dependency(instance_of=Settings)
 
     tracing: Object["Tracing | None"] = Object(None)
-    storage: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
+    metrics = Singleton(open_metrics)
+    store: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
+    measured = Singleton(measure_storage, Singleton(trace_storage, store, settings, tracing), metrics)
+    storage: Singleton[Storage] = Singleton(cache_reads, measured, settings, metrics)
     clock = Singleton(SystemClock)
     ids = Singleton(_open_ids)
     domain_names = Singleton(_open_domain_names)
@@ -108,7 +113,11 @@ class Container(DeclarativeContainer):
         settings.provided.sign_in_failures_per_address,
     )
     sign_ins = Singleton(
-        SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer, mail_queue
+        measure_sign_ins,
+        Singleton(
+            SignInService, storage, clock, ids, secrets, domain_names, passwords, sign_in_throttle, signer, mail_queue
+        ),
+        metrics,
     )
     token_authenticator = Singleton(TokenAuthenticator, storage, clock, signer)
     key_reload = Singleton(SigningKeyReload, settings, signing_keys, token_authenticator.provided.verify_again)
@@ -134,6 +143,9 @@ class Container(DeclarativeContainer):
         MailDelivery, storage, clock, one_time_tokens, mail_sender, settings.provided.links_begin_with
     )
 
+    gauges = Singleton(setting_gauges, store, storage, clock, metrics)
+    """A context in which gauges are set at intervals."""
+
     user_import = Factory(UserImport, storage, clock, ids, domain_names, password_hasher)
     user_export = Singleton(UserExport, storage)
 
@@ -142,7 +154,9 @@ class Container(DeclarativeContainer):
     )
     """The handler for each kind of job."""
 
-    job_runner = Singleton(JobRunner, storage, clock, job_handlers)
+    job_runner = Singleton(
+        trace_jobs, tracing, storage, clock, job_handlers, on_saved=Singleton(job_counter, job_handlers, metrics)
+    )
     traffic = Singleton(Traffic)
     job_worker = Singleton(JobWorker, job_runner, jobs, traffic)
     job_service = Singleton(JobService, storage, clock)

@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         repr=False,  # it may hold a password
         description="URL of the storage; its scheme selects the kind: sqlite:///file.db, postgresql://…",
     )
+    cache: str | None = Field(
+        default=None,
+        repr=False,  # it may hold a password
+        description="URL of a Redis that caches single users and sessions: redis://[user:password@]host[:port][/0].",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     workers: int = Field(default=1, ge=1, le=128, description="Number of worker processes.")
@@ -159,6 +164,13 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(
         default=LogFormat.TEXT, description="text, or json for one JSON object per line on standard error."
     )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of `GET /metrics` for Prometheus, of `serve` and of `userport work`; 0 picks a free one.",
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address of `GET /metrics`.")
     access_log: bool = Field(default=False, description="Whether to log a line per request.")
     cors_origins: _Origins = Field(default=(), description="Origins of web pages that may call the API, or * for all.")
 

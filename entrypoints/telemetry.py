@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from dependency_injector.providers import Object, Singleton
+from dependency_injector.providers import Object
 
+from application.jobs.runner import JobRunner
+from domain.storage import Storage
 from entrypoints.environment import SettingsError
+from entrypoints.settings import Settings
 from entrypoints.version import version
 
 if TYPE_CHECKING:
@@ -37,24 +40,30 @@ def check_telemetry() -> None:
         tracing.shutdown()
 
 
-def trace(container: "Container") -> None:
-    """Trace the storage and the jobs of a container, if the environment asks for it. Raise `SettingsError`.
+def start_tracing(container: "Container") -> None:
+    """Trace requests, storage and jobs of a container if the environment asks for it. Raise `SettingsError`.
 
     Call it before anything uses the storage.
     """
     tracing = _open()
+    if tracing is not None:
+        container.tracing.override(Object(tracing))
+
+
+def trace_storage(storage: Storage, settings: Settings, tracing: "Tracing | None") -> Storage:
     if tracing is None:
-        return
-    from adapters.tracing.jobs import TracedJobRunner
+        return storage
     from adapters.tracing.storage import TracedStorage
 
-    system = container.settings().storage.partition(":")[0]
-    storage = TracedStorage(container.storage(), tracing.tracer, system)
-    container.tracing.override(Object(tracing))
-    container.storage.override(Object(storage))
-    container.job_runner.override(
-        Singleton(TracedJobRunner, storage, container.clock, container.job_handlers, tracer=tracing.tracer)
-    )
+    return TracedStorage(storage, tracing.tracer, system=settings.storage.partition(":")[0])
+
+
+def trace_jobs(tracing: "Tracing | None", *arguments: Any, **options: Any) -> JobRunner:
+    if tracing is None:
+        return JobRunner(*arguments, **options)
+    from adapters.tracing.jobs import TracedJobRunner
+
+    return TracedJobRunner(*arguments, tracer=tracing.tracer, **options)
 
 
 def request_telemetry(tracing: "Tracing") -> "TelemetryConfig":

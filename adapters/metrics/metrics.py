@@ -1,11 +1,12 @@
 """All metrics that a process changes, and their labels."""
 
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Final, TypeVar
 
 from adapters.metrics.values import Counters, Gauges, Histogram, Histograms, Value, ValueFiles
+from application.jobs.runner import Outcome
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 from domain.jobs import Job
 
@@ -27,13 +28,9 @@ _METHOD_NOT_ALLOWED: Final = 405
 class Metrics:
     """The metrics of one process. Its methods are called by decorators and middleware, on the event loop's thread."""
 
-    def __init__(self, directory: Path, *, job_kinds: Collection[str] = (), caches: bool = False) -> None:
-        """Write to files in a directory, which `Exposition` reads.
-
-        Args:
-            job_kinds: The kinds of jobs that have labels of their own.
-            caches: Whether there is a cache whose lookups are counted.
-        """
+    def __init__(self, directory: Path) -> None:
+        """Write to files in a directory, which `Exposition` reads."""
+        self.directory: Final = directory
         files = self._files = ValueFiles(directory)
         self._requests = Counters(
             files, "userport_http_requests_total", "HTTP requests.", ("method", "route", "status")
@@ -73,12 +70,10 @@ class Metrics:
         self._sign_ins = {outcome: sign_ins.child(outcome) for outcome in _SIGN_INS}
         refreshes = Counters(files, "userport_refreshes_total", "Refreshes of a session.", ("outcome",))
         self._refreshes = {outcome: refreshes.child(outcome) for outcome in _REFRESHES}
-        jobs = Counters(files, "userport_jobs_total", "Ended attempts of background jobs.", ("kind", "outcome"))
-        self._jobs = {
-            (kind, outcome): jobs.child(kind, outcome) for kind in (*sorted(job_kinds), OTHER) for outcome in _JOBS
-        }
-        lookups = Counters(files, "userport_cache_lookups_total", "Reads that the cache was asked for.", ("outcome",))
-        self._lookups = {outcome: lookups.child(outcome) for outcome in _LOOKUPS} if caches else {}
+        self._jobs = Counters(files, "userport_jobs_total", "Ended attempts of background jobs.", ("kind", "outcome"))
+        self._lookups = Counters(
+            files, "userport_cache_lookups_total", "Reads that the cache was asked for.", ("outcome",)
+        )
         self._jobs_due = Gauges(
             files, "userport_jobs_due", "Background jobs that wait for a worker.", kind="gauge_livemostrecent"
         )
@@ -123,23 +118,26 @@ class Metrics:
     def count_refresh(self, outcome: str) -> None:
         self._refreshes[outcome].add()
 
-    def count_lookup(self, outcome: str) -> None:
-        """Count a lookup in the cache: `hit`, `miss`, or `bypass` if the cache could not be used."""
-        self._lookups[outcome].add()
+    def lookup_counter(self) -> Callable[[str], None]:
+        """Return what counts a lookup in the cache: a `hit`, a `miss`, or a `bypass` if the cache was not asked."""
+        lookups = {outcome: self._lookups.child(outcome) for outcome in _LOOKUPS}
+        return lambda outcome: lookups[outcome].add()
 
-    def count_job(self, before: Job, after: Job | None) -> None:
-        """Count the end of an attempt, from the states of a job before and after a commit; None if it is removed."""
-        if before.failed:
-            return
-        if after is None:
-            outcome = "done"
-        elif after.failed:
-            outcome = "failed"
-        elif after.attempts == before.attempts:
-            outcome = "retried"
-        else:  # a worker has claimed it
-            return
-        (self._jobs.get((before.kind, outcome)) or self._jobs[OTHER, outcome]).add()
+    def job_counter(self, kinds: Iterable[str]) -> Callable[[Outcome], None]:
+        """Return what counts the attempts of jobs that have ended, given each change of a job that was committed."""
+        jobs = {(kind, outcome): self._jobs.child(kind, outcome) for kind in kinds for outcome in _JOBS}
+
+        def count(change: Outcome) -> None:
+            outcome = _job_outcome(change.job, change.following)
+            if outcome is not None:
+                key = change.job.kind, outcome
+                if key not in jobs:  # of another version
+                    key = OTHER, outcome
+                if key not in jobs:
+                    jobs[key] = self._jobs.child(*key)
+                jobs[key].add()
+
+        return count
 
     def set_due_jobs(self, number: int, oldest_seconds: float) -> None:
         if self._job_gauges is None:  # of several processes, one sets them
@@ -195,6 +193,16 @@ class Operation:
             self._histogram = self._durations.child(self._name)
         counter.add()
         self._histogram.observe(seconds)
+
+
+def _job_outcome(before: Job, after: Job | None) -> str | None:
+    if before.failed:  # it is restarted, or removed at last
+        return None
+    if after is None:
+        return "done"
+    if after.failed:
+        return "failed"
+    return "retried" if after.attempts == before.attempts else None  # a claim begins an attempt
 
 
 def _outcome(error: Exception) -> str:

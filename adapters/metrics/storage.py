@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, Generic
 
 from adapters.metrics.metrics import Metrics
+from adapters.storage_plugin import BatchingStorage
 from domain.records import R, RecordType
 from domain.storage import Records, Storage, UnitOfWork, UserRepository
 from domain.user import User
@@ -145,6 +146,8 @@ class MeasuredStorage:
     def __init__(self, inner: Storage, metrics: Metrics) -> None:
         self.inner: Final = inner
         self._measure: Final = _Operations(metrics)
+        if isinstance(inner, BatchingStorage):
+            inner.observe_batches(metrics.count_batch)
 
     def unit_of_work(self) -> MeasuredUnitOfWork:
         return MeasuredUnitOfWork(self.inner.unit_of_work(), self._measure)

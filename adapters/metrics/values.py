@@ -36,15 +36,14 @@ class ValueFiles:
 
 
 class Value:
-    """One value in a file. It is exported from the start, as 0."""
+    """One value in a file. It is exported from the start."""
 
     __slots__ = ("_file", "_key", "_value")
 
     def __init__(self, file: MmapedDict, key: str) -> None:
         self._file: Final = file
         self._key: Final = key
-        self._value = 0.0
-        file.read_value(key)
+        self._value: float = file.read_value(key)[0]
 
     def add(self, amount: float = 1.0) -> None:
         self._value += amount

@@ -80,6 +80,10 @@ class Database:
     def connections_in_use(self) -> int:
         return self._connections.in_use
 
+    @property
+    def connections_idle(self) -> int:
+        return self._connections.idle
+
     async def run(self, query: Callable[[schema.Database], Awaitable[T]]) -> T:
         """Run a query outside of any transaction; each of its commands is atomic."""
         await self._ensure_prepared()

@@ -46,6 +46,11 @@ class MongoStorage:
         """The number of connections in use."""
         return self.database.connections_in_use
 
+    @property
+    def connections_idle(self) -> int:
+        """The number of open connections that are not in use."""
+        return self.database.connections_idle
+
     def unit_of_work(self) -> MongoUnitOfWork:
         return MongoUnitOfWork(self)
 

@@ -59,6 +59,10 @@ class Connections:
     def in_use(self) -> int:
         return self._limiter.in_use
 
+    @property
+    def idle(self) -> int:
+        return sum(map(len, self._idle.values()))
+
     @asynccontextmanager
     async def one(self, address: Address) -> AsyncIterator[Connection]:
         """Acquire a healthy connection for the context. Raise `TooBusy` when none becomes free in time."""

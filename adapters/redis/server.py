@@ -55,6 +55,10 @@ class Server:
     def connections_in_use(self) -> int:
         return self._connections.in_use
 
+    @property
+    def connections_idle(self) -> int:
+        return self._connections.idle
+
     async def read(self, script: Script, *arguments: Part) -> Any:
         return await self._exchange(self._running(script, arguments), repeatable=True)
 

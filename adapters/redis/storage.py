@@ -75,6 +75,11 @@ class RedisStorage:
         """The number of connections in use."""
         return self._server.connections_in_use
 
+    @property
+    def connections_idle(self) -> int:
+        """The number of open connections that are not in use."""
+        return self._server.connections_idle
+
     def unit_of_work(self) -> RedisUnitOfWork:
         if not self._is_used:
             self._is_used = True

@@ -1,5 +1,5 @@
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, Self
 
@@ -98,6 +98,15 @@ class SqlStorage:
     def connections_in_use(self) -> int:
         """The number of connections in use."""
         return self.database.backend.connections_in_use
+
+    @property
+    def connections_idle(self) -> int:
+        """The number of open connections that are not in use."""
+        return self.database.backend.connections_idle
+
+    def observe_batches(self, count: Callable[[str, int], None]) -> None:
+        """Call a function with the operation and the size of each batch of calls that are served together."""
+        self.database.batches.count = count
 
     def unit_of_work(self) -> SqlUnitOfWork:
         if not self._is_used:

@@ -10,8 +10,8 @@ from domain.jobs import Job
 class TracedJobRunner(JobRunner):
     """Records a span for each attempt of a job, which also begins a trace."""
 
-    def __init__(self, *args: Any, tracer: Tracer) -> None:
-        super().__init__(*args)
+    def __init__(self, *arguments: Any, tracer: Tracer, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._tracer = tracer
 
     async def attempt(self, job: Job) -> Outcome:

@@ -46,12 +46,14 @@ class JobRunner:
         clock: Clock,
         handlers: Mapping[str, JobHandler],
         jitter: Callable[[], float] = random.random,
+        on_saved: Callable[[Outcome], None] | None = None,
     ) -> None:
-        """`handlers` are looked up by the kind of a job."""
+        """`handlers` are looked up by the kind of a job. `on_saved` is called with each change that was committed."""
         self._storage: Final = storage
         self._clock: Final = clock
         self._handlers: Final = handlers
         self._jitter: Final = jitter
+        self._on_saved: Final = on_saved
         self._is_contended = False
 
     async def claim(self, limit: int) -> Claims:
@@ -130,6 +132,9 @@ class JobRunner:
             else:
                 jobs.save(following)
         await unit.commit()
+        if self._on_saved is not None:
+            for outcome in outcomes:
+                self._on_saved(outcome)
 
 
 def _reason(error: Exception) -> str:

@@ -24,6 +24,8 @@ class TokenPair:
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_in: timedelta = ACCESS_LIFETIME
+    is_repeated: bool = False
+    """Whether the refresh token that got them had been used before, within the grace period."""
 
 
 class TokenIssuer:
@@ -58,9 +60,11 @@ class TokenIssuer:
         )
         return self.issue(user, token, now)
 
-    def issue(self, user: User, refresh_token: RefreshToken, now: datetime) -> TokenPair:
+    def issue(self, user: User, refresh_token: RefreshToken, now: datetime, *, is_repeated: bool = False) -> TokenPair:
         """Return a refresh token with a new access token for its session."""
         claims = AccessTokenClaims(
             user_id=user.id, session_id=refresh_token.session_id, role=user.role, expires_at=now + ACCESS_LIFETIME
         )
-        return TokenPair(access_token=self._signer.sign(claims, now), refresh_token=refresh_token.text)
+        return TokenPair(
+            access_token=self._signer.sign(claims, now), refresh_token=refresh_token.text, is_repeated=is_repeated
+        )

@@ -102,7 +102,7 @@ class SignInService:
             user, _ = await asyncio.gather(unit.users.get(session.user_id), unit.commit())
             if user is None or not user.active:
                 raise InvalidRefreshToken
-            return self._issuer.issue(user, current, now)
+            return self._issuer.issue(user, current, now, is_repeated=following is session)
 
         return await self._retry.run(given.session_id, attempt)
 

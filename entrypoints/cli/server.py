@@ -20,6 +20,7 @@ from entrypoints.environment import PREFIX, SettingsError
 from entrypoints.http.protocol import ConnectionLimits, ServerConfig
 from entrypoints.logs import LogFormat, announce, configure_logs
 from entrypoints.mail_sender import mail_directory
+from entrypoints.metrics_server import MetricsServer, serving_metrics
 from entrypoints.settings import FILE_SUFFIX, Settings, format_address, load_settings
 from entrypoints.storage_by_url import storage_plugin
 from entrypoints.telemetry import check_telemetry
@@ -46,15 +47,23 @@ def serve_with(flags: Mapping[str, object]) -> None:
     family, address = _address(settings)
     check_telemetry()
     run_async(_check(settings))
-    with _listening(family, address) as listener:
-        run = _create_server(settings, listener)
-        served = format_address(*listener.getsockname()[:2])
-        mode = "in token mode" if settings.asks_for_tokens else "in open mode, for this machine only"
-        announce(f"userport serves {mode}: {served}/docs", settings.log_format)
-        if settings.asks_for_tokens:
-            _show_mail_settings(settings, served)
-        _pass_on({**flags, "public_url": settings.public_url or served})
-        run()
+    with serving_metrics(settings, workers=settings.workers) as metrics, _listening(family, address) as listener:
+        _serve(settings, flags, listener, metrics)
+
+
+def _serve(
+    settings: Settings, flags: Mapping[str, object], listener: socket.socket, metrics: MetricsServer | None
+) -> None:
+    run = _create_server(settings, listener, metrics)
+    served = format_address(*listener.getsockname()[:2])
+    mode = "in token mode" if settings.asks_for_tokens else "in open mode, for this machine only"
+    announce(f"userport serves {mode}: {served}/docs", settings.log_format)
+    if settings.asks_for_tokens:
+        _show_mail_settings(settings, served)
+    if metrics is not None:
+        metrics.announce(settings.log_format)
+    _pass_on({**flags, "public_url": settings.public_url or served})
+    run()
 
 
 def _show_mail_settings(settings: Settings, served: str) -> None:
@@ -125,8 +134,12 @@ class _Workers(Multiprocess):
     A second signal ends it at once, and the workers end with it. SIGHUP lets the workers reload their signing keys.
     """
 
-    def __init__(self, config: ServerConfig, listeners: list[socket.socket], *, has_keys: bool) -> None:
+    def __init__(
+        self, config: ServerConfig, listeners: list[socket.socket], metrics: MetricsServer | None, *, has_keys: bool
+    ) -> None:
         super().__init__(config, listeners)
+        self._metrics = metrics
+        self._pids: set[int | None] = set()
         self._has_keys = has_keys
 
     def handle_hup(self) -> None:
@@ -136,6 +149,13 @@ class _Workers(Multiprocess):
         for process in self.processes:
             if process.pid is not None and process.process.is_alive():
                 os.kill(process.pid, signal.SIGHUP)
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        before, self._pids = self._pids, {process.pid for process in self.processes}
+        for pid in before - self._pids:
+            if self._metrics is not None and pid is not None:
+                self._metrics.retire(pid)
 
     def terminate_all(self) -> None:
         end_at_next_signal()
@@ -173,7 +193,7 @@ def _raise_file_limit(settings: Settings) -> int:
     return min(connections, possible)
 
 
-def _create_server(settings: Settings, listener: socket.socket) -> Callable[[], None]:
+def _create_server(settings: Settings, listener: socket.socket, metrics: MetricsServer | None) -> Callable[[], None]:
     """Return a function that serves until SIGTERM or SIGINT, also if one arrives before the call."""
     config = ServerConfig(
         _APP,
@@ -200,7 +220,7 @@ def _create_server(settings: Settings, listener: socket.socket) -> Callable[[], 
     if settings.workers > 1:
         resume_gc()  # each worker pauses it until its app is loaded
         multiprocess.Process = WorkerProcess  # type: ignore[misc]  # the class that the supervisor starts
-        return _Workers(config, [listener], has_keys=settings.asks_for_tokens).run
+        return _Workers(config, [listener], metrics, has_keys=settings.asks_for_tokens).run
     server = DrainingServer(config)
 
     def stop(*_: object) -> None:

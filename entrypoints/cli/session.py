@@ -41,9 +41,10 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def open_storage(settings: "Settings") -> AsyncIterator["Storage"]:
     """Open the storage alone, for commands without a use case. The container would load FastAPI."""
+    from entrypoints.read_cache import cache_reads
     from entrypoints.storage_by_url import open_storage
 
-    storage = open_storage(settings.storage)
+    storage = cache_reads(open_storage(settings.storage), settings)
     try:
         yield storage
     finally:
@@ -57,9 +58,9 @@ async def open_container(settings: "Settings", *, traced: bool = False) -> Async
 
     container = Container(settings=settings)
     if traced:
-        from entrypoints.telemetry import trace
+        from entrypoints.telemetry import start_tracing
 
-        trace(container)
+        start_tracing(container)
     storage = container.storage()
     try:
         yield container
@@ -70,10 +71,17 @@ async def open_container(settings: "Settings", *, traced: bool = False) -> Async
 
 
 async def ensure_prepared(container: "Container") -> None:
-    """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises."""
+    """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises.
+
+    A cache that cannot be used is no failure: it is announced.
+    """
+    from entrypoints.logs import announce
+    from entrypoints.read_cache import cache_warning
     from entrypoints.storage_by_url import storage_plugin
 
-    storage = container.storage()
-    if storage_plugin(container.settings().storage).embedded:
+    storage, settings = container.storage(), container.settings()
+    if storage_plugin(settings.storage).embedded:
         await storage.prepare()
     await storage.ping()
+    if (warning := await cache_warning(settings, storage)) is not None:
+        announce(warning, settings.log_format)

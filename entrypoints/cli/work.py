@@ -9,6 +9,7 @@ from entrypoints.environment import SettingsError
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 if TYPE_CHECKING:
+    from entrypoints.metrics_server import MetricsServer
     from entrypoints.settings import Settings
 
 
@@ -19,6 +20,7 @@ def work(storage: StorageOption = None) -> None:
     ends the process at once. SIGHUP reloads the signing keys.
     """
     from entrypoints.logs import configure_logs
+    from entrypoints.metrics_server import serving_metrics
     from entrypoints.settings import load_settings
     from entrypoints.storage_by_url import storage_plugin
 
@@ -27,10 +29,11 @@ def work(storage: StorageOption = None) -> None:
     if not storage_plugin(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
         raise SettingsError(f"{scheme}:// lives in the process that serves it, which runs its jobs too: --storage")
-    run_async(_work(settings))
+    with serving_metrics(settings) as metrics:
+        run_async(_work(settings, metrics))
 
 
-async def _work(settings: "Settings") -> None:
+async def _work(settings: "Settings", metrics: "MetricsServer | None") -> None:
     import asyncio
 
     from entrypoints.background import background_work, watched_keys
@@ -51,5 +54,7 @@ async def _work(settings: "Settings") -> None:
         if settings.asks_for_tokens and hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, container.key_reload().reload)
         announce("userport runs background jobs", settings.log_format)
-        async with watched_keys(container), background_work(container):
+        if metrics is not None:
+            metrics.announce(settings.log_format)
+        async with watched_keys(container), container.gauges(), background_work(container):
             await stop.wait()

@@ -11,7 +11,6 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from application.jobs.traffic import Traffic
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work, watched_keys
 from entrypoints.container import Container
@@ -21,16 +20,18 @@ from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
 from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
 from entrypoints.http.middleware.loopback_only import LoopbackOnlyMiddleware
+from entrypoints.http.middleware.metrics import MetricsMiddleware
 from entrypoints.http.middleware.request_id import RequestIdMiddleware
 from entrypoints.http.middleware.route_table import RouteTableMiddleware
 from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
 from entrypoints.http.openapi import TAGS, openapi_of
+from entrypoints.http.pages import PageReader
 from entrypoints.http.problems import domain_problem, http_problem, validation_problem
 from entrypoints.http.routes import auth, docs, health, mail, posts, sessions, users
 from entrypoints.settings import Settings, load_settings
 from entrypoints.storage_by_url import storage_plugin
-from entrypoints.telemetry import request_telemetry, trace
+from entrypoints.telemetry import request_telemetry, start_tracing
 from entrypoints.version import version
 
 _log: Final = logging.getLogger("userport.http")
@@ -92,9 +93,10 @@ def install(app: FastAPI, container: Container) -> None:
     settings = container.settings()
     app.state.container = container
     app.state.asks_for_tokens = settings.asks_for_tokens
+    app.state.page_reader = PageReader()
     for error, handler in _EXCEPTION_HANDLERS.items():
         app.add_exception_handler(error, handler)
-    for middleware in reversed(_middleware(settings, container.traffic())):
+    for middleware in reversed(_middleware(settings, container)):
         app.add_middleware(middleware.cls, *middleware.args, **middleware.kwargs)
     app.router.redirect_slashes = False  # `HeadAndTrailingSlashMiddleware` serves both forms
     app.include_router(APIRouter(lifespan=_lifespan(container)))
@@ -119,7 +121,7 @@ def container_from_environment() -> Container:
     """Return a container with settings from the environment. A wrong setting prints one line and exits with 2."""
     try:
         container = Container(settings=load_settings())
-        trace(container)
+        start_tracing(container)
         container.storage()
         container.users()  # now, because requests would wait while its libraries load
         if container.settings().asks_for_tokens:
@@ -132,11 +134,13 @@ def container_from_environment() -> Container:
     return container
 
 
-def _middleware(settings: Settings, traffic: Traffic) -> Sequence[Middleware]:
+def _middleware(settings: Settings, container: Container) -> Sequence[Middleware]:
     """Return the middleware stack, outermost first."""
     origins = settings.cors_origins
+    metrics = container.metrics()
     return [
-        Middleware(RequestIdMiddleware, count_request=traffic.count_request),
+        *([] if metrics is None else [Middleware(MetricsMiddleware, count_request=metrics.count_request)]),
+        Middleware(RequestIdMiddleware, count_request=container.traffic().count_request),
         *([Middleware(AccessLogMiddleware)] if settings.access_log else []),
         Middleware(SecurityHeadersMiddleware),
         Middleware(InternalErrorMiddleware),
@@ -160,6 +164,7 @@ def _lifespan(container: Container) -> Any:
                     _log.warning("the storage is not ready: %s", error)  # requests and `/health/ready` will report it
             async with (
                 watched_keys(container),
+                container.gauges(),
                 background_work(container) if container.settings().jobs else nullcontext(),
             ):
                 yield

@@ -3,6 +3,7 @@ from typing import cast
 from starlette.requests import HTTPConnection
 
 from entrypoints.container import Container
+from entrypoints.http.pages import PageReader
 
 
 def asks_for_tokens(request: HTTPConnection) -> bool:
@@ -13,3 +14,7 @@ def asks_for_tokens(request: HTTPConnection) -> bool:
 def container_of(request: HTTPConnection) -> Container:
     """Return the container of the app that serves a request; see `docs/decisions/`, 5."""
     return cast("Container", request.scope["app"].state.container)
+
+
+def page_reader_of(request: HTTPConnection) -> PageReader:
+    return cast("PageReader", request.scope["app"].state.page_reader)

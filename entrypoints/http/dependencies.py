@@ -19,8 +19,9 @@ from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFound
 from domain.values import PostId, SessionId, UserId
-from entrypoints.http.app_state import asks_for_tokens, container_of
+from entrypoints.http.app_state import asks_for_tokens, container_of, page_reader_of
 from entrypoints.http.authentication import CurrentPrincipal
+from entrypoints.http.pages import PageReader
 
 _ME: Final = "me"
 _EXAMPLE: Final = "01a1fc03-c17d-75ed-bf71-79e707db80f3"
@@ -79,6 +80,10 @@ async def email_change_service(request: Request) -> EmailChangeService:
 
 async def password_change_service(request: Request) -> PasswordChangeService:
     return container_of(request).password_changes()
+
+
+async def page_reader(request: Request) -> PageReader:
+    return page_reader_of(request)
 
 
 async def client_address(request: Request) -> str | None:
@@ -145,6 +150,7 @@ PasswordChanges: TypeAlias = Annotated[PasswordChangeService, Depends(password_c
 EmailVerification: TypeAlias = Annotated[EmailVerificationService, Depends(email_verification_service)]
 PasswordLinks: TypeAlias = Annotated[PasswordLinkService, Depends(password_link_service)]
 EmailChanges: TypeAlias = Annotated[EmailChangeService, Depends(email_change_service)]
+Pages: TypeAlias = Annotated[PageReader, Depends(page_reader)]
 ClientAddress: TypeAlias = Annotated[str | None, Depends(client_address)]
 CurrentClient: TypeAlias = Annotated[ClientInfo, Depends(client_info)]
 OwnId: TypeAlias = Annotated[UserId, Depends(own_user_id)]

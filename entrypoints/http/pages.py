@@ -1,5 +1,7 @@
 """Read one page of a list in bounded memory, for any size of records and any speed of clients."""
 
+from asyncio import CancelledError, Future, get_running_loop
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 from weakref import WeakSet
@@ -7,12 +9,16 @@ from weakref import WeakSet
 MAX_PAGE_BYTES: Final = 1024 * 1024
 MAX_SMALL_PAGE_BYTES: Final = 64 * 1024
 MAX_LARGE_PAGES: Final = 16
+MAX_BYTES_IN_USE: Final = 1024 * 1024
+MIN_PAGE_ESTIMATE_BYTES: Final = 32 * 1024
 
 # The default page, and one more record that shows whether a next page exists. Their size decides how many further
 # records are read, and encoded, at once.
 _FIRST_SLICE: Final = 51
 _SLICE_BYTES: Final = 256 * 1024
 _BATCH_BYTES: Final = 32 * 1024
+_FIRST_RECORD_BYTES: Final = 1024
+_WEIGHT_OF_LAST_PAGE: Final = 0.25
 _CHUNK_BYTES: Final = 64 * 1024
 
 
@@ -69,6 +75,11 @@ class Page(Generic[R]):
         """Return how many records fit into a number of bytes, estimated by the average so far; at least one."""
         return max(1, size * self._count // self._bytes) if self._count else 1
 
+    @property
+    def record_bytes(self) -> float:
+        """The average size of the records, encoded; 0 for an empty page."""
+        return self._bytes / max(1, self._count)
+
     def fill(self, records: Sequence[R]) -> int:
         """Add as many of the records as fit; return how many records were offered."""
         begin = 0
@@ -109,21 +120,73 @@ class Page(Generic[R]):
         self._parts_bytes = 0
 
 
-async def read_page(
-    read: Callable[..., Awaitable[Sequence[R]]],
-    encode: Callable[[Sequence[R]], bytes],
-    *,
-    after: str | None,
-    skip: int,
-    max_items: int,
-) -> Page[R]:
-    """Read up to `max_items` records behind `after`, slice by slice; `encode` turns a slice into a JSON array."""
-    page = Page(max_items, encode)
-    missing = max_items + 1  # one more shows whether a next page exists
-    wanted = min(missing, _FIRST_SLICE)
-    # No variable keeps the records: they are freed before the next slice is read, and before the response is sent.
-    while page.fill(await read(after=page.last_id or after, limit=wanted, skip=skip)) == wanted and not page.has_more:
-        missing -= wanted
-        wanted = min(missing, page.count_within(_SLICE_BYTES))
-        skip = 0
-    return page
+class PageReader:
+    """Reads pages, and bounds the bytes of all pages that are being read and encoded.
+
+    Large pages therefore take turns, in the order of their requests, and the event loop serves other requests in
+    between. The size of a page is estimated from recent pages. A page that exceeds the bound has a turn for itself.
+    """
+
+    def __init__(self) -> None:
+        self._record_bytes: float = _FIRST_RECORD_BYTES
+        self._bytes_in_use = 0
+        self._waiting: Final[deque[tuple[int, Future[int]]]] = deque()
+
+    async def read(
+        self,
+        read: Callable[..., Awaitable[Sequence[R]]],
+        encode: Callable[[Sequence[R]], bytes],
+        *,
+        after: str | None,
+        skip: int,
+        max_items: int,
+    ) -> Page[R]:
+        """Read up to `max_items` records behind `after`, slice by slice; `encode` turns a slice into a JSON array."""
+        size = 0 if self._waiting else self._take_room(max_items)
+        if not size:
+            size = await self._wait_for_room(max_items)
+        try:
+            page = Page(max_items, encode)
+            missing = max_items + 1  # one more shows whether a next page exists
+            wanted = min(missing, _FIRST_SLICE)
+            while True:
+                # No variable keeps the records: they are freed before the next slice is read.
+                offered = page.fill(await read(after=page.last_id or after, limit=wanted, skip=skip))
+                if offered < wanted or page.has_more:
+                    break
+                missing -= wanted
+                wanted = min(missing, page.count_within(_SLICE_BYTES))
+                skip = 0
+            self._record_bytes += (page.record_bytes - self._record_bytes) * _WEIGHT_OF_LAST_PAGE
+            return page
+        finally:
+            get_running_loop().call_soon(self._release, size)  # other requests have their turn first
+
+    def _take_room(self, max_items: int) -> int:
+        """Return how many bytes are now reserved for a page; 0 if it has to wait."""
+        size = max(MIN_PAGE_ESTIMATE_BYTES, int(self._record_bytes * max_items))
+        if self._bytes_in_use and self._bytes_in_use + size > MAX_BYTES_IN_USE:
+            return 0
+        self._bytes_in_use += size
+        return size
+
+    async def _wait_for_room(self, max_items: int) -> int:
+        room: Future[int] = get_running_loop().create_future()
+        self._waiting.append((max_items, room))
+        try:
+            return await room
+        except CancelledError:
+            if not room.cancelled():
+                self._release(room.result())
+            raise
+
+    def _release(self, size: int) -> None:
+        self._bytes_in_use -= size
+        while self._waiting:
+            max_items, room = self._waiting[0]
+            if not room.done():  # else its request was cancelled
+                reserved = self._take_room(max_items)
+                if not reserved:
+                    break
+                room.set_result(reserved)
+            self._waiting.popleft()

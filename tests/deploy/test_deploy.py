@@ -56,6 +56,11 @@ def test_pods_meet_the_restricted_standard_and_have_resources(pod: Mapping[str, 
     assert container["resources"]["limits"]["memory"]
 
 
+def test_the_network_policy_is_of_these_pods_alone() -> None:
+    labels = KUSTOMIZATION["labels"][0]["pairs"]
+    assert RESOURCES["network-policy.yaml"]["spec"]["podSelector"] == {"matchLabels": labels}
+
+
 def test_no_secret_is_in_the_environment_of_a_pod() -> None:
     names = [variable["name"] for pod in PODS.values() for variable in pod["containers"][0]["env"]]
     for name in ("USERPORT_STORAGE", "USERPORT_SIGNING_KEY", "USERPORT_MAIL"):

@@ -17,7 +17,7 @@ from domain.storage import Storage
 from entrypoints.container import Container
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
-from entrypoints.telemetry import trace
+from entrypoints.telemetry import start_tracing
 from tests.application.fakes import ReadableHasher
 from tests.http.document import Document
 from tests.http.mailbox import Mailbox
@@ -100,7 +100,7 @@ async def running(
     if storage is not None:
         container.storage.override(Object(storage))
     if traced:
-        trace(container)
+        start_tracing(container)
     if not hashes:
         container.password_hasher.override(Object(ReadableHasher()))
     mailbox = Mailbox()

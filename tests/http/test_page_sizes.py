@@ -144,6 +144,20 @@ async def test_while_many_large_pages_are_unread_others_are_small() -> None:
         assert len((await client.get(f"{path}?limit=200")).json()) == ITEMS_IN_A_PAGE
 
 
+async def test_other_requests_are_answered_between_large_pages() -> None:
+    async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
+        path = f"/users/{author}/posts?limit=200"
+        await client.get(path)  # shows how large they are
+        waiting = [asyncio.create_task(client.get(path)) for _ in range(60)]
+        await asyncio.sleep(0)
+        for cancelled in waiting[::3]:
+            cancelled.cancel()
+        await client.get(f"/users/{author}")
+        assert sum(task.done() and not task.cancelled() for task in waiting) < 20
+        responses = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [response.status_code for response in responses if isinstance(response, httpx.Response)] == [200] * 40
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[RunningServer]:
     with serving(tmp_path) as served:

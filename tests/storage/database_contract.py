@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import pytest
 
 from adapters.storage_contract.contract import NetworkStorageContract, PersistentStorageContract
 from adapters.storage_contract.faulty_proxy import Endpoint
 from adapters.storage_contract.samples import CONTRACT_TYPES
+from adapters.storage_plugin import PooledStorage
 from domain.storage import Storage
 from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind
@@ -71,16 +72,8 @@ class ServerStorageContract(DatabaseStorageContract, NetworkStorageContract):
         return lambda port: open_storage(server_kind(self.kind).moved(prepared_url, port))
 
 
-@runtime_checkable
-class Pooled(Protocol):
-    """A storage that reports how many of its connections are in use."""
-
-    @property
-    def connections_in_use(self) -> int: ...
-
-
 def connections_in_use(storage: Storage) -> int:
-    assert isinstance(storage, Pooled)
+    assert isinstance(storage, PooledStorage)
     return storage.connections_in_use
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, Dialect, Engine, Table, bindparam
+from sqlalchemy import URL, Column, ColumnElement, Connection, Dialect, Engine, QueuePool, Table, bindparam
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.engine.pools import ConnectionLost
@@ -54,6 +54,10 @@ class Backend(ABC):
     @property
     @abstractmethod
     def connections_in_use(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def connections_idle(self) -> int: ...
 
     @abstractmethod
     async def fetch(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
@@ -147,6 +151,11 @@ class Backend(ABC):
     @abstractmethod
     def _classify_error(self, error: BaseException) -> DomainError | str | None:
         """Return the domain error for a driver's error, or the name of a violated constraint; None if unknown."""
+
+
+def idle_connections(engine: Engine) -> int:
+    pool = engine.pool
+    return pool.checkedin() if isinstance(pool, QueuePool) else 0
 
 
 def run_statements(statements: Sequence[BoundStatement]) -> TransactionCallback[None]:

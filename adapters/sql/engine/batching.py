@@ -11,6 +11,12 @@ Result = TypeVar("Result")
 Outcome: TypeAlias = Result | Exception
 
 
+class BatchObserver:
+    """Whom batchers tell of each batch, if anyone: the operation, and how many calls it serves."""
+
+    count: Callable[[str, int], None] | None = None
+
+
 class RequestBatcher(Generic[Item, Result]):
     """Coalesces concurrent calls into one batch; each caller gets its own result.
 
@@ -25,11 +31,18 @@ class RequestBatcher(Generic[Item, Result]):
         *,
         max_batch: int = 100,
         max_wait_seconds: float,
+        operation: str = "",
+        observer: BatchObserver | None = None,
     ) -> None:
-        """`process` returns a result or an exception for each item, in order, or raises for all of them."""
+        """`process` returns a result or an exception for each item, in order, or raises for all of them.
+
+        The observer gets the name of the operation with the size of each batch.
+        """
         self._process: Final = process
         self._max_batch: Final = max_batch
         self._max_wait_seconds: Final = max_wait_seconds
+        self._operation: Final = operation
+        self._observer: Final = observer or BatchObserver()
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._current: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,6 +64,8 @@ class RequestBatcher(Generic[Item, Result]):
             if not future.done():  # cancelled
                 batch.append((item, future))
         if batch:
+            if self._observer.count is not None:
+                self._observer.count(self._operation, len(batch))
             loop = asyncio.get_running_loop()
             self._current = task = loop.create_task(self._run(batch))
             self._tasks.add(task)

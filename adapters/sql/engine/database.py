@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Select, Table
 
 from adapters.resilience import Backoff
 from adapters.sql.engine.backend import Backend, TransactionCallback
+from adapters.sql.engine.batching import BatchObserver
 from adapters.sql.engine.statements import BoundStatement, CompiledQuery, Row, Rows
 from domain.errors import StorageUnavailable
 
@@ -24,6 +25,7 @@ class Database:
 
     def __init__(self, backend: Backend) -> None:
         self.backend: Final = backend
+        self.batches: Final = BatchObserver()
         self._queries: Final[dict[Select[Any], CompiledQuery]] = {}
 
     async def fetch(self, statement: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:

@@ -32,7 +32,7 @@ class KeyLoader:
         self._key_index: Final = columns.index(key)
         self._statement: Final = select(*columns).where(database.backend.is_one_of(key, "keys"), *conditions)
         self._batcher: Final[RequestBatcher[str, Row | None]] = RequestBatcher(
-            self._load, max_wait_seconds=_MAX_WAIT_SECONDS
+            self._load, max_wait_seconds=_MAX_WAIT_SECONDS, operation="get", observer=database.batches
         )
 
     async def load(self, key: str) -> Row | None:
@@ -76,7 +76,7 @@ class KeysetPaginator(Generic[Entity]):
             for from_start, descending in product((True, False), repeat=2)
         }
         self._batcher: Final[RequestBatcher[_Page, Sequence[Entity]]] = RequestBatcher(
-            self._read_all, max_wait_seconds=_MAX_WAIT_SECONDS
+            self._read_all, max_wait_seconds=_MAX_WAIT_SECONDS, operation="page", observer=database.batches
         )
 
     async def page(

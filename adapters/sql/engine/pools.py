@@ -29,6 +29,10 @@ class DriverPool(ABC, Generic[C]):
     def in_use(self) -> int:
         return self._limiter.in_use
 
+    @property
+    @abstractmethod
+    def idle(self) -> int: ...
+
     async def run(self, operation: Callable[[C], Awaitable[T]]) -> T:
         """Run an operation that leaves no transaction open on its connection.
 

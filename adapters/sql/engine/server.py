@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from adapters.resilience import ConnectionLimiter
-from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback
+from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, idle_connections
 from adapters.sql.engine.pools import DriverPool
 from adapters.sql.engine.statements import BoundStatement
 from domain.errors import DomainError, StorageUnavailable
@@ -51,6 +51,10 @@ class ServerBackend(Backend, Generic[P]):
     @property
     def connections_in_use(self) -> int:
         return self._transactions.in_use + self._reads.in_use + self._inserts.in_use
+
+    @property
+    def connections_idle(self) -> int:
+        return idle_connections(self.engine) + self._reads.idle + self._inserts.idle
 
     async def fetch(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
         async with self._slow_reads:

@@ -32,6 +32,10 @@ class AsyncmyPool(DriverPool[Connection]):
         self._joined: Final[WeakSet[Connection]] = WeakSet()
         self._closed = False
 
+    @property
+    def idle(self) -> int:
+        return 0 if self._pool is None else self._pool.freesize
+
     async def fetch(self, statement: BoundStatement) -> Sequence[Sequence[Any]]:
         async def fetch(connection: Connection) -> Sequence[Sequence[Any]]:
             async with connection.cursor() as cursor:

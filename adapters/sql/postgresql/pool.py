@@ -31,6 +31,10 @@ class AsyncpgPool(DriverPool[asyncpg.pool.PoolConnectionProxy]):
         self._pool: asyncpg.Pool | None = None
         self._closed = False
 
+    @property
+    def idle(self) -> int:
+        return 0 if self._pool is None else self._pool.get_idle_size()
+
     async def fetch(self, statement: BoundStatement) -> Sequence[asyncpg.Record]:
         async def fetch(connection: asyncpg.pool.PoolConnectionProxy) -> Sequence[asyncpg.Record]:
             return await self._sessions.run(

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Table, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError, OperationalError
 
-from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, run_statements
+from adapters.sql.engine.backend import ENGINE_OPTIONS, Backend, TransactionCallback, idle_connections, run_statements
 from adapters.sql.engine.statements import BoundStatement, MultiRowInsert, Rows
 from adapters.sql.sqlite.connection import (
     POLL_MILLISECONDS,
@@ -72,6 +72,10 @@ class SQLite(Backend):
     @property
     def connections_in_use(self) -> int:
         return self._writer.in_use + self._readers.in_use
+
+    @property
+    def connections_idle(self) -> int:
+        return idle_connections(self.engine) + len(self._idle) + (self._loop_connection is not None)
 
     async def fetch(self, statement: BoundStatement) -> Iterable[Iterable[Any]]:
         return await self._readers.run(partial(self._fetch_in_thread, statement))

@@ -7,9 +7,8 @@ from domain.errors import InvalidInput, PostNotFound, UserNotFound, VersionMisma
 from domain.values import PostId
 from entrypoints.http.authentication import CurrentPrincipal, signed_in_principal
 from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
-from entrypoints.http.dependencies import PostIdInPath, Posts, UserIdInPath
+from entrypoints.http.dependencies import Pages, PostIdInPath, Posts, UserIdInPath
 from entrypoints.http.examples import POST
-from entrypoints.http.pages import read_page
 from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, read_cursor
 from entrypoints.http.representations import Post, encode_posts, not_modified, page_response, post_response
 from entrypoints.http.responses import BODY_ERRORS, changed, created, error_responses, found, no_content, page_of
@@ -35,14 +34,16 @@ async def create_post(author_id: UserIdInPath, body: NewPostBody, posts: Posts) 
     response_model=list[Post],
     responses=page_of(POST) | error_responses(INVALID_CURSOR, UserNotFound, InvalidInput),
 )
-async def list_posts(author_id: UserIdInPath, query: Annotated[PageQuery, Query()], posts: Posts) -> Response:
+async def list_posts(
+    author_id: UserIdInPath, query: Annotated[PageQuery, Query()], posts: Posts, pages: Pages
+) -> Response:
     """List a user's posts in creation order, one page at a time. Follow `Link` until it is absent."""
     query.check_combination()
     path = f"/users/{author_id}/posts"
     list_name = query.list_name(path)
     after = None if query.cursor is None else PostId(read_cursor(list_name, query.cursor))
     read = partial(posts.list_by, author_id, descending=query.descending)
-    page = await read_page(read, encode_posts, after=after, skip=query.offset or 0, max_items=query.limit)
+    page = await pages.read(read, encode_posts, after=after, skip=query.offset or 0, max_items=query.limit)
     total = await posts.count_by(author_id) if query.count else None
     return page_response(page, {**link_header(query, path, list_name, page), **query.total_header(total)})
 

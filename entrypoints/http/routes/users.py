@@ -27,13 +27,13 @@ from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, 
 from entrypoints.http.dependencies import (
     ClientAddress,
     ClientLanguage,
+    Pages,
     PasswordChanges,
     TokenMode,
     UserIdInPath,
     Users,
 )
 from entrypoints.http.examples import USER
-from entrypoints.http.pages import read_page
 from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, raise_incompatible, read_cursor
 from entrypoints.http.problems import NOT_FOUND
 from entrypoints.http.representations import (
@@ -140,7 +140,7 @@ async def create_user(
     responses=page_of(USER) | error_responses(INVALID_CURSOR, InvalidInput, token_mode=[NOT_FOUND]),
 )
 async def list_users(
-    _: CurrentAdmin, query: Annotated[UserListQuery, Query()], users: Users, token_mode: TokenMode
+    _: CurrentAdmin, query: Annotated[UserListQuery, Query()], users: Users, pages: Pages, token_mode: TokenMode
 ) -> Response:
     """List users in creation order, one page at a time. Follow `Link` until it is absent."""
     query.check_combination()
@@ -154,7 +154,7 @@ async def list_users(
     after = None if query.cursor is None else UserId(read_cursor(list_name, query.cursor))
     read = partial(users.list, descending=query.descending)
     encode = partial(encode_users, token_mode=token_mode)
-    page = await read_page(read, encode, after=after, skip=query.offset or 0, max_items=query.limit)
+    page = await pages.read(read, encode, after=after, skip=query.offset or 0, max_items=query.limit)
     total = await users.count() if query.count else None
     return page_response(page, {**link_header(query, "/users", list_name, page), **query.total_header(total)})
 

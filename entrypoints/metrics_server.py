@@ -1,0 +1,145 @@
+"""Serve `GET /metrics`, from the process that starts the others."""
+
+import gzip
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingTCPServer
+from threading import BoundedSemaphore, Thread
+from typing import TYPE_CHECKING, Any, Final
+
+from entrypoints.environment import PREFIX, SettingsError
+from entrypoints.logs import LogFormat, announce
+from entrypoints.metrics import DIRECTORY
+from entrypoints.settings import Settings, format_address
+from entrypoints.version import version
+
+if TYPE_CHECKING:
+    from adapters.metrics.exposition import Exposition
+
+_PATH: Final = "/metrics"
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a private directory is made in it
+_MAX_CONNECTIONS: Final = 8
+_TIMEOUT_SECONDS: Final = 5
+
+
+@contextmanager
+def serving_metrics(settings: Settings, *, workers: int = 1) -> Iterator["MetricsServer | None"]:
+    """Serve metrics inside the context if the settings name a port. Raise `SettingsError` if that is impossible."""
+    if settings.metrics_port is None:
+        yield None
+        return
+    from adapters.metrics.exposition import Exposition
+
+    with MetricsServer(settings.metrics_host, settings.metrics_port) as server, _directory() as directory:
+        os.environ[DIRECTORY] = str(directory)
+        server.exposition = Exposition(directory, version(), one_process=workers == 1)
+        Thread(target=server.serve_forever, name="userport-metrics", daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            del os.environ[DIRECTORY]
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """Make a private directory for the duration of the context, in memory if possible."""
+    parent = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    try:
+        directory = tempfile.mkdtemp(prefix="userport-metrics-", dir=parent)
+    except OSError as error:
+        raise SettingsError(f"metrics need a directory for temporary files: {error.strerror}") from None
+    try:
+        yield Path(directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+class MetricsServer(ThreadingTCPServer):
+    """A server of one page, which bounds its connections and their time."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    exposition: "Exposition"
+
+    def __init__(self, host: str, port: int) -> None:
+        """Bind the port. Raise `SettingsError`."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except (OSError, UnicodeError):
+            raise SettingsError(f"{PREFIX}METRICS_HOST is not an address of this machine; use 127.0.0.1") from None
+        self.address_family, *_, address = found[0]
+        try:
+            super().__init__((str(address[0]), port), _Handler)
+        except OSError as error:
+            raise SettingsError(
+                f"metrics cannot be served on {address[0]} port {port} ({error.strerror}): "
+                f"choose another {PREFIX}METRICS_PORT or {PREFIX}METRICS_HOST"
+            ) from None
+        self._places: Final = BoundedSemaphore(_MAX_CONNECTIONS)
+
+    def announce(self, log_format: LogFormat) -> None:
+        """Print the address."""
+        host, port, *_ = self.socket.getsockname()
+        announce(f"userport serves metrics: {format_address(host, port)}{_PATH}", log_format)
+
+    def retire(self, process_id: int) -> None:
+        """Forget what a process that has ended reported of its present state."""
+        self.exposition.retire(process_id)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Do nothing: a client has gone away."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: MetricsServer
+    timeout = _TIMEOUT_SECONDS
+    error_content_type = "text/plain"
+    error_message_format = "%(code)d %(message)s\n"
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0] != _PATH:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        content, media_type = self.server.exposition.render(self.headers.get("Accept", ""))
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", media_type)
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            content = gzip.compress(content)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            code, message = HTTPStatus.METHOD_NOT_ALLOWED, None  # and its message would repeat the method
+        super().send_error(code, message, explain)
+
+    def version_string(self) -> str:
+        return "userport"
+
+    def log_message(self, *_: Any) -> None:
+        """Log nothing."""

@@ -1,0 +1,1 @@
+"""Storage for userport with Tortoise ORM, on SQLite and PostgreSQL."""
