@@ -41,9 +41,10 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def open_storage(settings: "Settings") -> AsyncIterator["Storage"]:
     """Open the storage alone, for commands without a use case. The container would load FastAPI."""
+    from entrypoints.read_cache import cache_reads
     from entrypoints.storage_by_url import open_storage
 
-    storage = open_storage(settings.storage)
+    storage = cache_reads(open_storage(settings.storage), settings)
     try:
         yield storage
     finally:
@@ -51,23 +52,36 @@ async def open_storage(settings: "Settings") -> AsyncIterator["Storage"]:
 
 
 @asynccontextmanager
-async def open_container(settings: "Settings") -> AsyncIterator["Container"]:
-    """Build the container, and close its storage at the end."""
+async def open_container(settings: "Settings", *, traced: bool = False) -> AsyncIterator["Container"]:
+    """Build the container, and close its storage at the end; with `traced`, trace as the environment asks."""
     from entrypoints.container import Container
 
     container = Container(settings=settings)
+    if traced:
+        from entrypoints.telemetry import start_tracing
+
+        start_tracing(container)
     storage = container.storage()
     try:
         yield container
     finally:
         await storage.close()
+        if (tracing := container.tracing()) is not None:
+            tracing.shutdown()
 
 
 async def ensure_prepared(container: "Container") -> None:
-    """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises."""
+    """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises.
+
+    A cache that cannot be used is no failure: it is announced.
+    """
+    from entrypoints.logs import announce
+    from entrypoints.read_cache import cache_warning
     from entrypoints.storage_by_url import storage_plugin
 
-    storage = container.storage()
-    if storage_plugin(container.settings().storage).embedded:
+    storage, settings = container.storage(), container.settings()
+    if storage_plugin(settings.storage).embedded:
         await storage.prepare()
     await storage.ping()
+    if (warning := await cache_warning(settings, storage)) is not None:
+        announce(warning, settings.log_format)
