@@ -36,6 +36,7 @@ from application.users.service import UserService
 from domain.storage import Storage
 from entrypoints.mail_sender import open_mail_sender
 from entrypoints.metrics import job_counter, measure_sign_ins, measure_storage, open_metrics, setting_gauges
+from entrypoints.read_cache import cache_reads
 from entrypoints.settings import Settings
 from entrypoints.signing_keys import SigningKeyReload, open_link_secrets, open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
@@ -66,7 +67,7 @@ class Container(DeclarativeContainer):
 
     metrics = Singleton(open_metrics)
     store: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
-    storage: Singleton[Storage] = Singleton(measure_storage, store, metrics)
+    storage: Singleton[Storage] = Singleton(cache_reads, Singleton(measure_storage, store, metrics), settings, metrics)
     clock = Singleton(SystemClock)
     ids = Singleton(_open_ids)
     domain_names = Singleton(_open_domain_names)

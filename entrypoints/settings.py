@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         repr=False,  # it may hold a password
         description="URL of the storage; its scheme selects the kind: sqlite:///file.db, postgresql://…",
     )
+    cache: str | None = Field(
+        default=None,
+        repr=False,  # it may hold a password
+        description="URL of a Redis that caches single users and sessions: redis://[user:password@]host[:port][/0].",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     workers: int = Field(default=1, ge=1, le=128, description="Number of worker processes.")

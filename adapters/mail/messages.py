@@ -1,10 +1,16 @@
-"""Convert mails to bytes by the standard library's `email`, which encodes non-ASCII headers."""
+"""Convert mails to bytes.
 
+The standard library's `email` parses and refolds every header of every mail. It therefore encodes only headers that may
+need it, once per sender and subject; the others are the same in all mails, or contain nothing to encode.
+"""
+
+import re
 from binascii import b2a_qp
 from email.headerregistry import Address
-from email.message import EmailMessage, Message
-from email.policy import SMTP, SMTPUTF8
+from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -16,9 +22,11 @@ _ENCODED_WORD: Final = "=?"
 """The start of text that `email` decodes anywhere in a header (RFC 2047, section 2)."""
 
 _SENDER_FORM: Final = "write it as Name <user@example.com>"
-_CONTENT_TYPES: Final = {
-    subtype: SMTP.header_factory("Content-Type", f'text/{subtype}; charset="utf-8"') for subtype in ("plain", "html")
-}
+_PLAIN_ADDRESS: Final = re.compile(r'[^\s"(),:;<>@\[\\\]]+@[A-Za-z0-9.-]+')
+"""An address that stands in a header as it is: a dot-atom (RFC 5322, section 3.2.3) and a domain in ASCII."""
+
+_LINE_END: Final = "\r\n"
+_LINE_ENDS: Final = re.compile(r"\r\n|\r|\n")
 _MAX_LINE_LENGTH: Final = 990
 """In characters. RFC 5322, section 2.1.1, allows 998."""
 
@@ -45,29 +53,46 @@ def build_message(mail: Mail, sender: Address, rendering: Rendering) -> bytes:
     """Return a message of two alternatives, text and HTML, the same at every delivery. Raises `MailRefused`."""
     if _ENCODED_WORD in mail.to:
         raise MailRefused(f"the address contains {_ENCODED_WORD}, which mail programs take for encoded text")
-    policy = SMTP if mail.to.isascii() else SMTPUTF8
-    local_part, _, domain = mail.to.rpartition("@")
+    if _PLAIN_ADDRESS.fullmatch(mail.to) is None:
+        raise MailRefused("the address needs quotes, which no address of an account does")
     boundary = f"=_{sha256(mail.message_id.encode()).hexdigest()[:32]}"
-    # An `EmailMessage` would parse every header, some of them several times, which takes most of the time.
-    message = Message()
-    message["From"] = policy.header_factory("From", sender)
-    message["To"] = policy.header_factory("To", Address(username=local_part, domain=domain))
-    message["Subject"] = policy.header_factory("Subject", rendering.subject.replace(_ENCODED_WORD, "= ?"))
-    message["Date"] = format_datetime(mail.date)
-    message["Message-ID"] = f"<{mail.message_id}@{sender.domain}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
-    message["Content-Language"] = str(mail.language)
-    message["MIME-Version"] = "1.0"
-    message["Content-Type"] = policy.header_factory("Content-Type", f'multipart/alternative; boundary="{boundary}"')
-    message.set_payload([_part("plain", rendering.text), _part("html", rendering.html)])
-    return message.as_bytes(policy=policy)
+    message = (
+        _encoded_header("From", str(sender)),
+        _header("To", mail.to),
+        _encoded_header("Subject", rendering.subject.replace(_ENCODED_WORD, "= ?")),
+        _header("Date", format_datetime(mail.date)),
+        _header("Message-ID", f"<{mail.message_id}@{sender.domain}>"),
+        _header("Auto-Submitted", "auto-generated"),  # RFC 3834, section 5
+        _header("Content-Language", mail.language),
+        _header("MIME-Version", "1.0"),
+        f'Content-Type: multipart/alternative;{_LINE_END} boundary="{boundary}"{_LINE_END}{_LINE_END}',
+        f"--{boundary}{_LINE_END}{_part('plain', rendering.text)}",
+        f"{_LINE_END}--{boundary}{_LINE_END}{_part('html', rendering.html)}",
+        f"{_LINE_END}--{boundary}--{_LINE_END}",
+    )
+    return "".join(message).encode()
 
 
-def _part(subtype: str, text: str) -> Message:
+@lru_cache(256)
+def _encoded_header(name: str, value: str) -> str:
+    """Return a header in ASCII, as the standard library folds and encodes it, which takes most of the time."""
+    folded: str = SMTP.fold(name, SMTP.header_factory(name, value))
+    return folded
+
+
+def _header(name: str, value: str) -> str:
+    """Return a header whose value needs no encoding."""
+    if not value.isprintable():
+        raise ValueError(f"{name} contains a control character")
+    return f"{name}: {value}{_LINE_END}"
+
+
+def _part(subtype: str, text: str) -> str:
     """Return text in a transfer encoding that every server accepts; ASCII stays readable."""
     is_plain = text.isascii() and all(len(line) <= _MAX_LINE_LENGTH for line in text.splitlines())
-    part = Message()
-    part["Content-Type"] = _CONTENT_TYPES[subtype]
-    part["Content-Transfer-Encoding"] = "7bit" if is_plain else "quoted-printable"
-    part.set_payload(text if is_plain else b2a_qp(text.encode(), istext=True).decode())
-    return part
+    content = text if is_plain else b2a_qp(text.encode(), istext=True).decode()
+    return (
+        f'Content-Type: text/{subtype}; charset="utf-8"{_LINE_END}'
+        f"Content-Transfer-Encoding: {'7bit' if is_plain else 'quoted-printable'}{_LINE_END}{_LINE_END}"
+        f"{_LINE_ENDS.sub(_LINE_END, content)}"
+    )

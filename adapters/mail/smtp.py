@@ -17,6 +17,7 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPSenderRefused,
     SMTPServerDisconnected,
+    SMTPStatus,
 )
 
 from adapters.mail.destination import Login, Security, SmtpServer
@@ -84,7 +85,7 @@ class SmtpSender:
         is_usable = False
         try:
             smtp = await self._begin(to)
-            await smtp.rcpt(to, encoding="utf-8")
+            await _send_recipient(smtp, to)
             response = await smtp.data(message)
             is_usable = True
         except SMTPResponseException:
@@ -183,6 +184,13 @@ class SmtpSender:
         if self._smtp is not None:
             self._smtp.close()
             self._smtp = None
+
+
+async def _send_recipient(smtp: SMTP, to: str) -> None:
+    """Send RCPT TO. The library's own method parses the address, which `build_message` has checked."""
+    response = await smtp.execute_command(b"RCPT", f"TO:<{to}>".encode())
+    if response.code not in {SMTPStatus.completed, SMTPStatus.will_forward}:
+        raise SMTPRecipientRefused(response.code, response.message, to)
 
 
 def _is_this_machine(peer: str) -> bool:

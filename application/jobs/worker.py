@@ -15,6 +15,8 @@ _MAX_RUNNING: Final = 32
 _SECONDS_TO_FINISH: Final = 10.0
 _MIN_PAUSE_SECONDS: Final = 0.005
 _MAX_PAUSE_SECONDS: Final = 1.0
+_BATCH_SECONDS: Final = 0.1
+"""How long the outcome of a job waits to be saved with others, while at least half of the most jobs run."""
 _MAX_JITTER: Final = 0.2
 _MAX_STARTED_WHEN_BUSY: Final = 2
 _BUSY_PAUSE_SECONDS: Final = 0.2
@@ -35,6 +37,7 @@ class JobWorker:
         self._running: Final[set[asyncio.Task[Outcome]]] = set()
         self._unsettled: Final[list[Outcome]] = []
         self._wake: Final = asyncio.Event()
+        self._batch_end: asyncio.TimerHandle | None = None
         self._is_stopping = False
         self._is_interrupted = False
         self._pause = _MAX_PAUSE_SECONDS
@@ -83,12 +86,9 @@ class JobWorker:
             self._look_in(_MAX_PAUSE_SECONDS)
 
     async def _settle(self) -> None:
-        ended = {task for task in self._running if task.done()}
-        self._running.difference_update(ended)
-        self._unsettled.extend(task.result() for task in ended)
-        if self._unsettled:
-            await self._runner.settle(self._unsettled)
-            self._unsettled.clear()
+        if outcomes := self._unsettled[:]:
+            await self._runner.settle(outcomes)
+            del self._unsettled[: len(outcomes)]
 
     async def _look(self) -> None:
         is_busy = self._traffic.is_busy()
@@ -108,8 +108,19 @@ class JobWorker:
 
     def _start(self, job: Job) -> None:
         task = asyncio.create_task(self._runner.attempt(job))
-        task.add_done_callback(lambda _: self._wake.set())
+        task.add_done_callback(self._end)
         self._running.add(task)
+
+    def _end(self, task: asyncio.Task[Outcome]) -> None:
+        """Wake up for the outcome of a job, after some more have ended if many run: a commit serves them all."""
+        self._running.remove(task)
+        if task.cancelled():
+            return
+        self._unsettled.append(task.result())
+        if len(self._running) < _MAX_RUNNING // 2:
+            self._wake.set()
+        elif self._batch_end is None:
+            self._batch_end = asyncio.get_running_loop().call_later(_BATCH_SECONDS, self._wake.set)
 
     def _look_in(self, seconds: float) -> None:
         self._next_look = monotonic() + seconds * random.uniform(1, 1 + _MAX_JITTER)  # noqa: S311
@@ -122,6 +133,9 @@ class JobWorker:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         self._wake.clear()
+        if self._batch_end is not None:
+            self._batch_end.cancel()
+            self._batch_end = None
 
     async def _finish(self) -> None:
         with suppress(TimeoutError):

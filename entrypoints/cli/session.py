@@ -41,9 +41,10 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def open_storage(settings: "Settings") -> AsyncIterator["Storage"]:
     """Open the storage alone, for commands without a use case. The container would load FastAPI."""
+    from entrypoints.read_cache import cache_reads
     from entrypoints.storage_by_url import open_storage
 
-    storage = open_storage(settings.storage)
+    storage = cache_reads(open_storage(settings.storage), settings)
     try:
         yield storage
     finally:
@@ -64,10 +65,17 @@ async def open_container(settings: "Settings") -> AsyncIterator["Container"]:
 
 
 async def ensure_prepared(container: "Container") -> None:
-    """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises."""
+    """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises.
+
+    A cache that cannot be used is no failure: it is announced.
+    """
+    from entrypoints.logs import announce
+    from entrypoints.read_cache import cache_warning
     from entrypoints.storage_by_url import storage_plugin
 
-    storage = container.storage()
-    if storage_plugin(container.settings().storage).embedded:
+    storage, settings = container.storage(), container.settings()
+    if storage_plugin(settings.storage).embedded:
         await storage.prepare()
     await storage.ping()
+    if (warning := await cache_warning(settings, storage)) is not None:
+        announce(warning, settings.log_format)

@@ -12,11 +12,11 @@ from tests.cli.commands import userport
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("STORAGE", "MAIL", "SIGNING_KEY"):
+    for name in ("STORAGE", "MAIL", "SIGNING_KEY", "CACHE"):
         monkeypatch.delenv(f"USERPORT_{name}", raising=False)
 
 
-@pytest.mark.parametrize("name", ["storage", "mail", "signing_key"])
+@pytest.mark.parametrize("name", ["storage", "mail", "signing_key", "cache"])
 def test_every_secret_can_be_in_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "secret"
     file.write_text("smtp://ann:secret@localhost\n")

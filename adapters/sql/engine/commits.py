@@ -1,15 +1,16 @@
 """Commit units of work; concurrent commits share a transaction (group commit)."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Select, Table, Update, select
+from sqlalchemy import Connection, Delete, Select, Table, Update, select
 
-from adapters.sql.engine.backend import Backend
+from adapters.sql.engine.backend import Backend, TransactionCallback
 from adapters.sql.engine.batching import Outcome, RequestBatcher
 from adapters.sql.engine.database import Database
-from adapters.sql.engine.writes import PendingInsert, RowValues, VersionedUpdate, Write
+from adapters.sql.engine.writes import PendingInsert, RowValues, VersionedUpdate, VersionedWrite, Write
 from adapters.sql.tables import is_visible, key_of, unique_columns
 from domain.errors import StaleVersion, StorageUnavailable, TooBusy
 
@@ -62,17 +63,26 @@ class GroupCommitter:
             await self._commit_single(writes)
 
     async def _commit_single(self, writes: Sequence[Write]) -> None:
-        backend = self._database.backend
-        callbacks = [
-            backend.insertion(write.table, write.rows) if isinstance(write, PendingInsert) else write
-            for write in writes
-        ]
+        callbacks = [*self._callbacks(writes)]
 
         def apply(connection: Connection) -> None:
             for callback in callbacks:
                 callback(connection)
 
         await self._database.transact(apply)
+
+    def _callbacks(self, writes: Sequence[Write]) -> Iterator[TransactionCallback[None]]:
+        """Yield callbacks that apply writes in order. Neighbours with the same statement are executed together."""
+        for statement, group in groupby(writes, key=_statement_of):
+            if statement is not None:
+                rows = [write.parameters for write in group if isinstance(write, VersionedWrite)]
+                yield partial(_execute, statement, rows)
+                continue
+            for write in group:
+                if isinstance(write, PendingInsert):
+                    yield self._database.backend.insertion(write.table, write.rows)
+                elif not isinstance(write, VersionedWrite):
+                    yield write
 
     async def _insert_at_once(self, insert: PendingInsert) -> bool:
         """Insert the rows of one caller, all or none; return False if that would have waited for a lock."""
@@ -125,13 +135,25 @@ class GroupCommitter:
                 elif any(update.row[name] != row[name] for name in unique_columns(table)):
                     outcomes[id(update)] = False  # it might wait for a transaction that takes or frees a unique value
                 else:
-                    statement, parameters = update.without(unique_columns(table)).bound()
-                    alike.setdefault(statement, []).append(parameters)
+                    changed = update.without(unique_columns(table))
+                    alike.setdefault(changed.statement, []).append(changed.parameters)
                     row["version"] = update.row["version"]
                     outcomes[id(update)] = True
         for statement, together in alike.items():
             connection.execute(statement, together)
         return [outcomes[id(update)] for update in updates]
+
+
+def _statement_of(write: Write) -> Update | Delete | None:
+    return write.statement if isinstance(write, VersionedWrite) else None
+
+
+def _execute(statement: Update | Delete, rows: Sequence[RowValues], connection: Connection) -> None:
+    """Update or delete rows, each at the version that was read. Raise `StaleVersion` if one has another."""
+    is_counted = connection.dialect.supports_sane_multi_rowcount
+    for together in [rows] if is_counted else [[row] for row in rows]:
+        if connection.execute(statement, together).rowcount != len(together):
+            raise StaleVersion
 
 
 def _lock(table: Table, backend: Backend) -> Select[Any]:

@@ -53,16 +53,25 @@ class VersionedUpdate:
         changes = {name: value for name, value in self.changes.items() if name not in columns}
         return replace(self, changes=changes)
 
-    def bound(self) -> tuple[Update, RowValues]:
-        parameters = {**self.changes, "_key": self.key, "_version": self.version_before}
-        return _update(self.table, tuple(self.changes)), parameters
+    @property
+    def statement(self) -> Update:
+        return _update(self.table, tuple(self.changes))
 
-    def __call__(self, connection: Connection) -> None:
-        if connection.execute(*self.bound()).rowcount != 1:
-            raise StaleVersion
+    @property
+    def parameters(self) -> RowValues:
+        return {**self.changes, "_key": self.key, "_version": self.version_before}
 
 
-Write: TypeAlias = PendingInsert | VersionedUpdate | TransactionCallback[None]
+@dataclass(frozen=True, slots=True)
+class VersionedDelete:
+    """The removal of a row, which applies only to the version that was read."""
+
+    statement: Delete
+    parameters: RowValues
+
+
+VersionedWrite: TypeAlias = VersionedUpdate | VersionedDelete
+Write: TypeAlias = PendingInsert | VersionedWrite | TransactionCallback[None]
 
 
 class StagedWrites:
@@ -98,11 +107,7 @@ class StagedWrites:
         self.append(table, row[key.name], None if owner is None else row[owner.name], update)
 
     def remove(self, table: Table, key: str, owner: str | None, version: int) -> None:
-        def remove(connection: Connection) -> None:
-            if connection.execute(_delete(table), {"_key": key, "_version": version}).rowcount != 1:
-                raise StaleVersion
-
-        self.append(table, key, owner, remove)
+        self.append(table, key, owner, VersionedDelete(_delete(table), {"_key": key, "_version": version}))
 
     def require(self, table: Table, key: str, owner: str | None, version: int) -> None:
         def require(connection: Connection) -> None:
@@ -114,7 +119,7 @@ class StagedWrites:
         self.append(table, key, owner, require)
 
     def append(
-        self, table: Table, key: str, owner: str | None, write: VersionedUpdate | TransactionCallback[None]
+        self, table: Table, key: str, owner: str | None, write: VersionedWrite | TransactionCallback[None]
     ) -> None:
         """Stage a write of one row."""
         self._writes.append(write)
@@ -141,17 +146,21 @@ class StagedWrites:
 
 
 def _lock(table: Table, keys: Collection[str], *, key_share: bool = False) -> TransactionCallback[None]:
-    key = key_of(table)
-    statement = select(key).where(key.in_(keys)).order_by(key).with_for_update(key_share=key_share)
-
     def lock(connection: Connection) -> None:
-        connection.execute(statement)
+        connection.execute(_lock_rows(table, key_share), {"keys": [*keys]})
 
     return lock
 
 
 def _conditions(table: Table) -> Sequence[ColumnElement[bool]]:
     return key_of(table) == bindparam("_key"), table.c.version == bindparam("_version"), *is_visible(table)
+
+
+@cache
+def _lock_rows(table: Table, key_share: bool) -> Select[Any]:
+    key = key_of(table)
+    found = select(key).where(key.in_(bindparam("keys", expanding=True))).order_by(key)
+    return found.with_for_update(key_share=key_share)
 
 
 @cache
