@@ -62,8 +62,8 @@ def test_a_metrics_port_in_use_is_one_line_and_exit_code_2(sqlite: str, command:
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "example.invalid"])
 def test_an_address_of_another_machine_is_one_line_and_exit_code_2(host: str) -> None:
-    variables = {"USERPORT_METRICS_PORT": "0", "USERPORT_METRICS_HOST": host}
-    refused = userport("serve", "--port", "0", "--storage", "memory://", **variables)
+    command = ("serve", "--port", "0", "--storage", "memory://")
+    refused = userport(*command, USERPORT_METRICS_PORT="0", USERPORT_METRICS_HOST=host)
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
     assert "USERPORT_METRICS_HOST" in refused.errors
 

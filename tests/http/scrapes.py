@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.metrics.exposition import Exposition
+from adapters.metrics.metrics import Metrics
 from entrypoints import metrics
 from tests.http.service import Service, running
 from tests.http.sign_in_helpers import SIGNING_KEY
@@ -21,6 +22,12 @@ from tests.http.sign_in_helpers import SIGNING_KEY
 class Measured:
     service: Service
     exposition: Exposition
+
+    @property
+    def metrics(self) -> Metrics:
+        found = self.service.container.metrics()
+        assert found is not None
+        return found
 
     @property
     def text(self) -> str:
@@ -41,10 +48,11 @@ async def measured(directory: Path, url: str = "memory://", **options: Any) -> A
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(metrics.DIRECTORY, str(directory))
         async with running(url, hashes=False, signing_key=SIGNING_KEY, **options) as service:
+            app = Measured(service, Exposition(directory, "1.2.3", one_process=False))
             try:
-                yield Measured(service, Exposition(directory, "1.2.3", one_process=False))
+                yield app
             finally:
-                service.container.metrics().close()
+                app.metrics.close()
 
 
 def series_of(text: str) -> Mapping[str, float]:

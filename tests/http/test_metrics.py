@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from dependency_injector.providers import Object
 from starlette.types import Message
 
 from adapters.memory.storage import MemoryStorage, MemoryUnitOfWork
@@ -152,7 +153,7 @@ async def test_calls_of_the_storage_are_counted_by_outcome(
     tmp_path: Path, error: BaseException, outcome: str | None
 ) -> None:
     async with measured(tmp_path, storage=None) as app:
-        storage = MeasuredStorage(FailingStorage(error), app.service.container.metrics())
+        storage = MeasuredStorage(FailingStorage(error), app.metrics)
         with pytest.raises(type(error)):
             await add(storage, a_user())
         found = counted(app, "userport_storage_operations_total")
@@ -165,6 +166,9 @@ async def test_calls_of_the_storage_are_counted_by_outcome(
 
 async def test_sign_ins_and_refreshes_are_counted_by_outcome(tmp_path: Path) -> None:
     async with measured(tmp_path, sign_in_failures_per_account=2) as app, app.service.connect() as client:
+        clock = ManualClock()
+        clock.time = datetime.now(UTC)
+        app.service.container.clock.override(Object(clock))
         member = await a_member(client)
         for _ in range(3):
             await sign_in(client, member.user["email"], "wrong horse battery")
@@ -172,9 +176,7 @@ async def test_sign_ins_and_refreshes_are_counted_by_outcome(tmp_path: Path) -> 
         await refresh(client, first)
         await refresh(client, first)
         await refresh(client, "nonsense")
-        clock = ManualClock()
-        clock.time = datetime.now(UTC) + timedelta(minutes=5)
-        app.service.container.sign_ins()._inner._clock = clock  # noqa: SLF001 - a token becomes old
+        clock.time += timedelta(minutes=5)
         await refresh(client, first)
         assert counted(app, "userport_sign_ins_total") == {
             '{outcome="success"}': 1,
@@ -227,7 +229,7 @@ async def test_one_process_of_several_counts_the_jobs_that_wait(tmp_path: Path) 
         container = app.service.container
         samplers = [
             asyncio.create_task(Sampler(container.store(), container.storage(), container.clock(), metrics).run())
-            for metrics in [container.metrics()] * 3
+            for metrics in [app.metrics] * 3
         ]
         await app.wait_for("userport_jobs_due")
         assert app.series["userport_jobs_due"] == 2
@@ -297,7 +299,7 @@ async def test_the_reference_names_every_metric_with_its_labels(tmp_path: Path, 
             member = await a_member(client)
             await client.get("/users/me", headers=member.headers)
             app.service.container.job_runner()
-            app.service.container.metrics().lookup_counter()("hit")
+            app.metrics.lookup_counter()("hit")
             await app.wait_for("userport_jobs_due")
             found: dict[str, set[str]] = {}
             for name, labels in labels_by_metric(app.text).items():
