@@ -1,5 +1,6 @@
 """The files in `deploy/` and `compose.yaml`: valid, safe, and of this version."""
 
+import subprocess
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any, Final
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+
+from tests.servers.choice import find_program
 
 ROOT: Final = Path(__file__).parents[2]
 MANIFESTS: Final = ROOT / "deploy" / "kubernetes"
@@ -59,6 +62,29 @@ def test_pods_meet_the_restricted_standard_and_have_resources(pod: Mapping[str, 
 def test_the_network_policy_is_of_these_pods_alone() -> None:
     labels = KUSTOMIZATION["labels"][0]["pairs"]
     assert RESOURCES["network-policy.yaml"]["spec"]["podSelector"] == {"matchLabels": labels}
+
+
+@pytest.mark.slow
+def test_the_unit_of_systemd_is_valid_and_confined(tmp_path: Path) -> None:
+    program = find_program("systemd-analyze", "systemd")
+    unit = tmp_path / "userport.service"
+    text = (ROOT / "deploy" / "systemd" / "userport.service").read_text()
+    unit.write_text(text.replace("/opt/userport/bin/userport", "/bin/true"))  # it has to be there
+    for command in (["verify"], ["security", "--offline=true", "--threshold=20"]):
+        done = subprocess.run([program, *command, str(unit)], capture_output=True, text=True, check=False)  # noqa: S603
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_prometheus_reaches_the_metrics_of_every_pod() -> None:
+    pod = PODS["deployment.yaml"]
+    (container,) = pod["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    variables = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert variables["USERPORT_METRICS_PORT"] == str(ports["metrics"])
+    assert variables["USERPORT_METRICS_HOST"] == "0.0.0.0"  # noqa: S104
+    assert "/dev/shm" in [mount["mountPath"] for mount in container["volumeMounts"]]  # noqa: S108
+    rules = RESOURCES["network-policy.yaml"]["spec"]["ingress"]
+    assert "metrics" in [port["port"] for rule in rules for port in rule["ports"] if "from" in rule]
 
 
 def test_no_secret_is_in_the_environment_of_a_pod() -> None:

@@ -85,7 +85,7 @@ def test_a_directory_for_data_that_cannot_be_written_to_is_one_line(image: Engin
         assert "permissions" in line
 
 
-def test_it_serves_with_least_privilege_and_writes_to_data_alone(image: Engine) -> None:
+def test_it_serves_with_least_privilege_and_writes_to_two_places_alone(image: Engine) -> None:
     settings = _settings()
     address = f"http://127.0.0.1:{settings['USERPORT_PORT']}"
     with image.running(settings) as container, httpx.Client(base_url=address, trust_env=False) as client:
@@ -105,12 +105,15 @@ def test_it_serves_with_least_privilege_and_writes_to_data_alone(image: Engine) 
         found = client.get(f"/users/{user['id']}", headers={"authorization": f"Bearer {token}"})
         assert found.raise_for_status().json()["name"] == "Ann"
 
+        metrics = httpx.get(f"http://127.0.0.1:{settings['USERPORT_METRICS_PORT']}/metrics", trust_env=False)
+        assert "userport_build_info" in metrics.text
         written = json.loads(container.execute("python", "-c", _OBSERVE))["files"]
         assert {"/".join(path.split("/")[:3]) for path in written} == {
             "/data/mail",  # as long as no mail server is set
             "/data/userport.db",
             "/data/userport.db-shm",
             "/data/userport.db-wal",
+            "/dev/shm",  # noqa: S108 - metrics
         }
         assert container.execute("python", "-c", _FIND_LEFTOVERS).split() == []
 
@@ -124,6 +127,7 @@ def _settings() -> dict[str, str]:
         "USERPORT_SIGNING_KEY": SigningKeys.new().to_pem(),
         "USERPORT_HOST": "127.0.0.1",
         "USERPORT_PORT": str(free_port()),
+        "USERPORT_METRICS_PORT": str(free_port()),
     }
 
 
