@@ -55,7 +55,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class _JsonAccessLog:
-    """Writes the access log as `JsonFormatter` would, but without a `LogRecord`, which takes longer than all the rest."""
+    """Writes the access log as `JsonFormatter` would, but without a `LogRecord`, which takes longer."""
 
     def __init__(self, handler: "logging.StreamHandler[TextIO]") -> None:
         self._handler = handler
