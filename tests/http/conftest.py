@@ -26,19 +26,28 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 
 _POOL_MODES: Final[tuple[PoolMode, ...]] = ("session", "transaction") if is_chosen("postgresql") else ()
-
-# The contract covers storage itself, so HTTP on every store is only tested in slow runs.
-_QUICKEST: Final = STORES[:1]
+_EMBEDDED: Final = ("memory", "sqlite")
 
 
-@pytest.fixture(
-    scope="session",
-    params=[
-        *_QUICKEST,
-        *(pytest.param(store, marks=pytest.mark.slow) for store in STORES if store not in _QUICKEST),
-        *(pytest.param(mode, marks=[pytest.mark.slow, pytest.mark.cluster]) for mode in _POOL_MODES),
-    ],
-)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test of the service on memory, in slow runs also on SQLite; one of `every_store` on all others too.
+
+    The contract covers storage itself.
+    """
+    if "store_url" not in metafunc.fixturenames:
+        return
+    every_store = metafunc.definition.get_closest_marker("every_store") is not None
+    stores = [store for store in STORES if every_store or store in _EMBEDDED]
+    modes = _POOL_MODES if every_store else ()
+    params = [
+        *stores[:1],
+        *(pytest.param(store, marks=pytest.mark.slow) for store in stores[1:]),
+        *(pytest.param(mode, marks=[pytest.mark.slow, pytest.mark.cluster]) for mode in modes),
+    ]
+    metafunc.parametrize("store_url", params, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def store_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
     """The URL of an empty store of each kind in turn."""
     store: Store = request.param

@@ -65,6 +65,7 @@ async def test_after_five_failures_an_account_has_to_wait(token_client: httpx.As
     assert (await sign_in(token_client, other["email"])).status_code == 200
 
 
+@pytest.mark.every_store
 async def test_of_many_parallel_guesses_five_are_answered(token_client: httpx.AsyncClient) -> None:
     user = await register(token_client, password=PASSWORD)
     assert await guess(token_client, *[user["email"]] * 15) == [400] * 5 + [429] * 10

@@ -40,6 +40,7 @@ async def statuses(client: httpx.AsyncClient, *emails: str) -> Counter[int]:
     return Counter(answer.status_code for answer in answers)
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_of_parallel_requests_for_one_address_five_are_accepted(
     token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser, is_known: bool
@@ -77,6 +78,7 @@ async def test_the_new_address_of_a_change_has_its_limit_too(
     assert (refused.status_code, code_of(refused)) == (429, "too_many_mail_requests")
 
 
+@pytest.mark.every_store
 async def test_of_parallel_requests_of_one_client_twenty_are_accepted(
     token_service: Service, token_client: httpx.AsyncClient
 ) -> None:

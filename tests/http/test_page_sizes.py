@@ -37,6 +37,7 @@ async def pages(client: httpx.AsyncClient, path: str | None) -> AsyncIterator[ht
         path = response.links["next"]["url"] if "next" in response.links else None
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("order", ["asc", "desc"])
 async def test_a_page_of_large_items_ends_early_and_links_to_the_rest(client: httpx.AsyncClient, order: str) -> None:
     author = await register(client)

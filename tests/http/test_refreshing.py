@@ -34,6 +34,7 @@ async def test_a_refresh_gives_a_new_pair_that_works(token_client: httpx.AsyncCl
     assert (await refresh(token_client, tokens["refresh_token"])).status_code == 200
 
 
+@pytest.mark.every_store
 async def test_of_twenty_parallel_refreshes_with_one_token_all_leave_the_user_signed_in(
     token_client: httpx.AsyncClient,
 ) -> None:
