@@ -23,6 +23,15 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class TextFormatter(logging.Formatter):
+    """Formats a record as its message, then the ids of the request and span that the message does not contain."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        line = super().formatMessage(record)
+        ids = " ".join(f"{name}={value}" for name, value in _ids().items() if value not in line)
+        return f"{line} ({ids})" if ids else line
+
+
 class JsonFormatter(logging.Formatter):
     """Formats a record as a JSON object on one line."""
 
@@ -33,9 +42,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if (current := request_id.get()) is not None:
-            line["request_id"] = current
-        line |= _trace()
+        line |= _ids()
         line |= getattr(record, FIELDS, {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -51,7 +58,9 @@ def configure_logs(log_format: LogFormat, *, access_log: bool) -> None:
         logging.getLogger().handlers = [handler]
         log.handlers.clear()
     elif not log.handlers:
-        log.addHandler(logging.StreamHandler())
+        handler = logging.StreamHandler()
+        handler.setFormatter(TextFormatter())
+        log.addHandler(handler)
     if access_log:
         logging.getLogger(ACCESS).setLevel(logging.INFO)
 
@@ -66,10 +75,11 @@ def announce(line: str, log_format: LogFormat) -> None:
         log.info("%s", line)
 
 
-def _trace() -> dict[str, str]:
-    """Return the ids of the current span (W3C Trace Context), if OpenTelemetry is in use."""
-    telemetry = sys.modules.get("opentelemetry.trace")
-    if telemetry is None:
-        return {}
-    span = telemetry.get_current_span().get_span_context()
-    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else {}
+def _ids() -> dict[str, str]:
+    """Return the ids of the current request, and of the current span (W3C Trace Context), where they exist."""
+    current = request_id.get()
+    ids = {} if current is None else {"request_id": current}
+    telemetry = sys.modules.get("opentelemetry.trace")  # without it there is no span
+    if telemetry is not None and (span := telemetry.get_current_span().get_span_context()).is_valid:
+        ids |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+    return ids

@@ -17,6 +17,7 @@ from domain.storage import Storage
 from entrypoints.container import Container
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
+from entrypoints.telemetry import start_tracing
 from tests.application.fakes import ReadableHasher
 from tests.http.document import Document
 from tests.http.mailbox import Mailbox
@@ -86,16 +87,20 @@ async def running(
     storage: Storage | None = None,
     *,
     hashes: bool = True,
+    traced: bool = False,
     handlers: Mapping[str, JobHandler] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Service]:
     """Run the application on a storage, given by URL or as an object; without `hashes`, passwords cost no time.
 
-    Jobs only run if `jobs` is true, because tests count storage calls. `handlers` replace its own.
+    Jobs only run if `jobs` is true, because tests count storage calls. `handlers` replace its own. With `traced`, it is
+    traced as the environment asks for it.
     """
     container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
     if storage is not None:
         container.storage.override(Object(storage))
+    if traced:
+        start_tracing(container)
     if not hashes:
         container.password_hasher.override(Object(ReadableHasher()))
     mailbox = Mailbox()

@@ -61,13 +61,13 @@ async def _run(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 def open_engine(url: URL) -> AsyncEngine:
-    """Return an engine, without connecting."""
     is_sqlite = url.get_backend_name() == "sqlite"
     engine = create_async_engine(
         url.set(drivername="sqlite+aiosqlite" if is_sqlite else "postgresql+asyncpg"),
         connect_args={"timeout": _WAIT_SECONDS} | ({} if is_sqlite else {"command_timeout": 2 * _WAIT_SECONDS}),
         hide_parameters=True,  # errors would show password hashes
         pool_pre_ping=True,
+        pool_size=2 * _CONNECTIONS,  # as many for commits as for reads
         max_overflow=-1,  # semaphores bound it: those who wait for the pool do not learn that the server is gone
     )
     if is_sqlite:
