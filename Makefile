@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 EXTRAS := --extra all
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
-EXAMPLES := $(addprefix examples/,userport-sqlalchemy-orm userport-tortoise userport-pony notes-service)
+EXAMPLES := $(addprefix examples/,userport-sqlalchemy-orm userport-tortoise userport-piccolo userport-pony notes-service)
 ORMS = $(filter userport-%,$(notdir $(EXAMPLES)))
 GATE := pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
 CORE := $(addprefix tests/,domain application security mail web http)
@@ -116,7 +116,7 @@ lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 	$(COMPILE) $(EXTRAS) --constraint requirements.lock --output-file requirements-image.lock pyproject.toml
 	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-build.lock
 	$(COMPILE) $(EXTRAS) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
-	for example in $(EXAMPLES); do $(COMPILE) --group $$example/pyproject.toml:test \
+	for example in $(EXAMPLES); do $(COMPILE) --no-strip-extras --group $$example/pyproject.toml:test \
 		--constraint requirements-dev.lock --output-file $$example/requirements.lock || exit; done
 	$(COMPILE) --constraint requirements-dev.lock --output-file benchmarks/requirements.lock benchmarks/requirements.in
 	$(COMPILE) --output-file tests/generators/requirements.lock tests/generators/requirements.in
