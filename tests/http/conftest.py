@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
 import httpx
 import pytest
 
+from tests.application.fakes import ManualClock
 from tests.http.service import Service, running
 from tests.http.sign_in_helpers import SIGNING_KEY
 from tests.servers.choice import KINDS, Kind, is_chosen, skip_unless_chosen
@@ -103,10 +105,31 @@ async def token_client(token_service: Service) -> AsyncIterator[httpx.AsyncClien
         yield client
 
 
-@pytest.fixture
-async def memory_token_service() -> AsyncIterator[Service]:
-    """The application in token mode, on a memory store of its own."""
+@pytest.fixture(scope="session")
+async def token_service_in_memory() -> AsyncIterator[Service]:
     async with running(hashes=False, signing_key=SIGNING_KEY) as service:
+        yield service
+
+
+@pytest.fixture
+async def memory_token_service(token_service_in_memory: Service) -> Service:
+    """The application in token mode, in memory."""
+    await token_service_in_memory.empty()
+    return token_service_in_memory
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """The clock of `clocked_token_service`, at the present time."""
+    clock = ManualClock()
+    clock.time = datetime.now(UTC)
+    return clock
+
+
+@pytest.fixture
+async def clocked_token_service(clock: ManualClock) -> AsyncIterator[Service]:
+    """An application in token mode, in memory, whose time a test moves."""
+    async with running(hashes=False, signing_key=SIGNING_KEY, clock=clock) as service:
         yield service
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from dependency_injector.providers import Object
 
 from adapters.memory.storage import MemoryStorage
 from adapters.storage_contract.examples import a_session, a_user
@@ -40,11 +39,9 @@ def running_limited(limits: dict[str, Any]) -> AbstractAsyncContextManager[Servi
 
 
 @pytest.fixture
-async def clock(memory_token_service: Service) -> ManualClock:
-    clock = ManualClock()
-    clock.time = datetime.now(UTC)
-    memory_token_service.container.clock.override(Object(clock))
-    return clock
+async def memory_token_service(clocked_token_service: Service) -> Service:
+    """The tests of this module move its time."""
+    return clocked_token_service
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from dependency_injector.providers import Object
 
 from tests.application.fakes import ManualClock
 from tests.http.problems import code_of
@@ -110,20 +108,16 @@ async def test_requests_that_are_refused_do_not_count(token_client: httpx.AsyncC
     assert await statuses(token_client, *[ann.user["email"]] * 6) == {202: 5, 429: 1}
 
 
-async def test_after_an_hour_there_may_be_more(
-    memory_token_service: Service, memory_token_client: httpx.AsyncClient
-) -> None:
-    clock = ManualClock()
-    clock.time = datetime.now(UTC)
-    memory_token_service.container.clock.override(Object(clock))
-    for _ in range(5):
-        assert (await reset(memory_token_client, "ann@example.org")).status_code == 202
+async def test_after_an_hour_there_may_be_more(clocked_token_service: Service, clock: ManualClock) -> None:
+    async with clocked_token_service.connect() as client:
+        for _ in range(5):
+            assert (await reset(client, "ann@example.org")).status_code == 202
+            clock.move(minutes=10)
+        refused = await reset(client, "ann@example.org")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "600")
         clock.move(minutes=10)
-    refused = await reset(memory_token_client, "ann@example.org")
-    assert (refused.status_code, refused.headers["retry-after"]) == (429, "600")
-    clock.move(minutes=10)
-    assert (await reset(memory_token_client, "ann@example.org")).status_code == 202
-    assert (await reset(memory_token_client, "ann@example.org")).status_code == 429
+        assert (await reset(client, "ann@example.org")).status_code == 202
+        assert (await reset(client, "ann@example.org")).status_code == 429
 
 
 async def test_a_limit_of_zero_is_none(unlimited: Service) -> None:
