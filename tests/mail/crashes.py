@@ -192,7 +192,8 @@ class Processes:
                     await sign_ups.wait_for_another(_START_TIMEOUT_SECONDS)
             await asyncio.sleep(random.uniform(0, _MAX_SECONDS_ALIVE))  # noqa: S311
             assert process.pid is not None
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
             killed = monotonic()
             await asyncio.to_thread(process.join)
             if process.exitcode == -signal.SIGKILL:  # otherwise it had ended, because the storage was too busy
