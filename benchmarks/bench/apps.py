@@ -125,7 +125,7 @@ APPS: Final[Sequence[App]] = (
 ORMS: Final[Sequence[App]] = (
     OrmUserport("userport-sqlalchemy-orm", "orm+{}".format, ["sqlite", "postgresql"]),
     OrmUserport("userport-tortoise", "tortoise+{}".format, ["sqlite", "postgresql"]),
-    OrmUserport("userport-piccolo", lambda _: "piccolo", ["postgresql"]),
+    OrmUserport("userport-piccolo", "piccolo+{}".format, ["postgresql"]),
     OrmUserport("userport-pony", lambda _: "pony", ["sqlite"]),
 )
 """Each has the name of an example."""

@@ -47,7 +47,7 @@ _START_TIMEOUT_SECONDS: Final = 60.0
 _KILLED_WHILE_IT_STARTS: Final = 0.1
 _SECONDS_TO_FINISH: Final = 120.0
 _SECONDS_TO_SETTLE: Final = 1.0
-"""Within which of an answer a process must have been killed for a second delivery to be its consequence."""
+"""Within which of an answer a kill counts as the cause of a second delivery. On a busy machine it may take longer."""
 
 _PROCESSES: Final = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
@@ -284,4 +284,4 @@ def _is_near(moment: float, killed: Sequence[float]) -> bool:
     return any(abs(each - moment) <= _SECONDS_TO_SETTLE for each in killed)
 
 
-FAULTS: Final = ("lost_users", "lost_mails", "mails_without_a_user", "several_message_ids", "repeated_otherwise")
+FAULTS: Final = ("lost_users", "lost_mails", "mails_without_a_user", "several_message_ids")

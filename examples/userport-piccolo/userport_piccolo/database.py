@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 _MAX_CONNECTIONS: Final = 10
 _RETRY_SECONDS: Final = 5
-_LIMITS: Final = {"timeout": 5, "command_timeout": 10, "min_size": 0, "max_size": _MAX_CONNECTIONS}
+_LIMITS: Final = {"timeout": 10, "command_timeout": 10, "min_size": 0, "max_size": _MAX_CONNECTIONS}
 _current: Final[ContextVar["_Engine"]] = ContextVar("the engine of the storage that runs a query")
 
 
@@ -36,7 +36,7 @@ class Database:
     """Runs queries on an engine of its own, so that a process can have several databases."""
 
     def __init__(self, **address: object) -> None:
-        self.limiter: Final = ConnectionLimiter(_MAX_CONNECTIONS)
+        self.limiter: Final = ConnectionLimiter(_MAX_CONNECTIONS, timeout_seconds=10)
         self._engine: Final = _Engine(address)
         self._tasks: Final = set[asyncio.Task[Any]]()
         self._closed = False

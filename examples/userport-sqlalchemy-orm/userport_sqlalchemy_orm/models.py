@@ -8,8 +8,6 @@ from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-_AS_SQLITE_REPORTS_IT = "%(table_name)s.%(column_0_name)s"
-
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A time in UTC. SQLite returns it without its zone."""
@@ -22,8 +20,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
+    # A constraint has the name that SQLite gives it in its errors.
     metadata = MetaData(
-        naming_convention={**dict.fromkeys(("pk", "uq", "fk"), _AS_SQLITE_REPORTS_IT), "ix": "ix_%(column_0_label)s"}
+        naming_convention=dict.fromkeys(("pk", "uq", "fk"), "%(table_name)s.%(column_0_name)s")
+        | {"ix": "ix_%(column_0_label)s"}
     )
     type_annotation_map: ClassVar = {
         str: Text().with_variant(Text(collation="C"), "postgresql"),  # compares code point by code point

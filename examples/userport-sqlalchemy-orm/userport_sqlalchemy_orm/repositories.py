@@ -1,6 +1,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from adapters.prefix_range import prefix_upper_bound
 from adapters.user_values import USER_FIELDS, user_from_plain, user_to_plain
@@ -17,11 +17,7 @@ from userport_sqlalchemy_orm.writes import OWNER, Conflicts, Verb, Write
 
 M = TypeVar("M")
 
-_CONFLICTS: Final[Conflicts] = {
-    "users.id": IdTaken,
-    "users.email_key": EmailTaken,
-    "users.username_key": UsernameTaken,
-}
+_CONFLICTS: Final = {"users.id": IdTaken, "users.email_key": EmailTaken, "users.username_key": UsernameTaken}
 
 
 class OrmUserRepository:
@@ -59,26 +55,25 @@ class OrmUserRepository:
         return await self._all(admins.order_by(UserModel.id).limit(limit))
 
     def add(self, user: User) -> None:
-        self._stage("add", user, None, _user_values(user))
+        self._stage("add", user, _user_values(user))
 
     def save(self, user: User) -> None:
-        self._stage("save", user, user.version - 1, _user_values(user))
+        self._stage("save", user, _user_values(user))
 
     def remove(self, user: User) -> None:
-        self._stage("remove", user, user.version)
+        self._stage("remove", user)
 
     def require(self, user: User) -> None:
-        self._stage("require", user, user.version)
+        self._stage("require", user)
 
-    def _stage(self, verb: Verb, user: User, version: int | None, values: Mapping[str, object] | None = None) -> None:
-        self._staged.append(Write(verb, UserModel, (user.id,), version, values or {}, _CONFLICTS))
+    def _stage(self, verb: Verb, user: User, values: Mapping[str, object] | None = None) -> None:
+        self._staged.append(Write(verb, UserModel, (user.id,), user.version, values or {}, _CONFLICTS))
 
     async def _one(self, condition: ColumnElement[bool]) -> User | None:
         return next(iter(await self._all(select(UserModel).where(condition))), None)
 
     async def _all(self, users: Select[UserModel]) -> Sequence[User]:
-        rows = await self._sessions.read(users)
-        return [user_from_plain(getattr(row, name) for name in USER_FIELDS) for row in rows]
+        return [user_from_plain(getattr(row, name) for name in USER_FIELDS) for row in await self._sessions.read(users)]
 
 
 class OrmRecords(Generic[R]):
@@ -119,20 +114,20 @@ class OrmRecords(Generic[R]):
         return await self._all(rows.order_by(RecordModel.due, RecordModel.key).limit(limit))
 
     def add(self, record: R) -> None:
-        self._stage("add", record, None, self._values(record))
+        self._stage("add", record, self._values(record))
 
     def save(self, record: R) -> None:
-        self._stage("save", record, record.version - 1, self._values(record))
+        self._stage("save", record, self._values(record))
 
     def remove(self, record: R) -> None:
-        self._stage("remove", record, record.version)
+        self._stage("remove", record)
 
     def require(self, record: R) -> None:
-        self._stage("require", record, record.version)
+        self._stage("require", record)
 
-    def _stage(self, verb: Verb, record: R, version: int | None, values: Mapping[str, object] | None = None) -> None:
+    def _stage(self, verb: Verb, record: R, values: Mapping[str, object] | None = None) -> None:
         key = self._type.name, self._type.key_of(record)
-        self._staged.append(Write(verb, RecordModel, key, version, values or {}, self._conflicts))
+        self._staged.append(Write(verb, RecordModel, key, record.version, values or {}, self._conflicts))
 
     def _values(self, record: R) -> Mapping[str, object]:
         return {
@@ -155,7 +150,7 @@ class OrmRecords(Generic[R]):
         return [self._type.from_json(row.content) for row in await self._sessions.read(rows)]
 
 
-def _user_values(user: User) -> Mapping[str, Any]:
+def _user_values(user: User) -> Mapping[str, object]:
     return {**user_to_plain(user), "search_texts": set(user.search_keys)}
 
 

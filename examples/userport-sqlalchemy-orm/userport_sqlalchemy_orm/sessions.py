@@ -18,7 +18,6 @@ _CONNECTIONS: Final = 5
 _WAIT_SECONDS: Final = 5
 # PostgreSQL's manual, appendix A: conflict, deadlock, too many connections, lock not available.
 _BUSY: Final = ("40001", "40P01", "53300", "55P03")
-_NO_TABLE: Final = "42P01"
 
 
 class Sessions:
@@ -62,23 +61,19 @@ async def _run(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 def open_engine(url: URL) -> AsyncEngine:
-    """Return an engine, without connecting."""
-    if url.get_backend_name() == "postgresql":
-        return _create_engine(url.set(drivername="postgresql+asyncpg"), command_timeout=2 * _WAIT_SECONDS)
-    engine = _create_engine(url.set(drivername="sqlite+aiosqlite"))
-    event.listen(engine.sync_engine, "connect", _configure_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_immediate)
-    return engine
-
-
-def _create_engine(url: URL, **driver_options: Any) -> AsyncEngine:
-    return create_async_engine(
-        url,
-        connect_args={"timeout": _WAIT_SECONDS, **driver_options},
+    is_sqlite = url.get_backend_name() == "sqlite"
+    engine = create_async_engine(
+        url.set(drivername="sqlite+aiosqlite" if is_sqlite else "postgresql+asyncpg"),
+        connect_args={"timeout": _WAIT_SECONDS} | ({} if is_sqlite else {"command_timeout": 2 * _WAIT_SECONDS}),
         hide_parameters=True,  # errors would show password hashes
         pool_pre_ping=True,
+        pool_size=2 * _CONNECTIONS,  # as many for commits as for reads
         max_overflow=-1,  # semaphores bound it: those who wait for the pool do not learn that the server is gone
     )
+    if is_sqlite:
+        event.listen(engine.sync_engine, "connect", _configure_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
 
 
 def _configure_sqlite(connection: DBAPIConnection, _: Any) -> None:
@@ -97,6 +92,6 @@ def _begin_immediate(connection: Connection) -> None:
 def _translate(error: Exception) -> DomainError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     code, message = getattr(cause, "sqlstate", None), str(cause)
-    if code == _NO_TABLE or "no such table" in message:
+    if code == "42P01" or "no such table" in message:  # PostgreSQL: undefined table
         return StorageNotPrepared()
     return TooBusy() if code in _BUSY or "database is locked" in message else StorageUnavailable()

@@ -14,8 +14,6 @@ from userport_sqlalchemy_orm.repositories import OrmRecords, OrmUserRepository
 from userport_sqlalchemy_orm.sessions import Sessions, open_engine
 from userport_sqlalchemy_orm.writes import Write, apply_writes
 
-_PREPARING: Final = 0x6F726D  # PostgreSQL names a lock by a number: "orm"
-
 
 class OrmUnitOfWork:
     def __init__(self, sessions: Sessions) -> None:
@@ -47,7 +45,7 @@ class OrmStorage:
         async def create_tables(session: AsyncSession) -> None:
             connection = await session.connection()
             if connection.dialect.name == "postgresql":
-                await session.execute(select(func.pg_advisory_xact_lock(_PREPARING)))
+                await session.execute(select(func.pg_advisory_xact_lock(0x6F726D)))  # "orm": others wait
             await connection.run_sync(Base.metadata.create_all)
 
         await self._sessions.commit(create_tables)

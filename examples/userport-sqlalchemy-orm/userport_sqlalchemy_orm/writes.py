@@ -33,8 +33,8 @@ class Write:
     verb: Verb
     model: type[Row]
     key: tuple[str, ...]
-    version: int | None
-    """The version that the row must have; None for a new row."""
+    version: int
+    """The version of the entity."""
 
     values: Mapping[str, object]
     conflicts: Conflicts
@@ -75,7 +75,7 @@ async def _apply(write: Write, session: AsyncSession) -> Row:
             session.expunge(row)  # the database decides whether the key is taken
         row = write.model(**write.values)
         session.add(row)
-    elif row is None or row.version != write.version:
+    elif row is None or row.version != (write.version - 1 if write.verb == "save" else write.version):
         raise StaleVersion
     elif write.verb == "remove":
         await session.delete(row)
