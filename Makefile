@@ -8,7 +8,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 EXTRAS := --extra all
 RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
-EXAMPLES := examples/userport-pony examples/userport-tortoise examples/notes-service
+EXAMPLES := $(addprefix examples/,userport-sqlalchemy-orm userport-tortoise userport-piccolo userport-pony notes-service)
+ORMS = $(filter userport-%,$(notdir $(EXAMPLES)))
 GATE := pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
 CORE := $(addprefix tests/,domain application security mail web http)
 OTHER = $(VENV)/$(notdir $(PYTHON))
@@ -19,7 +20,7 @@ PONY := $(CURDIR)/examples/userport-pony/.venv/bin/userport
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-clusters lint check check-all format lock dist clean compare-stores mutation capabilities example bench image
+.PHONY: help install serve test test-clusters lint check check-all format lock dist clean compare-stores mutation capabilities example examples install-examples bench bench-orms image
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,14 +66,22 @@ other-python: $(VENV)/dev
 check-all: check $(VENV)/npm $(GENERATOR)/installed ## The gate, then all tests on every storage.
 	REQUIRE_STORAGES=memory,sqlite,postgresql,mariadb,mongodb,redis,dynamodb $(BIN)/pytest -q -m "not cluster"
 
-example: $(VENV)/dev $(EXAMPLES:%=%/.venv/installed) ## Test packages that build on an installed userport: a storage, and a service.
-	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && for example in $(EXAMPLES:%=$(CURDIR)/%); do \
-		$$example/.venv/bin/python -m pip --disable-pip-version-check --quiet install \
-			--force-reinstall --no-build-isolation --no-deps . $$example && \
-		(cd $$example && MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy --python-executable .venv/bin/python) && \
-		(cd "$$away" && $$example/.venv/bin/pytest -q -p no:cacheprovider $$example) || exit; \
-	done && cd "$$away" && \
-		$(PONY) storage prepare --storage pony:///users.db && $(PONY) storage ping --storage pony:///users.db
+examples: $(VENV)/dev install-examples ## Test packages that build on an installed userport, two at a time: storages and a service.
+	for example in $(EXAMPLES); do (cd $$example && \
+		MYPYPATH=$(CURDIR) $(CURDIR)/$(BIN)/mypy --python-executable .venv/bin/python) || exit; done
+	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && cd "$$away" && \
+	printf '%s\n' $(EXAMPLES:%=$(CURDIR)/%) | xargs -P 2 -I EXAMPLE sh -c \
+		'log=$$(basename EXAMPLE).log; EXAMPLE/.venv/bin/pytest -q -p no:cacheprovider EXAMPLE >$$log 2>&1; \
+		status=$$?; cat $$log; exit $$status' && \
+	$(PONY) storage prepare --storage pony:///users.db && $(PONY) storage ping --storage pony:///users.db
+
+example: examples
+
+install-examples: $(EXAMPLES:%=%/.venv/installed)
+	wheels=$$(mktemp -d) && trap 'rm -rf "$$wheels"' EXIT && $(firstword $(EXAMPLES))/.venv/bin/python -m pip \
+		--disable-pip-version-check --quiet wheel --no-build-isolation --no-deps --wheel-dir "$$wheels" . && \
+	for example in $(EXAMPLES); do $$example/.venv/bin/python -m pip --disable-pip-version-check --quiet install \
+		--force-reinstall --no-build-isolation --no-deps "$$wheels"/*.whl ./$$example || exit; done
 
 capabilities: $(VENV)/dev $(VENV)/npm ## Run the storage contract on every storage and write down how it went.
 	$(BIN)/python -m tests.capabilities
@@ -85,6 +94,12 @@ mutation: $(VENV)/dev $(VENV)/npm ## Plant bugs in the stores and see whether th
 
 bench: $(VENV)/dev $(RIVALS)/installed ## Measure userport beside others, for half an hour; needs wrk.
 	$(BIN)/python -m benchmarks.bench --out benchmarks/results/comparison.json $(BENCH)
+
+bench-orms: $(VENV)/dev $(RIVALS)/installed install-examples ## Measure the examples' ORMs beside the SQL adapter, for a quarter of an hour; needs wrk.
+	$(BIN)/python -m benchmarks.bench --out benchmarks/results/orms.json --only userport tutorial $(ORMS) \
+		--connections 16 --users 10000 --rounds 3 --seconds 2 \
+		--calls "GET /users/{id}" "GET /users?limit=50" "POST /users" $(BENCH)
+	$(RIVALS)/bin/python -m benchmarks.orms
 
 image: ## Build the image userport:VERSION with docker, podman or buildah; BASE selects another base image.
 	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) && \
@@ -101,7 +116,7 @@ lock: $(VENV)/dev ## Pin what pyproject.toml asks for, with hashes.
 	$(COMPILE) $(EXTRAS) --constraint requirements.lock --output-file requirements-image.lock pyproject.toml
 	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-build.lock
 	$(COMPILE) $(EXTRAS) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
-	for example in $(EXAMPLES); do $(COMPILE) --group $$example/pyproject.toml:test \
+	for example in $(EXAMPLES); do $(COMPILE) --no-strip-extras --group $$example/pyproject.toml:test \
 		--constraint requirements-dev.lock --output-file $$example/requirements.lock || exit; done
 	$(COMPILE) --constraint requirements-dev.lock --output-file benchmarks/requirements.lock benchmarks/requirements.in
 	$(COMPILE) --output-file tests/generators/requirements.lock tests/generators/requirements.in

@@ -212,6 +212,11 @@ class StorageUnavailable(DomainError):
     code = "storage_unavailable"
     sentence = "The storage cannot be reached at the moment; try again shortly."
 
+    def __init__(self, detail: str | None = None, *, is_url_wrong: bool = False) -> None:
+        """With `is_url_wrong` the servers answer, but what the URL names is not there."""
+        super().__init__(detail)
+        self.is_url_wrong = is_url_wrong
+
 
 class StorageNotPrepared(DomainError):
     """The store answers, but its schema is missing or older than this program."""

@@ -1,5 +1,7 @@
 """The object graph. Tests replace the storage with `container.storage.override(...)`."""
 
+from typing import TYPE_CHECKING
+
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import Dependency, Factory, Object, Selector, Singleton
 
@@ -8,7 +10,6 @@ from adapters.security.common_passwords import MostCommonPasswords
 from adapters.security.system_secrets import SystemSecrets
 from application.expired_records import ExpiredRecords
 from application.jobs.queue import JobQueue
-from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
 from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
@@ -40,6 +41,10 @@ from entrypoints.read_cache import cache_reads
 from entrypoints.settings import Settings
 from entrypoints.signing_keys import SigningKeyReload, open_link_secrets, open_signer, read_signing_keys
 from entrypoints.storage_by_url import open_storage
+from entrypoints.telemetry import trace_jobs, trace_storage
+
+if TYPE_CHECKING:
+    from adapters.tracing.export import Tracing
 
 # Adapters whose libraries most commands do without are imported when the object is first needed.
 
@@ -65,9 +70,11 @@ def _open_password_hasher() -> PasswordHasher:
 class Container(DeclarativeContainer):
     settings = Dependency(instance_of=Settings)
 
+    tracing: Object["Tracing | None"] = Object(None)
     metrics = Singleton(open_metrics)
     store: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
-    storage: Singleton[Storage] = Singleton(cache_reads, Singleton(measure_storage, store, metrics), settings, metrics)
+    measured = Singleton(measure_storage, Singleton(trace_storage, store, settings, tracing), metrics)
+    storage: Singleton[Storage] = Singleton(cache_reads, measured, settings, metrics)
     clock = Singleton(SystemClock)
     ids = Singleton(_open_ids)
     domain_names = Singleton(_open_domain_names)
@@ -148,7 +155,7 @@ class Container(DeclarativeContainer):
     """The handler for each kind of job."""
 
     job_runner = Singleton(
-        JobRunner, storage, clock, job_handlers, on_saved=Singleton(job_counter, job_handlers, metrics)
+        trace_jobs, tracing, storage, clock, job_handlers, on_saved=Singleton(job_counter, job_handlers, metrics)
     )
     traffic = Singleton(Traffic)
     job_worker = Singleton(JobWorker, job_runner, jobs, traffic)

@@ -53,7 +53,7 @@ def _directory() -> Iterator[Path]:
     """Make a private directory for the duration of the context, in memory if possible."""
     parent = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     try:
-        directory = tempfile.mkdtemp(prefix="userport-metrics-", dir=parent)
+        directory = tempfile.mkdtemp(prefix=f"userport-metrics-{os.getpid()}-", dir=parent)
     except OSError as error:
         raise SettingsError(f"metrics need a directory for temporary files: {error.strerror}") from None
     try:
@@ -113,8 +113,6 @@ class MetricsServer(ThreadingTCPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: MetricsServer
     timeout = _TIMEOUT_SECONDS
-    error_content_type = "text/plain"
-    error_message_format = "%(code)d %(message)s\n"
 
     def do_GET(self) -> None:
         if self.path.partition("?")[0] != _PATH:
@@ -134,9 +132,13 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        if code == HTTPStatus.NOT_IMPLEMENTED:
-            code, message = HTTPStatus.METHOD_NOT_ALLOWED, None  # and its message would repeat the method
-        super().send_error(code, message, explain)
+        # The library's page would repeat what was sent.
+        is_other_method = code == HTTPStatus.NOT_IMPLEMENTED
+        self.send_response(HTTPStatus.METHOD_NOT_ALLOWED if is_other_method else code)
+        if is_other_method:
+            self.send_header("Allow", "GET, HEAD")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def version_string(self) -> str:
         return "userport"

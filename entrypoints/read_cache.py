@@ -32,8 +32,8 @@ def cache_reads(storage: Storage, settings: Settings, metrics: "Metrics | None" 
         raise SettingsError(f"{PREFIX}CACHE needs the package {error.name}: pip install 'userport[redis]'") from error
     except ValueError as error:
         raise SettingsError(f"{PREFIX}CACHE is wrong: {error}") from error
-    count_lookup = {} if metrics is None else {"count_lookup": metrics.lookup_counter()}
-    return CachedStorage(storage, config, _namespace(settings.storage), _CACHED_TYPES, **count_lookup)
+    count_lookup = (lambda _: None) if metrics is None else metrics.lookup_counter()
+    return CachedStorage(storage, config, _namespace(settings.storage), _CACHED_TYPES, count_lookup)
 
 
 async def cache_warning(settings: Settings, storage: Storage) -> str | None:

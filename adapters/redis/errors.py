@@ -21,13 +21,13 @@ class MasterUnknown(ResponseError):
     """A Sentinel knows no master of this name."""
 
 
+_MASTER_UNKNOWN: Final = "the Sentinels know no master of the name in the storage URL"
 _UNAVAILABLE: Final[Mapping[type[RedisError], str]] = {
     AuthenticationError: "Redis rejects the user or the password in the storage URL",
     NoPermissionError: "Redis denies a required command or key to the user in the storage URL",
     BusyLoadingError: "Redis is still loading its data; try again shortly",
     ReadOnlyError: "this Redis is a replica, which is read-only",
     ClusterDownError: "this Redis has no master at the moment; try again shortly",  # includes MasterDownError
-    MasterUnknown: "the Sentinels know no master of the name in the storage URL",
     MovedError: "this Redis is part of a cluster: write redis+cluster:// or rediss+cluster://",
 }
 
@@ -37,6 +37,8 @@ def translate_error(error: RedisError | OSError) -> DomainError:
     match error:
         case OutOfMemoryError():
             return TooBusy("Redis has reached its maxmemory and rejects writes")
+        case MasterUnknown():
+            return StorageUnavailable(_MASTER_UNKNOWN, is_url_wrong=True)
         case TryAgainError():
             return TooBusy("the Redis cluster is moving this service's keys to another node; try again shortly")
     text = next((text for kind, text in _UNAVAILABLE.items() if isinstance(error, kind)), None)

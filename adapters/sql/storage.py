@@ -42,7 +42,7 @@ class SqlUnitOfWork:
         self.users = SqlUserRepository(shared.users, self._staged, shared.removals)
 
     def records(self, record_type: RecordType[R]) -> SqlRecords[R]:
-        return SqlRecords(self._shared.records[record_type], self._staged)
+        return SqlRecords(self._shared.records(record_type), self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.take()
@@ -64,10 +64,18 @@ class SharedState:
 
     def __init__(self, database: Database, record_tables: Sequence[RecordTable[Any]]) -> None:
         self.users: Final = UserQueries(database)
-        self.records: Final = {each.record_type: RecordQueries(database, each) for each in record_tables}
+        self._database: Final = database
+        self._record_tables: Final = {each.record_type: each for each in record_tables}
+        self._records: Final[dict[RecordType[Any], RecordQueries[Any]]] = {}
         self.removals: Final = UserRemovals(database, record_tables)
         self.committer: Final = GroupCommitter(database, [USERS, *(each.table for each in record_tables)])
         self.purge: Final = BackgroundPurge(self.removals.purge_batch, pause_factor=_PAUSE_FACTOR)
+
+    def records(self, record_type: RecordType[R]) -> RecordQueries[R]:
+        """Return the queries of a type, which are built when it is first used: a command needs few of them."""
+        if record_type not in self._records:
+            self._records[record_type] = RecordQueries(self._database, self._record_tables[record_type])
+        return self._records[record_type]
 
 
 class SqlStorage:

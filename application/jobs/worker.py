@@ -15,8 +15,8 @@ _MAX_RUNNING: Final = 32
 _SECONDS_TO_FINISH: Final = 10.0
 _MIN_PAUSE_SECONDS: Final = 0.005
 _MAX_PAUSE_SECONDS: Final = 1.0
-_BATCH_SECONDS: Final = 0.1
-"""How long the outcome of a job waits to be saved with others, while at least half of the most jobs run."""
+_REFILL_SECONDS: Final = 0.1
+"""How long a worker that runs more than half of the most jobs waits for others to end, to claim many in one commit."""
 _MAX_JITTER: Final = 0.2
 _MAX_STARTED_WHEN_BUSY: Final = 2
 _BUSY_PAUSE_SECONDS: Final = 0.2
@@ -37,7 +37,6 @@ class JobWorker:
         self._running: Final[set[asyncio.Task[Outcome]]] = set()
         self._unsettled: Final[list[Outcome]] = []
         self._wake: Final = asyncio.Event()
-        self._batch_end: asyncio.TimerHandle | None = None
         self._is_stopping = False
         self._is_interrupted = False
         self._pause = _MAX_PAUSE_SECONDS
@@ -72,11 +71,15 @@ class JobWorker:
     def _room(self) -> int:
         return _MAX_RUNNING - len(self._running) - len(self._unsettled)
 
+    @property
+    def _time_to_look(self) -> float:
+        return self._next_look if self._room >= _MAX_RUNNING // 2 else self._next_look + _REFILL_SECONDS
+
     async def _advance(self) -> None:
         """Settle finished attempts, and claim due jobs if it is time."""
         try:
             await self._settle()
-            if self._room and not self._is_stopping and monotonic() >= self._next_look:
+            if self._room and not self._is_stopping and monotonic() >= self._time_to_look:
                 await self._look()
         except Exception as error:  # noqa: BLE001 - the worker survives any error, and logs it
             if not self._is_interrupted:
@@ -86,9 +89,12 @@ class JobWorker:
             self._look_in(_MAX_PAUSE_SECONDS)
 
     async def _settle(self) -> None:
-        if outcomes := self._unsettled[:]:
-            await self._runner.settle(outcomes)
-            del self._unsettled[: len(outcomes)]
+        ended = {task for task in self._running if task.done()}
+        self._running.difference_update(ended)
+        self._unsettled.extend(task.result() for task in ended)
+        if self._unsettled:
+            await self._runner.settle(self._unsettled)
+            self._unsettled.clear()
 
     async def _look(self) -> None:
         is_busy = self._traffic.is_busy()
@@ -108,19 +114,8 @@ class JobWorker:
 
     def _start(self, job: Job) -> None:
         task = asyncio.create_task(self._runner.attempt(job))
-        task.add_done_callback(self._end)
+        task.add_done_callback(lambda _: self._wake.set())
         self._running.add(task)
-
-    def _end(self, task: asyncio.Task[Outcome]) -> None:
-        """Wake up for the outcome of a job, after some more have ended if many run: a commit serves them all."""
-        self._running.remove(task)
-        if task.cancelled():
-            return
-        self._unsettled.append(task.result())
-        if len(self._running) < _MAX_RUNNING // 2:
-            self._wake.set()
-        elif self._batch_end is None:
-            self._batch_end = asyncio.get_running_loop().call_later(_BATCH_SECONDS, self._wake.set)
 
     def _look_in(self, seconds: float) -> None:
         self._next_look = monotonic() + seconds * random.uniform(1, 1 + _MAX_JITTER)  # noqa: S311
@@ -128,14 +123,11 @@ class JobWorker:
     async def _wait(self) -> None:
         """Wait until a job ends or is staged, or until it is time to look."""
         is_looking = self._unsettled or (self._room and not self._is_stopping)
-        seconds = max(0.0, self._next_look - monotonic()) if is_looking else None
+        seconds = max(0.0, self._time_to_look - monotonic()) if is_looking else None
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         self._wake.clear()
-        if self._batch_end is not None:
-            self._batch_end.cancel()
-            self._batch_end = None
 
     async def _finish(self) -> None:
         with suppress(TimeoutError):

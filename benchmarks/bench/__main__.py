@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.bench.app import RIVALS_PYTHON
-from benchmarks.bench.apps import APPS, Checkout
+from benchmarks.bench.apps import APPS, ORMS, Checkout
 from benchmarks.bench.calls import CALLS
 from benchmarks.bench.cores import leave_worker_core
 from benchmarks.bench.environment import machine, versions
@@ -60,8 +60,9 @@ def _arguments() -> argparse.Namespace:
     arguments.add_argument("--users", type=int, default=100_000, help="how many there are (default: 100000)")
     arguments.add_argument("--connections", type=int, nargs="+", default=[16, 64], help="(default: 16 64)")
     arguments.add_argument("--stores", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
-    names = [app.name for app in APPS]
-    arguments.add_argument("--only", nargs="+", choices=names, default=names, metavar="APP", help=", ".join(names))
+    names, orms = ([app.name for app in apps] for apps in (APPS, ORMS))
+    help_ = f"{', '.join(names)}, or an example whose environment exists: {', '.join(orms)}"
+    arguments.add_argument("--only", nargs="+", choices=names + orms, default=names, metavar="APP", help=help_)
     calls = [call.name for call in CALLS]
     arguments.add_argument("--calls", nargs="+", choices=calls, default=calls, metavar="CALL", help=", ".join(calls))
     arguments.add_argument("--postgresql", metavar="URL", help="a server to use instead of starting one")
@@ -79,7 +80,7 @@ def _plan(given: argparse.Namespace, store: str) -> Plan:
     return Plan(
         apps=[
             *([Checkout(given.before)] if given.before else []),
-            *(app for app in APPS if app.name in given.only and store in app.stores),
+            *(app for app in (*APPS, *ORMS) if app.name in given.only and store in app.stores),
         ],
         calls=[call for call in CALLS if call.name in given.calls],
         connections=given.connections,

@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -58,6 +58,31 @@ class Checkout(Userport):
         return [self._python, "-m", "entrypoints.cli", "serve", "--port", str(port)]
 
 
+class OrmUserport(Userport):
+    """Userport with the storage of an example, in the example's environment, which `make bench-orms` creates."""
+
+    def __init__(self, name: str, scheme: Callable[[str], str], stores: Sequence[str]) -> None:
+        """`scheme` returns the scheme of the storage's URL for the scheme of the database."""
+        super().__init__(name)
+        self.stores = stores
+        self._scheme = scheme
+        self._python = str(ROOT / "examples" / name / ".venv" / "bin" / "python")
+
+    def fill(self, url: str, users: int) -> None:
+        program = f"from benchmarks.bench.apps import USERPORT; USERPORT.fill({self._url(url)!r}, {users})"
+        subprocess.run([self._python, "-c", program], cwd=ROOT, check=True)  # noqa: S603 - our own program
+
+    def command(self, url: str, port: int) -> Sequence[str]:
+        return [self._python, "-m", "entrypoints.cli", "serve", "--port", str(port)]
+
+    def environment(self, url: str) -> Mapping[str, str]:
+        return super().environment(self._url(url))
+
+    def _url(self, url: str) -> str:
+        scheme, separator, rest = url.partition("://")
+        return self._scheme(scheme) + separator + rest
+
+
 class Rival(App):
     def __init__(self, name: str, module: str, stores: Sequence[str] = ("sqlite", "postgresql")) -> None:
         super().__init__(name, stores)
@@ -96,6 +121,14 @@ APPS: Final[Sequence[App]] = (
     PocketBase(),
     Constant("constant", "constant"),
 )
+
+ORMS: Final[Sequence[App]] = (
+    OrmUserport("userport-sqlalchemy-orm", "orm+{}".format, ["sqlite", "postgresql"]),
+    OrmUserport("userport-tortoise", "tortoise+{}".format, ["sqlite", "postgresql"]),
+    OrmUserport("userport-piccolo", "piccolo+{}".format, ["postgresql"]),
+    OrmUserport("userport-pony", lambda _: "pony", ["sqlite"]),
+)
+"""Each has the name of an example."""
 
 
 async def _fill(url: str, users: int) -> None:

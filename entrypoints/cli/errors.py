@@ -46,7 +46,7 @@ def format_error(error: BaseException) -> tuple[str, ExitCode]:
             return str(error), error.exit_code
         case TyperException():
             return f"{error.format_message()} (see --help)", ExitCode.WRONG_USAGE
-        case SettingsError():
+        case SettingsError() | StorageUnavailable(is_url_wrong=True):
             return str(error), ExitCode.WRONG_USAGE
         case StorageUnavailable() if str(error) == error.sentence:
             return (

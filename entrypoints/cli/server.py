@@ -23,6 +23,7 @@ from entrypoints.mail_sender import mail_directory
 from entrypoints.metrics_server import MetricsServer, serving_metrics
 from entrypoints.settings import FILE_SUFFIX, Settings, format_address, load_settings
 from entrypoints.storage_by_url import storage_plugin
+from entrypoints.telemetry import check_telemetry
 
 _APP: Final = "entrypoints.cli.worker:create_app"
 _BACKLOG: Final = 2_048
@@ -44,6 +45,7 @@ def serve_with(flags: Mapping[str, object]) -> None:
             "name the origins, or use --auth token"
         )
     family, address = _address(settings)
+    check_telemetry()
     run_async(_check(settings))
     with serving_metrics(settings, workers=settings.workers) as metrics, _listening(family, address) as listener:
         _serve(settings, flags, listener, metrics)

@@ -52,16 +52,22 @@ async def open_storage(settings: "Settings") -> AsyncIterator["Storage"]:
 
 
 @asynccontextmanager
-async def open_container(settings: "Settings") -> AsyncIterator["Container"]:
-    """Build the container, and close its storage at the end."""
+async def open_container(settings: "Settings", *, traced: bool = False) -> AsyncIterator["Container"]:
+    """Build the container, and close its storage at the end; with `traced`, trace as the environment asks."""
     from entrypoints.container import Container
 
     container = Container(settings=settings)
+    if traced:
+        from entrypoints.telemetry import start_tracing
+
+        start_tracing(container)
     storage = container.storage()
     try:
         yield container
     finally:
         await storage.close()
+        if (tracing := container.tracing()) is not None:
+            tracing.shutdown()
 
 
 async def ensure_prepared(container: "Container") -> None:

@@ -49,7 +49,7 @@ async def _work(settings: "Settings", metrics: "MetricsServer | None") -> None:
 
     for wanted in _SIGNALS:
         signal.signal(wanted, finish)
-    async with open_container(settings) as container:
+    async with open_container(settings, traced=True) as container:
         await ensure_prepared(container)
         if settings.asks_for_tokens and hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, container.key_reload().reload)

@@ -1,8 +1,8 @@
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from importlib.util import find_spec
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -31,11 +31,12 @@ from entrypoints.http.problems import domain_problem, http_problem, validation_p
 from entrypoints.http.routes import auth, docs, health, mail, posts, sessions, users
 from entrypoints.settings import Settings, load_settings
 from entrypoints.storage_by_url import storage_plugin
+from entrypoints.telemetry import request_telemetry, start_tracing
 from entrypoints.version import version
 
 _log: Final = logging.getLogger("userport.http")
 
-# Without an SDK, telemetry has no receiver, and FastAPI would look for the SDK on every request.
+# Telemetry without a receiver would cost every request.
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 
 _EXCEPTION_HANDLERS: Final[Mapping[type[Exception], Any]] = {
@@ -69,10 +70,18 @@ def create_app(container: Container) -> FastAPI:
         servers=[{"url": "/", "description": "The server that serves this document"}],
         docs_url=None,
         redoc_url=None,
-        telemetry=None if find_spec("opentelemetry.sdk") else _NO_TELEMETRY,
+        telemetry=_telemetry(container),
     )
     install(app, container)
     return app
+
+
+def _telemetry(container: Container) -> TelemetryConfig | None:
+    tracing = container.tracing()
+    if tracing is not None:
+        return request_telemetry(tracing)
+    # None: whoever embeds the app may have configured a provider of their own.
+    return None if "opentelemetry.sdk" in sys.modules else _NO_TELEMETRY
 
 
 def install(app: FastAPI, container: Container) -> None:
@@ -112,6 +121,7 @@ def container_from_environment() -> Container:
     """Return a container with settings from the environment. A wrong setting prints one line and exits with 2."""
     try:
         container = Container(settings=load_settings())
+        start_tracing(container)
         container.storage()
         container.users()  # now, because requests would wait while its libraries load
         if container.settings().asks_for_tokens:
@@ -160,5 +170,7 @@ def _lifespan(container: Container) -> Any:
                 yield
         finally:
             await storage.close()
+            if (tracing := container.tracing()) is not None:
+                await asyncio.to_thread(tracing.shutdown)
 
     return lifespan

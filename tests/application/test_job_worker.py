@@ -104,7 +104,7 @@ async def test_many_jobs_run_a_bounded_number_at_a_time() -> None:
 
 
 async def test_jobs_that_hang_do_not_hold_up_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("application.jobs.worker._BATCH_SECONDS", 0.001)
+    monkeypatch.setattr("application.jobs.worker._REFILL_SECONDS", 0.001)
     storage, queue, release, done = MemoryStorage(), JobQueue(), asyncio.Event(), asyncio.Event()
     hanging = [a_job() for _ in range(31)]
 

@@ -416,7 +416,7 @@ def test_an_interrupted_import_says_how_far_it_got_and_can_be_repeated(sqlite: s
     assert len(names(sqlite)) == 1_001
 
 
-@pytest.mark.parametrize("ending", ["ndjson", "csv"])
+@pytest.mark.parametrize("ending", ["ndjson", pytest.param("csv", marks=pytest.mark.slow)])
 def test_what_was_read_ahead_of_a_failure_is_not_counted(
     sqlite: str, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_json_lines_have_the_fields_of_each_request_and_no_text_of_it() -> None:
     assert len({line["request_id"] for line in lines}) == 4
 
 
+@pytest.mark.slow
 def test_text_lines_say_the_same() -> None:
     with logging_service("--storage", "memory://", USERPORT_ACCESS_LOG="true") as service:
         make_requests(service.client)
@@ -79,6 +80,7 @@ def test_text_lines_say_the_same() -> None:
     assert float(duration) > 0
 
 
+@pytest.mark.slow
 def test_requests_are_not_logged_unless_asked_for() -> None:
     with logging_service("--storage", "memory://", USERPORT_LOG_FORMAT="json") as service:
         make_requests(service.client)

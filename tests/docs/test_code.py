@@ -5,18 +5,19 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-EXAMPLE: Final = ROOT / "examples" / "userport-pony"
+EXAMPLES: Final = ROOT / "examples"
 SOURCES: Final = [
-    EXAMPLE / "pyproject.toml",
-    EXAMPLE / "test_pony.py",
-    *EXAMPLE.glob("userport_pony/*.py"),
+    EXAMPLES / "userport-pony" / "pyproject.toml",
+    EXAMPLES / "userport-pony" / "test_pony.py",
+    *EXAMPLES.glob("userport-*/userport_*/*.py"),
     ROOT / "tests" / "storage" / "test_mongodb.py",
 ]
-BLOCKS: Final = re.findall(
-    r"^```(?:python|toml)\n(.*?)^```$",
-    (ROOT / "docs" / "how-to" / "add-a-storage.md").read_text(),
-    re.DOTALL | re.MULTILINE,
-)
+PAGES: Final = [ROOT / "docs" / "how-to" / "add-a-storage.md", EXAMPLES / "userport-sqlalchemy-orm" / "README.md"]
+BLOCKS: Final = [
+    block
+    for page in PAGES
+    for block in re.findall(r"^```(?:python|toml)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0])

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from benchmarks import removal
+from benchmarks import orms, removal
 from benchmarks.report import table
 
 ROOT: Final = Path(__file__).parents[2]
@@ -33,3 +33,10 @@ def test_no_request_to_userport_failed_in_the_recorded_comparison() -> None:
 
 def test_the_table_of_removals_is_what_was_recorded() -> None:
     assert removal.table(REMOVALS["stores"]) in STORAGES
+
+
+def test_the_figures_of_the_orms_are_what_was_recorded_or_said_to_be_missing() -> None:
+    block = orms.BLOCK.search(orms.PAGE.read_text())
+    assert block
+    expected = orms.figures(json.loads(orms.RESULTS.read_text())) if orms.RESULTS.exists() else orms.NOT_MEASURED
+    assert block[0] == expected

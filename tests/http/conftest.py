@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
 import httpx
 import pytest
 
+from tests.application.fakes import ManualClock
 from tests.http.service import Service, running
 from tests.http.sign_in_helpers import SIGNING_KEY
 from tests.servers.choice import KINDS, Kind, is_chosen, skip_unless_chosen
@@ -26,19 +28,28 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 
 _POOL_MODES: Final[tuple[PoolMode, ...]] = ("session", "transaction") if is_chosen("postgresql") else ()
-
-# The contract covers storage itself, so HTTP on every store is only tested in slow runs.
-_QUICKEST: Final = STORES[:1]
+_EMBEDDED: Final = ("memory", "sqlite")
 
 
-@pytest.fixture(
-    scope="session",
-    params=[
-        *_QUICKEST,
-        *(pytest.param(store, marks=pytest.mark.slow) for store in STORES if store not in _QUICKEST),
-        *(pytest.param(mode, marks=[pytest.mark.slow, pytest.mark.cluster]) for mode in _POOL_MODES),
-    ],
-)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test of the service on memory, in slow runs also on SQLite; one of `every_store` on all others too.
+
+    The contract covers storage itself.
+    """
+    if "store_url" not in metafunc.fixturenames:
+        return
+    every_store = metafunc.definition.get_closest_marker("every_store") is not None
+    stores = [store for store in STORES if every_store or store in _EMBEDDED]
+    modes = _POOL_MODES if every_store else ()
+    params = [
+        *stores[:1],
+        *(pytest.param(store, marks=pytest.mark.slow) for store in stores[1:]),
+        *(pytest.param(mode, marks=[pytest.mark.slow, pytest.mark.cluster]) for mode in modes),
+    ]
+    metafunc.parametrize("store_url", params, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def store_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
     """The URL of an empty store of each kind in turn."""
     store: Store = request.param
@@ -94,10 +105,31 @@ async def token_client(token_service: Service) -> AsyncIterator[httpx.AsyncClien
         yield client
 
 
-@pytest.fixture
-async def memory_token_service() -> AsyncIterator[Service]:
-    """The application in token mode, on a memory store of its own."""
+@pytest.fixture(scope="session")
+async def token_service_in_memory() -> AsyncIterator[Service]:
     async with running(hashes=False, signing_key=SIGNING_KEY) as service:
+        yield service
+
+
+@pytest.fixture
+async def memory_token_service(token_service_in_memory: Service) -> Service:
+    """The application in token mode, in memory."""
+    await token_service_in_memory.empty()
+    return token_service_in_memory
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """The clock of `clocked_token_service`, at the present time."""
+    clock = ManualClock()
+    clock.time = datetime.now(UTC)
+    return clock
+
+
+@pytest.fixture
+async def clocked_token_service(clock: ManualClock) -> AsyncIterator[Service]:
+    """An application in token mode, in memory, whose time a test moves."""
+    async with running(hashes=False, signing_key=SIGNING_KEY, clock=clock) as service:
         yield service
 
 

@@ -61,7 +61,12 @@ class Document:
             self.validator(f"{pointer}{pointer_to(media_type, 'schema')}").validate(response.json())
 
     def validator(self, pointer: str) -> jsonschema_rs.Validator:
-        """Return a validator for the schema at a location in the document."""
+        """Return a validator for the schema at a location in the document.
+
+        Those that refer to one schema share its validator: each is compiled from the whole document.
+        """
+        if (schema := self._at(pointer)).keys() == {"$ref"}:
+            pointer = schema["$ref"].removeprefix("#")
         if pointer not in self._validators:
             schema = {**self.openapi, "$ref": f"#{quote(pointer)}"}
             self._validators[pointer] = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
@@ -73,10 +78,14 @@ class Document:
     def _resolve(self, node: Any, pointer: str) -> tuple[Any, str]:
         while "$ref" in node:
             pointer = node["$ref"].removeprefix("#")
-            node = self.openapi
-            for step in pointer.strip("/").split("/"):
-                node = node[step.replace("~1", "/").replace("~0", "~")]
+            node = self._at(pointer)
         return node, pointer
+
+    def _at(self, pointer: str) -> Any:
+        node: Any = self.openapi
+        for step in pointer.strip("/").split("/"):
+            node = node[step.replace("~1", "/").replace("~0", "~")]
+        return node
 
 
 def pointer_to(*steps: str) -> str:

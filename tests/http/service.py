@@ -10,13 +10,14 @@ import httpx
 from dependency_injector.providers import Object
 from fastapi import FastAPI
 
-from application.ports import JobHandler
+from application.ports import Clock, JobHandler
 from domain.jobs import JOBS
 from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
 from entrypoints.container import Container
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
+from entrypoints.telemetry import start_tracing
 from tests.application.fakes import ReadableHasher
 from tests.http.document import Document
 from tests.http.mailbox import Mailbox
@@ -86,16 +87,23 @@ async def running(
     storage: Storage | None = None,
     *,
     hashes: bool = True,
+    traced: bool = False,
     handlers: Mapping[str, JobHandler] | None = None,
+    clock: Clock | None = None,
     **settings: Any,
 ) -> AsyncIterator[Service]:
     """Run the application on a storage, given by URL or as an object; without `hashes`, passwords cost no time.
 
-    Jobs only run if `jobs` is true, because tests count storage calls. `handlers` replace its own.
+    Jobs only run if `jobs` is true, because tests count storage calls. `handlers` and `clock` replace its own. With
+    `traced`, it is traced as the environment asks for it.
     """
     container = Container(settings=Settings(**{"storage": url, "jobs": False, **settings}))
+    if clock is not None:
+        container.clock.override(Object(clock))
     if storage is not None:
         container.storage.override(Object(storage))
+    if traced:
+        start_tracing(container)
     if not hashes:
         container.password_hasher.override(Object(ReadableHasher()))
     mailbox = Mailbox()

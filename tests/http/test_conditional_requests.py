@@ -94,6 +94,7 @@ async def test_etags_outlive_a_move_to_another_store(client: httpx.AsyncClient, 
             assert await etag_of(client_there, record) == await etag_of(client, record)
 
 
+@pytest.mark.every_store
 async def test_etags_outlive_a_restart(client: httpx.AsyncClient, store_url: str, record: Record) -> None:
     if store_url == "memory://":
         pytest.skip("what is in memory does not outlive anything")
@@ -143,6 +144,7 @@ async def test_a_stale_weak_or_malformed_if_match_is_412_and_nothing_changes(
     assert (after.json(), after.headers["etag"]) == (before.json(), before.headers["etag"])
 
 
+@pytest.mark.every_store
 async def test_the_etag_from_before_a_change_is_stale_after_it(
     client: httpx.AsyncClient, record: Record, kind: str
 ) -> None:

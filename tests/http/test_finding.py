@@ -63,6 +63,7 @@ async def test_a_query_with_an_invalid_encoding_finds_no_user(client: httpx.Asyn
         assert (response.status_code, response.json()) == (200, [])
 
 
+@pytest.mark.every_store
 async def test_email_and_username_together_find_the_user_who_has_both(client: httpx.AsyncClient) -> None:
     await register(client, email="ann@example.org", username="ann", name="Ann")
     assert await names(client, email="ann@example.org", username="Ann") == ["Ann"]
@@ -83,6 +84,7 @@ async def test_a_search_finds_names_by_their_beginning(client: httpx.AsyncClient
     assert await names(client, search=text) == ["Ann Bee"]
 
 
+@pytest.mark.every_store
 async def test_a_search_finds_emails_and_usernames_and_no_user_twice(client: httpx.AsyncClient) -> None:
     await register(client, name="Zoe", email="ann.z@example.org", username="zoe")
     await register(client, name="Yan", email="yan@example.org", username="Ann-Yan")

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from dependency_injector.providers import Object
 
 from adapters.memory.storage import MemoryStorage
 from adapters.storage_contract.examples import a_session, a_user
@@ -40,11 +39,9 @@ def running_limited(limits: dict[str, Any]) -> AbstractAsyncContextManager[Servi
 
 
 @pytest.fixture
-async def clock(memory_token_service: Service) -> ManualClock:
-    clock = ManualClock()
-    clock.time = datetime.now(UTC)
-    memory_token_service.container.clock.override(Object(clock))
-    return clock
+async def memory_token_service(clocked_token_service: Service) -> Service:
+    """The tests of this module move its time."""
+    return clocked_token_service
 
 
 @pytest.fixture
@@ -65,6 +62,7 @@ async def test_after_five_failures_an_account_has_to_wait(token_client: httpx.As
     assert (await sign_in(token_client, other["email"])).status_code == 200
 
 
+@pytest.mark.every_store
 async def test_of_many_parallel_guesses_five_are_answered(token_client: httpx.AsyncClient) -> None:
     user = await register(token_client, password=PASSWORD)
     assert await guess(token_client, *[user["email"]] * 15) == [400] * 5 + [429] * 10

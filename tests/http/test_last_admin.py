@@ -11,6 +11,8 @@ from tests.http.records import new_user, path_of, register
 from tests.http.service import Service
 from tests.http.sign_in_helpers import SignedInUser, a_member, an_admin
 
+pytestmark = pytest.mark.every_store
+
 WAYS: list[tuple[str, Any]] = [("PATCH", {"role": "member"}), ("PATCH", {"active": False}), ("DELETE", None)]
 
 

@@ -117,6 +117,7 @@ async def test_there_is_no_count_unless_it_is_asked_for(client: httpx.AsyncClien
     assert "x-total-count" not in (await client.get(path, params={"count": "false"})).headers
 
 
+@pytest.mark.every_store
 async def test_a_walk_meets_what_was_there_all_the_while_exactly_once(client: httpx.AsyncClient, seven: List) -> None:
     path, items = seven
     met: list[str] = []

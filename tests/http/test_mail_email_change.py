@@ -153,6 +153,7 @@ async def test_a_taken_address_shows_only_at_the_confirmation(
     assert (await token_client.post(CONFIRM, json={"token": token})).status_code == 204
 
 
+@pytest.mark.every_store
 async def test_of_fifty_parallel_confirmations_and_undos_one_succeeds(
     token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:

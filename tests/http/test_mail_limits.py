@@ -3,12 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from dependency_injector.providers import Object
 
 from tests.application.fakes import ManualClock
 from tests.http.problems import code_of
@@ -40,6 +38,7 @@ async def statuses(client: httpx.AsyncClient, *emails: str) -> Counter[int]:
     return Counter(answer.status_code for answer in answers)
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_of_parallel_requests_for_one_address_five_are_accepted(
     token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser, is_known: bool
@@ -77,6 +76,7 @@ async def test_the_new_address_of_a_change_has_its_limit_too(
     assert (refused.status_code, code_of(refused)) == (429, "too_many_mail_requests")
 
 
+@pytest.mark.every_store
 async def test_of_parallel_requests_of_one_client_twenty_are_accepted(
     token_service: Service, token_client: httpx.AsyncClient
 ) -> None:
@@ -108,20 +108,16 @@ async def test_requests_that_are_refused_do_not_count(token_client: httpx.AsyncC
     assert await statuses(token_client, *[ann.user["email"]] * 6) == {202: 5, 429: 1}
 
 
-async def test_after_an_hour_there_may_be_more(
-    memory_token_service: Service, memory_token_client: httpx.AsyncClient
-) -> None:
-    clock = ManualClock()
-    clock.time = datetime.now(UTC)
-    memory_token_service.container.clock.override(Object(clock))
-    for _ in range(5):
-        assert (await reset(memory_token_client, "ann@example.org")).status_code == 202
+async def test_after_an_hour_there_may_be_more(clocked_token_service: Service, clock: ManualClock) -> None:
+    async with clocked_token_service.connect() as client:
+        for _ in range(5):
+            assert (await reset(client, "ann@example.org")).status_code == 202
+            clock.move(minutes=10)
+        refused = await reset(client, "ann@example.org")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "600")
         clock.move(minutes=10)
-    refused = await reset(memory_token_client, "ann@example.org")
-    assert (refused.status_code, refused.headers["retry-after"]) == (429, "600")
-    clock.move(minutes=10)
-    assert (await reset(memory_token_client, "ann@example.org")).status_code == 202
-    assert (await reset(memory_token_client, "ann@example.org")).status_code == 429
+        assert (await reset(client, "ann@example.org")).status_code == 202
+        assert (await reset(client, "ann@example.org")).status_code == 429
 
 
 async def test_a_limit_of_zero_is_none(unlimited: Service) -> None:

@@ -67,6 +67,7 @@ async def confirm(client: httpx.AsyncClient, path: str, token: str, password: st
 # Reset
 
 
+@pytest.mark.every_store
 async def test_a_reset_sets_the_password_and_verifies_the_address(
     token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
@@ -144,6 +145,7 @@ async def test_what_is_no_address_is_422(memory_token_client: httpx.AsyncClient,
     assert pointers_of(await memory_token_client.post(RESET, json={"email": email})) == {"/email"}
 
 
+@pytest.mark.every_store
 async def test_of_fifty_parallel_resets_with_one_link_one_succeeds(
     token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:

@@ -90,6 +90,7 @@ async def test_of_several_sign_ups_for_one_address_the_confirmed_one_becomes_the
     assert user.name == "Other"
 
 
+@pytest.mark.every_store
 async def test_of_fifty_parallel_confirmations_one_succeeds(service: Service, client: httpx.AsyncClient) -> None:
     token = await signed_up(service, client)
     answers = await asyncio.gather(*(client.post(CONFIRM, json={"token": token}) for _ in range(50)))

@@ -106,6 +106,7 @@ async def test_a_token_works_once(token_service: Service, token_client: httpx.As
     assert code_of(answers[1]) == "invalid_token"
 
 
+@pytest.mark.every_store
 async def test_of_fifty_parallel_confirmations_one_succeeds(
     token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:

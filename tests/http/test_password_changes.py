@@ -70,6 +70,7 @@ async def test_passwords_are_the_same_however_they_are_composed(token_client: ht
     assert (await sign_in(token_client, user["email"], "Zo\u00eb und Ka\u0308se")).status_code == 200
 
 
+@pytest.mark.every_store
 async def test_of_parallel_changes_one_wins(token_client: httpx.AsyncClient) -> None:
     person = await a_member(token_client)
     passwords = [f"{NEW} {number}" for number in range(5)]

@@ -49,6 +49,7 @@ async def test_a_post_needs_a_known_author(client: httpx.AsyncClient) -> None:
     assert (response.status_code, code_of(response)) == (404, "user_not_found")
 
 
+@pytest.mark.every_store
 async def test_posts_are_listed_author_by_author(client: httpx.AsyncClient) -> None:
     ann, bob = await register(client), await register(client)
     posts = [await publish(client, ann), await publish(client, ann)]

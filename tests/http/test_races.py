@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Awaitable, Iterable
 
 import httpx
+import pytest
 
 from tests.http.problems import code_of
 from tests.http.records import new_user, path_of, publish, register
+
+pytestmark = pytest.mark.every_store
 
 
 async def at_once(calls: Iterable[Awaitable[httpx.Response]]) -> list[httpx.Response]:

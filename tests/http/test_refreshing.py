@@ -1,11 +1,10 @@
 """Refresh a session, with refresh tokens that are each used once (RFC 6749, section 6; RFC 9700, section 4.14)."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx
 import pytest
-from dependency_injector.providers import Object
 
 from tests.application.fakes import ManualClock
 from tests.http.service import Service
@@ -15,11 +14,9 @@ pytestmark = pytest.mark.usefixtures("short_delays")
 
 
 @pytest.fixture
-def clock(memory_token_service: Service) -> ManualClock:
-    clock = ManualClock()
-    clock.time = datetime.now(UTC)
-    memory_token_service.container.clock.override(Object(clock))
-    return clock
+async def memory_token_service(clocked_token_service: Service) -> Service:
+    """The tests of this module move its time."""
+    return clocked_token_service
 
 
 async def test_a_refresh_gives_a_new_pair_that_works(token_client: httpx.AsyncClient) -> None:
@@ -34,6 +31,7 @@ async def test_a_refresh_gives_a_new_pair_that_works(token_client: httpx.AsyncCl
     assert (await refresh(token_client, tokens["refresh_token"])).status_code == 200
 
 
+@pytest.mark.every_store
 async def test_of_twenty_parallel_refreshes_with_one_token_all_leave_the_user_signed_in(
     token_client: httpx.AsyncClient,
 ) -> None:

@@ -2,13 +2,18 @@
 
 import json
 import logging
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 
+from entrypoints.logs import JsonFormatter
+from tests.http.collector import collecting
+from tests.http.mailbox import token_of
 from tests.http.records import UNKNOWN_ID, Record, new_user, path_of, publish, register
-from tests.http.service import Service
+from tests.http.service import Service, running
+from tests.http.sign_in_helpers import SIGNING_KEY, a_member, an_admin, bearer, sign_in
 
 SECRET: Final = "Xq7marker9Zt"
 OURS_TO_SEND: Final = ("httpx", "httpcore")
@@ -140,3 +145,58 @@ def _check(response: httpx.Response, caplog: pytest.LogCaptureFixture) -> None:
         if not record.name.startswith(OURS_TO_SEND)
     ]
     assert not [text for text in revealed if SECRET.lower() in text.lower()]
+
+
+async def test_secrets_of_clients_and_operators_are_in_no_log_and_no_trace(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text(SIGNING_KEY)
+    caplog.set_level(logging.DEBUG)
+    caplog.handler.setFormatter(JsonFormatter())
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={SECRET}")
+        settings: dict[str, Any] = {
+            "mail": f"smtp://{SECRET}:{SECRET}@localhost",
+            "access_log": True,
+            "signing_key": str(key),
+        }
+        async with (
+            running(f"sqlite:///{tmp_path}/{SECRET}.db", traced=True, **settings) as service,
+            service.connect() as client,
+        ):
+            tokens = await _send_secrets_everywhere(service, client)
+            service.container.key_reload().reload()
+    assert {"POST /users", "POST /auth/token", "GET /users", "GET", "storage.users.search", "job mail"} <= {
+        span.name for span in collector.spans
+    }
+    logged = [
+        line for line in caplog.text.splitlines() if json.loads(line)["logger"].partition(".")[0] not in OURS_TO_SEND
+    ]
+    written = [*logged, *(body.decode("latin-1") for body in collector.bodies)]
+    key_lines = [line for line in SIGNING_KEY.splitlines() if "KEY" not in line]
+    for secret in (SECRET.lower(), *tokens, *key_lines):
+        assert not [text for text in written if secret in text or secret in text.lower()]
+
+
+async def _send_secrets_everywhere(service: Service, client: httpx.AsyncClient) -> list[str]:
+    """Send a secret as each part of requests, good and bad ones; return the tokens that were made."""
+    headers = {"x-secret": SECRET, "host": f"{SECRET}.example.org", "user-agent": SECRET, "baggage": f"a={SECRET}"}
+    member = await a_member(client, email=f"{SECRET}@example.org", name=SECRET, username=SECRET, bio=SECRET)
+    await service.do_jobs()
+    link = token_of(service.mailbox.mails[-1])
+    admin = await an_admin(service, client)
+    for parameters in ({"search": SECRET}, {"email": f"{SECRET}@example.org"}, {"cursor": SECRET}):
+        await client.get("/users", params=parameters, headers=headers | admin.headers)
+    await client.get(f"/nothing/{SECRET}", headers=headers)
+    await client.delete(f"/users/{SECRET}", headers=headers)
+    await client.post("/users", json=new_user(password=SECRET), headers=headers)
+    await sign_in(client, SECRET, f"{SECRET} and more")
+    await client.get("/users/me", headers=bearer(SECRET))
+    await client.post("/auth/email-verification/confirm", json={"token": link})
+    await client.post("/auth/email-verification/confirm", json={"token": SECRET})
+    service.mailbox.failures.append(RuntimeError(SECRET))
+    await client.post("/auth/password-reset", json={"email": f"{SECRET}@example.org"})
+    await service.do_jobs()
+    return [*(member.tokens[name] for name in ("access_token", "refresh_token")), link]

@@ -112,6 +112,7 @@ async def test_what_names_no_token_is_not_revoked(memory_token_client: httpx.Asy
     assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
 
 
+@pytest.mark.every_store
 async def test_a_removed_user_is_signed_out(token_client: httpx.AsyncClient) -> None:
     person = await a_member(token_client)
     other = await again(token_client, person)
@@ -141,6 +142,7 @@ async def test_a_demoted_admin_is_a_member_within_a_second(
     assert (await token_client.get("/users", headers=second.headers)).status_code == 404
 
 
+@pytest.mark.every_store
 async def test_a_new_password_ends_every_other_session(token_client: httpx.AsyncClient) -> None:
     person = await a_member(token_client)
     others = [await again(token_client, person) for _ in range(2)]

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("short_delays")
 WRONG = {"error": "invalid_grant", "error_description": "The name or the password is wrong."}
 
 
+@pytest.mark.every_store
 async def test_a_user_signs_in_and_calls(token_client: httpx.AsyncClient) -> None:
     created = (await token_client.post("/users", json=new_user(password=PASSWORD))).json()
     response = await sign_in(token_client, created["email"])

@@ -16,6 +16,7 @@ from tests.http.service import Service
 WRITABLE = {"email": "ann@example.org", "name": "Ann", "username": "ann", "bio": "Likes tea"}
 
 
+@pytest.mark.every_store
 async def test_a_new_user_is_answered_with_201_its_location_and_its_etag(client: httpx.AsyncClient) -> None:
     response = await client.post("/users", json=WRITABLE)
     assert response.status_code == 201
@@ -105,6 +106,7 @@ async def test_a_second_user_with_a_username_is_409(client: httpx.AsyncClient) -
     assert (response.status_code, code_of(response)) == (409, "username_taken")
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 async def test_an_update_that_takes_what_another_has_is_409_and_changes_nothing(
     client: httpx.AsyncClient, method: str
@@ -129,6 +131,7 @@ async def test_a_user_may_rewrite_what_they_already_have(client: httpx.AsyncClie
     assert (response.json()["email"], response.json()["username"]) == ("ANN@example.org", "ANN")
 
 
+@pytest.mark.every_store
 async def test_a_put_replaces_everything_and_clears_what_it_leaves_out(client: httpx.AsyncClient) -> None:
     user = await register(client, **WRITABLE, role="admin", active=False)
     response = await client.put(path_of(user), json={"email": "new@example.org", "name": "New"})
@@ -184,6 +187,7 @@ async def test_a_patch_that_changes_nothing_keeps_etag_and_time(client: httpx.As
     assert response.headers["etag"] == created.headers["etag"]
 
 
+@pytest.mark.every_store
 async def test_a_deleted_user_is_gone_with_their_posts(client: httpx.AsyncClient) -> None:
     user = await register(client)
     post = await publish(client, user)

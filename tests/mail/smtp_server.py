@@ -149,10 +149,15 @@ class _Connection(SMTP):
 
 @asynccontextmanager
 async def serving(
-    *, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None, utf8: bool = True, **options: Any
+    server: SmtpServer | None = None,
+    *,
+    starttls: ssl.SSLContext | None = None,
+    tls: ssl.SSLContext | None = None,
+    utf8: bool = True,
+    **options: Any,
 ) -> AsyncIterator[SmtpServer]:
     """Serve on a free local port: in clear text, with STARTTLS where offered, or with TLS."""
-    server = SmtpServer()
+    server = server or SmtpServer()
 
     def connect() -> SMTP:
         server.connections += 1

@@ -39,18 +39,11 @@ BUGS: Final[Sequence[Bug]] = (
         new='table.c.version <= bindparam("_version")',
         store="sqlite",
     ),
-    _engine_writes(
-        what="a save that met no record is fine",
-        where="VersionedUpdate.__call__",
+    _engine_commits(
+        what="a save or removal that met no record is fine",
+        where="_execute",
         node="Compare",
-        new="connection.execute(*self.bound()).rowcount > 1",
-        store="sqlite",
-    ),
-    _engine_writes(
-        what="a removal that met no record is fine",
-        where="VersionedUpdate.__call__",
-        node="Compare",
-        new="connection.execute(*self.bound()).rowcount > 1",
+        new="connection.execute(statement, together).rowcount > len(together)",
         store="sqlite",
     ),
     _engine_writes(

@@ -109,22 +109,35 @@ class Plan:
     cache_url: str
     namespace: str
     reads: int
+    pause: float
+    """The greatest pause of a writer between two changes, in seconds."""
+
     bug: Bug | None
+    deadline: float
+    """When it stops in any case, by the monotonic clock."""
 
 
 def record_history(
-    redis: ServerProcess, url: str, reads: int, *, faults: bool = False, bug: Bug | None = None
+    redis: ServerProcess,
+    url: str,
+    reads: int,
+    *,
+    pause: float = 0.2,
+    minutes: float = 60,
+    faults: bool = False,
+    bug: Bug | None = None,
 ) -> History:
-    """Let processes read and write a prepared, empty storage until they have made that many reads."""
+    """Let processes read and write a prepared, empty storage until they have made that many reads, or time is over."""
     context = multiprocessing.get_context("spawn")
     generations = context.Array("i", SLOTS)
     namespace = token_hex(8)
-    plans = [Plan(number, url, redis.url, namespace, reads // PROCESSES, bug) for number in range(PROCESSES)]
+    share, deadline = reads // PROCESSES, time.monotonic() + 60 * minutes
+    plans = [Plan(number, url, redis.url, namespace, share, pause, bug, deadline) for number in range(PROCESSES)]
     history = History()
     with ProcessPoolExecutor(PROCESSES, context, _share, (generations,)) as pool:
         parts = [pool.submit(_run, plan) for plan in plans]
         while faults and not all(part.done() for part in parts):
-            time.sleep(_RANDOM.uniform(1, 6))
+            time.sleep(_RANDOM.uniform(1, 10))
             history.faults.append(_fail(redis))
         for part in parts:
             made = part.result()
@@ -190,9 +203,9 @@ class _Process:
         return self._history
 
     async def _read(self) -> None:
-        while len(self._history.reads) < self._plan.reads:
+        while len(self._history.reads) < self._plan.reads and time.monotonic() < self._plan.deadline:
             slot, is_session = _RANDOM.randrange(SLOTS), _RANDOM.random() < 0.5
-            generation = _generations[slot] - (_RANDOM.random() < 0.2)
+            generation = _generations[slot] - (_RANDOM.random() < 0.1)
             if generation < 0:
                 continue
             record, unit = _name(slot, generation), self._storage.unit_of_work()
@@ -203,7 +216,7 @@ class _Process:
 
     async def _write(self) -> None:
         while not self._is_over:
-            await asyncio.sleep(_RANDOM.uniform(0, 0.2))
+            await asyncio.sleep(_RANDOM.uniform(0, self._plan.pause))
             slot, is_session = _RANDOM.randrange(SLOTS), _RANDOM.random() < 0.5
             record, unit = _name(slot, _generations[slot]), self._storage.unit_of_work()
             if is_session:
@@ -220,7 +233,7 @@ class _Process:
     async def _replace(self, slots: Sequence[int]) -> None:
         """Remove users with their sessions, and add others."""
         while not self._is_over:
-            await asyncio.sleep(_RANDOM.uniform(0, 0.4))
+            await asyncio.sleep(_RANDOM.uniform(0, 4 * self._plan.pause))
             slot = _RANDOM.choice(slots)
             generation = _generations[slot]
             record, unit = _name(slot, generation), self._storage.unit_of_work()
@@ -273,8 +286,8 @@ class _SlowReads:
 
     async def get(self, key: Any) -> Any:
         found = await self._inner.get(key)
-        if _RANDOM.random() < 0.1:
-            await asyncio.sleep(_RANDOM.uniform(0, 0.02))
+        if _RANDOM.random() < 0.02:
+            await asyncio.sleep(_RANDOM.uniform(0, 0.3))
         return found
 
 
@@ -306,12 +319,16 @@ _BUGS: Final[Mapping[Bug, Callable[[], None]]] = {
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--reads", type=int, default=1_000_000)
+    options.add_argument("--pause", type=float, default=1.0, help="greatest pause of a writer, in seconds")
+    options.add_argument("--minutes", type=float, default=60, help="stop after that time in any case")
     options.add_argument("--faults", action="store_true", help="kill and pause Redis")
     options.add_argument("--bug", choices=_BUGS, help="plant a bug, which must be found")
     given = options.parse_args()
     with Databases() as databases, databases.own_server("redis") as redis, databases.fresh("sqlite") as url:
         run_async(prepare(url))
-        history = record_history(redis, url, given.reads, faults=given.faults, bug=given.bug)
+        history = record_history(
+            redis, url, given.reads, pause=given.pause, minutes=given.minutes, faults=given.faults, bug=given.bug
+        )
     report(history)
 
 

@@ -127,6 +127,17 @@ class SqlCases:
         assert await outcomes(attempts) == [*[None] * 15, EmailTaken]
         assert (await read_all(storage)).users == [there, *users]
 
+    async def test_users_that_are_added_together_with_their_records_share_transactions(self, storage: Storage) -> None:
+        there, users = a_user(), [a_user() for _ in range(30)]
+        await add(storage, there)
+        records = [(user, a_credential(user)) for user in (*users, a_user(email=there.email))]
+        with counted_commits() as commits:
+            assert await outcomes([add(storage, *each) for each in records]) == [*[None] * 30, EmailTaken]
+            assert 1 <= commits() <= 15  # the batch with a taken address is halved until it is alone
+        found = await read_all(storage)
+        assert found.users == [there, *users]
+        assert found.records["credentials"] == [credential for _, credential in records[:-1]]
+
     async def test_reads_that_arrive_together_share_statements(self, storage: Storage) -> None:
         users = [a_user() for _ in range(50)]
         await add(storage, *users)

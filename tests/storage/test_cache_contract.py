@@ -9,7 +9,15 @@ import pytest
 
 from adapters.cache.config import CacheConfig
 from adapters.cache.storage import CachedStorage
+from adapters.storage_contract.concurrency import ConcurrencyCases
+from adapters.storage_contract.connections import ConnectionCases
+from adapters.storage_contract.records import RecordCases
+from adapters.storage_contract.removal import RemovalCases
+from adapters.storage_contract.requirements import RequirementCases
 from adapters.storage_contract.samples import CONTRACT_TYPES
+from adapters.storage_contract.units_of_work import UnitOfWorkCases
+from adapters.storage_contract.users import UserCases
+from adapters.storage_contract.versions import VersionCases
 from domain.storage import Storage
 from entrypoints.storage_by_url import open_storage
 from tests.servers.choice import Kind
@@ -62,7 +70,16 @@ class Cached:
 
 @pytest.mark.slow
 class TestCachedSQLiteStorage(Cached, test_sqlite.TestSQLiteStorage):
-    pass
+    quick_groups = (  # what reads by id, or changes what was read
+        UserCases,
+        RecordCases,
+        VersionCases,
+        UnitOfWorkCases,
+        RequirementCases,
+        RemovalCases,
+        ConcurrencyCases,
+        ConnectionCases,
+    )
 
 
 class TestCachedPostgreSQLStorage(Cached, test_postgresql.TestPostgreSQLStorage):

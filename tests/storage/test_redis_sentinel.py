@@ -15,6 +15,7 @@ from domain.errors import StorageUnavailable, TooBusy
 from domain.storage import Storage
 from domain.user import User
 from entrypoints.storage_by_url import open_storage
+from tests.cli.commands import userport
 from tests.servers.choice import Kind, give_up
 from tests.servers.databases import Databases
 from tests.servers.redis import KIND
@@ -68,6 +69,15 @@ async def test_a_name_that_the_sentinels_do_not_know_is_unavailable(servers: Red
             with pytest.raises(StorageUnavailable, match="Sentinels know no master of the name") as told:
                 await call()
             assert "another-name" not in str(told.value)
+
+
+def test_a_command_ends_with_a_wrong_setting_when_the_sentinels_do_not_know_the_name(
+    servers: RedisWithSentinels,
+) -> None:
+    result = userport("storage", "ping", USERPORT_STORAGE=servers.url.replace(MASTER_NAME, "another-name"))
+    assert (result.exit_code, len(result.errors.splitlines())) == (2, 1)
+    assert "Sentinels know no master of the name" in result.errors
+    assert "another-name" not in result.errors
 
 
 async def test_a_sentinel_that_is_gone_is_passed_over(servers: RedisWithSentinels) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Delete, Select, Table, Update, select
@@ -11,10 +11,10 @@ from adapters.sql.engine.backend import Backend, TransactionCallback
 from adapters.sql.engine.batching import Outcome, RequestBatcher
 from adapters.sql.engine.database import Database
 from adapters.sql.engine.writes import PendingInsert, RowValues, VersionedUpdate, VersionedWrite, Write
-from adapters.sql.tables import is_visible, key_of, unique_columns
+from adapters.sql.tables import USERS, is_visible, key_of, unique_columns
 from domain.errors import StaleVersion, StorageUnavailable, TooBusy
 
-W = TypeVar("W", RowValues, VersionedUpdate)
+W = TypeVar("W", RowValues, VersionedUpdate, Sequence[PendingInsert])
 
 _MAX_BATCH_ROWS: Final = 1_000
 _MAX_WAIT_SECONDS: Final = 0.1  # longer than most disks take to sync
@@ -24,8 +24,8 @@ class GroupCommitter:
     """Applies staged units of work, each all or nothing.
 
     The most frequent units, which insert or update a single row, share transactions: inserts into one table, or
-    updates. A write that would wait for a lock is committed on its own. So is every unit with several writes, except
-    for rows of one table, which one statement inserts.
+    updates. So do new users with a record of their own in each of some tables. A single row that would wait for a lock
+    is committed on its own. So is every other unit, except for rows of one table, which one statement inserts.
 
     Inserts and updates do not share a transaction. An insert waits for a transaction that changes its owner's row, so
     two transactions with both could wait for each other.
@@ -43,6 +43,12 @@ class GroupCommitter:
             )
             for table in tables
         }
+        self._new_users: Final = RequestBatcher(
+            partial(self._commit_batch, self._insert_users),
+            max_wait_seconds=_MAX_WAIT_SECONDS,
+            operation="insert",
+            observer=database.batches,
+        )
         self._updates: Final = RequestBatcher(
             partial(self._commit_batch, self._update_all),
             max_wait_seconds=_MAX_WAIT_SECONDS,
@@ -59,6 +65,12 @@ class GroupCommitter:
                 is_done = await self._insert_at_once(insert)
             case [VersionedUpdate() as update]:
                 is_done = await self._updates(update)
+            case _:
+                inserts = [write for write in writes if isinstance(write, PendingInsert) and len(write.rows) == 1]
+                if (
+                    len(inserts) == len(writes) and inserts[0].table is USERS
+                ):  # an owner that no other transaction can lock
+                    is_done = await self._new_users(inserts)
         if not is_done:
             await self._commit_single(writes)
 
@@ -111,6 +123,18 @@ class GroupCommitter:
     async def _insert_all(self, table: Table, rows: Sequence[RowValues]) -> Sequence[Outcome[bool]]:
         await self._database.insert(table, rows)
         return [True] * len(rows)
+
+    async def _insert_users(self, units: Sequence[Sequence[PendingInsert]]) -> Sequence[Outcome[bool]]:
+        """Insert users with their records, by one statement for each table."""
+        if len(units) == 1:  # in its own order, which decides between two errors
+            return [False]
+        rows: dict[Table, list[RowValues]] = {}
+        for insert in chain.from_iterable(units):
+            rows.setdefault(insert.table, []).extend(insert.rows)
+        tables = sorted(rows, key=lambda table: table is not USERS)
+        insertions = [self._database.backend.insertion(table, rows[table]) for table in tables]
+        await self._database.transact(lambda connection: [insert(connection) for insert in insertions])
+        return [True] * len(units)
 
     async def _update_all(self, updates: Sequence[VersionedUpdate]) -> Sequence[Outcome[bool]]:
         """Update the rows that are at the expected version, unlocked, and keep their unique values."""

@@ -1,8 +1,7 @@
 """Load rows by key, and pages in the order of a key; concurrent reads are batched."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Integer, Select, bindparam, select
@@ -71,10 +70,9 @@ class KeysetPaginator(Generic[Entity]):
         """`statement` may have a parameter `owner`."""
         self._database: Final = database
         self._restore: Final = restore
-        self._statements: Final[Mapping[tuple[bool, bool], Select[Any]]] = {
-            (from_start, descending): _page(statement, key, from_start=from_start, descending=descending)
-            for from_start, descending in product((True, False), repeat=2)
-        }
+        self._statement: Final = statement
+        self._key: Final = key
+        self._statements: Final[dict[tuple[bool, bool], Select[Any]]] = {}
         self._batcher: Final[RequestBatcher[_Page, Sequence[Entity]]] = RequestBatcher(
             self._read_all, max_wait_seconds=_MAX_WAIT_SECONDS, operation="page", observer=database.batches
         )
@@ -107,10 +105,18 @@ class KeysetPaginator(Generic[Entity]):
             return error
 
     async def _read(self, page: _Page) -> Sequence[Entity]:
-        statement = self._statements[page.after is None, page.descending]
+        statement = self._statement_of(from_start=page.after is None, descending=page.descending)
         parameters = {name: value for name, value in page._asdict().items() if value is not None}
         fetch = self._database.fetch_indexed if page.is_short else self._database.fetch
         return [*map(self._restore, await fetch(statement, parameters))]
+
+    def _statement_of(self, *, from_start: bool, descending: bool) -> Select[Any]:
+        """Return one of four statements, which is built when it is first used."""
+        statement = self._statements.get((from_start, descending))
+        if statement is None:
+            statement = _page(self._statement, self._key, from_start=from_start, descending=descending)
+            self._statements[from_start, descending] = statement
+        return statement
 
 
 def _page(statement: Select[Any], key: Column[Any], *, from_start: bool, descending: bool) -> Select[Any]:

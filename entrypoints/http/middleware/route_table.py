@@ -28,8 +28,9 @@ class RouteTableMiddleware:
         self._table: _RouteTable | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        # FastAPI's telemetry observes the router's search. The paths of a mounted app have a prefix.
-        if scope["type"] == "http" and not scope.get("root_path") and "fastapi.telemetry" not in scope:
+        # FastAPI's telemetry observes the router's search; it is None for a request that is not sampled.
+        # The paths of a mounted app have a prefix.
+        if scope["type"] == "http" and not scope.get("root_path") and scope.get("fastapi.telemetry") is None:
             if self._table is None:
                 self._table = _RouteTable(scope["app"])
             plan = self._table.find(scope)

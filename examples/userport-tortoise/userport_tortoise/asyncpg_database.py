@@ -30,7 +30,7 @@ class AsyncpgDatabase(Database):
     max_connections = 10
 
     def __init__(self, **address: object) -> None:
-        super().__init__(**address, timeout=5, command_timeout=10, minsize=0, maxsize=self.max_connections)
+        super().__init__(**address, timeout=10, command_timeout=10, minsize=0, maxsize=self.max_connections)
 
     async def lock_schema(self, connection: BaseDBAsyncClient) -> None:
         await connection.execute_query("SELECT pg_advisory_xact_lock($1)", [0x746F72746F697365])  # "tortoise"

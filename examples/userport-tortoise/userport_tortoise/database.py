@@ -41,7 +41,7 @@ class Database(ABC):
         app = {"models": [module], "default_connection": module, "migrations": "userport_tortoise.migrations"}
         connection = {"engine": module, "credentials": credentials}
         self.config: Final[Mapping[str, Any]] = {"connections": {module: connection}, "apps": {"userport": app}}
-        self.limiter: Final = ConnectionLimiter(self.max_connections)
+        self.limiter: Final = ConnectionLimiter(self.max_connections, timeout_seconds=10)
         self._tortoise: Final = TortoiseContext()
         self._context: Final = copy_context()
         self._context.run(self._tortoise.__enter__)

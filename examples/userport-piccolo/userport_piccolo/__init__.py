@@ -1,0 +1,1 @@
+"""Storage for userport with Piccolo ORM, on PostgreSQL."""

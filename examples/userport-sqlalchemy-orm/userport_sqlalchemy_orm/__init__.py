@@ -1,0 +1,1 @@
+"""Storage for userport with the ORM of SQLAlchemy, on SQLite and PostgreSQL."""
