@@ -27,6 +27,7 @@ ROOT: Final = Path(__file__).parents[2]
 IMAGE: Final = f"userport:{tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}"
 STOP_SECONDS: Final = 20.0
 _BASE: Final = "localhost/python-base"
+_DEFAULT_BASE: Final = "docker.io/library/python:3.13-slim"
 
 # $1 is the root file system; $2 and $3 are mounted in it, $2 for writing if $4 is "rw"; the rest is run.
 _CONTAINER: Final = """
@@ -68,6 +69,7 @@ class Docker:
         self._tool = tool
 
     def build(self) -> None:
+        run(self._tool, "pull", _DEFAULT_BASE)  # where the build keeps it does not matter
         run("make", "image", f"CONTAINER_TOOL={self._tool}")
 
     @property
@@ -78,7 +80,7 @@ class Docker:
     @property
     def added_bytes(self) -> int:
         """The size of the image without its base."""
-        return self._inspect(IMAGE)["Size"] - self._inspect("python:3.13-slim")["Size"]  # type: ignore[no-any-return]
+        return self._inspect(IMAGE)["Size"] - self._inspect(_DEFAULT_BASE)["Size"]  # type: ignore[no-any-return]
 
     @contextmanager
     def running(self, settings: Mapping[str, str], *, writable_data: bool = True) -> Iterator[Container]:
@@ -88,7 +90,10 @@ class Docker:
         if not writable_data:
             options.append(f"--volume={Path(__file__).parent}:/data:ro")
         with _started([self._tool, "run", f"--name={name}", *options, IMAGE]) as process:
-            yield Container(process, [self._tool, "exec", name], os.environ)
+            try:
+                yield Container(process, [self._tool, "exec", name], os.environ)
+            finally:
+                subprocess.run([self._tool, "rm", "--force", name], capture_output=True, check=False)  # noqa: S603
 
     def _inspect(self, image: str) -> Mapping[str, Any]:
         return json.loads(run(self._tool, "image", "inspect", image))[0]  # type: ignore[no-any-return]
@@ -100,26 +105,28 @@ class Buildah:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         storage = directory / "storage.conf"
-        storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{directory}/graph"\nrunroot = "{directory}/run"\n')
         self._environment = os.environ | {"CONTAINERS_STORAGE_CONF": str(storage), "BUILDAH_ISOLATION": "chroot"}
+        places = f'graphroot = "{directory}/graph"\nrunroot = "{directory}/run"\n'
+        for driver in ("overlay", "vfs"):  # vfs works everywhere, and copies everything at each step
+            storage.write_text(f'[storage]\ndriver = "{driver}"\n{places}')
+            found = subprocess.run(["buildah", "info"], env=self._environment, capture_output=True, check=False)  # noqa: S607
+            if found.returncode == 0:
+                break
 
     def build(self) -> None:
-        base = self._directory / "base"
-        _make_base(base)
         empty = self._buildah("from", "scratch")
-        self._buildah("copy", "--quiet", empty, str(base), "/")
+        base = Path(self._buildah("mount", empty))
+        _make_base(base)
+        self._base_bytes = _size(base)
         self._buildah("commit", "--quiet", "--rm", empty, _BASE)
         volumes = " ".join(f"--volume={path}:{target}:ro" for path, target in _pip_settings(self._directory).items())
-        run(
-            "make",
-            "image",
-            "CONTAINER_TOOL=buildah",
-            f"BASE={_BASE}",
-            f"BUILD_OPTIONS={volumes}",
-            env=self._environment,
-        )
+        options = ["CONTAINER_TOOL=buildah", f"BASE={_BASE}", f"BUILD_OPTIONS={volumes}"]
+        run("make", "image", *options, env=self._environment)
         self._container = self._buildah("from", IMAGE)
         self._root = Path(self._buildah("mount", self._container))
+
+    def close(self) -> None:
+        self._buildah("rm", "--all")
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -129,7 +136,7 @@ class Buildah:
     @property
     def added_bytes(self) -> int:
         """The size of the image without its base."""
-        return _size(self._root) - _size(self._directory / "base")
+        return _size(self._root) - self._base_bytes
 
     @contextmanager
     def running(self, settings: Mapping[str, str], *, writable_data: bool = True) -> Iterator[Container]:
@@ -165,7 +172,11 @@ def engine() -> Iterator[Docker | Buildah]:
     if os.geteuid() != 0:
         give_up_program("buildah", "run as root, or start Docker")
     with tempfile.TemporaryDirectory(prefix="userport-image-") as directory:
-        yield Buildah(Path(directory))
+        buildah = Buildah(Path(directory))
+        try:
+            yield buildah
+        finally:
+            buildah.close()
 
 
 def run(*command: str, env: Mapping[str, str] | None = None) -> str:
