@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from time import monotonic
 
 import pytest
 
@@ -217,29 +219,35 @@ async def test_an_idle_worker_looks_once_a_second_at_most() -> None:
     assert min(later - earlier for earlier, later in itertools.pairwise(looks)) >= 1
 
 
-async def test_jobs_give_way_while_many_requests_are_served() -> None:
-    storage, queue, traffic = MemoryStorage(), JobQueue(), Traffic()
-    started: list[float] = []
+def test_a_process_is_busy_after_many_requests_since_it_was_last_asked() -> None:
+    traffic = Traffic()
+    for _ in range(10_000):
+        traffic.count_request()
+    assert [traffic.is_busy(), traffic.is_busy()] == [True, False]
+
+
+async def test_a_busy_process_starts_two_jobs_at_a_time_and_then_pauses() -> None:
+    storage, queue = MemoryStorage(), JobQueue()
+    looks: list[float] = []
+    looks_at_start: list[int] = []
     enough = asyncio.Event()
 
+    class BusyTraffic(Traffic):
+        def is_busy(self) -> bool:
+            looks.append(monotonic())
+            return True
+
     async def handle(_: Job) -> None:
-        started.append(asyncio.get_running_loop().time())
-        if len(started) == 6:
+        looks_at_start.append(len(looks))
+        if len(looks_at_start) == 6:
             enough.set()
 
-    async def send_requests() -> None:
-        while True:
-            for _ in range(100):
-                traffic.count_request()
-            await asyncio.sleep(0.01)
-
-    requests = asyncio.create_task(send_requests())
-    async with working(storage, queue, handle, traffic):
+    async with working(storage, queue, handle, BusyTraffic()):
         unit = storage.unit_of_work()
         for _ in range(50):
             queue.stage(unit, a_job())
         await unit.commit()
         await enough.wait()
-    requests.cancel()
-    assert len([moment for moment in started if moment - started[0] < 0.2]) <= 2
+    assert max(Counter(looks_at_start).values()) == 2
+    assert min(later - earlier for earlier, later in itertools.pairwise(looks[-3:])) >= 0.2
     assert await left(storage) > 0
