@@ -38,7 +38,7 @@ class EntryType(Generic[T]):
             return None
         try:
             value = self._from_json(orjson.loads(entry[len(header) :]))
-        except Exception:  # noqa: BLE001 - whatever is there, the store has the value
+        except Exception:  # noqa: BLE001 - for any content, the store has the value
             return None
         return value if self._id(value) == id else None
 

@@ -80,7 +80,7 @@ def _telemetry(container: Container) -> TelemetryConfig | None:
     tracing = container.tracing()
     if tracing is not None:
         return request_telemetry(tracing)
-    # None: whoever embeds the app may have configured a provider of their own.
+    # None: a service that embeds the app may have configured a provider of their own.
     return None if "opentelemetry.sdk" in sys.modules else _NO_TELEMETRY
 
 

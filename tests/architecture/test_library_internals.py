@@ -22,7 +22,7 @@ def _subclasses() -> Iterator[type]:
     """Yield our classes whose parent belongs to one of the libraries."""
     packages = pkgutil.walk_packages(entrypoints.http.__path__, "entrypoints.http.")
     names = [package.name for package in packages if not package.name.endswith(".main")]
-    for name in (*names, "entrypoints.cli.server"):
+    for name in (*names, "entrypoints.cli.draining", "entrypoints.cli.server"):
         for one in vars(import_module(name)).values():
             if inspect.isclass(one) and one.__module__ == name and _library_parents(one):
                 yield one
@@ -33,7 +33,9 @@ def _library_parents(one: type) -> list[type]:
 
 
 def test_there_are_such_classes() -> None:
-    assert {"PrecompiledRoute", "CrossOriginMiddleware", "JsonRequest"} <= {one.__name__ for one in _subclasses()}
+    assert {"PrecompiledRoute", "CrossOriginMiddleware", "DrainingServer", "JsonRequest"} <= {
+        one.__name__ for one in _subclasses()
+    }
 
 
 @pytest.mark.parametrize("one", list(_subclasses()), ids=lambda one: one.__name__)
@@ -42,7 +44,7 @@ def test_every_public_method_of_a_subclass_overrides_one_of_the_library(one: typ
     assert own <= {name for parent in _library_parents(one) for name in vars(parent)}
 
 
-@pytest.mark.parametrize("library", _LIBRARIES)
+@pytest.mark.parametrize("library", [*_LIBRARIES, "prometheus-client"])
 def test_a_library_of_which_internals_are_used_has_an_upper_bound(library: str) -> None:
     (requirement,) = [one for one in _PROJECT["project"]["dependencies"] if re.match(rf"{library}\b(?!-)", one)]
     assert "<" in requirement

@@ -2,7 +2,7 @@
 
     python -m tests.mail --store sqlite --kills 200
 
-Sign-ups go on all the time. At the end, every user in the storage must have been mailed, nobody else, and each of
+Sign-ups go on all the time. At the end, every user in the storage must have been mailed, no one else, and each of
 them under one `Message-ID`. Prints JSON; exits with 1 when a mail was lost, or sent without a cause.
 """
 

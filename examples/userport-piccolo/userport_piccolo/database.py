@@ -116,7 +116,7 @@ class _Engine(PostgresEngine):
 
 
 class _Transaction(PostgresTransaction):
-    """Releases its connection whatever fails; Piccolo keeps it if BEGIN, COMMIT or ROLLBACK does."""
+    """Releases its connection after any failure; Piccolo keeps it if BEGIN, COMMIT or ROLLBACK does."""
 
     engine: "_Engine"
     connection: Any = None

@@ -221,7 +221,7 @@ class PiccoloRecords(_Repository[R]):
 
 
 def _starts_with(prefix: SearchPrefix) -> Condition:
-    # A range uses an index, whatever the prefix contains; LIKE needs escaping.
+    # A range uses an index for every prefix; LIKE needs escaping.
     upper = prefix_upper_bound(prefix)
     ranges = [
         column >= prefix if upper is None else And(column >= prefix, column < upper)

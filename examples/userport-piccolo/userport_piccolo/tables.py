@@ -10,7 +10,7 @@ from userport_piccolo.database import CURRENT_ENGINE
 
 
 class ExactText(Text):
-    """A text that is compared by code points, whatever the collation of the database."""
+    """A text that is compared by code points, for every collation of the database."""
 
     @property
     def column_type(self) -> str:

@@ -5,7 +5,7 @@ from tortoise.models import Model
 
 
 class ExactText(fields.Field[str], str):  # type: ignore[misc] # as Tortoise's own fields are
-    """A text that is compared by code points, whatever the collation of the database."""
+    """A text that is compared by code points, for every collation of the database."""
 
     SQL_TYPE = "TEXT"
 
