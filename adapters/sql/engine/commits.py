@@ -65,12 +65,9 @@ class GroupCommitter:
                 is_done = await self._insert_at_once(insert)
             case [VersionedUpdate() as update]:
                 is_done = await self._updates(update)
-            case _:
+            case [PendingInsert() as first, *_] if first.table is USERS:  # which no other transaction can have locked
                 inserts = [write for write in writes if isinstance(write, PendingInsert) and len(write.rows) == 1]
-                if (
-                    len(inserts) == len(writes) and inserts[0].table is USERS
-                ):  # an owner that no other transaction can lock
-                    is_done = await self._new_users(inserts)
+                is_done = len(inserts) == len(writes) and await self._new_users(inserts)
         if not is_done:
             await self._commit_single(writes)
 
