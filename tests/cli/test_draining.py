@@ -149,7 +149,7 @@ def test_every_worker_reloads_the_signing_keys(sqlite: str, tmp_path: Path, *, b
         assert process.poll() is None
 
 
-def test_a_worker_of_jobs_reloads_the_signing_keys_and_ends_at_a_second_signal(sqlite: str, tmp_path: Path) -> None:
+def test_a_worker_of_jobs_reloads_the_signing_keys(sqlite: str, tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
     _replace(file, SigningKeys.new().to_pem())
     new = SigningKeys.new()

@@ -9,7 +9,6 @@ import pytest
 from tests.capabilities.results import load
 from tests.capabilities.table import in_page, stores, table
 from tests.mutation import plant_bugs
-from tests.mutation.bug import Bug
 from tests.mutation.plant_bugs import all_bugs
 from tests.servers.choice import ALL
 from tests.servers.variants import VARIANTS
@@ -38,10 +37,12 @@ def test_a_figure_of_planted_bugs_is_of_all_that_can_be_planted_now() -> None:
     assert planted == {store: now[store] for store in planted}
 
 
-@pytest.mark.parametrize("bug", all_bugs(), ids=lambda bug: f"{bug.store}-{bug.what}")
-def test_every_bug_can_be_planted(bug: Bug) -> None:
-    text = (ROOT / bug.file).read_text()
-    assert plant_bugs.planted(bug, text) != text
+@pytest.mark.parametrize("file", sorted({bug.file for bug in all_bugs()}))
+def test_every_bug_can_be_planted(file: str) -> None:
+    text = (ROOT / file).read_text()
+    for bug in all_bugs():
+        if bug.file == file:
+            assert plant_bugs.planted(bug, text) != text, bug.what
 
 
 def _cases(store: str) -> int:
