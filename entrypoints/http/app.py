@@ -15,13 +15,12 @@ from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work, watched_keys
 from entrypoints.container import Container
 from entrypoints.environment import SettingsError
-from entrypoints.http.middleware.access_log import AccessLogMiddleware
 from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
 from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
 from entrypoints.http.middleware.loopback_only import LoopbackOnlyMiddleware
-from entrypoints.http.middleware.metrics import MetricsMiddleware
 from entrypoints.http.middleware.request_id import RequestIdMiddleware
+from entrypoints.http.middleware.request_observer import RequestObserver, RequestObserverMiddleware, log_access
 from entrypoints.http.middleware.route_table import RouteTableMiddleware
 from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
@@ -137,11 +136,10 @@ def container_from_environment() -> Container:
 def _middleware(settings: Settings, container: Container) -> Sequence[Middleware]:
     """Return the middleware stack, outermost first."""
     origins = settings.cors_origins
-    metrics = container.metrics()
+    observers = _observers(settings, container)
     return [
-        *([] if metrics is None else [Middleware(MetricsMiddleware, count_request=metrics.count_request)]),
         Middleware(RequestIdMiddleware, count_request=container.traffic().count_request),
-        *([Middleware(AccessLogMiddleware)] if settings.access_log else []),
+        *([Middleware(RequestObserverMiddleware, observers=observers)] if observers else []),
         Middleware(SecurityHeadersMiddleware),
         Middleware(InternalErrorMiddleware),
         *([] if settings.asks_for_tokens else [Middleware(LoopbackOnlyMiddleware, origins=origins)]),
@@ -149,6 +147,14 @@ def _middleware(settings: Settings, container: Container) -> Sequence[Middleware
         Middleware(HeadAndTrailingSlashMiddleware),
         Middleware(RouteTableMiddleware),
     ]
+
+
+def _observers(settings: Settings, container: Container) -> Sequence[RequestObserver]:
+    observers: list[RequestObserver] = [log_access] if settings.access_log else []
+    if (metrics := container.metrics()) is not None:
+        count_request = metrics.count_request
+        observers.append(lambda scope, *outcome: count_request(scope["method"], *outcome))
+    return observers
 
 
 def _lifespan(container: Container) -> Any:

@@ -286,8 +286,7 @@ async def test_without_metrics_nothing_is_installed() -> None:
         assert service.container.metrics() is None
         assert service.container.storage() is service.container.store()
         names = [middleware.cls.__name__ for middleware in service.app.user_middleware]  # type: ignore[attr-defined]
-        assert "AccessLogMiddleware" not in names
-        assert "MetricsMiddleware" not in names
+        assert "RequestObserverMiddleware" not in names
         assert names
 
 
