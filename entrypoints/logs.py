@@ -112,14 +112,14 @@ def configure_logs(log_format: LogFormat, *, access_log: bool) -> None:
         logging.getLogger(ACCESS).setLevel(logging.INFO)
 
 
-def announce(line: str, log_format: LogFormat) -> None:
-    """Print a line about the start of the process."""
+def announce(line: str, log_format: LogFormat, level: int = logging.INFO) -> None:
+    """Print a line about the start of the process, which has a level in JSON."""
     if log_format is LogFormat.TEXT:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
     else:
         log = logging.getLogger("userport.start")
         log.setLevel(logging.INFO)
-        log.info("%s", line)
+        log.log(level, "%s", line)
 
 
 def _ids() -> dict[str, str]:

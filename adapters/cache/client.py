@@ -3,6 +3,7 @@ import logging
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import Context
 from ssl import SSLError
 from typing import Final
 
@@ -82,7 +83,8 @@ class CacheClient:
 
     async def _try(self) -> None:
         if self._task is None:
-            self._task = asyncio.create_task(self._stay_connected(), name="connection of the cache")
+            # Without the context of the request that happens to be the first, whose id its log lines would bear.
+            self._task = asyncio.create_task(self._stay_connected(), context=Context())
         await self._tried.wait()
 
     async def _stay_connected(self) -> None:

@@ -1,5 +1,6 @@
 """Helpers of commands that use a storage."""
 
+import logging
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -84,4 +85,4 @@ async def ensure_prepared(container: "Container") -> None:
         await storage.prepare()
     await storage.ping()
     if (warning := await cache_warning(settings, storage)) is not None:
-        announce(warning, settings.log_format)
+        announce(warning, settings.log_format, logging.WARNING)
