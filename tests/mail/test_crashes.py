@@ -9,7 +9,7 @@ import pytest
 from tests.cli.commands import ROOT, environment
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_processes_that_are_killed_lose_no_mail_and_send_none_without_a_user() -> None:
     command = (sys.executable, "-m", "tests.mail", "--store", "sqlite", "--kills", "6")
     ended = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)  # noqa: S603
