@@ -11,7 +11,7 @@ from adapters.security.signing_keys import SigningKeys
 from tests.deploy.containers import IMAGE, Buildah, Docker, engine
 from tests.servers.process import free_port, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]  # the build fetches all packages
 
 Engine: TypeAlias = Docker | Buildah
 
