@@ -62,7 +62,7 @@ UNLIKE: Final = [
     ("👍🏿", "👎"),
     ("øre", "o"),
 ]
-"""Names, and what is no beginning of them."""
+"""Names, and texts that none of them starts with."""
 
 
 class SearchCases:
