@@ -2,7 +2,8 @@ import asyncio
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,15 +38,17 @@ def exported(url: str) -> bytes:
     return userport("users", "export", "--storage", url).output
 
 
-def users_in(url: str) -> int:
-    async def count() -> int:
-        storage = open_storage(url)
-        try:
-            return await storage.unit_of_work().users.count()
-        finally:
-            await storage.close()
+@contextmanager
+def counting_users(url: str) -> Iterator[Callable[[], int]]:
+    """Yield a function that returns the number of users over connections that stay open."""
+    storage = open_storage(url)
 
-    return asyncio.run(count())
+    async def count() -> int:
+        return await storage.unit_of_work().users.count()
+
+    with asyncio.Runner() as runner:
+        yield lambda: runner.run(count())
+        runner.run(storage.close())
 
 
 def etags(url: str) -> list[str]:
@@ -77,20 +80,20 @@ def test_a_copy_that_was_killed_is_completed_by_the_same_command(source: str, un
     assert userport("storage", "prepare", "--storage", unprepared).exit_code == 0
     command = ("storage", "copy", "--from", source, "--to", unprepared)
     found = 0
-    for _ in range(2):
-        with subprocess.Popen(  # noqa: S603 - our own program
-            (*PROGRAM, *command), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ) as process:
-            process.send_signal(signal.SIGSTOP)
-            while users_in(unprepared) <= found:  # the copy must not end while they are counted
-                process.send_signal(signal.SIGCONT)
-                time.sleep(0.03)
-                assert process.poll() is None, process.communicate()
-                process.send_signal(signal.SIGSTOP)
-            process.kill()
-        assert process.returncode == -signal.SIGKILL
-        found = users_in(unprepared)
-        assert 0 < found < 3_000
+    with counting_users(unprepared) as users_there:
+        for _ in range(2):
+            with subprocess.Popen(  # noqa: S603 - our own program
+                (*PROGRAM, *command), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ) as process:
+                while users_there() <= found:
+                    process.send_signal(signal.SIGCONT)
+                    time.sleep(0.03)
+                    assert process.poll() is None, process.communicate()
+                    process.send_signal(signal.SIGSTOP)  # the copy must not end while they are counted
+                process.kill()
+            assert process.returncode == -signal.SIGKILL
+            found = users_there()
+            assert 0 < found < 3_000
     ended = userport(*command)
     assert ended.exit_code == 0
     assert "3000 users" in ended.text

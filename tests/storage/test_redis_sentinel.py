@@ -18,6 +18,7 @@ from entrypoints.storage_by_url import open_storage
 from tests.cli.commands import userport
 from tests.servers.choice import Kind, give_up
 from tests.servers.databases import Databases
+from tests.servers.process import wait_until
 from tests.servers.redis import KIND
 from tests.servers.redis_sentinel import MASTER_NAME, RedisWithSentinels, SentinelledRedis
 from tests.storage.database_contract import DatabaseStorageContract, connected, connections_in_use
@@ -123,7 +124,7 @@ async def test_another_master_takes_over_with_all_that_was_answered(
         url_of_one = url.replace("&replicas=2", "")
         async with connected(url_of_one) as other:  # one of two replicas is the master now
             newcomer = await added_at_last(other)
-            assert servers.master() is not lost
+            wait_until(lambda: servers.master() is not lost)  # the Sentinels learn it one after the other
             assert await stored_user(other, kept) == kept
             assert await stored_user(storage, kept) == kept
             answered = [user for user in await asyncio.gather(*waiting) if user]
