@@ -1,4 +1,5 @@
 import asyncio
+import math
 import os
 import re
 import socket
@@ -23,13 +24,15 @@ from aiosmtplib import (
 from adapters.mail.destination import Login, Security, SmtpServer
 from adapters.mail.messages import build_message
 from adapters.mail.rendering import MailRenderer
-from application.mail.errors import MailDeferred, MailRefused
+from application.mail.errors import MailBlocked, MailDeferred, MailRefused
 from application.mail.message import Mail
 
 _STEP_TIMEOUT_SECONDS: Final = 20.0
 _SEND_TIMEOUT_SECONDS: Final = 40.0  # less than the timeout of a job
 _QUIT_TIMEOUT_SECONDS: Final = 2.0
 _IDLE_TIMEOUT_SECONDS: Final = 5.0
+_LOGIN_PAUSE_SECONDS: Final = 30.0
+"""How long no login is tried after one was refused: servers lock out who tries often."""
 
 _START_TLS: Final = {Security.STARTTLS_IF_OFFERED: None, Security.STARTTLS: True, Security.TLS: False}
 _MIN_PERMANENT_CODE: Final = 500  # RFC 5321, section 4.2.1
@@ -52,6 +55,8 @@ class SmtpSender:
         self._lock = asyncio.Lock()
         self._smtp: SMTP | None = None
         self._last_used = 0.0
+        self._login_refused_at = -math.inf
+        self._login_refusal = ""
         self._idle: asyncio.Task[None] | None = None
 
     async def send(self, mail: Mail) -> str:
@@ -61,15 +66,19 @@ class SmtpSender:
             async with asyncio.timeout(_SEND_TIMEOUT_SECONDS), self._lock:
                 code, answer = await self._deliver(mail.to, message)
         except SMTPAuthenticationError as error:  # its text may repeat what was sent
-            raise self._deferred(f"it refuses the user or the password ({error.code})") from None
+            self._login_refused_at = asyncio.get_running_loop().time()
+            self._login_refusal = f"it refuses the user or the password ({error.code})"
+            raise self._blocked(self._login_refusal) from None
         except (SMTPSenderRefused, SMTPRecipientRefused, SMTPDataError) as error:
             reason = f"{self._server.host}: {_format_answer(error.code, error.message, mail)}"
-            is_permanent = error.code >= _MIN_PERMANENT_CODE and error.code not in _LOGIN_CODES
-            raise (MailRefused if is_permanent else MailDeferred)(reason) from None
+            if error.code in _LOGIN_CODES:
+                raise MailBlocked(reason) from None
+            raise (MailRefused if error.code >= _MIN_PERMANENT_CODE else MailDeferred)(reason) from None
         except SMTPResponseException as error:
             raise self._deferred(_format_answer(error.code, error.message, mail)) from None
         except (SMTPException, OSError) as error:  # includes TimeoutError
-            raise self._deferred(_format_failure(error)) from None
+            failure = self._blocked if _is_for_operators(error) else self._deferred
+            raise failure(_format_failure(error)) from None
         return _format_answer(code, answer, mail)
 
     async def close(self) -> None:
@@ -80,6 +89,9 @@ class SmtpSender:
 
     def _deferred(self, reason: str) -> MailDeferred:
         return MailDeferred(f"{self._server.host}: {reason}")
+
+    def _blocked(self, reason: str) -> MailBlocked:
+        return MailBlocked(f"{self._server.host}: {reason}")
 
     async def _deliver(self, to: str, message: bytes) -> tuple[int, str]:
         is_usable = False
@@ -124,6 +136,8 @@ class SmtpSender:
         await smtp.mail(self._sender.addr_spec, options=options)
 
     async def _connect(self) -> SMTP:
+        if asyncio.get_running_loop().time() - self._login_refused_at < _LOGIN_PAUSE_SECONDS:
+            raise self._blocked(self._login_refusal)
         smtp = SMTP(
             hostname=self._server.host,
             port=self._server.port,
@@ -144,7 +158,7 @@ class SmtpSender:
     async def _log_in(self, smtp: SMTP, login: Login) -> None:
         peer = smtp.get_transport_info("peername")[0]
         if smtp.get_transport_info("sslcontext") is None and not _is_this_machine(peer):
-            raise self._deferred("it offers no encryption, and the password is never sent in clear text")
+            raise self._blocked("it offers no encryption, and the password is never sent in clear text")
         await smtp.login(login.user, login.password)
 
     async def _reset(self) -> bool:
@@ -216,6 +230,11 @@ def _secrets(mail: Mail) -> Iterator[str]:
     if link:
         yield link
         yield link.rpartition("token=")[2]
+
+
+def _is_for_operators(error: SMTPException | OSError) -> bool:
+    """Return whether settings do not fit the server: it lacks STARTTLS or AUTH, or its certificate is not valid."""
+    return type(error) is SMTPException or isinstance(error.__cause__ or error, ssl.SSLCertVerificationError)
 
 
 def _format_failure(error: SMTPException | OSError) -> str:

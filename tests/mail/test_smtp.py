@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from application.mail.errors import MailDeferred, MailRefused
+from application.mail.errors import MailBlocked, MailDeferred, MailRefused
 from application.ports import MailSender
 from tests.mail.mails import LOGIN, TOKEN, VALUES, a_mail, a_sender
 from tests.mail.smtp_server import PASSWORD, USER, Fault, SmtpServer, serving
@@ -101,7 +101,7 @@ async def test_a_mail_is_not_failed_because_the_settings_lack_a_login(
     server: SmtpServer, sender: MailSender, code: str
 ) -> None:
     server.react("MAIL", f"{code} Authentication required")
-    with pytest.raises(MailDeferred, match="Authentication required"):
+    with pytest.raises(MailBlocked, match="Authentication required"):
         await sender.send(a_mail())
 
 
@@ -212,7 +212,7 @@ async def test_smtps_is_encrypted_from_the_start(tls: ssl.SSLContext) -> None:
 async def test_no_mail_goes_to_a_server_whose_certificate_is_not_trusted(tls: ssl.SSLContext, scheme: str) -> None:
     server_of = serving(tls=tls) if scheme == "smtps" else serving(starttls=tls)
     async with server_of as server, sending(f"{scheme}://127.0.0.1:{server.port}") as sender:
-        with pytest.raises(MailDeferred, match="its certificate is not valid: self-signed certificate"):
+        with pytest.raises(MailBlocked, match="its certificate is not valid: self-signed certificate"):
             await sender.send(a_mail())
     assert server.received == []
 
@@ -220,14 +220,14 @@ async def test_no_mail_goes_to_a_server_whose_certificate_is_not_trusted(tls: ss
 @pytest.mark.usefixtures("trusted")
 async def test_no_mail_goes_to_a_server_of_another_name(tls: ssl.SSLContext) -> None:
     async with serving(starttls=tls) as server, sending(f"smtp://localhost:{server.port}") as sender:
-        with pytest.raises(MailDeferred, match="its certificate is not valid: Hostname mismatch"):
+        with pytest.raises(MailBlocked, match="its certificate is not valid: Hostname mismatch"):
             await sender.send(a_mail())
     assert server.received == []
 
 
 async def test_no_mail_goes_in_clear_text_where_encryption_is_required(server: SmtpServer) -> None:
     async with sending(f"smtp+starttls://127.0.0.1:{server.port}") as sender:
-        with pytest.raises(MailDeferred, match="STARTTLS"):
+        with pytest.raises(MailBlocked, match="STARTTLS"):
             await sender.send(a_mail())
     assert server.received == []
 
@@ -266,16 +266,24 @@ async def test_a_user_signs_in_without_tls_on_this_machine_alone(monkeypatch: py
         # Without a server elsewhere, this machine is treated as another one.
         monkeypatch.setattr("adapters.mail.smtp._is_this_machine", lambda _: False)
         async with sending(f"smtp://{LOGIN}127.0.0.1:{server.port}") as sender:
-            with pytest.raises(MailDeferred, match="the password is never sent in clear text"):
+            with pytest.raises(MailBlocked, match="the password is never sent in clear text"):
                 await sender.send(a_mail())
         assert len(server.logins) == 1
 
 
-async def test_a_password_that_is_refused_is_the_operators_to_correct() -> None:
+async def test_a_password_that_is_refused_is_the_operators_to_correct(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(auth_require_tls=False) as server:
         async with sending(f"smtp://{USER.replace('@', '%40')}:wrong@127.0.0.1:{server.port}") as sender:
-            with pytest.raises(MailDeferred, match=r"^127\.0\.0\.1: it refuses the user or the password \(535\)$"):
+            logins = []
+            for _ in range(5):
+                with pytest.raises(MailBlocked, match=r"^127\.0\.0\.1: it refuses the user or the password \(535\)$"):
+                    await sender.send(a_mail())
+                logins.append(len(server.logins))
+            assert len(set(logins)) == 1  # servers lock out who tries often
+            monkeypatch.setattr("adapters.mail.smtp._LOGIN_PAUSE_SECONDS", 0.0)
+            with pytest.raises(MailBlocked):
                 await sender.send(a_mail())
+            assert len(server.logins) > logins[-1]
         assert server.received == []
 
 
