@@ -68,7 +68,7 @@ class World:
         """Tokens that still work, and where."""
 
     def post(self, path: str, body: object) -> httpx.Response:
-        content = json.dumps(body).encode()
+        content = json.dumps(body, ensure_ascii=False).encode()
         return self._runner.run(self._client.post(path, content=content, headers={"content-type": "application/json"}))
 
     async def prepare(self, clock: ManualClock) -> None:
