@@ -25,7 +25,7 @@ _SEARCH: Final = "a search has no end"
 _ORDER: Final = "a page is never in descending order"
 _DUE: Final = "a record is not due at the very moment"
 _ADMINS: Final = "a disabled admin is an active one"
-_ROLLBACK: Final = "a commit that fails leaves the writes before the failure"
+_TRANSACTION: Final = "a commit is not a transaction"
 _SUCCESS: Final = "a commit that no database answers is a success"
 
 _WITHOUT_ANSWER: Final = """\
@@ -42,7 +42,6 @@ def _in(example: str, module: str) -> "partial[Bug]":
 
 _orm_models = _in("userport-sqlalchemy-orm", "models")
 _orm_repositories = _in("userport-sqlalchemy-orm", "repositories")
-_orm_sessions = _in("userport-sqlalchemy-orm", "sessions")
 _orm_storage = _in("userport-sqlalchemy-orm", "storage")
 _orm_writes = _in("userport-sqlalchemy-orm", "writes")
 _tortoise_database = _in("userport-tortoise", "database")
@@ -77,7 +76,7 @@ _SQLALCHEMY_ORM: Final = (
         new='write.verb != "require" and row.version != write.version - (write.verb == "save")',
     ),
     _orm_models(what=_EMAIL, where="UserModel.email_key", node="Call", new="mapped_column()"),
-    _orm_models(what=_UNIQUE, where="RecordModel.__table_args__", node="Constant 2", new='"key"'),
+    _orm_models(what=_UNIQUE, where="RecordModel.__table_args__", node="Constant 2", new='"unique_2"'),
     _orm_models(what=_OWNER, where="RecordModel.owner_id", node="Constant 3", new='"SET NULL"'),
     _orm_repositories(what=_FILTER, where="OrmRecords._owned_by", node="IfExp", new="self._rows"),
     _orm_repositories(what=_SEARCH, where="_starts_with.end", node="Call", new="None"),
@@ -86,7 +85,12 @@ _SQLALCHEMY_ORM: Final = (
     _orm_repositories(
         what=_ADMINS, where="OrmUserRepository.active_admins.admins", node="Attribute 5", new="UserModel.version > 0"
     ),
-    _orm_sessions(what=_ROLLBACK, where="Sessions.commit", node="Call 1", new="self._for_reads()"),
+    _orm_writes(
+        what=_TRANSACTION,
+        where="apply_writes",
+        node="Expr 2",
+        new='await session.flush(), await (await session.connection()).exec_driver_sql("COMMIT")',
+    ),
     _orm_storage(
         what=_SUCCESS,
         where="OrmUnitOfWork.commit",
@@ -119,7 +123,7 @@ _TORTOISE: Final = (
         new='{"role": Role.ADMIN.value}',
     ),
     _tortoise_database(
-        what=_ROLLBACK,
+        what=_TRANSACTION,
         where="Database.transact.attempt",
         node="Call 1",
         new='__import__("contextlib").nullcontext()',
@@ -150,7 +154,7 @@ _PICCOLO: Final = (
         new="UserTable.version > 0",
     ),
     _piccolo_database(
-        what=_ROLLBACK,
+        what=_TRANSACTION,
         where="Database.transact.attempt",
         node="Call 1",
         new='__import__("contextlib").nullcontext()',
@@ -199,7 +203,7 @@ _PONY: Final = (
     _pony_repositories(
         what=_ADMINS, where="PonyUserRepository.active_admins.read", node="BoolOp", new="user.role == _ADMIN"
     ),
-    _pony_storage(what=_ROLLBACK, where="PonyUnitOfWork.commit.apply", node="Call", new="write(db), db.commit()"),
+    _pony_storage(what=_TRANSACTION, where="PonyUnitOfWork.commit.apply", node="Call", new="write(db), db.commit()"),
     _pony_storage(
         what=_SUCCESS,
         where="PonyUnitOfWork.commit",
