@@ -33,7 +33,7 @@ import httpx
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from dependency_injector.providers import Singleton
 
-from adapters.mail import smtp
+from adapters.mail import smtp_connection
 from application.jobs import runner
 from application.jobs.runner import JobRunner, Outcome
 from application.mail.message import Mail
@@ -255,7 +255,7 @@ def run_program(ready: Event, journal: Path, *arguments: str) -> None:
     Container.job_runner.override(
         Singleton(_JournalingRunner, Container.storage, Container.clock, Container.job_handlers)
     )
-    smtp._own_name = lambda: f"{os.getpid()}.example.com"  # noqa: SLF001 - the server asks who delivers
+    smtp_connection._own_name = lambda: f"{os.getpid()}.example.com"  # noqa: SLF001 - the server asks who delivers
     sys.argv = ["userport", *arguments]
     from entrypoints.cli.start import run
 

@@ -38,7 +38,7 @@ async def sender(server: SmtpServer) -> AsyncIterator[MailSender]:
 @pytest.fixture
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the timeouts for a server that does not respond."""
-    monkeypatch.setattr("adapters.mail.smtp._STEP_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("adapters.mail.smtp_connection._STEP_TIMEOUT_SECONDS", 0.2)
 
 
 async def test_a_mail_arrives_as_it_was_meant(server: SmtpServer, sender: MailSender) -> None:
@@ -58,11 +58,34 @@ async def test_a_mail_arrives_as_it_was_meant(server: SmtpServer, sender: MailSe
     assert f'href="{VALUES["link"]}"' in html.get_content()
 
 
-async def test_a_burst_of_mails_shares_one_connection(server: SmtpServer, sender: MailSender) -> None:
+async def test_a_burst_of_mails_shares_few_connections(server: SmtpServer, sender: MailSender) -> None:
     mails = [a_mail(to=f"user{number}@example.com", message_id=str(number)) for number in range(20)]
     await asyncio.gather(*map(sender.send, mails))
-    assert server.connections == 1
+    assert server.connections == 4
     assert sorted(received.recipients[0] for received in server.received) == sorted(mail.to for mail in mails)
+
+
+async def test_mails_one_after_another_share_one_connection(server: SmtpServer, sender: MailSender) -> None:
+    for _ in range(5):
+        await sender.send(a_mail())
+    assert server.connections == 1
+
+
+async def test_a_mail_at_which_the_server_stalls_holds_up_no_other(server: SmtpServer, sender: MailSender) -> None:
+    server.react("DOT", Fault.STALL)
+    stalled = asyncio.create_task(sender.send(a_mail()))
+    await server.stalled.wait()
+    await asyncio.gather(*(sender.send(a_mail(to=f"user{number}@example.com")) for number in range(20)))
+    assert len(server.received) == 21
+    assert not stalled.done()
+    stalled.cancel()
+
+
+async def test_all_connections_are_closed_at_the_end(server: SmtpServer, sender: MailSender) -> None:
+    await asyncio.gather(*(sender.send(a_mail()) for _ in range(8)))
+    await sender.close()
+    assert server.commands.count("QUIT") == 4
+    await sender.send(a_mail())
 
 
 async def test_a_connection_that_the_server_has_closed_is_replaced(server: SmtpServer, sender: MailSender) -> None:
@@ -138,7 +161,7 @@ async def test_mails_that_wait_for_a_slow_server_are_deferred_in_time(
     with monkeypatch.context() as patch:
         patch.setattr("adapters.mail.smtp._SEND_TIMEOUT_SECONDS", 0.3)
         patch.setattr(
-            "adapters.mail.smtp._STEP_TIMEOUT_SECONDS", 1.0
+            "adapters.mail.smtp_connection._STEP_TIMEOUT_SECONDS", 1.0
         )  # Python 3.11's `wait_for` may lose the other one
         results = await asyncio.gather(*(sender.send(a_mail()) for _ in range(3)), return_exceptions=True)
     assert {str(result) for result in results} == {"127.0.0.1: it did not answer in time"}
@@ -164,7 +187,8 @@ async def test_a_server_that_greets_otherwise_is_asked_again(greeting: bytes) ->
 
     listener = await asyncio.start_server(greet, "127.0.0.1", 0)
     async with listener, sending(f"smtp://127.0.0.1:{listener.sockets[0].getsockname()[1]}") as sender:
-        with pytest.raises(MailDeferred, match=r"^127\.0\.0\.1: [^\n]+$"):
+        failure = MailBlocked if greeting.startswith(b"554") else MailDeferred
+        with pytest.raises(failure, match=r"^127\.0\.0\.1: [^\n]+$"):
             await sender.send(a_mail())
 
 
@@ -264,7 +288,7 @@ async def test_a_user_signs_in_without_tls_on_this_machine_alone(monkeypatch: py
             await sender.send(a_mail())
         assert server.received[0].user == USER
         # Without a server elsewhere, this machine is treated as another one.
-        monkeypatch.setattr("adapters.mail.smtp._is_this_machine", lambda _: False)
+        monkeypatch.setattr("adapters.mail.smtp_connection._is_this_machine", lambda _: False)
         async with sending(f"smtp://{LOGIN}127.0.0.1:{server.port}") as sender:
             with pytest.raises(MailBlocked, match="the password is never sent in clear text"):
                 await sender.send(a_mail())
