@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import PROGRAM, environment, userport
+from tests.cli.serving import http
 from tests.http.records import new_user
 
 SECRET = "hunter2"
@@ -94,7 +95,7 @@ def test_every_worker_process_logs_in_the_format(sqlite: str) -> None:
         "--storage", sqlite, "--workers", "2", USERPORT_LOG_FORMAT="json", USERPORT_ACCESS_LOG="true"
     ) as service:
         for _ in range(10):
-            httpx.get(f"http://{service.address}/health/live", timeout=60)
+            http.get(f"http://{service.address}/health/live", timeout=60)
     lines = [json.loads(line) for line in service.lines]
     assert [line["route"] for line in lines if line["logger"] == "userport.access"] == ["/health/live"] * 10
 
