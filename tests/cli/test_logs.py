@@ -1,7 +1,12 @@
 """The log of `userport serve`, on standard error."""
 
+import asyncio
+import io
 import json
+import logging
+import select
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from entrypoints import logs
 from tests.cli.commands import PROGRAM, environment, userport
 from tests.cli.serving import http
 from tests.http.records import new_user
@@ -106,3 +112,32 @@ def test_an_unknown_format_is_one_clear_line() -> None:
         2,
         "userport: USERPORT_LOG_FORMAT is wrong: Input should be 'text' or 'json'\n",
     )
+
+
+class _Writes(io.StringIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return len(text)
+
+
+async def test_requests_of_one_turn_share_writes_which_other_records_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = _Writes()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(logs, "_json_handler", None)
+    for name in ("", "userport"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    logs.configure_logs(logs.LogFormat.JSON, access_log=True)
+    fields = {"method": "GET", "route": "/users", "status": 200, "duration_ms": 1.0, "request_id": "a", "peer": None}
+    for number in range(100):
+        logs.log_request({**fields, "status": number})
+    logging.getLogger("userport.http").warning("a record")
+    logs.log_request({**fields, "status": 100})
+    await asyncio.sleep(0)
+    lines = [json.loads(line) for line in "".join(stream.writes).splitlines()]
+    assert [line.get("status", line["message"]) for line in lines] == [*range(100), "a record", 100]
+    assert len(stream.writes) < 20
+    assert all(write.endswith("\n") and len(write.encode()) <= select.PIPE_BUF for write in stream.writes)
