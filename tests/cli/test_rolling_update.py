@@ -17,7 +17,8 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.cli.serving import http, serving, wait_until_ready
+from tests.cli.serving import http as http_client
+from tests.cli.serving import serving, wait_until_ready
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 def _is_ready(address: str) -> bool:
     with suppress(httpx.TransportError):
-        return http.get(f"{address}/health/ready").status_code == 200
+        return connection_per_request.get(f"{address}/health/ready").status_code == 200
     return False
 
 
