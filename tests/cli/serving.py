@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.commands import PROGRAM, environment
 
-http: Final = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
+unpooled: Final = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
 """A client that connects for each request. `httpx.get` would also load all root certificates each time."""
 
 
@@ -43,7 +43,7 @@ def wait_until_ready(address: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            if http.get(f"{address}/health/ready").status_code == 200:
+            if unpooled.get(f"{address}/health/ready").status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.1)
