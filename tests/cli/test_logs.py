@@ -131,13 +131,26 @@ async def test_requests_of_one_turn_share_writes_which_other_records_follow(monk
     for name in ("", "userport"):
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])
     logs.configure_logs(logs.LogFormat.JSON, access_log=True)
-    fields = {"method": "GET", "route": "/users", "status": 200, "duration_ms": 1.0, "request_id": "a", "peer": None}
+    route, request_id = '/a "ü"/{id}', 'b"\\'
     for number in range(100):
-        logs.log_request({**fields, "status": number})
+        logs.log_request("GET", route, number, 0.00125, request_id, None)
     logging.getLogger("userport.http").warning("a record")
-    logs.log_request({**fields, "status": 100})
+    logs.log_request("GET", route, 100, 0.5, request_id, "::1")
     await asyncio.sleep(0)
     lines = [json.loads(line) for line in "".join(stream.writes).splitlines()]
     assert [line.get("status", line["message"]) for line in lines] == [*range(100), "a record", 100]
     assert len(stream.writes) < 20
     assert all(write.endswith("\n") and len(write.encode()) <= select.PIPE_BUF for write in stream.writes)
+    for line, duration, peer in ((lines[1], 1.25, None), (lines[-1], 500, "::1")):
+        assert line == {
+            "time": line["time"],
+            "level": "info",
+            "logger": "userport.access",
+            "message": f"GET {route} {line['status']} {duration:.3f} ms {request_id} {peer}",
+            "request_id": request_id,
+            "method": "GET",
+            "route": route,
+            "status": line["status"],
+            "duration_ms": duration,
+            "peer": peer,
+        }
