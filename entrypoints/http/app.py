@@ -1,9 +1,9 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -33,9 +33,6 @@ from entrypoints.settings import Settings, load_settings
 from entrypoints.storage_by_url import storage_plugin
 from entrypoints.telemetry import request_telemetry, start_tracing
 from entrypoints.version import version
-
-if TYPE_CHECKING:
-    from adapters.tracing.export import Tracing
 
 _log: Final = logging.getLogger("userport.http")
 
@@ -78,7 +75,7 @@ def create_app(container: Container) -> FastAPI:
         "telemetry": _telemetry(container),
     }
     tracing = container.tracing()
-    app = FastAPI(**options) if tracing is None else _SampledApp(tracing, **options)
+    app = FastAPI(**options) if tracing is None else _SampledApp(tracing.sampling.excludes, **options)
     install(app, container)
     return app
 
@@ -86,9 +83,9 @@ def create_app(container: Container) -> FastAPI:
 class _SampledApp(FastAPI):
     """An app that asks the sampler before FastAPI's telemetry, whose `exclude` costs much more than that."""
 
-    def __init__(self, tracing: "Tracing", **options: Any) -> None:
+    def __init__(self, excludes: Callable[[Scope], bool], **options: Any) -> None:
         super().__init__(**options)
-        self._excludes: Final = tracing.sampling.excludes
+        self._excludes: Final = excludes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _TELEMETRY not in scope and self._excludes(scope):
