@@ -57,12 +57,15 @@ def client_for(url: str, *listeners: ConnectionPoolListener | ServerHeartbeatLis
         database = parts["database"]
         if not database or parts["collection"]:
             raise InvalidURI
+        nodes: list[object] = parts["nodelist"]
         client = Client(url, event_listeners=listeners, **_SETTINGS)
     except (PyMongoError, ValueError, TypeError, OSError):
         raise ValueError(
             "write mongodb://user:password@host:port/database, with reserved characters in the name and the password "
             "percent-encoded, options as MongoDB's manual has them, and files that are there"
         ) from None
+    if any(nodes.count(node) > 1 for node in nodes):
+        raise ValueError("it repeats a host")
     return client, database
 
 

@@ -160,6 +160,8 @@ def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backe
         raise ValueError(f"it has an unknown option; known: {known}")
     if not all(isinstance(value, str) for value in parsed.query.values()):
         raise ValueError("it repeats an option")
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise ValueError("its port must be a number from 1 to 65535")
     if hosts and parsed.drivername != "postgresql":
         raise ValueError("it names several hosts, which only PostgreSQL takes")
     return backend(parsed.update_query_dict({"host": hosts}) if hosts else parsed, conflicts)

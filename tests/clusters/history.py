@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["create", "patch", "remove", "read"]
+from domain.session import Session
+
+Kind: TypeAlias = Literal["create", "patch", "remove", "read", "sign_in", "refresh"]
 
 _EXPECTED: Final = {200, 201, 204, 404, 409, 412, 503}
+_REFUSED: Final = 400  # how a sign-in and a refresh are refused
+
+_GRACE_SECONDS: Final = Session.REUSE_GRACE_PERIOD.total_seconds()
+_ROUNDING_SECONDS: Final = 0.01  # the service keeps times in milliseconds, by another clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,15 @@ class Operation:
 
     retry_after: bool = True
     """Whether a 503 has `Retry-After`."""
+
+    session_id: str | None = None
+    """The session that a sign-in begins or a refresh continues."""
+
+    token: str | None = None
+    """The refresh token that a refresh presents."""
+
+    address: str = ""
+    """The service process that was called."""
 
     @property
     def is_acknowledged(self) -> bool:
@@ -65,20 +80,54 @@ State: TypeAlias = Mapping[str, Stored]
 
 
 def anomalies(history: History, state: State, *, durable_reads: bool = True) -> Sequence[str]:
-    """Return a line for each anomaly; `state` has all users at the end.
+    """Return a line for each anomaly; `state` has all users at the end."""
+    return [*losses(history, state), *wrong_answers(history, state, durable_reads=durable_reads)]
+
+
+def losses(history: History, state: State) -> Sequence[str]:
+    """Return a line for each acknowledged write that is not in force at the end."""
+    found = [
+        f"user {user_id}: {text}"
+        for user_id, operations in _by_user(history).items()
+        for text in _lost_writes(operations, state.get(user_id))
+    ]
+    return [*found, *_lost_sessions(history)]
+
+
+def wrong_answers(history: History, state: State, *, durable_reads: bool = True) -> Sequence[str]:
+    """Return a line for each response that no single store could have given, and for emails that users share.
 
     Without `durable_reads` a read may show what a failover undoes, unless that was acknowledged to its writer.
     """
     if not durable_reads:
         history = [each for each in history if each.kind != "read" or _shows_acknowledged(each, history)]
-    by_user: defaultdict[str, list[Operation]] = defaultdict(list)
+    found = [*_unexpected_responses(history), *_shared_emails(history, state), *_unfounded_conflicts(history)]
+    for user_id, operations in _by_user(history).items():
+        stored = state.get(user_id)
+        seen = [each.version or 0 for each in operations if each.kind == "read" and each.is_acknowledged]
+        if stored and seen and stored.version < max(seen):
+            found.append(f"user {user_id}: version {max(seen)} was read, but it is at version {stored.version}")
+        for check in _USER_CHECKS:
+            found += [f"user {user_id}: {text}" for text in check(operations)]
+    for session_id, operations in _by_session(history).items():
+        for check in _SESSION_CHECKS:
+            found += [f"session {session_id}: {text}" for text in check(operations)]
+    return found
+
+
+def _by_user(history: History) -> Mapping[str, History]:
+    found: defaultdict[str, list[Operation]] = defaultdict(list)
     for operation in history:
         if operation.user_id is not None:
-            by_user[operation.user_id].append(operation)
-    found = [*_unexpected_responses(history), *_shared_emails(history, state), *_unfounded_conflicts(history)]
-    for user_id, operations in by_user.items():
-        for check in _USER_CHECKS:
-            found += [f"user {user_id}: {text}" for text in check(operations, state.get(user_id))]
+            found[operation.user_id].append(operation)
+    return found
+
+
+def _by_session(history: History) -> Mapping[str, History]:
+    found: defaultdict[str, list[Operation]] = defaultdict(list)
+    for operation in history:
+        if operation.session_id is not None:
+            found[operation.session_id].append(operation)
     return found
 
 
@@ -93,7 +142,8 @@ def _shows_acknowledged(read: Operation, history: History) -> bool:
 
 def _unexpected_responses(history: History) -> Iterator[str]:
     for operation in history:
-        if operation.status and operation.status not in _EXPECTED:
+        is_refused = operation.status == _REFUSED and operation.kind in {"sign_in", "refresh"}
+        if operation.status and operation.status not in _EXPECTED and not is_refused:
             yield f"{operation.kind} was answered with {operation.status}"
         if operation.status == 503 and not operation.retry_after:
             yield f"{operation.kind} was answered with 503 without Retry-After"
@@ -131,7 +181,11 @@ def _unfounded_conflicts(history: History) -> Iterator[str]:
 
 def _lost_writes(operations: History, stored: Stored | None) -> Iterator[str]:
     removals = [each for each in operations if each.kind == "remove" and each.is_effective]
-    versions = [each.version for each in operations if each.is_acknowledged and each.version is not None]
+    versions = [
+        each.version
+        for each in operations
+        if each.kind in {"create", "patch"} and each.is_acknowledged and each.version is not None
+    ]
     if stored is None:
         if versions and not removals:
             yield "is lost"
@@ -141,7 +195,7 @@ def _lost_writes(operations: History, stored: Stored | None) -> Iterator[str]:
         yield f"is at version {stored.version}, but version {max(versions)} was acknowledged"
 
 
-def _branches(operations: History, _: Stored | None) -> Iterator[str]:
+def _branches(operations: History) -> Iterator[str]:
     writes = [each for each in operations if each.kind in {"create", "patch"} and each.is_acknowledged]
     for version, number in Counter(each.version for each in writes).items():
         if number > 1:
@@ -151,7 +205,7 @@ def _branches(operations: History, _: Stored | None) -> Iterator[str]:
             yield f"a patch of version {write.if_match} made version {write.version}"
 
 
-def _backward_versions(operations: History, _: Stored | None) -> Iterator[str]:
+def _backward_versions(operations: History) -> Iterator[str]:
     for earlier in operations:
         if not earlier.is_acknowledged:
             continue
@@ -167,26 +221,84 @@ def _backward_versions(operations: History, _: Stored | None) -> Iterator[str]:
                     yield f"a {later.kind} answered version {later.version} {after}"
 
 
-def _unfounded_refusals(operations: History, _: Stored | None) -> Iterator[str]:
+def _unfounded_refusals(operations: History) -> Iterator[str]:
     for refused in operations:
         rivals = [
             each
             for each in operations
-            if each is not refused and each.is_effective and each.kind != "create" and each.started < refused.ended
+            if each is not refused
+            and each.is_effective
+            and each.kind in {"patch", "remove"}
+            and each.started < refused.ended
         ]
         if refused.status == 404 and not any(each.kind == "remove" for each in rivals):
             yield f"a {refused.kind} was answered with 404 without a removal"
         if refused.status == 412 and not any(_is_newer(each, refused.if_match) for each in rivals):
             yield f"a patch of version {refused.if_match} was refused without a newer one"
+        if (
+            refused.kind == "sign_in"
+            and refused.status == _REFUSED
+            and not any(each.kind == "remove" for each in rivals)
+        ):
+            yield "a sign_in was refused without a removal"
 
 
 def _is_newer(write: Operation, version: int | None) -> bool:
     return write.kind == "remove" or write.version is None or version is None or write.version > version
 
 
-_USER_CHECKS: Final[Sequence[Callable[[History, Stored | None], Iterator[str]]]] = (
-    _lost_writes,
+def _lost_sessions(history: History) -> Iterator[str]:
+    """Find refreshes that were refused although nothing had ended the session."""
+    by_user = _by_user(history)
+    for session_id, operations in _by_session(history).items():
+        refused = [each for each in operations if each.kind == "refresh" and each.status == _REFUSED]
+        if not refused:
+            continue
+        first = min(refused, key=lambda each: each.ended)
+        user = by_user.get(first.user_id or "", ())
+        is_removed = any(each.kind == "remove" and each.is_effective and each.started < first.ended for each in user)
+        if not is_removed and not any(
+            each.started < first.ended and _may_end_session(each, operations) for each in operations
+        ):
+            yield f"session {session_id}: is lost"
+
+
+def _may_end_session(refresh: Operation, session: History) -> bool:
+    """Return whether a refresh may have presented a token that had been used before the grace period."""
+    return (
+        refresh.kind == "refresh"
+        and not refresh.is_acknowledged
+        and (refresh.status == _REFUSED or refresh.is_effective)
+        and any(
+            each is not refresh
+            and each.is_effective
+            and each.token == refresh.token
+            and each.started + _GRACE_SECONDS <= refresh.ended + _ROUNDING_SECONDS
+            for each in session
+        )
+    )
+
+
+def _reused_tokens(operations: History) -> Iterator[str]:
+    refreshes = [each for each in operations if each.kind == "refresh" and each.is_acknowledged]
+    if any(
+        first.token == again.token and first.ended + _GRACE_SECONDS + _ROUNDING_SECONDS < again.started
+        for first in refreshes
+        for again in refreshes
+    ):
+        yield "a refresh token was accepted twice"
+
+
+def _continued_sessions(operations: History) -> Iterator[str]:
+    refreshes = [each for each in operations if each.kind == "refresh"]
+    ends = [each for each in refreshes if each.status == _REFUSED and _may_end_session(each, operations)]
+    if any(end.is_before(each) and each.is_acknowledged for end in ends for each in refreshes):
+        yield "a refresh succeeded after a used token had ended the session"
+
+
+_USER_CHECKS: Final[Sequence[Callable[[History], Iterator[str]]]] = (
     _branches,
     _backward_versions,
     _unfounded_refusals,
 )
+_SESSION_CHECKS: Final[Sequence[Callable[[History], Iterator[str]]]] = (_reused_tokens, _continued_sessions)

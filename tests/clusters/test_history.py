@@ -11,6 +11,12 @@ CREATE: Final = Operation("create", 0, 1, 201, "ann", email="ann@example.org", v
 PATCH: Final = Operation("patch", 2, 3, 200, "ann", version=2)
 READ: Final = Operation("read", 4, 5, 200, "ann", version=2)
 REMOVE: Final = Operation("remove", 6, 7, 204, "ann")
+SIGN_IN: Final = Operation("sign_in", 2, 3, 200, "ann", session_id="s")
+REFRESH: Final = Operation("refresh", 4, 5, 200, "ann", session_id="s", token="first")
+REFUSED: Final = replace(REFRESH, started=20, ended=21, status=400)
+UNKNOWN: Final = replace(REFRESH, status=503, code="storage_unavailable")
+SIGNED_IN: Final = (CREATE, SIGN_IN)
+AT_1: Final = {"ann": Stored("ann@example.org", 1)}
 AT_2: Final = {"ann": Stored("ann@example.org", 2)}
 
 SOUND: Final[list[tuple[History, State]]] = [
@@ -32,6 +38,13 @@ SOUND: Final[list[tuple[History, State]]] = [
     ([CREATE, PATCH, Operation("create", 2, 3, 409, email="ann@example.org")], AT_2),
     ([CREATE, PATCH, replace(READ, started=2.5, version=1)], AT_2),  # it began before the patch had ended
     ([CREATE, REMOVE, replace(CREATE, user_id="ben", started=8, ended=9)], {"ben": Stored("ann@example.org", 1)}),
+    ([*SIGNED_IN, REFRESH, replace(REFRESH, started=5, ended=6, token="second")], AT_1),
+    ([*SIGNED_IN, REFRESH, replace(REFRESH, started=14, ended=14.9)], AT_1),  # a retry within the grace period
+    ([*SIGNED_IN, REFRESH, REFUSED, replace(REFUSED, started=22, ended=23, token="second")], AT_1),  # it was used
+    ([*SIGNED_IN, UNKNOWN, REFUSED], AT_1),
+    ([*SIGNED_IN, UNKNOWN, replace(UNKNOWN, started=20, ended=21), replace(REFUSED, ended=25, token="second")], AT_1),
+    ([*SIGNED_IN, REMOVE, REFUSED, replace(SIGN_IN, started=20, ended=21, status=400, session_id=None)], {}),
+    ([*SIGNED_IN, replace(REMOVE, status=0), REFUSED], {}),
 ]
 
 PLANTED: Final[list[tuple[str, History, State]]] = [
@@ -47,6 +60,7 @@ PLANTED: Final[list[tuple[str, History, State]]] = [
     ),
     ("2 writes made version 2", [CREATE, PATCH, replace(PATCH, started=2.1)], AT_2),
     ("a patch of version 1 made version 3", [CREATE, replace(PATCH, if_match=1, version=3)], {"ann": Stored("x", 3)}),
+    ("version 2 was read, but it is at version 1", [CREATE, READ], AT_1),
     ("a read answered version 1 after a patch of version 2", [CREATE, PATCH, replace(READ, version=1)], AT_2),
     (
         "a patch answered version 2 after a patch of version 2",
@@ -61,6 +75,25 @@ PLANTED: Final[list[tuple[str, History, State]]] = [
         {"ann": Stored("x", 1)},
     ),
     ("which was free", [CREATE, PATCH, Operation("create", 2, 3, 409, email="ben@example.org")], AT_2),
+    ("session s: is lost", [*SIGNED_IN, replace(REFRESH, status=400)], AT_1),
+    ("session s: is lost", [*SIGNED_IN, REFRESH, replace(REFUSED, token="second")], AT_1),
+    ("session s: is lost", [*SIGNED_IN, REFRESH, replace(REFRESH, started=13, ended=13.9, status=400)], AT_1),
+    ("session s: is lost", [*SIGNED_IN, replace(UNKNOWN, code="too_busy"), REFUSED], AT_1),
+    ("a refresh token was accepted twice", [*SIGNED_IN, REFRESH, replace(REFRESH, started=15.1, ended=16)], AT_1),
+    (
+        "succeeded after a used token had ended the session",
+        [*SIGNED_IN, REFRESH, REFUSED, replace(REFRESH, started=22, ended=23, token="second")],
+        AT_1,
+    ),
+    ("a refresh succeeded after the removal", [*SIGNED_IN, REMOVE, replace(REFRESH, started=8, ended=9)], {}),
+    ("a sign_in succeeded after the removal", [CREATE, REMOVE, replace(SIGN_IN, started=8, ended=9)], {}),
+    ("a sign_in was refused without a removal", [CREATE, replace(SIGN_IN, status=400)], AT_1),
+    ("answered with 400", [CREATE, PATCH, replace(READ, status=400, version=None)], AT_2),
+    (
+        "refused without a newer one",
+        [*SIGNED_IN, replace(PATCH, started=4, ended=5, status=412, if_match=1, version=None)],
+        AT_1,
+    ),
     ("answered with 500", [CREATE, PATCH, replace(READ, status=500, version=None)], AT_2),
     ("503 without Retry-After", [CREATE, PATCH, Operation("read", 2, 3, 503, "ann", retry_after=False)], AT_2),
 ]

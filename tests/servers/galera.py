@@ -75,6 +75,13 @@ class GaleraNode(MariadbProcess):
         super().kill()
         self._was_killed = True
 
+    def isolate(self, *, isolated: bool) -> None:
+        """Cut the node's connections to the others, or restore them; clients are not affected."""
+        statement = f"SET GLOBAL wsrep_provider_options = 'gmcast.isolate={int(isolated)}'"
+        # Drivers begin with statements that an isolated node rejects.
+        login = ("--host=127.0.0.1", f"--port={self.port}", "--user=userport", f"--password={self.password}")
+        self.run("mariadb", "--no-defaults", "--protocol=tcp", *login, f"--execute={statement}")
+
     def clone_from(self, other: "GaleraNode") -> None:
         """Copy the data of a stopped node, so that joining needs no state transfer."""
         self.password = other.password

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from tests.servers.choice import give_up
 from tests.servers.mongodb import KIND, MongodbProcess
-from tests.servers.process import Unreachable, hand_over, wait_until
+from tests.servers.process import Unreachable, add_links, hand_over, wait_until
 
 _MEMBERS: Final = 3
 _TIMEOUT_MILLISECONDS: Final = 2_000
@@ -54,7 +54,8 @@ class MongodbMember(MongodbProcess):
 class MongodbReplicaSet:
     """Starts when it is entered, and is complete then."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_links: bool = False) -> None:
+        """With `has_links`, members and clients reach each member through its `link`."""
         programs = KIND.find_programs()
         if programs is None:
             give_up("mongodb", KIND.how_to_get_it)
@@ -62,16 +63,19 @@ class MongodbReplicaSet:
         key = secrets.token_hex(32)
         for member in self.members:
             member.key, member.password = key, self.members[0].password
+        self._has_links = has_links
         self._ends = ExitStack()
 
     @property
     def url(self) -> str:
-        hosts = ",".join(f"127.0.0.1:{member.port}" for member in self.members)
+        hosts = ",".join(f"127.0.0.1:{member.peer_port}" for member in self.members)
         login = f"userport:{quote(self.members[0].password, safe='')}"
         return f"mongodb://{login}@{hosts}/admin?authSource=admin&replicaSet=userport"
 
     def __enter__(self) -> Self:
         with ExitStack() as ends:
+            if self._has_links:
+                add_links(self.members, ends)
             for member in self.members:
                 ends.enter_context(member)
                 ends.callback(member.kill)  # an orderly end waits for others
@@ -92,6 +96,11 @@ class MongodbReplicaSet:
         primary = self.primary()
         return [member for member in self.members if member is not primary]
 
+    def wait_for_another_primary(self, former: MongodbMember) -> None:
+        """Wait until a member other than the former primary is the primary."""
+        others = [member for member in self.members if member is not former]
+        wait_until(lambda: any(member.role()["isWritablePrimary"] for member in others))
+
     def wait_until_complete(self) -> None:
         """Wait until each member is the primary or has caught up with it."""
         wait_until(lambda: all(map(_is_ready, self.members)))
@@ -104,7 +113,7 @@ class MongodbReplicaSet:
         return None
 
     def _initiate(self) -> None:
-        members = [{"_id": number, "host": f"127.0.0.1:{each.port}"} for number, each in enumerate(self.members)]
+        members = [{"_id": number, "host": f"127.0.0.1:{each.peer_port}"} for number, each in enumerate(self.members)]
         settings = {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500}
         with self.members[0].client() as server:
             server.admin.command("replSetInitiate", {"_id": "userport", "members": members, "settings": settings})

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from tests.servers.choice import give_up
 from tests.servers.postgresql import KIND, PostgresqlProcess
-from tests.servers.process import wait_until
+from tests.servers.process import add_links, wait_until
 from tests.servers.sql import execute, query
 
 _STANDBYS = 2
@@ -24,7 +24,8 @@ class ReplicatedPostgresql(PostgresqlProcess):
 
     @property
     def connection_info(self) -> str:
-        return f"host=127.0.0.1 port={self.port} user=userport password='{self.password}' application_name={self.port}"
+        address = f"host=127.0.0.1 port={self.peer_port}"
+        return f"{address} user=userport password='{self.password}' application_name={self.port}"
 
     def initialize(self) -> None:
         if self.primary is None:
@@ -55,17 +56,21 @@ class ReplicatedPostgresql(PostgresqlProcess):
 class PostgresqlReplication:
     """Starts when it is entered, and is complete then."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_links: bool = False) -> None:
+        """With `has_links`, servers and clients reach each server through its `link`."""
         programs = KIND.find_programs()
         if programs is None:
             give_up("postgresql", KIND.how_to_get_it)
         self.primary, *self.standbys = [ReplicatedPostgresql(programs) for _ in range(1 + _STANDBYS)]
         for standby in self.standbys:
             standby.primary, standby.password = self.primary, self.primary.password
+        self._has_links = has_links
         self._ends = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as ends:
+            if self._has_links:
+                add_links((self.primary, *self.standbys), ends)
             ends.enter_context(self.primary)
             for standby in self.standbys:
                 ends.enter_context(standby)
@@ -78,7 +83,7 @@ class PostgresqlReplication:
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database, with the standbys first."""
-        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (*self.standbys, self.primary))
+        hosts = ",".join(f"127.0.0.1:{server.peer_port}" for server in (*self.standbys, self.primary))
         return f"postgresql://userport:{quote(self.primary.password, safe='')}@{hosts}/{database}"
 
     def wait_for_standbys(self) -> None:

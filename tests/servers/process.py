@@ -10,11 +10,13 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import ClassVar, Final, Self
 from urllib.parse import quote
+
+from tests.servers.link import Link
 
 TIMEOUT_SECONDS: Final = 60.0
 _SERVER_PORTS: Final = range(10_000, 32_768)
@@ -36,7 +38,13 @@ class ServerProcess(ABC):
         self.port = free_port()
         # Characters with a meaning in URLs, so that every test also checks how the adapter parses them.
         self.password = f"p@:/?#%{secrets.token_hex(8)}"
+        self.link: Link | None = None
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def peer_port(self) -> int:
+        """The port that other servers and clients use: that of its link, where it has one."""
+        return self.link.port if self.link else self.port
 
     @abstractmethod
     def initialize(self) -> None:
@@ -163,6 +171,12 @@ class ServerProcess(ABC):
             return programs
         shutil.copytree(programs.parent, self.directory / "installation", symlinks=True)
         return self.directory / "installation" / programs.name
+
+
+def add_links(servers: Iterable[ServerProcess], ends: ExitStack) -> None:
+    """Put a link in front of each server, before it starts."""
+    for server in servers:
+        server.link = ends.enter_context(Link(server.port))
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

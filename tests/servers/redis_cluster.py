@@ -20,13 +20,14 @@ _MASTERS: Final = 3
 class ClusterNode(RedisProcess):
     """One node; all nodes of a cluster have the same password."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, *, is_durable: bool) -> None:
         super().__init__(programs)
         self.bus_port = free_port()
+        self._is_durable = is_durable
 
     def settings(self) -> Sequence[str]:
         return (
-            *super().settings(),
+            *(("appendonly yes", "appendfsync always") if self._is_durable else super().settings()),
             "cluster-enabled yes",
             f"cluster-port {self.bus_port}",
             "cluster-node-timeout 2000",
@@ -58,8 +59,8 @@ class ClusterNode(RedisProcess):
 class RedisClusterProcesses:
     """A cluster that starts when it is entered, and is complete then."""
 
-    def __init__(self, programs: Path) -> None:
-        self.nodes = [ClusterNode(programs) for _ in range(2 * _MASTERS)]
+    def __init__(self, programs: Path, *, is_durable: bool = False) -> None:
+        self.nodes = [ClusterNode(programs, is_durable=is_durable) for _ in range(2 * _MASTERS)]
         for node in self.nodes[1:]:
             node.password = self.nodes[0].password
         self._ends = ExitStack()
@@ -80,10 +81,11 @@ class RedisClusterProcesses:
     def __exit__(self, *_: object) -> None:
         self._ends.close()
 
-    def master_of(self, url: str) -> ClusterNode:
-        """Return the node that has the keys of a database, according to the first node."""
+    def master_of(self, url: str, observer: ClusterNode | None = None) -> ClusterNode:
+        """Return the node that has the keys of a database, according to the observer, by default the first node."""
         slot = self._slot_of(url)
-        port = next(master[1] for first, last, master, *_ in self.nodes[0].shards() if first <= slot <= last)
+        shards = (observer or self.nodes[0]).shards()
+        port = next(master[1] for first, last, master, *_ in shards if first <= slot <= last)
         return next(node for node in self.nodes if node.port == port)
 
     def move_to_another_master(self, url: str) -> Iterator[None]:

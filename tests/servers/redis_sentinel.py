@@ -9,7 +9,7 @@ from urllib.parse import quote
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.servers.process import ServerProcess, Unreachable, hand_over, wait_until
+from tests.servers.process import ServerProcess, Unreachable, add_links, hand_over, wait_until
 from tests.servers.redis import RedisProcess, client
 
 MASTER_NAME: Final = "our-users"
@@ -32,7 +32,9 @@ class SentinelledRedis(RedisProcess):
             "repl-ping-replica-period 1",
             "masteruser userport",
             f"masterauth {self.password}",
-            *([f"replicaof 127.0.0.1 {self.replicated.port}"] if self.replicated else []),
+            "replica-announce-ip 127.0.0.1",
+            f"replica-announce-port {self.peer_port}",
+            *([f"replicaof 127.0.0.1 {self.replicated.peer_port}"] if self.replicated else []),
         )
 
     def ask(self, *command: str | bytes | int) -> Any:
@@ -57,7 +59,7 @@ class Sentinel(ServerProcess):
             "bind 127.0.0.1",
             f"port {self.port}",
             f"dir {self.directory}",
-            f"sentinel monitor {MASTER_NAME} 127.0.0.1 {self._master.port} 2",
+            f"sentinel monitor {MASTER_NAME} 127.0.0.1 {self._master.peer_port} 2",
             f"sentinel auth-user {MASTER_NAME} userport",
             f"sentinel auth-pass {MASTER_NAME} {self._master.password}",
             f"sentinel down-after-milliseconds {MASTER_NAME} 1000",
@@ -89,11 +91,13 @@ class Sentinel(ServerProcess):
 class RedisWithSentinels:
     """Servers that start when they are entered, and are complete then."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, *, has_links: bool = False) -> None:
+        """With `has_links`, Sentinels, servers and clients reach each server through its `link`."""
         self.servers = [SentinelledRedis(programs) for _ in range(1 + _REPLICAS)]
         for replica in self.servers[1:]:
             replica.replicated, replica.password = self.servers[0], self.servers[0].password
         self.sentinels = [Sentinel(programs, self.servers[0]) for _ in range(_SENTINELS)]
+        self._has_links = has_links
         self._ends = ExitStack()
 
     @property
@@ -103,6 +107,8 @@ class RedisWithSentinels:
 
     def __enter__(self) -> Self:
         with ExitStack() as ends:
+            if self._has_links:
+                add_links(self.servers, ends)
             for process in (*self.servers, *self.sentinels):
                 ends.enter_context(process)
             wait_until(lambda: all(map(self._is_connected, self.servers[1:])))
@@ -116,7 +122,7 @@ class RedisWithSentinels:
     def master(self) -> SentinelledRedis:
         """Return the server that the Sentinels name."""
         _, port = self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME)
-        return next(server for server in self.servers if server.port == int(port))
+        return next(server for server in self.servers if server.peer_port == int(port))
 
     def wait_for_replicas(self) -> None:
         """Wait until the replicas are in sync with their master."""

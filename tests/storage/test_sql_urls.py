@@ -30,6 +30,8 @@ from tests.storage.database_contract import connected
         "postgresql://value,value:5432/database",
         "postgresql://user:value@one:5432,two:value/database",
         "postgresql://one,two:70000/database",
+        "postgresql://one:70000/database",
+        "mariadb://one:0/database",
         "postgresql://one,,two/database",
         "postgresql://one,::1/database",
         "postgresql://one,mariadb://value/database",
