@@ -1,6 +1,7 @@
 """The common part of database backends behind a network connection."""
 
 import asyncio
+import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -24,6 +25,9 @@ _MAX_SLOW_READS: Final = 4  # leaves as many connections for indexed reads
 _INSERT_CONNECTIONS: Final = 2
 _TRANSACTION_CONNECTIONS: Final = 6
 _CONNECT_TIMEOUT_SECONDS: Final = 6  # longer than the drivers' timeouts, which do not cover the handshake
+
+# A pool discards a connection that it cannot roll back, and would also log the driver's traceback.
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
 class ServerBackend(Backend, Generic[P]):
