@@ -27,6 +27,10 @@ _TOPOLOGIES: Final = {
         "a primary, two synchronous standbys",
         "`synchronous_standby_names = 'ANY 1 (*)'`; all hosts in the URL",
     ),
+    "patroni": (
+        "three nodes under Patroni with etcd",
+        "`synchronous_mode: true`; all hosts in the URL",
+    ),
     "galera": ("three nodes, a process on each of two", "nothing"),
     "mongodb": ("a replica set of three members", "nothing"),
     "redis-sentinel": ("a master, two replicas, three Sentinels", f"`replicas=2` in the URL, {_DURABLE_REDIS}"),
