@@ -65,4 +65,5 @@ def in_page() -> str:
 
 
 def put_into_page(text: str) -> None:
-    PAGE.write_text(PAGE.read_text().replace(in_page(), text))
+    before, _, after = PAGE.read_text().partition(f"{_BEGINNING}\n{in_page()}\n{_END}")
+    PAGE.write_text(f"{before}{_BEGINNING}\n{text}\n{_END}{after}")

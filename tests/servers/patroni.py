@@ -89,7 +89,6 @@ class PatroniNode(ServerProcess):
                 "parameters": {
                     "unix_socket_directories": str(self.directory),
                     "fsync": "off",
-                    "full_page_writes": "off",
                 },
                 "use_pg_rewind": True,
                 "pg_hba": [
