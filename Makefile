@@ -89,7 +89,7 @@ capabilities: $(VENV)/dev $(VENV)/npm ## Run the storage contract on every stora
 compare-stores: $(VENV)/dev $(VENV)/npm ## Compare every storage with memory over 10,000 random steps each.
 	STEPS=10000 $(BIN)/pytest -q tests/storage/test_same_as_memory.py
 
-mutation: $(VENV)/dev $(VENV)/npm ## Plant bugs in the stores and see whether the storage contract notices.
+mutation: $(VENV)/dev $(VENV)/npm install-examples ## Plant bugs in the stores and see whether the storage contract notices.
 	$(BIN)/python -m tests.mutation.plant_bugs
 
 bench: $(VENV)/dev $(RIVALS)/installed ## Measure userport beside others, for half an hour; needs wrk.

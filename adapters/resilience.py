@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextvars import Context
 from traceback import walk_tb
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from domain.errors import TooBusy
 
@@ -67,6 +68,33 @@ class Backoff:
         self._failures += 1
         max_pause = min(self._max_pause_seconds, _FIRST_PAUSE_SECONDS * 2.0**self._failures)
         await asyncio.sleep(random.uniform(0, max_pause))  # noqa: S311 - nothing is to be kept secret here
+
+
+class ShieldedTasks:
+    """Runs work in tasks that outlive their callers, so that a cancelled caller leaves no transaction open."""
+
+    def __init__(self) -> None:
+        self._running: Final = set[asyncio.Task[Any]]()
+
+    def start(self, work: Coroutine[Any, Any, T], context: Context | None = None) -> asyncio.Task[T]:
+        task = asyncio.create_task(work, context=context)
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    async def run(self, work: Coroutine[Any, Any, T], context: Context | None = None) -> T:
+        """Return the result of `work`, which goes on if the caller is cancelled."""
+        return await asyncio.shield(self.start(work, context))
+
+    async def join(self) -> None:
+        """Wait until all running tasks have ended."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # after a cancelled caller, asyncio would log that nobody has retrieved it
 
 
 async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int = 8) -> list[T]:

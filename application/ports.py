@@ -122,6 +122,7 @@ class MailSender(Protocol):
 
         Raises:
             MailDeferred: it may be accepted later, or was accepted and the answer got lost.
+            MailBlocked: it will be accepted once an operator has corrected a setting.
             MailRefused: it will never be accepted.
         """
         ...
@@ -150,12 +151,17 @@ class JobHandler(Protocol):
         Raises:
             JobFailed: the job can never be done.
             JobDelayed: it cannot be done now.
+            JobBlocked: it cannot be done until an operator corrects something.
         """
         ...
 
 
 class JobDelayed(Exception):
     """A job cannot be done now. The text says why, in one line for operators and without secrets."""
+
+
+class JobBlocked(Exception):
+    """A job waits for an operator, which uses none of its attempts up. The text says for what, as `JobDelayed` does."""
 
 
 class JobFailed(Exception):

@@ -21,6 +21,7 @@ class Job:
     MAX_ATTEMPTS: ClassVar = 10
     MIN_RETRY_PAUSE: ClassVar = timedelta(seconds=10)
     MAX_RETRY_PAUSE: ClassVar = timedelta(hours=1)
+    BLOCKED_PAUSE: ClassVar = timedelta(minutes=1)
     FAILED_RETENTION: ClassVar = timedelta(days=30)
     MAX_ERROR_LENGTH: ClassVar = 500
 
@@ -29,7 +30,7 @@ class Job:
     payload: Mapping[str, str] = field(repr=False)
     due_at: datetime
     attempts: int
-    """How often it was claimed since it became due."""
+    """How often it was claimed since it became due, except for attempts that were blocked."""
     last_error: str | None
     """Why the last attempt failed, in one line without secrets."""
     failed: bool
@@ -66,6 +67,14 @@ class Job:
             return self.fail(error, now)
         pause = (1 + jitter) * 2 ** (self.attempts - 1) * self.MIN_RETRY_PAUSE
         return self._next(due_at=now + min(pause, self.MAX_RETRY_PAUSE), last_error=_one_line(error))
+
+    def wait(self, error: str, now: datetime, jitter: float) -> Self:
+        """Return the state after an attempt that was blocked: it does not count, so the job is never given up for it.
+
+        `jitter`, from 0 to 1, extends the pause by up to 100 %.
+        """
+        due_at = now + (1 + jitter) * self.BLOCKED_PAUSE
+        return self._next(due_at=due_at, attempts=self.attempts - 1, last_error=_one_line(error))
 
     def fail(self, error: str, now: datetime) -> Self:
         """Return the state of a job that is not tried again."""

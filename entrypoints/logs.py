@@ -1,19 +1,26 @@
 """Log lines for people or as JSON, on standard error."""
 
+import asyncio
 import logging
+import select
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import orjson
 
 ACCESS: Final = "userport.access"
 """The logger of requests, if the access log is on."""
+
+_MAX_WRITE_BYTES: Final = getattr(select, "PIPE_BUF", 512)  # which Windows does not have
+"""Processes that write no more at once to a pipe that they share do not mix their lines."""
 
 _REQUEST: Final = "%(method)s %(route)s %(status)s %(duration_ms)s ms %(request_id)s %(peer)s"
 
@@ -54,40 +61,85 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
-class _JsonAccessLog:
-    """Writes the access log as `JsonFormatter` would, but without a `LogRecord`, which takes longer."""
+class _JsonHandler(logging.StreamHandler[TextIO]):
+    """Writes records as JSON, and requests without a `LogRecord`, which takes longer.
 
-    def __init__(self, handler: "logging.StreamHandler[TextIO]") -> None:
-        self._handler = handler
+    The requests that end in one turn of the event loop are written together, and before any later record.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter())
+        self._requests: deque[bytes] = deque()
+        self._is_scheduled = False
         self._second = 0
         self._second_text = ""
 
-    def write(self, fields: Mapping[str, Any]) -> None:
+    def emit(self, record: logging.LogRecord) -> None:
+        self._write_requests()
+        super().emit(record)
+
+    def log_request(
+        self, method: str, route: str, status: int, seconds: float, request_id: str, peer: str | None
+    ) -> None:
         now = time.time()
         second = int(now)
         if second != self._second:
             self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
-        line = {
-            "time": f"{self._second_text}.{int(1000 * (now - second)):03d}+00:00",
-            "level": "info",
-            "logger": ACCESS,
-            "message": _REQUEST % fields,
-        }
-        line |= _ids()
-        line |= fields
-        with suppress(OSError):  # as a `Handler` does, whose reader is gone
-            self._handler.stream.write(f"{orjson.dumps(line).decode()}\n")
-            self._handler.flush()
+        microseconds = round(1_000_000 * seconds)
+        duration = f"{microseconds // 1000}.{microseconds % 1000:03d}"  # sooner made than the text of a float
+        method, route, request_id = _escape_cached(method), _escape_cached(route), _escape(request_id)
+        peer = peer and _escape_cached(peer)
+        peer_json = f'"{peer}"' if peer else "null"
+        span = "".join([f'"{name}":"{value}",' for name, value in _span_ids().items()])
+        line = (
+            f'{{"time":"{self._second_text}.{int(1000 * (now - second)):03d}+00:00","level":"info",'
+            f'"logger":"{ACCESS}","message":"{method} {route} {status} {duration} ms {request_id} {peer}",'
+            f'"request_id":"{request_id}",{span}"method":"{method}","route":"{route}","status":{status},'
+            f'"duration_ms":{duration},"peer":{peer_json}}}\n'
+        )
+        self._requests.append(line.encode())
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._on_next_turn)
+
+    def _on_next_turn(self) -> None:
+        self._is_scheduled = False
+        with self.lock or nullcontext():
+            self._write_requests()
+
+    def _write_requests(self) -> None:
+        """Write the lines of requests. Hold the lock."""
+        lines = self._requests
+        while lines:
+            written = [lines.popleft()]
+            size = len(written[0])
+            while lines and (size := size + len(lines[0])) <= _MAX_WRITE_BYTES:
+                written.append(lines.popleft())
+            with suppress(OSError):  # as a `Handler` does, whose reader is gone
+                self.stream.write(b"".join(written).decode())
+                self.flush()
 
 
-_json_access_log: _JsonAccessLog | None = None
+_json_handler: _JsonHandler | None = None
 
 
-def log_request(fields: Mapping[str, Any]) -> None:
-    """Write a line of the access log."""
-    if _json_access_log is not None:
-        _json_access_log.write(fields)
+def log_request(method: str, route: str, status: int, seconds: float, request_id: str, peer: str | None) -> None:
+    """Log a request that has ended, on the event loop's thread.
+
+    The line has nothing of path, query, headers or body: they may identify or authenticate users.
+    """
+    if _json_handler is not None:
+        _json_handler.log_request(method, route, status, seconds, request_id, peer)
         return
+    fields = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "duration_ms": round(1000 * seconds, 3),
+        "request_id": request_id,
+        "peer": peer,
+    }
     # `Logger.info` inspects the stack for its caller, which is slower than everything else here.
     log = logging.getLogger(ACCESS)
     log.handle(log.makeRecord(ACCESS, logging.INFO, "", 0, _REQUEST, (fields,), None, extra={FIELDS: fields}))
@@ -95,15 +147,13 @@ def log_request(fields: Mapping[str, Any]) -> None:
 
 def configure_logs(log_format: LogFormat, *, access_log: bool) -> None:
     """Send the log lines of this process to standard error; with JSON, those of libraries too."""
-    global _json_access_log
-    _json_access_log = None
+    global _json_handler
+    _json_handler = None
     log = logging.getLogger("userport")
     if log_format is LogFormat.JSON:
-        handler = logging.StreamHandler()
-        handler.setFormatter(JsonFormatter())
-        logging.getLogger().handlers = [handler]
+        _json_handler = _JsonHandler()
+        logging.getLogger().handlers = [_json_handler]
         log.handlers.clear()
-        _json_access_log = _JsonAccessLog(handler)
     elif not log.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(TextFormatter())
@@ -123,10 +173,23 @@ def announce(line: str, log_format: LogFormat, level: int = logging.INFO) -> Non
 
 
 def _ids() -> dict[str, str]:
-    """Return the ids of the current request, and of the current span (W3C Trace Context), where they exist."""
+    """Return the ids of the current request and span, where they exist."""
     current = request_id.get()
-    ids = {} if current is None else {"request_id": current}
+    return {**_span_ids()} if current is None else {"request_id": current, **_span_ids()}
+
+
+def _span_ids() -> Mapping[str, str]:
+    """Return the ids of the current span, if any (W3C Trace Context)."""
     telemetry = sys.modules.get("opentelemetry.trace")  # without it there is no span
-    if telemetry is not None and (span := telemetry.get_current_span().get_span_context()).is_valid:
-        ids |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
-    return ids
+    if telemetry is None or (current_span := telemetry.get_current_span()) is telemetry.INVALID_SPAN:
+        return {}
+    span = current_span.get_span_context()
+    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else {}
+
+
+def _escape(text: str) -> str:
+    """Return what stands for a text between the quotes of a JSON string."""
+    return orjson.dumps(text)[1:-1].decode()
+
+
+_escape_cached: Final = lru_cache(1_024)(_escape)

@@ -6,7 +6,7 @@ from tempfile import NamedTemporaryFile
 
 from adapters.mail.messages import build_message
 from adapters.mail.rendering import MailRenderer
-from application.mail.errors import MailDeferred
+from application.mail.errors import MailBlocked
 from application.mail.message import Mail
 
 
@@ -29,7 +29,7 @@ class DirectorySender:
         try:
             await asyncio.to_thread(_write, file, message)
         except OSError as error:
-            raise MailDeferred(f"{self._directory}: {error.strerror}") from None
+            raise MailBlocked(f"{self._directory}: {error.strerror}") from None
         return f"written to {file}"
 
     async def close(self) -> None:

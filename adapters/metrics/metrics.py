@@ -1,9 +1,9 @@
 """All metrics that a process changes, and their labels."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from time import perf_counter
-from typing import Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from adapters.metrics.values import Counters, Gauges, Histogram, Histograms, Value, ValueFiles
 from application.jobs.runner import Outcome
@@ -11,6 +11,8 @@ from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, T
 from domain.jobs import Job
 
 T = TypeVar("T")
+Call: TypeAlias = Coroutine[Any, Any, T]
+"""A call of an operation that is not awaited yet."""
 
 UNMATCHED: Final = "unmatched"
 OTHER: Final = "OTHER"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, Generic
 
-from adapters.metrics.metrics import Metrics
+from adapters.metrics.metrics import Call, Metrics
 from adapters.storage_plugin import BatchingStorage
 from domain.records import R, RecordType
 from domain.storage import Records, Storage, UnitOfWork, UserRepository
@@ -41,33 +41,31 @@ class MeasuredUserRepository:
         self._inner = inner
         self._measure = measure
 
-    async def get(self, user_id: UserId) -> User | None:
-        return await self._measure.users_get(self._inner.get(user_id))
+    def get(self, user_id: UserId) -> Call[User | None]:
+        return self._measure.users_get(self._inner.get(user_id))
 
-    async def find_by_email(self, email: Email) -> User | None:
-        return await self._measure.users_find_by_email(self._inner.find_by_email(email))
+    def find_by_email(self, email: Email) -> Call[User | None]:
+        return self._measure.users_find_by_email(self._inner.find_by_email(email))
 
-    async def find_by_emails(self, emails: Collection[Email]) -> Sequence[User]:
-        return await self._measure.users_find_by_emails(self._inner.find_by_emails(emails))
+    def find_by_emails(self, emails: Collection[Email]) -> Call[Sequence[User]]:
+        return self._measure.users_find_by_emails(self._inner.find_by_emails(emails))
 
-    async def find_by_username(self, username: Username) -> User | None:
-        return await self._measure.users_find_by_username(self._inner.find_by_username(username))
+    def find_by_username(self, username: Username) -> Call[User | None]:
+        return self._measure.users_find_by_username(self._inner.find_by_username(username))
 
-    async def page(
+    def page(
         self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
-    ) -> Sequence[User]:
-        return await self._measure.users_page(
-            self._inner.page(after=after, limit=limit, descending=descending, skip=skip)
-        )
+    ) -> Call[Sequence[User]]:
+        return self._measure.users_page(self._inner.page(after=after, limit=limit, descending=descending, skip=skip))
 
-    async def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Sequence[User]:
-        return await self._measure.users_search(self._inner.search(prefix, limit=limit, descending=descending))
+    def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Call[Sequence[User]]:
+        return self._measure.users_search(self._inner.search(prefix, limit=limit, descending=descending))
 
-    async def count(self, prefix: SearchPrefix | None = None) -> int:
-        return await self._measure.users_count(self._inner.count(prefix))
+    def count(self, prefix: SearchPrefix | None = None) -> Call[int]:
+        return self._measure.users_count(self._inner.count(prefix))
 
-    async def active_admins(self, *, limit: int) -> Sequence[User]:
-        return await self._measure.users_active_admins(self._inner.active_admins(limit=limit))
+    def active_admins(self, *, limit: int) -> Call[Sequence[User]]:
+        return self._measure.users_active_admins(self._inner.active_admins(limit=limit))
 
     def add(self, user: User) -> None:
         self._inner.add(user)
@@ -89,13 +87,13 @@ class MeasuredRecords(Generic[R]):
         self._inner = inner
         self._measure = measure
 
-    async def get(self, key: str) -> R | None:
-        return await self._measure.records_get(self._inner.get(key))
+    def get(self, key: str) -> Call[R | None]:
+        return self._measure.records_get(self._inner.get(key))
 
-    async def find(self, field: str, value: str) -> R | None:
-        return await self._measure.records_find(self._inner.find(field, value))
+    def find(self, field: str, value: str) -> Call[R | None]:
+        return self._measure.records_find(self._inner.find(field, value))
 
-    async def page(
+    def page(
         self,
         *,
         owner: UserId | None = None,
@@ -103,16 +101,16 @@ class MeasuredRecords(Generic[R]):
         limit: int,
         descending: bool = False,
         skip: int = 0,
-    ) -> Sequence[R]:
-        return await self._measure.records_page(
+    ) -> Call[Sequence[R]]:
+        return self._measure.records_page(
             self._inner.page(owner=owner, after=after, limit=limit, descending=descending, skip=skip)
         )
 
-    async def count(self, *, owner: UserId | None = None) -> int:
-        return await self._measure.records_count(self._inner.count(owner=owner))
+    def count(self, *, owner: UserId | None = None) -> Call[int]:
+        return self._measure.records_count(self._inner.count(owner=owner))
 
-    async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
-        return await self._measure.records_due(self._inner.due(moment, limit=limit))
+    def due(self, moment: datetime, *, limit: int) -> Call[Sequence[R]]:
+        return self._measure.records_due(self._inner.due(moment, limit=limit))
 
     def add(self, record: R) -> None:
         self._inner.add(record)

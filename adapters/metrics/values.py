@@ -1,8 +1,8 @@
 """Counters, histograms and gauges in the files of prometheus_client's multi-process mode.
 
 The library's own instruments take a lock, look at the process id and copy a value for each change, which would cost a
-request three times as much. These write the same files, for the library to merge. Only the event loop's thread may
-change them.
+request several times as much. These change the same files in place, for the library to merge. Only the event loop's
+thread may change them.
 """
 
 import os
@@ -25,9 +25,9 @@ class ValueFiles:
     """The files with the values of this process; all are opened at once, since the directory may be gone later."""
 
     def __init__(self, directory: Path) -> None:
-        self._files: Final = {kind: MmapedDict(str(directory / f"{kind}_{os.getpid()}.db")) for kind in _KINDS}
+        self._files: Final = {kind: ValueFile(str(directory / f"{kind}_{os.getpid()}.db")) for kind in _KINDS}
 
-    def __getitem__(self, kind: FileKind) -> MmapedDict:
+    def __getitem__(self, kind: FileKind) -> "ValueFile":
         return self._files[kind]
 
     def close(self) -> None:
@@ -35,22 +35,42 @@ class ValueFiles:
             file.close()
 
 
+class ValueFile(MmapedDict):
+    """A file of values, each of which is changed in place."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)  # type: ignore[no-untyped-call]
+        self._cells: list[memoryview[float]] = []
+
+    def cell(self, key: str) -> "memoryview[float]":
+        """Return the memory of a value and its time, in the file. The value is exported from now on."""
+        # A file that becomes too small is mapped anew. Its earlier cells remain in the earlier map, of the same pages.
+        self.read_value(key)  # type: ignore[no-untyped-call]
+        position = self._positions[key]
+        cell = memoryview(self._m)[position : position + 16].cast("d")
+        self._cells.append(cell)
+        return cell
+
+    def close(self) -> None:
+        for cell in self._cells:
+            cell.release()
+        super().close()  # type: ignore[no-untyped-call]
+
+
 class Value:
     """One value in a file. It is exported from the start."""
 
-    __slots__ = ("_file", "_key", "_value")
+    __slots__ = ("_cell",)
 
-    def __init__(self, file: MmapedDict, key: str) -> None:
-        self._file: Final = file
-        self._key: Final = key
-        self._value: float = file.read_value(key)[0]
+    def __init__(self, file: ValueFile, key: str) -> None:
+        self._cell: Final = file.cell(key)
 
     def add(self, amount: float = 1.0) -> None:
-        self._value += amount
-        self._file.write_value(self._key, self._value, 0.0)
+        self._cell[0] += amount
 
     def set(self, value: float) -> None:
-        self._file.write_value(self._key, value, time.time())
+        self._cell[0] = value
+        self._cell[1] = time.time()
 
 
 class Counters:
@@ -93,14 +113,16 @@ class Histogram:
 
     __slots__ = ("_bounds", "_buckets", "_sum")
 
-    def __init__(self, total: Value, bounds: Sequence[float], buckets: Sequence[Value]) -> None:
+    def __init__(
+        self, total: "memoryview[float]", bounds: Sequence[float], buckets: Sequence["memoryview[float]"]
+    ) -> None:
         self._sum: Final = total
         self._bounds: Final = bounds
         self._buckets: Final = buckets
 
     def observe(self, amount: float) -> None:
-        self._buckets[bisect_left(self._bounds, amount)].add()
-        self._sum.add(amount)
+        self._buckets[bisect_left(self._bounds, amount)][0] += 1
+        self._sum[0] += amount
 
 
 class Histograms:
@@ -117,12 +139,11 @@ class Histograms:
         self._bounds: Final = bounds
 
     def child(self, *values: str) -> Histogram:
-        def bucket(bound: float) -> Value:
-            return self._value("_bucket", [*self._labels, "le"], [*values, floatToGoString(bound)])
+        def bucket(bound: float) -> "memoryview[float]":
+            return self._cell("_bucket", [*self._labels, "le"], [*values, floatToGoString(bound)])
 
         buckets = [bucket(bound) for bound in (*self._bounds, float("inf"))]
-        return Histogram(self._value("_sum", self._labels, [*values]), self._bounds, buckets)
+        return Histogram(self._cell("_sum", self._labels, [*values]), self._bounds, buckets)
 
-    def _value(self, suffix: str, labels: list[str], values: list[str]) -> Value:
-        key = mmap_key(self._name, f"{self._name}{suffix}", labels, values, self._documentation)
-        return Value(self._file, key)
+    def _cell(self, suffix: str, labels: list[str], values: list[str]) -> "memoryview[float]":
+        return self._file.cell(mmap_key(self._name, f"{self._name}{suffix}", labels, values, self._documentation))

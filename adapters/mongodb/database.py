@@ -1,6 +1,6 @@
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeAlias, TypeVar
 
 import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -25,7 +25,7 @@ from adapters.mongodb.failures import (
     translate_error,
 )
 from adapters.mongodb.heartbeats import Heartbeats
-from adapters.resilience import Backoff, ConnectionLimiter, is_raised_by
+from adapters.resilience import Backoff, ConnectionLimiter, ShieldedTasks, is_raised_by
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class Database:
         )
         self._abandoned = AbandonedSessions(self._client)
         self._transactions = ConnectionLimiter(_MAX_TRANSACTIONS, _OPERATION_TIMEOUT_SECONDS)
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._tasks = ShieldedTasks()
         self._prepared = False
         self._checking: asyncio.Task[None] | None = None
 
@@ -97,7 +97,7 @@ class Database:
         A cancelled caller does not stop the transaction: an open one would block all writers of its records until the
         server aborts it after a minute.
         """
-        await asyncio.shield(self._start(self._write(work, one_document)))
+        await self._tasks.run(self._write(work, one_document))
 
     async def prepare(self) -> None:
         """Create what is missing, without a timeout once the server has answered.
@@ -121,7 +121,7 @@ class Database:
             self._on_first_use()
 
     async def close(self) -> None:
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._tasks.join()
         await self._abandoned.close()
         await self._heartbeats.pause()
         with pymongo.timeout(_SELECTION_TIMEOUT_SECONDS):  # closing sends commands to a server that may be gone
@@ -133,15 +133,8 @@ class Database:
     async def _ensure_prepared(self) -> None:
         if not self._prepared:
             if self._checking is None or self._checking.done():
-                self._checking = self._start(self.check())
+                self._checking = self._tasks.start(self.check())
             await asyncio.shield(self._checking)  # one check serves all concurrent callers
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task that is not cancelled with its caller."""
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return task
 
     async def _write(self, work: TransactionCallback, one_document: bool) -> None:
         await self._ensure_prepared()

@@ -6,7 +6,7 @@ from datetime import timedelta
 from traceback import format_tb
 from typing import Final, NamedTuple
 
-from application.ports import Clock, JobDelayed, JobFailed, JobHandler
+from application.ports import Clock, JobBlocked, JobDelayed, JobFailed, JobHandler
 from domain.errors import DomainError, StaleVersion
 from domain.jobs import JOBS, Job
 from domain.storage import Storage
@@ -55,6 +55,8 @@ class JobRunner:
         self._jitter: Final = jitter
         self._on_saved: Final = on_saved
         self._is_contended = False
+        self._blocked: Final[dict[str, str]] = {}
+        """What the jobs of a kind wait for."""
 
     async def claim(self, limit: int) -> Claims:
         """Claim up to `limit` due jobs, and remove failed ones whose retention has ended.
@@ -74,11 +76,16 @@ class JobRunner:
         """Run a claimed job. Any exception of its handler becomes part of the outcome."""
         try:
             await self._handle(job)
+        except JobBlocked as error:
+            following = job.wait(str(error), self._clock.now(), self._jitter())
+            self._log_blocked(job.kind, following.last_error)
+            return Outcome(job, following)
         except JobFailed as error:
             following = job.fail(str(error), self._clock.now())
         except Exception as error:  # noqa: BLE001 - not swallowed: the job and the log tell what happened
             following = job.retry(_reason(error), self._clock.now(), self._jitter())
         else:
+            self._log_blocked(job.kind, None)
             return Outcome(job, None)
         fate = "has failed" if following.failed else "will be tried again"
         _log.warning("%s job %s %s: %s (attempt %d)", job.kind, job.id, fate, following.last_error, job.attempts)
@@ -90,6 +97,17 @@ class JobRunner:
         Raises what the storage port raises, except conflicts. It can then be repeated.
         """
         await self._save(outcomes)
+
+    def _log_blocked(self, kind: str, reason: str | None) -> None:
+        """Log that the jobs of a kind wait or go on, if that is new: there may be thousands of them."""
+        if self._blocked.get(kind) == reason:
+            return
+        if reason is None:
+            del self._blocked[kind]
+            _log.warning("%s jobs go on", kind)
+        else:
+            self._blocked[kind] = reason
+            _log.warning("%s jobs wait: %s", kind, reason)
 
     def _claimed(self, job: Job) -> Job | None:
         if job.failed:

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import math
 import random
 from contextlib import suppress
 from time import monotonic
@@ -17,6 +18,8 @@ _MIN_PAUSE_SECONDS: Final = 0.005
 _MAX_PAUSE_SECONDS: Final = 1.0
 _REFILL_SECONDS: Final = 0.1
 """How long a worker that runs more than half of the most jobs waits for others to end, to claim many in one commit."""
+_SETTLE_SECONDS: Final = 0.01
+"""How long the outcome of a job waits for those of running ones, to save many in one commit."""
 _MAX_JITTER: Final = 0.2
 _MAX_STARTED_WHEN_BUSY: Final = 2
 _BUSY_PAUSE_SECONDS: Final = 0.2
@@ -36,6 +39,7 @@ class JobWorker:
         self._traffic: Final = traffic
         self._running: Final[set[asyncio.Task[Outcome]]] = set()
         self._unsettled: Final[list[Outcome]] = []
+        self._latest_settling = math.inf
         self._wake: Final = asyncio.Event()
         self._is_stopping = False
         self._is_interrupted = False
@@ -75,10 +79,19 @@ class JobWorker:
     def _time_to_look(self) -> float:
         return self._next_look if self._room >= _MAX_RUNNING // 2 else self._next_look + _REFILL_SECONDS
 
+    @property
+    def _time_to_settle(self) -> float:
+        if not self._unsettled:
+            return math.inf
+        if self._is_interrupted:
+            return self._next_look
+        return self._latest_settling if self._running else -math.inf
+
     async def _advance(self) -> None:
         """Settle finished attempts, and claim due jobs if it is time."""
         try:
-            await self._settle()
+            if monotonic() >= self._time_to_settle:
+                await self._settle()
             if self._room and not self._is_stopping and monotonic() >= self._time_to_look:
                 await self._look()
         except Exception as error:  # noqa: BLE001 - the worker survives any error, and logs it
@@ -89,12 +102,10 @@ class JobWorker:
             self._look_in(_MAX_PAUSE_SECONDS)
 
     async def _settle(self) -> None:
-        ended = {task for task in self._running if task.done()}
-        self._running.difference_update(ended)
-        self._unsettled.extend(task.result() for task in ended)
-        if self._unsettled:
-            await self._runner.settle(self._unsettled)
-            self._unsettled.clear()
+        outcomes = list(self._unsettled)  # more jobs may end in the meantime
+        await self._runner.settle(outcomes)
+        del self._unsettled[: len(outcomes)]
+        self._latest_settling = monotonic() + _SETTLE_SECONDS if self._unsettled else math.inf
 
     async def _look(self) -> None:
         is_busy = self._traffic.is_busy()
@@ -114,18 +125,29 @@ class JobWorker:
 
     def _start(self, job: Job) -> None:
         task = asyncio.create_task(self._runner.attempt(job))
-        task.add_done_callback(lambda _: self._wake.set())
+        task.add_done_callback(self._end)
         self._running.add(task)
+
+    def _end(self, task: asyncio.Task[Outcome]) -> None:
+        self._running.discard(task)
+        if task.cancelled():
+            return
+        self._unsettled.append(task.result())
+        if len(self._unsettled) == 1:
+            self._latest_settling = monotonic() + _SETTLE_SECONDS
+            self._wake.set()
+        elif not self._running:
+            self._wake.set()
 
     def _look_in(self, seconds: float) -> None:
         self._next_look = monotonic() + seconds * random.uniform(1, 1 + _MAX_JITTER)  # noqa: S311
 
     async def _wait(self) -> None:
-        """Wait until a job ends or is staged, or until it is time to look."""
-        is_looking = self._unsettled or (self._room and not self._is_stopping)
-        seconds = max(0.0, self._time_to_look - monotonic()) if is_looking else None
+        """Wait until a job is staged, or until it is time to settle or to look."""
+        is_looking = self._room and not self._is_stopping
+        moment = min(self._time_to_settle, self._time_to_look if is_looking else math.inf)
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(None if moment == math.inf else max(0.0, moment - monotonic())):
                 await self._wake.wait()
         self._wake.clear()
 

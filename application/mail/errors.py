@@ -1,8 +1,12 @@
-"""Errors of sending a mail. Both texts are one line for operators, without secrets."""
+"""Errors of sending a mail. Their texts are one line for operators, without secrets."""
 
 
 class MailDeferred(Exception):
     """The mail was not accepted now, or the response was lost: send it again later."""
+
+
+class MailBlocked(Exception):
+    """No mail is accepted until an operator corrects a setting, such as the password: send it again then."""
 
 
 class MailRefused(Exception):

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from application.mail.errors import MailDeferred, MailRefused
+from application.mail.errors import MailBlocked, MailDeferred, MailRefused
 from application.mail.message import CONTEXT_KEYS, Mail, Template
 from application.outbox.queue import MAIL, PASSWORD_RESET, SIGN_UP
 from application.outbox.tokens import OneTimeTokens, version_of
-from application.ports import Clock, JobDelayed, JobFailed, JobHandler, MailSender
+from application.ports import Clock, JobBlocked, JobDelayed, JobFailed, JobHandler, MailSender
 from domain.credential import CREDENTIALS
 from domain.errors import IdTaken, StaleVersion
 from domain.jobs import Job
@@ -145,6 +145,8 @@ class MailDelivery:
             raise JobFailed(str(error)) from error
         except MailDeferred as error:
             raise JobDelayed(str(error)) from error
+        except MailBlocked as error:
+            raise JobBlocked(str(error)) from error
 
 
 def _requested_at(job: Job) -> datetime:
@@ -152,7 +154,7 @@ def _requested_at(job: Job) -> datetime:
 
 
 async def _wait_for_key(_: Job) -> None:
-    raise JobDelayed("mail needs the signing key that the servers have: set USERPORT_SIGNING_KEY")
+    raise JobBlocked("mail needs the signing key that the servers have: set USERPORT_SIGNING_KEY")
 
 
 HANDLERS_WITHOUT_KEY: Final[Mapping[str, JobHandler]] = dict.fromkeys((MAIL, PASSWORD_RESET, SIGN_UP), _wait_for_key)

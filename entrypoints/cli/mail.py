@@ -6,7 +6,7 @@ from uuid import uuid4
 import typer
 
 from application.languages import Language
-from application.mail.errors import MailDeferred, MailRefused
+from application.mail.errors import MailBlocked, MailDeferred, MailRefused
 from application.mail.message import Mail, Template
 from domain.errors import InvalidValue
 from domain.values import Email
@@ -51,7 +51,7 @@ async def _send(container: "Container", address: str) -> str:
     sender = container.mail_sender()
     try:
         return await sender.send(mail)
-    except (MailDeferred, MailRefused) as error:
+    except (MailBlocked, MailDeferred, MailRefused) as error:
         raise CommandFailed(f"not sent: {error}") from error
     finally:
         await sender.close()

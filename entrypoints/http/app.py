@@ -153,7 +153,7 @@ def _observers(settings: Settings, container: Container) -> Sequence[RequestObse
     observers: list[RequestObserver] = [log_access] if settings.access_log else []
     if (metrics := container.metrics()) is not None:
         count_request = metrics.count_request
-        observers.append(lambda scope, *outcome: count_request(scope["method"], *outcome))
+        observers.append(lambda scope, route, status, seconds: count_request(scope["method"], route, status, seconds))
     return observers
 
 

@@ -101,7 +101,7 @@ async def test_a_call_that_waits_too_long_in_the_queue_gets_too_busy(
     "rest", ["", "/", "secret@host/users.db", "users.db", "/users.db?secret=1", "/users.db#secret"]
 )
 def test_a_wrong_url_is_refused_and_not_repeated(rest: str) -> None:
-    with pytest.raises(ValueError, match=r"^(write pony:///|it takes no options)") as refused:
+    with pytest.raises(ValueError, match=r"^write pony:///") as refused:
         open_storage(f"pony://{rest}")
     assert "secret" not in str(refused.value)
 

@@ -38,10 +38,16 @@ class OnOneDatabase(PersistentStorageContract):
                 await storage.prepare()
             yield url
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    async def administrator(cls, prepared_url: str) -> AsyncIterator[OrmStorage]:
+        async with opened(prepared_url) as storage:
+            yield storage
+
     @pytest.fixture
-    async def url(self, prepared_url: str) -> AsyncIterator[str]:
+    async def url(self, prepared_url: str, administrator: OrmStorage) -> AsyncIterator[str]:
         yield prepared_url
-        async with opened(prepared_url) as storage, storage.engine.begin() as connection:
+        async with administrator.engine.begin() as connection:
             for table in reversed(Base.metadata.sorted_tables):
                 await connection.execute(table.delete())
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -14,7 +14,7 @@ from adapters.memory.storage import MemoryStorage
 from adapters.runtime.clock import SystemClock
 from adapters.runtime.ids import Uuid7Source
 from application.jobs.queue import JobQueue
-from application.jobs.runner import JobRunner
+from application.jobs.runner import JobRunner, Outcome
 from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
 from domain.errors import StorageUnavailable
@@ -103,6 +103,38 @@ async def test_many_jobs_run_a_bounded_number_at_a_time() -> None:
         await all_done.wait()
     assert most == 32
     assert (done, await left(storage)) == (200, 0)
+
+
+async def test_outcomes_of_jobs_that_end_shortly_after_each_other_share_commits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("application.jobs.worker._SETTLE_SECONDS", 0.5)
+    storage, queue, release = MemoryStorage(), JobQueue(), asyncio.Event()
+    settled = []
+
+    async def settle(self: JobRunner, outcomes: Sequence[Outcome]) -> None:
+        settled.append(len(outcomes))
+        await save(self, outcomes)
+
+    save = JobRunner.settle
+    monkeypatch.setattr(JobRunner, "settle", settle)
+    numbers = itertools.count()
+
+    async def handle(_: Job) -> None:
+        number = next(numbers)
+        if number == 0:
+            await release.wait()
+        await asyncio.sleep(0.001 * number)
+
+    async with working(storage, queue, handle):
+        unit = storage.unit_of_work()
+        for _ in range(20):
+            queue.stage(unit, a_job())
+        await unit.commit()
+        while await left(storage) > 1:  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.01)
+        release.set()
+    assert settled == [19, 1]
 
 
 async def test_jobs_that_hang_do_not_hold_up_all_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from adapters.runtime.ids import Uuid7Source
 from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
-from application.ports import JobDelayed, JobFailed, JobHandler
+from application.ports import JobBlocked, JobDelayed, JobFailed, JobHandler
 from domain.errors import StaleVersion, StorageUnavailable
 from domain.jobs import JOBS, Job
 from domain.values import JobId
@@ -180,6 +180,37 @@ async def test_jitter_lengthens_pauses_up_to_an_hour(storage: ConflictingStorage
         pauses.append((now.due_at - clock.now()).total_seconds())
         clock.time = now.due_at
     assert pauses == [15, 30, 60, 120, 240, 480, 960, 1920, 3600]
+
+
+async def test_a_job_that_an_operator_has_to_unblock_waits_without_using_up_attempts(
+    storage: ConflictingStorage, clock: ManualClock
+) -> None:
+    handler = RecordingHandler(JobDelayed("The server is busy."), *[JobBlocked("No key is set.")] * 30)
+    runner = a_runner(storage, clock, jitter=0.5, mail=handler)
+    clock.time = clock.time.replace(microsecond=0)
+    (job,) = await stage(storage, clock, "mail")
+    await run_due(runner)
+    for _ in range(30):
+        clock.time = (await stored(storage))[job.id].due_at
+        assert await run_due(runner) == 1
+        now = (await stored(storage))[job.id]
+        assert (now.attempts, now.failed, now.last_error) == (1, False, "No key is set.")
+        assert now.due_at - clock.now() == timedelta(seconds=90)
+    clock.time = now.due_at
+    await run_due(runner)
+    assert handler.done == [job.id]
+
+
+async def test_the_log_has_one_line_for_all_jobs_that_an_operator_has_to_unblock(
+    storage: ConflictingStorage, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    runner = a_runner(storage, clock, mail=RecordingHandler(*[JobBlocked("No key\nis set.")] * 6))
+    await stage(storage, clock, "mail", "mail", "mail")
+    for _ in range(3):
+        await run_due(runner)
+        clock.move(minutes=2)
+    assert caplog.messages == ["mail jobs wait: No key is set.", "mail jobs go on"]
 
 
 async def test_a_job_that_can_never_be_done_fails_at_once_and_is_kept_for_thirty_days(

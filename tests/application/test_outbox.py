@@ -16,14 +16,14 @@ from application.languages import Language
 from application.links.password_links import PasswordLinkService
 from application.links.sign_up import SignUpService
 from application.links.verification import EmailVerificationService
-from application.mail.errors import MailDeferred, MailRefused
+from application.mail.errors import MailBlocked, MailDeferred, MailRefused
 from application.mail.message import Template
 from application.outbox.delivery import MailDelivery
 from application.outbox.queue import MailQueue
 from application.outbox.throttle import MailThrottle
 from application.outbox.tokens import OneTimeTokens
 from application.passwords import Passwords
-from application.ports import JobDelayed, JobFailed
+from application.ports import JobBlocked, JobDelayed, JobFailed
 from application.storage_secret import StorageSecret
 from application.users.service import NewUser, UserChanges, UserService
 from domain.errors import InvalidOneTimeToken, TooManyMailRequests, UserNotFound
@@ -193,6 +193,13 @@ async def test_a_server_that_refuses_a_mail_fails_its_job_and_one_that_defers_it
         await world.do(job)
     await world.do(job)
     await world.links.confirm_reset(token_of(world.mailbox.mails[0]), NEW, None, ENGLISH)
+
+
+async def test_a_mail_that_an_operator_has_to_unblock_blocks_its_job(world: World, ann: User) -> None:
+    job = await requested_reset(world)
+    world.mailbox.failures = [MailBlocked("it refuses the user or the password (535)")]
+    with pytest.raises(JobBlocked, match="the password"):
+        await world.do(job)
 
 
 async def test_an_account_that_is_gone_or_disabled_when_the_job_runs_is_not_mailed(world: World, ann: User) -> None:

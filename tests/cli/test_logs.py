@@ -1,7 +1,12 @@
 """The log of `userport serve`, on standard error."""
 
+import asyncio
+import io
 import json
+import logging
+import select
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from entrypoints import logs
 from tests.cli.commands import PROGRAM, environment, userport
 from tests.http.records import new_user
 
@@ -104,3 +110,45 @@ def test_an_unknown_format_is_one_clear_line() -> None:
         2,
         "userport: USERPORT_LOG_FORMAT is wrong: Input should be 'text' or 'json'\n",
     )
+
+
+class _Writes(io.StringIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return len(text)
+
+
+async def test_requests_of_one_turn_share_writes_which_other_records_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = _Writes()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(logs, "_json_handler", None)
+    for name in ("", "userport"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    logs.configure_logs(logs.LogFormat.JSON, access_log=True)
+    route, request_id = '/a "ü"/{id}', 'b"\\'
+    for number in range(100):
+        logs.log_request("GET", route, number, 0.00125, request_id, None)
+    logging.getLogger("userport.http").warning("a record")
+    logs.log_request("GET", route, 100, 0.5, request_id, "::1")
+    await asyncio.sleep(0)
+    lines = [json.loads(line) for line in "".join(stream.writes).splitlines()]
+    assert [line.get("status", line["message"]) for line in lines] == [*range(100), "a record", 100]
+    assert len(stream.writes) < 20
+    assert all(write.endswith("\n") and len(write.encode()) <= select.PIPE_BUF for write in stream.writes)
+    for line, duration, peer in ((lines[1], 1.25, None), (lines[-1], 500, "::1")):
+        assert line == {
+            "time": line["time"],
+            "level": "info",
+            "logger": "userport.access",
+            "message": f"GET {route} {line['status']} {duration:.3f} ms {request_id} {peer}",
+            "request_id": request_id,
+            "method": "GET",
+            "route": route,
+            "status": line["status"],
+            "duration_ms": duration,
+            "peer": peer,
+        }

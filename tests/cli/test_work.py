@@ -152,6 +152,21 @@ def test_the_program_runs_jobs_and_ends_well(sqlite: str) -> None:
     assert re.fullmatch(rf"{job.id}  unheard-of  20[0-9T:.-]+Z  1  {reason}\n", listed)
 
 
+@pytest.mark.slow
+def test_mail_waits_for_a_signing_key_without_using_attempts_up(sqlite: str) -> None:
+    jobs = [stage(sqlite, "mail") for _ in range(3)]
+    reason = "mail needs the signing key that the servers have: set USERPORT_SIGNING_KEY"
+    with working(*PROGRAM, "work", "--storage", sqlite) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"mail jobs wait: {reason}\n"
+        process.terminate()
+        assert process.communicate(timeout=30) == ("", "")
+    listed = userport("jobs", "list", "--storage", sqlite).text.splitlines()
+    assert len(listed) == len(jobs)
+    for line, job in zip(listed, jobs, strict=True):
+        assert re.fullmatch(rf"{job.id}  mail  20[0-9T:.-]+Z  0  {reason}", line)
+
+
 def test_a_memory_has_no_other_process_that_could_work_on_it() -> None:
     ended = userport("work", "--storage", "memory://")
     assert (ended.exit_code, ended.errors.count("\n")) == (2, 1)

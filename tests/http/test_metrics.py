@@ -14,6 +14,8 @@ from dependency_injector.providers import Object
 from starlette.types import Message
 
 from adapters.memory.storage import MemoryStorage, MemoryUnitOfWork
+from adapters.metrics.exposition import Exposition
+from adapters.metrics.metrics import Metrics
 from adapters.metrics.sampling import Sampler
 from adapters.metrics.storage import MeasuredStorage
 from adapters.runtime.ids import Uuid7Source
@@ -26,7 +28,7 @@ from domain.storage import Storage
 from domain.values import JobId
 from tests.application.fakes import ManualClock
 from tests.http.records import new_user
-from tests.http.scrapes import Measured, labels_by_metric, measured
+from tests.http.scrapes import Measured, labels_by_metric, measured, series_of
 from tests.http.service import running
 from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY, a_member, an_admin, refresh, sign_in
 from tests.servers.databases import Databases
@@ -251,6 +253,23 @@ async def test_batches_and_connections_of_a_pool_are_reported(tmp_path: Path, da
             assert series['userport_storage_batch_size_count{operation="get"}'] < 7
             assert 'userport_storage_connections{state="used"}' in series
             assert 'userport_storage_connections{state="idle"}' in series
+
+
+def test_a_file_that_grows_keeps_the_values_that_were_in_it(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path)
+    exposition = Exposition(tmp_path, "1.2.3", one_process=False)
+    metrics.count_sign_in("success")
+    for number in range(2_000):
+        metrics.count_request("GET", f"/{number}", 200, 0.1)
+    metrics.count_sign_in("success")
+    metrics.count_request("GET", "/0", 200, 0.1)
+    series = series_of(exposition.render("")[0].decode())
+    assert series['userport_sign_ins_total{outcome="success"}'] == 2
+    assert series['userport_http_requests_total{method="GET",route="/0",status="200"}'] == 2
+    assert series['userport_http_request_duration_seconds_count{method="GET",route="/0"}'] == 2
+    assert series['userport_http_requests_total{method="GET",route="/1999",status="200"}'] == 1
+    metrics.close()
+    assert series_of(exposition.render("")[0].decode()) == series
 
 
 def files_of(directory: Path) -> Sequence[Path]:

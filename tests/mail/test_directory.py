@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from application.mail.errors import MailDeferred
+from application.mail.errors import MailBlocked
 from application.mail.message import Template
 from entrypoints.environment import SettingsError
 from tests.mail.mails import VALUES, a_mail, a_sender
@@ -43,7 +43,7 @@ async def test_a_directory_that_cannot_be_written_to_is_tried_again_later(tmp_pa
     directory = tmp_path / "mail"
     sender = a_sender(f"file:{directory}")
     directory.write_text("not a directory")
-    with pytest.raises(MailDeferred, match=r"mail: File exists$"):
+    with pytest.raises(MailBlocked, match=r"mail: File exists$"):
         await sender.send(a_mail())
     directory.unlink()
     await sender.send(a_mail())

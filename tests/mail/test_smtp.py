@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from application.mail.errors import MailDeferred, MailRefused
+from application.mail.errors import MailBlocked, MailDeferred, MailRefused
 from application.ports import MailSender
 from tests.mail.mails import LOGIN, TOKEN, VALUES, a_mail, a_sender
 from tests.mail.smtp_server import PASSWORD, USER, Fault, SmtpServer, serving
@@ -38,7 +38,7 @@ async def sender(server: SmtpServer) -> AsyncIterator[MailSender]:
 @pytest.fixture
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the timeouts for a server that does not respond."""
-    monkeypatch.setattr("adapters.mail.smtp._STEP_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("adapters.mail.smtp_connection._STEP_TIMEOUT_SECONDS", 0.2)
 
 
 async def test_a_mail_arrives_as_it_was_meant(server: SmtpServer, sender: MailSender) -> None:
@@ -58,11 +58,34 @@ async def test_a_mail_arrives_as_it_was_meant(server: SmtpServer, sender: MailSe
     assert f'href="{VALUES["link"]}"' in html.get_content()
 
 
-async def test_a_burst_of_mails_shares_one_connection(server: SmtpServer, sender: MailSender) -> None:
+async def test_a_burst_of_mails_shares_few_connections(server: SmtpServer, sender: MailSender) -> None:
     mails = [a_mail(to=f"user{number}@example.com", message_id=str(number)) for number in range(20)]
     await asyncio.gather(*map(sender.send, mails))
-    assert server.connections == 1
+    assert server.connections == 4
     assert sorted(received.recipients[0] for received in server.received) == sorted(mail.to for mail in mails)
+
+
+async def test_mails_one_after_another_share_one_connection(server: SmtpServer, sender: MailSender) -> None:
+    for _ in range(5):
+        await sender.send(a_mail())
+    assert server.connections == 1
+
+
+async def test_a_mail_at_which_the_server_stalls_holds_up_no_other(server: SmtpServer, sender: MailSender) -> None:
+    server.react("DOT", Fault.STALL)
+    stalled = asyncio.create_task(sender.send(a_mail()))
+    await server.stalled.wait()
+    await asyncio.gather(*(sender.send(a_mail(to=f"user{number}@example.com")) for number in range(20)))
+    assert len(server.received) == 21
+    assert not stalled.done()
+    stalled.cancel()
+
+
+async def test_all_connections_are_closed_at_the_end(server: SmtpServer, sender: MailSender) -> None:
+    await asyncio.gather(*(sender.send(a_mail()) for _ in range(8)))
+    await sender.close()
+    assert server.commands.count("QUIT") == 4
+    await sender.send(a_mail())
 
 
 async def test_a_connection_that_the_server_has_closed_is_replaced(server: SmtpServer, sender: MailSender) -> None:
@@ -101,7 +124,7 @@ async def test_a_mail_is_not_failed_because_the_settings_lack_a_login(
     server: SmtpServer, sender: MailSender, code: str
 ) -> None:
     server.react("MAIL", f"{code} Authentication required")
-    with pytest.raises(MailDeferred, match="Authentication required"):
+    with pytest.raises(MailBlocked, match="Authentication required"):
         await sender.send(a_mail())
 
 
@@ -138,7 +161,7 @@ async def test_mails_that_wait_for_a_slow_server_are_deferred_in_time(
     with monkeypatch.context() as patch:
         patch.setattr("adapters.mail.smtp._SEND_TIMEOUT_SECONDS", 0.3)
         patch.setattr(
-            "adapters.mail.smtp._STEP_TIMEOUT_SECONDS", 1.0
+            "adapters.mail.smtp_connection._STEP_TIMEOUT_SECONDS", 1.0
         )  # Python 3.11's `wait_for` may lose the other one
         results = await asyncio.gather(*(sender.send(a_mail()) for _ in range(3)), return_exceptions=True)
     assert {str(result) for result in results} == {"127.0.0.1: it did not answer in time"}
@@ -164,7 +187,8 @@ async def test_a_server_that_greets_otherwise_is_asked_again(greeting: bytes) ->
 
     listener = await asyncio.start_server(greet, "127.0.0.1", 0)
     async with listener, sending(f"smtp://127.0.0.1:{listener.sockets[0].getsockname()[1]}") as sender:
-        with pytest.raises(MailDeferred, match=r"^127\.0\.0\.1: [^\n]+$"):
+        failure = MailBlocked if greeting.startswith(b"554") else MailDeferred
+        with pytest.raises(failure, match=r"^127\.0\.0\.1: [^\n]+$"):
             await sender.send(a_mail())
 
 
@@ -212,7 +236,7 @@ async def test_smtps_is_encrypted_from_the_start(tls: ssl.SSLContext) -> None:
 async def test_no_mail_goes_to_a_server_whose_certificate_is_not_trusted(tls: ssl.SSLContext, scheme: str) -> None:
     server_of = serving(tls=tls) if scheme == "smtps" else serving(starttls=tls)
     async with server_of as server, sending(f"{scheme}://127.0.0.1:{server.port}") as sender:
-        with pytest.raises(MailDeferred, match="its certificate is not valid: self-signed certificate"):
+        with pytest.raises(MailBlocked, match="its certificate is not valid: self-signed certificate"):
             await sender.send(a_mail())
     assert server.received == []
 
@@ -220,14 +244,14 @@ async def test_no_mail_goes_to_a_server_whose_certificate_is_not_trusted(tls: ss
 @pytest.mark.usefixtures("trusted")
 async def test_no_mail_goes_to_a_server_of_another_name(tls: ssl.SSLContext) -> None:
     async with serving(starttls=tls) as server, sending(f"smtp://localhost:{server.port}") as sender:
-        with pytest.raises(MailDeferred, match="its certificate is not valid: Hostname mismatch"):
+        with pytest.raises(MailBlocked, match="its certificate is not valid: Hostname mismatch"):
             await sender.send(a_mail())
     assert server.received == []
 
 
 async def test_no_mail_goes_in_clear_text_where_encryption_is_required(server: SmtpServer) -> None:
     async with sending(f"smtp+starttls://127.0.0.1:{server.port}") as sender:
-        with pytest.raises(MailDeferred, match="STARTTLS"):
+        with pytest.raises(MailBlocked, match="STARTTLS"):
             await sender.send(a_mail())
     assert server.received == []
 
@@ -264,18 +288,26 @@ async def test_a_user_signs_in_without_tls_on_this_machine_alone(monkeypatch: py
             await sender.send(a_mail())
         assert server.received[0].user == USER
         # Without a server elsewhere, this machine is treated as another one.
-        monkeypatch.setattr("adapters.mail.smtp._is_this_machine", lambda _: False)
+        monkeypatch.setattr("adapters.mail.smtp_connection._is_this_machine", lambda _: False)
         async with sending(f"smtp://{LOGIN}127.0.0.1:{server.port}") as sender:
-            with pytest.raises(MailDeferred, match="the password is never sent in clear text"):
+            with pytest.raises(MailBlocked, match="the password is never sent in clear text"):
                 await sender.send(a_mail())
         assert len(server.logins) == 1
 
 
-async def test_a_password_that_is_refused_is_the_operators_to_correct() -> None:
+async def test_a_password_that_is_refused_is_the_operators_to_correct(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(auth_require_tls=False) as server:
         async with sending(f"smtp://{USER.replace('@', '%40')}:wrong@127.0.0.1:{server.port}") as sender:
-            with pytest.raises(MailDeferred, match=r"^127\.0\.0\.1: it refuses the user or the password \(535\)$"):
+            logins = []
+            for _ in range(5):
+                with pytest.raises(MailBlocked, match=r"^127\.0\.0\.1: it refuses the user or the password \(535\)$"):
+                    await sender.send(a_mail())
+                logins.append(len(server.logins))
+            assert len(set(logins)) == 1  # servers lock out who tries often
+            monkeypatch.setattr("adapters.mail.smtp._LOGIN_PAUSE_SECONDS", 0.0)
+            with pytest.raises(MailBlocked):
                 await sender.send(a_mail())
+            assert len(server.logins) > logins[-1]
         assert server.received == []
 
 

@@ -1,6 +1,8 @@
 """Plant bugs in copies of the adapters, one by one, and report which of them the storage contract notices.
 
 BUGS_AT_ONCE=2 python -m tests.mutation.plant_bugs [store ...]
+
+A store is one of userport's own, or an example such as userport-pony, which `make install-examples` has installed.
 """
 
 import os
@@ -10,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -22,6 +25,7 @@ from rich.table import Table
 from tests import mutation
 from tests.capabilities.results import Bugs, record
 from tests.mutation.bug import Bug
+from tests.mutation.examples import SUITES
 from tests.mutation.syntax import replace_node
 
 Verdict: TypeAlias = Literal["caught", "SURVIVED", "BROKEN"]
@@ -37,6 +41,12 @@ AT_ONCE: Final = int(os.environ.get("BUGS_AT_ONCE", "2"))
 log: Final = Console(stderr=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+
+
 class Broken(Exception):
     """The suite shows nothing about the bug: it did not run, or fails without it."""
 
@@ -45,8 +55,10 @@ def main(chosen: Sequence[str]) -> int:
     bugs = [bug for bug in all_bugs() if not chosen or bug.store in chosen]
     for bug in bugs:
         planted(bug, (ROOT / bug.file).read_text())  # check all of them before the first slow run
-    timeouts = {store: TIMES_AS_LONG * seconds_without_bug(store) for store in sorted({bug.store for bug in bugs})}
     with ThreadPoolExecutor(AT_ONCE) as threads:
+        stores = sorted({bug.store for bug in bugs})
+        seconds = dict(zip(stores, threads.map(seconds_without_bug, stores), strict=True))
+        timeouts = {store: TIMES_AS_LONG * seconds[store] for store in stores}
         verdicts = list(threads.map(lambda bug: verdict(bug, timeouts[bug.store]), bugs))
     report(bugs, verdicts)
     for store in {bug.store for bug in bugs}:
@@ -95,19 +107,15 @@ def case_that_fails(store: str, bug: Bug | None, timeout: float | None) -> str:
     """Run the suite of one store on a copy with the bug in it; return the first case that fails, empty if none does."""
     with tempfile.TemporaryDirectory(prefix="userport-bug-") as directory:
         copy = Path(directory)
-        for part in COPIED:
-            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ("pyproject.toml", "tests/conftest.py"):
-            shutil.copy(ROOT / file, copy / file)
+        command = example_suite(store, copy) if store in SUITES else own_suite(store, copy)
         if bug is not None:
             target = copy / bug.file
             target.write_text(planted(bug, target.read_text()))
-        command = [sys.executable, "-m", "pytest", "--exitfirst", "-q", "-p", "no:cacheprovider"]
         try:
             done = subprocess.run(  # noqa: S603
-                [*command, f"tests/storage/test_{store}.py"],
+                [*command.arguments, "--exitfirst", "-q", "-p", "no:cacheprovider"],
                 cwd=copy,
-                env={**os.environ, "REQUIRE_STORAGES": store, "STORAGES": store, "PYTHONPATH": str(copy)},
+                env={**os.environ, **command.environment},
                 capture_output=True,
                 text=True,
                 timeout=timeout,
@@ -120,6 +128,39 @@ def case_that_fails(store: str, bug: Bug | None, timeout: float | None) -> str:
         raise Broken(done.stdout[-2000:])
     failures = (line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))
     return next(failures, "by a case without a name") if done.returncode else ""
+
+
+def own_suite(store: str, copy: Path) -> Command:
+    """Copy userport, and return what runs the suite of one of its stores on the copy."""
+    for part in COPIED:
+        copy_folder(part, copy)
+    for file in ("pyproject.toml", "tests/conftest.py"):
+        shutil.copy(ROOT / file, copy / file)
+    return Command(
+        [sys.executable, "-m", "pytest", f"tests/storage/test_{store}.py"],
+        {"REQUIRE_STORAGES": store, "STORAGES": store, "PYTHONPATH": str(copy)},
+    )
+
+
+def example_suite(example: str, copy: Path) -> Command:
+    """Copy an example's package, and return what runs its cases of the contract, with userport as it is here."""
+    folder = ROOT / "examples" / example
+    copy_folder(f"examples/{example}/{example.replace('-', '_')}", copy)
+    return Command(
+        [
+            str(folder / ".venv/bin/pytest"),
+            "--override-ini=addopts=--import-mode=importlib",
+            f"{folder}/{SUITES[example]}",
+        ],
+        {
+            "REQUIRE_STORAGES": "sqlite,postgresql",
+            "PYTHONPATH": os.pathsep.join([str(copy / "examples" / example), str(ROOT)]),
+        },
+    )
+
+
+def copy_folder(folder: str, copy: Path) -> None:
+    shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def report(bugs: Sequence[Bug], verdicts: Sequence[Verdict]) -> None:

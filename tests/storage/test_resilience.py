@@ -1,8 +1,9 @@
 import asyncio
+import gc
 
 import pytest
 
-from adapters.resilience import Backoff, ConnectionLimiter, gather_bounded
+from adapters.resilience import Backoff, ConnectionLimiter, ShieldedTasks, gather_bounded
 from domain.errors import StorageUnavailable, TooBusy
 
 
@@ -81,3 +82,43 @@ async def test_after_a_failure_no_further_call_begins() -> None:
     with pytest.raises(StorageUnavailable):
         await gather_bounded([lambda number=number: call(number) for number in range(100)], limit=3)  # type: ignore[misc]
     assert len(begun) < 10
+
+
+async def test_work_goes_on_without_its_cancelled_caller_and_join_waits_for_it() -> None:
+    tasks = ShieldedTasks()
+    go_on = asyncio.Event()
+    done: list[str] = []
+
+    async def work() -> None:
+        await go_on.wait()
+        done.append("work")
+
+    caller = asyncio.create_task(tasks.run(work()))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    asyncio.get_running_loop().call_soon(go_on.set)
+    await tasks.join()
+    assert done == ["work"]
+
+
+async def test_a_failure_that_no_caller_waits_for_is_not_reported_to_the_loop() -> None:
+    tasks = ShieldedTasks()
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise StorageUnavailable
+
+    caller = asyncio.create_task(tasks.run(fail()))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await tasks.join()
+    del caller
+    gc.collect()
+    asyncio.get_running_loop().set_exception_handler(None)
+    assert reported == []

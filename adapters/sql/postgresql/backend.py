@@ -24,6 +24,7 @@ from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.types import TypeEngine
 
+from adapters.postgresql_errors import UNCERTAIN, translate_error
 from adapters.sql.engine.backend import TransactionCallback, run_statements
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
@@ -33,7 +34,7 @@ from adapters.sql.postgresql.pool import AsyncpgPool
 from adapters.sql.postgresql.sessions import NEEDS_POOLER_OPTION, Sessions, SharedSessions
 from adapters.sql.tables import live_owner, owner_of
 from adapters.tls import check_authorities
-from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
+from domain.errors import DomainError, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
 
@@ -45,22 +46,8 @@ _SETTINGS: Final = {"jit": "off"}
 _SHORT_LOCK_WAIT: Final = {"lock_timeout": "50ms"}
 _MIGRATION_LOCK: Final = 0x75736572706F7274  # "userport"
 
-# Error classes (PostgreSQL's manual, appendix A). The first: the server rejects a row, because of a value or a
-# constraint. The second: it shuts down, perhaps after executing the command, or does not know the outcome. In any other
-# class, such as for a lock, nothing was done.
+# The server rejects a row, because of a value or a constraint (PostgreSQL's manual, appendix A).
 _ROW_REFUSED: Final = ("22", "23")
-_UNCERTAIN: Final = ("08", "40003", "57", "58", "XX")
-
-_HINTS: Final = {
-    "25006": "PostgreSQL is read-only: a standby, or default_transaction_read_only",
-    "26000": NEEDS_POOLER_OPTION,  # there is no such prepared statement,
-    "42P05": NEEDS_POOLER_OPTION,  # or another connection's
-    "28000": "PostgreSQL rejects the user or the password in the storage URL",
-    "28P01": "PostgreSQL rejects the user or the password in the storage URL",
-    "3D000": "PostgreSQL does not have the database in the storage URL",
-    "42501": "PostgreSQL denies a required privilege to the user in the storage URL",
-}
-"""Errors that an operator can fix."""
 
 _TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -134,7 +121,7 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
 
     def _is_rolled_back(self, error: BaseException) -> bool:
         code = _code(error)
-        return code is not None and not code.startswith(_UNCERTAIN)
+        return code is not None and not code.startswith(UNCERTAIN)
 
     def _classify_error(self, error: BaseException) -> DomainError | str | None:
         match _code(error):
@@ -142,16 +129,9 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
                 return str(getattr(error, "constraint_name", ""))
             case "23502":
                 return f"NULL {getattr(error, 'column_name', '')}"
-            case "42P01":
-                return StorageNotPrepared()
-            case "40001" | "40P01" | "53300" | "55P03":  # conflict, too many connections, lock not available
-                return TooBusy()
-            case str(code) if code in _HINTS:
-                return StorageUnavailable(_HINTS[code])
-            case str(code) if code.startswith((*_UNCERTAIN, "53")):  # or resources
-                return StorageUnavailable()
-        is_closed = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
-        return StorageUnavailable() if is_closed else None
+            case "26000" | "42P05":  # there is no such prepared statement, or another connection's
+                return StorageUnavailable(NEEDS_POOLER_OPTION)
+        return translate_error(error)
 
 
 def _hosts(url: URL) -> Hosts | None:

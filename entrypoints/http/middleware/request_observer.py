@@ -1,11 +1,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from time import perf_counter
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.logs import log_request
+
+_INTERNAL_SERVER_ERROR: Final = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
 RequestObserver: TypeAlias = Callable[[Scope, str | None, int, float], None]
 """Called at the end of a request with its scope, the template of its route or None, the status and the seconds."""
@@ -22,7 +24,7 @@ class RequestObserverMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = HTTPStatus.INTERNAL_SERVER_ERROR.value  # without a response
+        status = _INTERNAL_SERVER_ERROR  # without a response
         begun = perf_counter()
 
         def send_and_note(message: Message) -> Awaitable[None]:
@@ -41,14 +43,6 @@ class RequestObserverMiddleware:
 
 
 def log_access(scope: Scope, route: str | None, status: int, seconds: float) -> None:
-    """Log a line without path, query, headers or body: they may identify or authenticate users."""
-    log_request(
-        {
-            "method": scope["method"],
-            "route": route or "unmatched",
-            "status": status,
-            "duration_ms": round(1000 * seconds, 3),
-            "request_id": scope["state"]["request_id"],
-            "peer": scope["client"][0] if scope["client"] else None,
-        }
-    )
+    client = scope["client"]
+    peer = client[0] if client else None
+    log_request(scope["method"], route or "unmatched", status, seconds, scope["state"]["request_id"], peer)

@@ -4,6 +4,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import asyncpg
 from adapters.prefix_range import prefix_upper_bound
+from adapters.record_values import record_to_row, unique_columns
 from adapters.user_values import USER_FIELDS, user_from_plain, user_to_plain
 from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
 from domain.records import R, RecordType, Versioned
@@ -168,10 +169,10 @@ class PiccoloRecords(_Repository[R]):
 
     def __init__(self, record_type: RecordType[R], database: Database, staged: StagedWrites) -> None:
         self._type: Final = record_type
-        self._is_ours: Final = RecordTable.type == record_type.name
-        self._unique: Final = {name: f"unique_{number}" for number, name in enumerate(record_type.unique, start=1)}
+        self._is_ours: Final = RecordTable.type_name == record_type.name
+        self._unique: Final = unique_columns(record_type)
         taken = {f"records_{self._unique[name]}": error for name, error in record_type.unique.items()}
-        errors = {**taken, "records_key": IdTaken, "records_owner_fkey": UserNotFound}
+        errors = {**taken, "records_key": IdTaken, "records_owner_id_fkey": UserNotFound}
         super().__init__(RecordTable, RecordTable.key, errors, database, staged)
 
     async def get(self, key: str) -> R | None:
@@ -199,22 +200,13 @@ class PiccoloRecords(_Repository[R]):
         return await self._query(due.order_by(RecordTable.due).order_by(RecordTable.key).limit(limit))
 
     def _of(self, owner: UserId | None) -> Sequence[Condition]:
-        return [self._is_ours] if owner is None else [self._is_ours, RecordTable.owner == owner]
+        return [self._is_ours] if owner is None else [self._is_ours, RecordTable.owner_id == owner]
 
     def _is(self, entity: R) -> Condition:
         return And(self._is_ours, RecordTable.key == self._type.key_of(entity))
 
     def _values(self, entity: R) -> dict[str, Any]:
-        unique = self._type.unique_values_of(entity)
-        return {
-            "type": self._type.name,
-            "key": self._type.key_of(entity),
-            "owner": self._type.owner_of(entity),
-            "due": self._type.due_of(entity),
-            "version": entity.version,
-            "content": self._type.to_json(entity),
-            **{column: unique.get(name) for name, column in self._unique.items()},
-        }
+        return record_to_row(self._type, entity)
 
     def _restore(self, row: Any) -> R:
         return self._type.from_json(row.content)

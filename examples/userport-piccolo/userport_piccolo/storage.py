@@ -1,8 +1,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from adapters.storage_plugin import StoragePlugin
+from adapters.storage_urls import parse_server_url
 from domain.record_types import RECORD_TYPES
 from domain.records import R, RecordType
 
@@ -49,15 +49,7 @@ class PiccoloStorage:
 
 def open_storage(url: str, _: Sequence[RecordType[Any]] = RECORD_TYPES, /) -> PiccoloStorage:
     """Open `piccolo+postgresql://user:password@host:port/database`. One table holds the records of all types."""
-    try:
-        parts = urlsplit(url)
-        address = {"host": parts.hostname or "localhost", "port": parts.port or 5432}
-    except ValueError:
-        raise ValueError("its host or port is wrong") from None
-    if not parts.username or len(parts.path) < 2 or "?" in url or "#" in url:
-        raise ValueError("write piccolo+postgresql://user:password@host:port/database, without options")
-    login = {"user": parts.username, "password": parts.password or "", "database": parts.path[1:]}
-    return PiccoloStorage(Database(**address, **{name: unquote(text) for name, text in login.items()}))
+    return PiccoloStorage(Database(parse_server_url(url, default_port=5432)))
 
 
 PLUGIN: Final = StoragePlugin(open_storage)

@@ -38,9 +38,9 @@ class RecordTable(Table, tablename="records", db=CURRENT_ENGINE):
     """A record of any type: searched fields have columns, everything else is JSON."""
 
     id = BigSerial(primary_key=True)
-    type = ExactText()
+    type_name = ExactText()
     key = ExactText()
-    owner = ForeignKey(UserTable, on_delete=OnDelete.cascade, null=True)
+    owner_id = ForeignKey(UserTable, on_delete=OnDelete.cascade, null=True)
     due = Timestamptz(null=True, default=None)
     version = BigInt()
     content = JSONB()
@@ -48,16 +48,16 @@ class RecordTable(Table, tablename="records", db=CURRENT_ENGINE):
     unique_2 = ExactText(null=True, default=None)
     unique_3 = ExactText(null=True, default=None)
 
-    records_key = Unique(["type", "key"])
-    records_unique_1 = Unique(["type", "unique_1"])
-    records_unique_2 = Unique(["type", "unique_2"])
-    records_unique_3 = Unique(["type", "unique_3"])
+    records_key = Unique(["type_name", "key"])
+    records_unique_1 = Unique(["type_name", "unique_1"])
+    records_unique_2 = Unique(["type_name", "unique_2"])
+    records_unique_3 = Unique(["type_name", "unique_3"])
 
 
 # Piccolo has no place for an index of several columns in a table.
 _INDEXES: Final[Mapping[type[Table], Sequence[list[str]]]] = {
     UserTable: [["name_key"], ["role", "active", "id"]],
-    RecordTable: [["owner", "type", "key"], ["type", "due", "key"]],
+    RecordTable: [["owner_id", "type_name", "key"], ["type_name", "due", "key"]],
 }
 
 

@@ -2,6 +2,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, Generic
 
+from adapters.record_values import unique_columns
 from domain.errors import DomainError, EmailTaken, IdTaken, UsernameTaken, UserNotFound
 from domain.records import R, RecordType, to_milliseconds
 from domain.user import Role, User
@@ -10,7 +11,7 @@ from pony import orm
 
 from userport_pony.database import Database
 from userport_pony.staged_writes import StagedWrites
-from userport_pony.tables import record_from, record_values, unique_columns, user_from, user_values
+from userport_pony.tables import record_from, record_values, user_from, user_values
 
 _ADMIN: Final = Role.ADMIN.value
 

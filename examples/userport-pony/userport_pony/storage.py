@@ -1,9 +1,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from adapters.storage_plugin import StoragePlugin
+from adapters.storage_urls import parse_file_url
 from domain.record_types import RECORD_TYPES
 from domain.records import R, RecordType
 
@@ -56,13 +56,7 @@ def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPE
 
     The types make no difference: one table holds all records.
     """
-    parts = urlsplit(url)
-    file = unquote(parts.path.removeprefix("/"))
-    if parts.netloc or not file:
-        raise ValueError("write pony:///file.db, or pony:////absolute/path/file.db")
-    if "?" in url or "#" in url:
-        raise ValueError("it takes no options; in the name of a file, write %3F for ? and %23 for #")
-    return PonyStorage(Path(file).absolute())
+    return PonyStorage(parse_file_url(url))
 
 
 PLUGIN: Final = StoragePlugin(open_storage, embedded=True)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from adapters.record_values import record_to_row
 from adapters.user_values import USER_FIELDS, user_from_json, user_to_json
 from domain.records import R, RecordType, to_milliseconds
 from domain.user import User
@@ -54,24 +55,13 @@ def define_entities(database: Any) -> None:
         orm.composite_index(type_name, due, key)
 
 
-def unique_columns(record_type: RecordType[Any]) -> dict[str, str]:
-    """Return the column of each unique field."""
-    return {name: f"unique_{number}" for number, name in enumerate(record_type.unique, start=1)}
-
-
 def record_values(record_type: RecordType[R], record: R) -> dict[str, object]:
     """Return a row of `records`. Raise `InvalidRecord`."""
-    content = json.dumps(record_type.to_json(record), ensure_ascii=False)
-    unique = record_type.unique_values_of(record)
-    due = record_type.due_of(record)
+    row = record_to_row(record_type, record)
     return {
-        "type_name": record_type.name,
-        "key": record_type.key_of(record),
-        "owner_id": record_type.owner_of(record),
-        "due": due and to_milliseconds(due),
-        "version": record.version,
-        "content": content,
-        **{column: unique.get(name) for name, column in unique_columns(record_type).items()},
+        **row,
+        "due": row["due"] and to_milliseconds(row["due"]),
+        "content": json.dumps(row["content"], ensure_ascii=False),
     }
 
 

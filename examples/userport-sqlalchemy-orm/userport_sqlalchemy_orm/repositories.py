@@ -3,6 +3,7 @@ from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from adapters.prefix_range import prefix_upper_bound
+from adapters.record_values import record_to_row, unique_columns
 from adapters.user_values import USER_FIELDS, user_from_plain, user_to_plain
 from domain.errors import EmailTaken, IdTaken, UsernameTaken, UserNotFound
 from domain.records import R, RecordType
@@ -84,7 +85,7 @@ class OrmRecords(Generic[R]):
         self._sessions = sessions
         self._staged = staged
         self._rows = select(RecordModel).where(RecordModel.type_name == record_type.name)
-        self._columns = {name: f"unique_{number}" for number, name in enumerate(record_type.unique, start=1)}
+        self._columns = unique_columns(record_type)
         taken = {f"records.{self._columns[name]}": error for name, error in record_type.unique.items()}
         self._conflicts: Conflicts = {"records.type_name": IdTaken, OWNER: UserNotFound, **taken}
 
@@ -114,10 +115,10 @@ class OrmRecords(Generic[R]):
         return await self._all(rows.order_by(RecordModel.due, RecordModel.key).limit(limit))
 
     def add(self, record: R) -> None:
-        self._stage("add", record, self._values(record))
+        self._stage("add", record, record_to_row(self._type, record))
 
     def save(self, record: R) -> None:
-        self._stage("save", record, self._values(record))
+        self._stage("save", record, record_to_row(self._type, record))
 
     def remove(self, record: R) -> None:
         self._stage("remove", record)
@@ -128,17 +129,6 @@ class OrmRecords(Generic[R]):
     def _stage(self, verb: Verb, record: R, values: Mapping[str, object] | None = None) -> None:
         key = self._type.name, self._type.key_of(record)
         self._staged.append(Write(verb, RecordModel, key, record.version, values or {}, self._conflicts))
-
-    def _values(self, record: R) -> Mapping[str, object]:
-        return {
-            "content": self._type.to_json(record),  # raises `InvalidRecord`
-            "type_name": self._type.name,
-            "key": self._type.key_of(record),
-            "owner_id": self._type.owner_of(record),
-            "due": self._type.due_of(record),
-            "version": record.version,
-            **{column: getattr(record, name) for name, column in self._columns.items()},
-        }
 
     def _owned_by(self, owner: UserId | None) -> Select[RecordModel]:
         return self._rows if owner is None else self._rows.where(RecordModel.owner_id == owner)

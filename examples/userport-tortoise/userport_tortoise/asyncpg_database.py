@@ -1,93 +1,61 @@
 """Tortoise on PostgreSQL."""
 
+from functools import wraps
 from typing import Any
 
 import asyncpg
-from adapters.resilience import is_raised_by
-from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
-from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.base.client import BaseDBAsyncClient, PoolConnectionWrapper, TransactionContextPooled
-from tortoise.migrations.schema_editor import AsyncpgSchemaEditor
+from adapters.postgresql_errors import translate_error
+from adapters.storage_urls import ServerAddress
+from domain.errors import StorageUnavailable
+from tortoise import connections
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
-from userport_tortoise.database import Conflict, Database
-from userport_tortoise.models import RecordModel, UserModel
+from userport_tortoise.database import Database
+from userport_tortoise.models import define_models
 
-
-class User(UserModel):
-    class Meta(UserModel.Meta):
-        abstract = False
-
-
-class Record(RecordModel):
-    class Meta(RecordModel.Meta):
-        abstract = False
+User, Record = define_models()
 
 
 class AsyncpgDatabase(Database):
     user_model = User
     record_model = Record
-    schema_editor = AsyncpgSchemaEditor
     max_connections = 10
 
-    def __init__(self, **address: object) -> None:
-        super().__init__(**address, timeout=10, command_timeout=10, minsize=0, maxsize=self.max_connections)
+    def __init__(self, address: ServerAddress) -> None:
+        limits = {"timeout": 10, "command_timeout": 10, "minsize": 0, "maxsize": self.max_connections}
+        super().__init__(translate_error, **address._asdict(), **limits, connection_class=_Connection)
 
-    async def lock_schema(self, connection: BaseDBAsyncClient) -> None:
-        await connection.execute_query("SELECT pg_advisory_xact_lock($1)", [0x746F72746F697365])  # "tortoise"
+    async def create_tables(self) -> None:
+        # One transaction at a time: `IF NOT EXISTS` fails where two do so at once.
+        await connections.get(__name__).execute_query("SELECT pg_advisory_xact_lock(hashtext('userport-tortoise'))")
+        await super().create_tables()
 
-    def translate(self, error: Exception) -> DomainError | None:
-        match str(getattr(error, "sqlstate", "") or "")[:2]:
-            case "":  # no server, or one that asyncpg does not understand
-                return StorageUnavailable() if _is_lost(error) else None
-            case "40" | "55":  # a deadlock, a lock
-                return Conflict()
-            case "53":
-                return TooBusy()
-            case "08" | "25" | "28" | "3D" | "57" | "58" | "XX":
-                return StorageUnavailable()
-        return StorageNotPrepared() if isinstance(error, asyncpg.UndefinedTableError) else None
+
+def _ending_if_lost(method: Any) -> Any:
+    @wraps(method)
+    async def call(self: asyncpg.Connection, *args: object, **options: object) -> object:
+        try:
+            return await method(self, *args, **options)
+        except Exception as error:
+            if isinstance(translate_error(error), StorageUnavailable):
+                self.terminate()
+            raise
+
+    return call
+
+
+class _Connection(asyncpg.Connection):
+    """Ends when its server is lost, and so leaves the pool. Tortoise would wait for an answer to ROLLBACK."""
+
+    execute = _ending_if_lost(asyncpg.Connection.execute)
+    fetch = _ending_if_lost(asyncpg.Connection.fetch)
+    fetchrow = _ending_if_lost(asyncpg.Connection.fetchrow)
 
 
 class _Client(AsyncpgDBClient):
     async def create_connection(self, with_db: bool) -> None:
         if self._pool is None:
             await super().create_connection(with_db)
-
-    def acquire_connection(self) -> PoolConnectionWrapper[asyncpg.Connection]:
-        return _Connection(self, self._pool_init_lock)
-
-    def _in_transaction(self) -> TransactionContextPooled:
-        return _Transaction(TransactionWrapper(self), self._pool_init_lock)
-
-
-class _Connection(PoolConnectionWrapper[asyncpg.Connection]):
-    async def __aexit__(self, *error: Any) -> None:
-        if self.connection and _is_lost(error[1]):
-            self.connection.terminate()  # rather than wait for it when it goes back into the pool
-        await super().__aexit__(*error)
-
-
-class _Transaction(TransactionContextPooled):
-    async def __aenter__(self) -> Any:
-        try:
-            return await super().__aenter__()
-        except BaseException:  # Tortoise would leave the connection out of the pool
-            if self.client._connection:
-                self.client._connection.terminate()
-                await self.client._parent._pool.release(self.client._connection)
-            raise
-
-    async def __aexit__(self, *error: Any) -> None:
-        if _is_lost(error[1]):
-            self.client._connection.terminate()  # rather than wait for an answer to ROLLBACK
-        await super().__aexit__(*error)
-
-
-def _is_lost(error: object) -> bool:
-    """Return whether an error is of the connection, rather than an answer of PostgreSQL."""
-    if not isinstance(error, Exception) or hasattr(error, "sqlstate"):
-        return False
-    return isinstance(error, OSError | asyncpg.InterfaceError) or is_raised_by(error, "asyncpg")
 
 
 client_class = _Client

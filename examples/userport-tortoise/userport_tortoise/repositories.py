@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from adapters.prefix_range import prefix_upper_bound
+from adapters.record_values import record_to_row, unique_columns
 from adapters.user_values import USER_FIELDS, user_from_plain, user_to_plain
 from domain.errors import DomainError, EmailTaken, IdTaken, StaleVersion, UsernameTaken, UserNotFound
 from domain.records import R, RecordType, Versioned
@@ -12,54 +13,54 @@ from domain.values import Email, SearchPrefix, UserId, Username, fold
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import Q
 from tortoise.models import Model
-from tortoise.queryset import QuerySet
 
 from userport_tortoise.database import Database
-from userport_tortoise.models import RecordModel, UserModel
 
 E = TypeVar("E", bound=Versioned)
-T = TypeVar("T")
-M = TypeVar("M", bound=Model)
 Write: TypeAlias = Callable[[], Awaitable[object]]
 
 
-class StagedWrites:
-    """The writes of a unit of work, and a lock for each row that they change or require."""
+class TortoiseUnitOfWork:
+    """Has the writes of a commit, and a lock for each row that they change or require."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self.database: Final = database
         self.writes: list[Write] = []
         self.locks: dict[tuple[str, ...], Write] = {}
+        self.users: Final = TortoiseUserRepository(self)
 
-    def take(self) -> Sequence[Write]:
-        """Return what a commit does, and forget it."""
+    def records(self, record_type: RecordType[R]) -> "TortoiseRecords[R]":
+        return TortoiseRecords(self, record_type)
+
+    async def commit(self) -> None:
         writes, locks = self.writes, self.locks
         self.writes, self.locks = [], {}
-        # Every commit locks rows in one order, so that no two wait for each other. On SQLite, this reads them.
-        return [*(locks[row] for row in sorted(locks)), *writes] if len(writes) > 1 else writes
+        if len(writes) > 1:
+            # Every commit locks rows in one order, so that no two wait for each other. On SQLite, this reads them.
+            writes = [*(locks[row] for row in sorted(locks)), *writes]
+        if writes:
+            await self.database.transact(writes)
 
 
-class _Repository(Generic[E, M]):
+class _Repository(Generic[E]):
     """What users and records have in common.
 
     Queries are built in lambdas, since Tortoise needs its context for that.
     """
 
-    def __init__(
-        self, database: Database, staged: StagedWrites, model: type[M], errors: Mapping[str, type[DomainError]]
-    ) -> None:
+    def __init__(self, unit: TortoiseUnitOfWork, model: type[Model], errors: Mapping[str, type[DomainError]]) -> None:
         """`errors` has the error for each violated constraint, by one of its columns."""
-        self._database: Final = database
-        self._staged: Final = staged
-        self._model: Final[type[M]] = model
+        self._unit: Final = unit
+        self._model: Final[Any] = model
         self._errors: Final = errors
 
     def add(self, entity: E) -> None:
         values = self._values(entity)
-        self._staged.writes.append(lambda: self._translated(self._model.create(**values)))
+        self._unit.writes.append(lambda: self._apply(self._model.create(**values)))
 
     def save(self, entity: E) -> None:
         changes = {name: value for name, value in self._values(entity).items() if name not in self._key(entity)}
-        self._stage(entity, lambda: self._translated(self._at(entity, entity.version - 1).update(**changes)))
+        self._stage(entity, lambda: self._at(entity, entity.version - 1).update(**changes))
 
     def remove(self, entity: E) -> None:
         self._stage(entity, lambda: self._at(entity, entity.version).delete())  # foreign keys do the rest
@@ -73,51 +74,50 @@ class _Repository(Generic[E, M]):
     def _values(self, entity: E) -> Mapping[str, Any]:
         raise NotImplementedError
 
-    def _restore(self, row: M) -> E:
+    def _restore(self, row: Any) -> E:
         raise NotImplementedError
 
-    def _at(self, entity: E, version: int) -> QuerySet[M]:
+    def _at(self, entity: E, version: int) -> Any:
         return self._model.filter(**self._key(entity), version=version)
 
     def _stage(self, entity: E, change: Write) -> None:
-        async def apply() -> None:
-            if not await change():
-                raise StaleVersion
+        key = self._key(entity)
+        row = self._model.__name__, *key.values()
+        self._unit.locks[row] = lambda: self._model.filter(**key).select_for_update(no_key=True).first()
+        self._unit.writes.append(lambda: self._apply(change()))
 
-        def lock() -> Awaitable[object]:
-            return self._model.filter(**self._key(entity)).select_for_update(no_key=True).first()
-
-        self._staged.writes.append(apply)
-        self._staged.locks[self._model.__name__, *self._key(entity).values()] = lock
-
-    async def _translated(self, write: Awaitable[T]) -> T:
+    async def _apply(self, change: Awaitable[object]) -> None:
         try:
-            return await write
+            if not await change:
+                raise StaleVersion
         except IntegrityError as error:
             # SQLite's message has the columns; asyncpg's detail has them before the values.
             columns = str(getattr(error.args[0], "detail", error)).partition(")=")[0]
-            for column, meaning in self._errors.items():
+            for column, conflict in self._errors.items():
                 if re.search(rf"\b{column}\b", columns):
-                    raise meaning from error
+                    raise conflict from error
             raise
 
-    async def _all(self, query: Callable[[], QuerySet[M]]) -> Sequence[E]:
-        return [self._restore(row) for row in await self._database.run(query)]
+    async def _all(self, query: Callable[[], Awaitable[Sequence[Any]]]) -> Sequence[E]:
+        return [self._restore(row) for row in await self._unit.database.run(query)]
 
-    async def _one(self, query: Callable[[], QuerySet[M]]) -> E | None:
+    async def _one(self, query: Callable[[], Awaitable[Sequence[Any]]]) -> E | None:
         return next(iter(await self._all(query)), None)
 
+    async def _count(self, query: Callable[[], Awaitable[int]]) -> int:
+        return await self._unit.database.run(query)
+
     @staticmethod
-    def _paged(query: QuerySet[M], key: str, after: str | None, limit: int, descending: bool, skip: int) -> QuerySet[M]:
+    def _paged(query: Any, key: str, after: str | None, limit: int, descending: bool, skip: int) -> Any:
         if after is not None:
             query = query.filter(**{f"{key}__{'lt' if descending else 'gt'}": after})
         return query.order_by(f"-{key}" if descending else key).limit(limit).offset(skip)
 
 
-class TortoiseUserRepository(_Repository[User, UserModel]):
-    def __init__(self, database: Database, staged: StagedWrites) -> None:
+class TortoiseUserRepository(_Repository[User]):
+    def __init__(self, unit: TortoiseUnitOfWork) -> None:
         errors = {"email_key": EmailTaken, "username_key": UsernameTaken, "id": IdTaken}
-        super().__init__(database, staged, database.user_model, errors)
+        super().__init__(unit, unit.database.user_model, errors)
 
     async def get(self, user_id: UserId) -> User | None:
         return await self._one(lambda: self._model.filter(id=user_id))
@@ -140,19 +140,17 @@ class TortoiseUserRepository(_Repository[User, UserModel]):
         return await self._all(lambda: self._paged(self._starting_with(prefix), "id", None, limit, descending, 0))
 
     async def count(self, prefix: SearchPrefix | None = None) -> int:
-        return await self._database.run(lambda: (self._starting_with(prefix) if prefix else self._model.all()).count())
+        return await self._count(lambda: (self._starting_with(prefix) if prefix else self._model.all()).count())
 
     async def active_admins(self, *, limit: int) -> Sequence[User]:
-        return await self._all(
-            lambda: self._model.filter(role=Role.ADMIN.value, active=True).order_by("id").limit(limit)
-        )
+        admins = {"role": Role.ADMIN.value, "active": True}
+        return await self._all(lambda: self._model.filter(**admins).order_by("id").limit(limit))
 
-    def _starting_with(self, prefix: SearchPrefix) -> QuerySet[UserModel]:
+    def _starting_with(self, prefix: SearchPrefix) -> Any:
         # `startswith` is LIKE, which folds case on SQLite and uses no index.
         upper = prefix_upper_bound(prefix)
-        until = {} if upper is None else {"lt": upper}
+        bounds = {"gte": str(prefix)} if upper is None else {"gte": str(prefix), "lt": upper}
         keys = ("name_key", "email_key", "username_key")
-        bounds = {"gte": str(prefix), **until}
         ranges = [Q(**{f"{key}__{bound}": text for bound, text in bounds.items()}) for key in keys]
         return self._model.filter(Q(*ranges, join_type="OR"))
 
@@ -162,21 +160,21 @@ class TortoiseUserRepository(_Repository[User, UserModel]):
     def _values(self, entity: User) -> Mapping[str, Any]:
         return {**user_to_plain(entity), "name_key": fold(entity.name)}
 
-    def _restore(self, row: UserModel) -> User:
+    def _restore(self, row: Any) -> User:
         values = {name: getattr(row, name) for name in USER_FIELDS}
         times = {name: values[name].astimezone(UTC) for name in ("created_at", "updated_at")}  # not Tortoise's own UTC
         return user_from_plain((values | times).values())
 
 
-class TortoiseRecords(_Repository[R, RecordModel]):
+class TortoiseRecords(_Repository[R]):
     """The records of one type."""
 
-    def __init__(self, record_type: RecordType[R], database: Database, staged: StagedWrites) -> None:
+    def __init__(self, unit: TortoiseUnitOfWork, record_type: RecordType[R]) -> None:
         self._type: Final = record_type
-        self._unique: Final = {name: f"unique_{number}" for number, name in enumerate(record_type.unique, start=1)}
+        self._unique: Final = unique_columns(record_type)
         taken = {self._unique[name]: error for name, error in record_type.unique.items()}
         errors = {**taken, "key": IdTaken, "owner_id": UserNotFound, "FOREIGN KEY": UserNotFound}
-        super().__init__(database, staged, database.record_model, errors)
+        super().__init__(unit, unit.database.record_model, errors)
 
     async def get(self, key: str) -> R | None:
         return await self._one(lambda: self._of().filter(key=key))
@@ -196,28 +194,20 @@ class TortoiseRecords(_Repository[R, RecordModel]):
         return await self._all(lambda: self._paged(self._of(owner), "key", after, limit, descending, skip))
 
     async def count(self, *, owner: UserId | None = None) -> int:
-        return await self._database.run(lambda: self._of(owner).count())
+        return await self._count(lambda: self._of(owner).count())
 
     async def due(self, moment: datetime, *, limit: int) -> Sequence[R]:
         return await self._all(lambda: self._of().filter(due__lte=moment).order_by("due", "key").limit(limit))
 
-    def _of(self, owner: UserId | None = None) -> QuerySet[RecordModel]:
-        records = self._model.filter(type=self._type.name)
+    def _of(self, owner: UserId | None = None) -> Any:
+        records = self._model.filter(type_name=self._type.name)
         return records if owner is None else records.filter(owner_id=owner)
 
     def _key(self, entity: R) -> Mapping[str, str]:
-        return {"type": self._type.name, "key": self._type.key_of(entity)}
+        return {"type_name": self._type.name, "key": self._type.key_of(entity)}
 
     def _values(self, entity: R) -> Mapping[str, Any]:
-        unique = self._type.unique_values_of(entity)
-        return {
-            **self._key(entity),
-            "owner_id": self._type.owner_of(entity),
-            "due": self._type.due_of(entity),
-            "version": entity.version,
-            "content": self._type.to_json(entity),
-            **{column: unique.get(name) for name, column in self._unique.items()},
-        }
+        return record_to_row(self._type, entity)
 
-    def _restore(self, row: RecordModel) -> R:
+    def _restore(self, row: Any) -> R:
         return self._type.from_json(row.content)

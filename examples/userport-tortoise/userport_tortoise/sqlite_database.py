@@ -3,44 +3,24 @@
 import sqlite3
 from pathlib import Path
 
-from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable
-from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContext
+from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
+from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionContext, SqliteTransactionWrapper
-from tortoise.migrations.schema_editor import SqliteSchemaEditor
 
-from userport_tortoise.database import Conflict, Database
-from userport_tortoise.models import RecordModel, UserModel
+from userport_tortoise.database import Database
+from userport_tortoise.models import define_models
 
-
-class User(UserModel):
-    class Meta(UserModel.Meta):
-        abstract = False
-
-
-class Record(RecordModel):
-    class Meta(RecordModel.Meta):
-        abstract = False
+User, Record = define_models()
 
 
 class SqliteDatabase(Database):
     user_model = User
     record_model = Record
-    schema_editor = SqliteSchemaEditor
     max_connections = 1
 
     def __init__(self, file: Path) -> None:
-        super().__init__(file_path=str(file), busy_timeout=1_000, synchronous="FULL")  # Tortoise adds WAL, foreign keys
-
-    async def lock_schema(self, connection: BaseDBAsyncClient) -> None:
-        """Do nothing: there is one transaction at a time."""
-
-    def translate(self, error: Exception) -> DomainError | None:
-        message = str(error)
-        if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError):
-            return None
-        if "no such table" in message or "no such column" in message:
-            return StorageNotPrepared()
-        return Conflict() if "locked" in message else StorageUnavailable()
+        # Tortoise adds WAL, and foreign keys.
+        super().__init__(_translate_error, file_path=str(file), busy_timeout=1_000, synchronous="FULL")
 
 
 class _Client(SqliteClient):
@@ -68,10 +48,14 @@ class _ImmediateTransaction(SqliteTransactionWrapper):
             self._parent._lock.release()  # Tortoise would keep it for good
             raise
 
-    async def execute_script(self, query: str) -> None:
-        """Run statements one by one; sqlite3's `executescript` would commit first."""
-        for statement in filter(str.strip, query.split(";")):
-            await self.execute_query(statement)
+
+def _translate_error(error: Exception) -> DomainError | None:
+    message = str(error)
+    if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError):
+        return None
+    if "no such table" in message or "no such column" in message:
+        return StorageNotPrepared()
+    return TooBusy() if "locked" in message else StorageUnavailable()
 
 
 client_class = _Client
