@@ -139,6 +139,21 @@ def test_a_signal_lets_running_jobs_finish(sqlite: str, wanted: signal.Signals) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("wanted", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_process_at_once(sqlite: str, wanted: signal.Signals) -> None:
+    job = stage(sqlite, "slow", seconds=40)
+    with working(sys.executable, "-c", WORK, sqlite) as process:
+        assert read_line(process) == f"begun {job.id}\n"
+        process.send_signal(wanted)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)  # the job is running
+        process.send_signal(wanted)
+        assert process.wait(timeout=5) == -wanted
+    (claimed,) = jobs_of(sqlite)
+    assert (claimed.id, claimed.attempts) == (job.id, 1)
+
+
+@pytest.mark.slow
 def test_the_program_runs_jobs_and_ends_well(sqlite: str) -> None:
     job = stage(sqlite, "unheard-of")
     with working(*PROGRAM, "work", "--storage", sqlite) as process:
