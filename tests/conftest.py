@@ -1,5 +1,8 @@
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -13,6 +16,15 @@ sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 settings.register_profile("thorough", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=30)
 settings.load_profile("thorough")
+
+_IS_SLOW: Final = re.compile(r"^pytestmark = \[?pytest\.mark\.(slow|cluster)\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave modules unimported whose tests are all deselected as slow."""
+    if collection_path.suffix != ".py" or "not slow" not in config.getoption("markexpr"):
+        return None
+    return True if _IS_SLOW.search(collection_path.read_text()) else None
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Map records to rows of their tables and back, derived from the declaration."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, Generic
 
 from sqlalchemy import BigInteger, Boolean, Column, Table, UniqueConstraint
@@ -42,8 +43,11 @@ class RecordTable(Generic[R]):
         self.columns: Final[Sequence[Column[Any]]] = [table.c[name] for name in record_type.fields]
         self.owner: Final = None if record_type.owner is None else table.c[record_type.owner]
         self._json_fields: Final = [field for field in record_type.fields.values() if _column_type(field) is Json]
-        self.from_row: Final = _row_function(record_type)
-        """Returns the record for a row of `columns`."""
+
+    @cached_property
+    def from_row(self) -> Callable[[Row], R]:
+        """Return the function that returns the record for a row of `columns`."""
+        return _row_function(self.record_type)
 
     def to_row(self, record: R) -> Mapping[str, Any]:
         """Return a value for each column. Raise `InvalidRecord`."""

@@ -24,7 +24,7 @@ _MAX_TOKENS: Final = 1_000
 
 
 class Redemption(NamedTuple):
-    """The records that a token was found to be for."""
+    """A valid token, and the records that redeeming it may change."""
 
     token: OneTimeToken
     user: User

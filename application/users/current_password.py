@@ -10,9 +10,9 @@ from domain.values import Password, UserId
 
 
 class CurrentPassword:
-    """A claimed password, rate-limited like sign-ins. It is verified once for each state of the credential.
+    """The password that a caller gave as the user's current one, to be verified once for each state of the credential.
 
-    A caller with a session of this user is trusted wherever they are now.
+    Failures count as those of sign-ins do. A caller with a session of this user is trusted wherever they are now.
     """
 
     def __init__(self, passwords: Passwords, throttled: ThrottledAttempt, claimed: str, address: str | None) -> None:
@@ -39,6 +39,8 @@ class CurrentPassword:
 
 
 class CurrentPasswords:
+    """Accepts current passwords for verification, limited as sign-ins are."""
+
     def __init__(self, passwords: Passwords, throttle: SignInThrottle) -> None:
         self._passwords = passwords
         self._throttle = throttle

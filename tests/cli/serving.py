@@ -5,11 +5,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import httpx
 import pytest
 
 from tests.cli.commands import PROGRAM, environment
+
+unpooled: Final = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
+"""A client that connects for each request. `httpx.get` would also load all root certificates each time."""
 
 
 @contextmanager
@@ -39,7 +43,7 @@ def wait_until_ready(address: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{address}/health/ready").status_code == 200:
+            if unpooled.get(f"{address}/health/ready").status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.1)

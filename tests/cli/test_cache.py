@@ -3,10 +3,10 @@
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.cli.commands import PROGRAM, environment, userport
+from tests.cli.serving import unpooled
 from tests.servers.databases import Databases
 
 
@@ -60,8 +60,8 @@ def test_a_service_starts_without_its_cache_and_says_so_once(databases: Database
                 lines = [next(iter(process.stderr)) for _ in range(2)]
                 address = lines[-1].split()[-1].removesuffix("/docs")
                 user = {"email": "ann@example.org", "name": "Ann"}
-                location = httpx.post(f"{address}/users", json=user, timeout=30).headers["location"]
-                assert httpx.get(f"{address}{location}", timeout=30).status_code == 200
+                location = unpooled.post(f"{address}/users", json=user, timeout=30).headers["location"]
+                assert unpooled.get(f"{address}{location}", timeout=30).status_code == 200
             finally:
                 process.terminate()
             rest = process.stderr.read()

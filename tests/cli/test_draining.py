@@ -16,7 +16,7 @@ import pytest
 
 from adapters.security.signing_keys import SigningKeys
 from tests.cli.commands import PROGRAM, environment, userport
-from tests.cli.serving import serving, wait_until_ready
+from tests.cli.serving import serving, unpooled, wait_until_ready
 from tests.http.running_server import receive, send, statuses
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")]
@@ -59,10 +59,10 @@ def test_a_server_that_drains_serves_but_is_not_ready_and_closes_connections(
         with _connect(address) as open_before:
             assert b"connection: close" not in _respond(open_before)
             process.terminate()
-            _wait_for(lambda: httpx.get(f"{address}/health/ready").status_code == 503)
-            draining = httpx.get(f"{address}/health/ready")
+            _wait_for(lambda: unpooled.get(f"{address}/health/ready").status_code == 503)
+            draining = unpooled.get(f"{address}/health/ready")
             assert (draining.json()["code"], draining.headers["connection"]) == ("draining", "close")
-            created = httpx.post(f"{address}/users", content=BODY, headers={"content-type": "application/json"})
+            created = unpooled.post(f"{address}/users", content=BODY, headers={"content-type": "application/json"})
             assert created.status_code == 201
             last = _respond(open_before)
             assert statuses(last) == [200]
@@ -96,7 +96,7 @@ def test_a_second_signal_ends_a_server_at_once(sqlite: str, options: tuple[str, 
     with serving(sqlite, *options, USERPORT_DRAIN_SECONDS="60", USERPORT_AUTH="open") as (process, address):
         wait_until_ready(address)
         process.terminate()
-        _wait_for(lambda: httpx.get(f"{address}/health/ready").status_code == 503)
+        _wait_for(lambda: unpooled.get(f"{address}/health/ready").status_code == 503)
         process.send_signal(second)
         assert process.wait(30) == -second
         _wait_for(lambda: _is_refused(address))
@@ -113,8 +113,8 @@ def test_ctrl_c_in_a_terminal_drains_workers_too(sqlite: str) -> None:
         address = process.stderr.readline().split()[-1].removesuffix("/docs")
         wait_until_ready(address)
         os.killpg(process.pid, signal.SIGINT)
-        _wait_for(lambda: httpx.get(f"{address}/health/ready").status_code == 503)
-        assert [httpx.get(f"{address}/users").status_code for _ in range(8)] == [200] * 8
+        _wait_for(lambda: unpooled.get(f"{address}/health/ready").status_code == 503)
+        assert [unpooled.get(f"{address}/users").status_code for _ in range(8)] == [200] * 8
         assert process.wait(30) == 0
 
 
@@ -175,7 +175,7 @@ def _replace(file: Path, content: str) -> None:
 
 def _published(address: str) -> set[frozenset[str]]:
     """Return the sets of keys that the workers publish, over so many connections that every worker responds."""
-    answers = [httpx.get(f"{address}/.well-known/jwks.json").json()["keys"] for _ in range(24)]
+    answers = [unpooled.get(f"{address}/.well-known/jwks.json").json()["keys"] for _ in range(24)]
     return {frozenset(key["kid"] for key in keys) for keys in answers}
 
 

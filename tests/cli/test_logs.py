@@ -17,6 +17,7 @@ import pytest
 
 from entrypoints import logs
 from tests.cli.commands import PROGRAM, environment, userport
+from tests.cli.serving import unpooled
 from tests.http.records import new_user
 
 SECRET = "hunter2"
@@ -54,6 +55,7 @@ def make_requests(client: httpx.Client) -> None:
     client.get(f"/nothing/{SECRET}", headers={"Authorization": f"Bearer {SECRET}"})
 
 
+@pytest.mark.slow
 def test_json_lines_have_the_fields_of_each_request_and_no_text_of_it() -> None:
     with logging_service("--storage", "memory://", USERPORT_LOG_FORMAT="json", USERPORT_ACCESS_LOG="true") as service:
         make_requests(service.client)
@@ -99,7 +101,7 @@ def test_every_worker_process_logs_in_the_format(sqlite: str) -> None:
         "--storage", sqlite, "--workers", "2", USERPORT_LOG_FORMAT="json", USERPORT_ACCESS_LOG="true"
     ) as service:
         for _ in range(10):
-            httpx.get(f"http://{service.address}/health/live", timeout=60)
+            unpooled.get(f"http://{service.address}/health/live", timeout=60)
     lines = [json.loads(line) for line in service.lines]
     assert [line["route"] for line in lines if line["logger"] == "userport.access"] == ["/health/live"] * 10
 

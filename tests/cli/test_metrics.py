@@ -16,7 +16,7 @@ import pytest
 from entrypoints.metrics_server import serving_metrics
 from entrypoints.settings import Settings
 from tests.cli.commands import PROGRAM, environment, userport
-from tests.cli.serving import serving, wait_until_ready
+from tests.cli.serving import serving, unpooled, wait_until_ready
 from tests.cli.test_work import stage
 from tests.deploy.promtool import promtool
 from tests.http.scrapes import series_of
@@ -26,7 +26,7 @@ _PREFIX: Final = "userport serves metrics: "
 
 
 def scrape(address: str) -> Mapping[str, float]:
-    response = httpx.get(address)
+    response = unpooled.get(address)
     assert response.status_code == 200
     return series_of(response.text)
 
@@ -68,6 +68,7 @@ def test_an_address_of_another_machine_is_one_line_and_exit_code_2(host: str) ->
     assert "USERPORT_METRICS_HOST" in refused.errors
 
 
+@pytest.mark.slow
 def test_only_get_and_head_of_one_path_are_served_and_the_directory_is_private_and_removed() -> None:
     with serving_metrics(Settings(metrics_port=0)) as server:
         assert server is not None
@@ -75,19 +76,19 @@ def test_only_get_and_head_of_one_path_are_served_and_the_directory_is_private_a
         assert directory.stat().st_mode & 0o777 == 0o700
         host, port = server.socket.getsockname()
         url = f"http://{host}:{port}"
-        page = httpx.get(f"{url}/metrics?x=1")
+        page = unpooled.get(f"{url}/metrics?x=1")
         assert page.headers["content-type"].startswith("text/plain; version=")
         assert "process_cpu_seconds_total" in page.text
         assert "python_info" in page.text
-        head = httpx.head(f"{url}/metrics")
+        head = unpooled.head(f"{url}/metrics")
         assert (head.status_code, head.content) == (200, b"")
-        assert [httpx.get(f"{url}{path}").status_code for path in ("/", "/metrics/", "/metrics/../x")] == [404] * 3
-        refused = httpx.request("BREW", f"{url}/metrics")
+        assert [unpooled.get(f"{url}{path}").status_code for path in ("/", "/metrics/", "/metrics/../x")] == [404] * 3
+        refused = unpooled.request("BREW", f"{url}/metrics")
         assert (refused.status_code, refused.headers["allow"], "BREW" in refused.text) == (405, "GET, HEAD", False)
-        assert httpx.post(f"{url}/metrics").status_code == 405
+        assert unpooled.post(f"{url}/metrics").status_code == 405
         with httpx.stream("GET", f"{url}/metrics", headers={"accept-encoding": "gzip"}) as packed:
             assert b"userport_build_info" in gzip.decompress(b"".join(packed.iter_raw()))
-        versions = httpx.get(f"{url}/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+        versions = unpooled.get(f"{url}/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
         assert versions.text.endswith("# EOF\n")
     assert directories_of(os.getpid()) == []
 
@@ -99,7 +100,7 @@ def test_workers_are_one_view_that_keeps_what_a_killed_worker_counted(sqlite: st
         address = address_of_metrics(process)
         wait_until_ready(url)
         for _ in range(20):
-            assert httpx.get(f"{url}/.well-known/jwks.json").status_code == 200
+            assert unpooled.get(f"{url}/.well-known/jwks.json").status_code == 200
         series = scrape(address)
         name = 'userport_http_requests_total{method="GET",route="/.well-known/jwks.json",status="200"}'
         assert series[name] == 20
@@ -112,7 +113,7 @@ def test_workers_are_one_view_that_keeps_what_a_killed_worker_counted(sqlite: st
             time.sleep(0.1)
         assert not list(directory.glob(f"*_{victim}.db"))
         assert scrape(address)[name] == 20
-        assert promtool("check", "metrics", stdin=httpx.get(address).content) == (0, "")
+        assert promtool("check", "metrics", stdin=unpooled.get(address).content) == (0, "")
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
     assert directories_of(process.pid) == []

@@ -17,7 +17,7 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.cli.serving import serving, wait_until_ready
+from tests.cli.serving import serving, unpooled, wait_until_ready
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +74,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 def _is_ready(address: str) -> bool:
     with suppress(httpx.TransportError):
-        return httpx.get(f"{address}/health/ready").status_code == 200
+        return unpooled.get(f"{address}/health/ready").status_code == 200
     return False
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import userport
-from tests.cli.serving import serving, wait_until_ready
+from tests.cli.serving import serving, unpooled, wait_until_ready
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ def test_it_serves_an_embedded_storage_at_once_and_ends_well(
 ) -> None:
     with serving(sqlite, *options) as (process, address):
         wait_until_ready(address)
-        created = httpx.post(f"{address}/users", json={"email": "ann@example.com", "name": "Ann"})
+        created = unpooled.post(f"{address}/users", json={"email": "ann@example.com", "name": "Ann"})
         assert created.status_code == 201
         assert "server" not in created.headers
         process.send_signal(wanted)
@@ -61,11 +61,11 @@ def test_who_comes_while_the_disk_is_full_can_come_again_when_it_is_not(sqlite: 
         wait_until_ready(address)
         before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, before[1]))
-        refused = httpx.post(f"{address}/users", json=ann)
+        refused = unpooled.post(f"{address}/users", json=ann)
         assert (refused.status_code, refused.json()["code"]) == (503, "storage_unavailable")
-        assert httpx.get(f"{address}/users").json() == []
+        assert unpooled.get(f"{address}/users").json() == []
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
-        assert httpx.post(f"{address}/users", json=ann).status_code == 201
+        assert unpooled.post(f"{address}/users", json=ann).status_code == 201
 
 
 @pytest.mark.parametrize("wanted", [signal.SIGTERM, signal.SIGINT])

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import userport
-from tests.cli.serving import serving, wait_until_ready
+from tests.cli.serving import serving, unpooled, wait_until_ready
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def address(prepared: str, key: Path) -> Iterator[str]:
 
 def sign_in(address: str, name: str, password: str = PASSWORD) -> httpx.Response:
     form = {"grant_type": "password", "username": name, "password": password}
-    return httpx.post(f"{address}/auth/token", data=form)
+    return unpooled.post(f"{address}/auth/token", data=form)
 
 
 def headers_of(address: str, name: str) -> dict[str, str]:
@@ -50,26 +50,27 @@ def statuses(address: str, headers: dict[str, str]) -> set[int]:
     """Call over many connections, so that every worker responds to some."""
     found = set()
     for _ in range(REQUESTS_TO_REACH_BOTH_WORKERS):
-        found.add(httpx.get(f"{address}/users/me", headers=headers).status_code)
+        found.add(unpooled.get(f"{address}/users/me", headers=headers).status_code)
     return found
 
 
 def test_the_end_of_a_session_is_known_to_every_process_within_a_second(address: str) -> None:
     admin = headers_of(address, "root@example.org")
     ways: dict[str, Callable[[str, dict[str, str]], httpx.Response]] = {
-        "removed": lambda user, _: httpx.delete(f"{address}{user}", headers=admin),
-        "disabled": lambda user, _: httpx.patch(f"{address}{user}", json={"active": False}, headers=admin),
-        "new password": lambda user, _: httpx.put(
+        "removed": lambda user, _: unpooled.delete(f"{address}{user}", headers=admin),
+        "disabled": lambda user, _: unpooled.patch(f"{address}{user}", json={"active": False}, headers=admin),
+        "new password": lambda user, _: unpooled.put(
             f"{address}{user}/password", json={"new_password": "another horse battery"}, headers=admin
         ),
-        "revoked": lambda _, own: httpx.post(f"{address}/auth/revoke", data={"token": own["authorization"][7:]}),
-        "ended": lambda _, own: httpx.delete(
-            f"{address}/auth/sessions/{httpx.get(f'{address}/auth/sessions', headers=own).json()[0]['id']}", headers=own
+        "revoked": lambda _, own: unpooled.post(f"{address}/auth/revoke", data={"token": own["authorization"][7:]}),
+        "ended": lambda _, own: unpooled.delete(
+            f"{address}/auth/sessions/{unpooled.get(f'{address}/auth/sessions', headers=own).json()[0]['id']}",
+            headers=own,
         ),
     }
     for number, (name, end) in enumerate(ways.items()):
         new = {"email": f"user{number}@example.org", "name": "Ann", "password": PASSWORD}
-        user = httpx.post(f"{address}/users", json=new).headers["location"]
+        user = unpooled.post(f"{address}/users", json=new).headers["location"]
         own = headers_of(address, f"user{number}@example.org")
         assert statuses(address, own) == {200}
         assert end(user, own).status_code in (200, 204), name
@@ -91,29 +92,29 @@ def test_a_session_outlives_a_restart_and_a_change_of_keys(prepared: str, key: P
     assert userport("keys", "new", "--out", newer, "--retire", key).exit_code == 0
     with serving(prepared, USERPORT_SIGNING_KEY=str(key)) as (_, address):
         wait_until_ready(address)
-        httpx.post(f"{address}/users", json=new).raise_for_status()
+        unpooled.post(f"{address}/users", json=new).raise_for_status()
         tokens = sign_in(address, "ann@example.org").json()
     own = {"authorization": f"Bearer {tokens['access_token']}"}
     with serving(prepared, USERPORT_SIGNING_KEY=str(newer)) as (_, address):
         wait_until_ready(address)
-        assert len(httpx.get(f"{address}/.well-known/jwks.json").json()["keys"]) == 2
-        assert httpx.get(f"{address}/users/me", headers=own).status_code == 200
+        assert len(unpooled.get(f"{address}/.well-known/jwks.json").json()["keys"]) == 2
+        assert unpooled.get(f"{address}/users/me", headers=own).status_code == 200
     newest = tmp_path / "newest.pem"
     assert userport("keys", "new", "--out", newest).exit_code == 0
     with serving(prepared, USERPORT_SIGNING_KEY=str(newest)) as (_, address):
         wait_until_ready(address)
-        assert httpx.get(f"{address}/users/me", headers=own).status_code == 401
+        assert unpooled.get(f"{address}/users/me", headers=own).status_code == 401
         form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
-        again = httpx.post(f"{address}/auth/token", data=form).json()
+        again = unpooled.post(f"{address}/auth/token", data=form).json()
         own = {"authorization": f"Bearer {again['access_token']}"}
-        assert httpx.get(f"{address}/users/me", headers=own).status_code == 200
+        assert unpooled.get(f"{address}/users/me", headers=own).status_code == 200
 
 
 def test_a_key_that_is_gone_after_the_start_is_not_missed(sqlite: str, key: Path) -> None:
     with serving(sqlite, USERPORT_SIGNING_KEY=str(key)) as (_, address):
         wait_until_ready(address)
         key.unlink()
-        assert httpx.get(f"{address}/.well-known/jwks.json").status_code == 200
+        assert unpooled.get(f"{address}/.well-known/jwks.json").status_code == 200
         assert sign_in(address, "unknown").status_code == 400
 
 
@@ -138,16 +139,16 @@ def test_who_a_proxy_forwards_for_is_believed_if_the_proxy_is_trusted(sqlite: st
 
     def guess(address: str, number: int) -> httpx.Response:
         form = {"grant_type": "password", "username": f"unknown{number}", "password": "wrong horse battery"}
-        return httpx.post(f"{address}/auth/token", data=form, headers=forwarded)
+        return unpooled.post(f"{address}/auth/token", data=form, headers=forwarded)
 
     few = {"USERPORT_SIGNING_KEY": str(key), "USERPORT_HOST": host, "USERPORT_SIGN_IN_FAILURES_PER_ADDRESS": "2"}
     with serving(sqlite, **few, USERPORT_TRUSTED_PROXIES="10.0.0.0/8,127.0.0.1") as (_, address):
         wait_until_ready(address)
         assert [guess(address, number).status_code for number in range(3)] == [400, 400, 429]
         assert sign_in(address, "another").status_code == 400  # it comes from another address
-        assert "strict-transport-security" in httpx.get(f"{address}/health/live", headers=forwarded).headers
+        assert "strict-transport-security" in unpooled.get(f"{address}/health/live", headers=forwarded).headers
     with serving(sqlite, **few) as (_, address):
         wait_until_ready(address)
         assert guess(address, 4).status_code == 400  # from this machine, which already has one failure
         assert sign_in(address, "another").status_code == 429
-        assert "strict-transport-security" not in httpx.get(f"{address}/health/live", headers=forwarded).headers
+        assert "strict-transport-security" not in unpooled.get(f"{address}/health/live", headers=forwarded).headers

@@ -27,6 +27,10 @@ _TOPOLOGIES: Final = {
         "a primary, two synchronous standbys",
         "`synchronous_standby_names = 'ANY 1 (*)'`; all hosts in the URL",
     ),
+    "patroni": (
+        "three nodes under Patroni with etcd",
+        "`synchronous_mode: true`; all hosts in the URL",
+    ),
     "galera": ("three nodes, a process on each of two", "nothing"),
     "mongodb": ("a replica set of three members", "nothing"),
     "redis-sentinel": ("a master, two replicas, three Sentinels", f"`replicas=2` in the URL, {_DURABLE_REDIS}"),
@@ -61,4 +65,5 @@ def in_page() -> str:
 
 
 def put_into_page(text: str) -> None:
-    PAGE.write_text(PAGE.read_text().replace(in_page(), text))
+    before, _, after = PAGE.read_text().partition(f"{_BEGINNING}\n{in_page()}\n{_END}")
+    PAGE.write_text(f"{before}{_BEGINNING}\n{text}\n{_END}{after}")

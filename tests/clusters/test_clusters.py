@@ -23,7 +23,10 @@ from tests.servers.choice import skip_unless_chosen
 pytestmark = pytest.mark.cluster
 
 CALM_SECONDS: Final = 3
-"""How long the workers work before the fault, and after the cluster is whole again."""
+"""How long the workers work at least before the fault, and after the cluster is whole again."""
+
+BUSY_SECONDS: Final = 60
+"""How long a busy machine may take until each kind of operation has succeeded."""
 
 VARIABLES: Final = {
     "USERPORT_SIGNING_KEY": SIGNING_KEY,
@@ -50,8 +53,12 @@ async def test_nothing_that_was_answered_is_lost_or_wrong(name: str, fault: Faul
         workers, stop = Workers(addresses, tokens["access_token"]), asyncio.Event()
         working = asyncio.create_task(workers.run(stop))
         await asyncio.sleep(CALM_SECONDS)
+        async with asyncio.timeout(BUSY_SECONDS):
+            await workers.wait_for_all_kinds(since=0)
         accepted = await asyncio.to_thread(topology.fail, fault)
         await asyncio.sleep(CALM_SECONDS)
+        async with asyncio.timeout(BUSY_SECONDS):
+            await workers.wait_for_all_kinds(since=max(accepted))
         stop.set()
         await working
         for address in addresses:
@@ -67,16 +74,13 @@ async def test_nothing_that_was_answered_is_lost_or_wrong(name: str, fault: Faul
         len(wrong),
         round(workers.seconds_until_writes(accepted), 1),
     )
-    print(name, fault, result)  # noqa: T201
+    print(name, fault, result, *lost, *wrong, sep="\n")  # noqa: T201
     if "RECORD_CLUSTER_RESULTS" in os.environ:
         record(name, fault, result)
         put_into_page(table(load()))
     assert "\n".join([*lost, *wrong]) == ""
-    for kind in ("create", "patch", "sign_in", "refresh"):
-        assert any(each.kind == kind and each.is_acknowledged for each in workers.history)
-    assert (
-        "\n".join(log.text() for log in logs if "Traceback" in log.text()) == ""
-    )  # no driver's exception has left its adapter
+    with_traceback = [log.text() for log in logs if "Traceback" in log.text()]  # of a driver's exception
+    assert "\n".join(with_traceback) == ""
 
 
 def prepare(url: str) -> None:

@@ -9,6 +9,7 @@ from tests.servers import mariadb, mongodb, postgresql, redis
 from tests.servers.choice import Kind, give_up
 from tests.servers.galera import GaleraCluster, GaleraNode
 from tests.servers.mongodb_replica_set import MongodbReplicaSet
+from tests.servers.patroni import PatroniCluster
 from tests.servers.postgresql_replication import PostgresqlReplication
 from tests.servers.process import ServerProcess, Unreachable, wait_until
 from tests.servers.redis_cluster import RedisClusterProcesses
@@ -50,6 +51,25 @@ def replicated_postgresql() -> Iterator[Topology]:
             former = servers.fail_over()
             accepted = time.monotonic()
             former.kill()  # an operator must prevent a former primary from serving again
+            return [accepted] * 2
+
+        yield Topology(postgresql.KIND.version(own_url), [url, url], fail)
+
+
+@contextmanager
+def patroni_nodes() -> Iterator[Topology]:
+    with PatroniCluster() as cluster:
+        own_url = postgresql.KIND.create(cluster.primary().url)
+        url = cluster.url(own_url.rpartition("/")[2])
+
+        def fail(fault: Fault) -> Sequence[float]:
+            primary = cluster.primary()
+            bring_about(fault, primary)
+            if fault != "restart":
+                cluster.wait_for_another_primary(primary)
+            accepted = time.monotonic()
+            heal(primary)
+            cluster.wait_until_complete()
             return [accepted] * 2
 
         yield Topology(postgresql.KIND.version(own_url), [url, url], fail)
@@ -140,6 +160,8 @@ def mongodb_members() -> Iterator[Topology]:
 
 TOPOLOGIES: Final[dict[str, TopologyKind]] = {
     "postgresql": TopologyKind("postgresql", replicated_postgresql),
+    # Its PostgreSQL is no child of Patroni, so that nothing pauses both at once.
+    "patroni": TopologyKind("postgresql", patroni_nodes, ("kill", "restart")),
     "galera": TopologyKind("mariadb", galera_nodes),
     "mongodb": TopologyKind("mongodb", mongodb_members),
     "redis-sentinel": TopologyKind("redis", redis_with_sentinels),

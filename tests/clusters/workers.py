@@ -61,6 +61,14 @@ class Workers:
                     found[user["id"]] = Stored(response.json()["email"], _version_of(response) or 0)
         return found
 
+    async def wait_for_all_kinds(self, *, since: float) -> None:
+        """Wait until every process has acknowledged an operation of each kind that began later."""
+        wanted = {(address, kind) for address in self.addresses for kind in _KINDS}
+        while wanted - {  # noqa: ASYNC110 - a look at a history that grows all the time
+            (each.address, each.kind) for each in self.history if each.is_acknowledged and each.started >= since
+        }:
+            await asyncio.sleep(0.1)
+
     async def refresh_all(self) -> None:
         """Refresh each session, as a check that none is lost; first with a used token where one is old enough."""
         latest_use = time.monotonic() - Session.REUSE_GRACE_PERIOD.total_seconds() - 1

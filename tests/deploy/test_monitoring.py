@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.cli.serving import serving, wait_until_ready
+from tests.cli.serving import serving, unpooled, wait_until_ready
 from tests.cli.test_metrics import address_of_metrics
 from tests.deploy.promtool import promtool
 from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY
@@ -118,27 +118,27 @@ def test_every_query_has_a_result_in_a_prometheus_that_scrapes_userport(tmp_path
         target = address_of_metrics(process).removeprefix("http://").removesuffix("/metrics")
         wait_until_ready(url)
         user = {"email": "ann@example.org", "name": "Ann", "password": PASSWORD}
-        assert httpx.post(f"{url}/users", json=user).status_code == 201
+        assert unpooled.post(f"{url}/users", json=user).status_code == 201
         form = {"grant_type": "password", "username": user["email"], "password": PASSWORD}
         with prometheus(tmp_path, target) as api:
             unanswered = [query for query in QUERIES if "userport_cache" not in query]
             deadline = time.monotonic() + 90
             while unanswered and time.monotonic() < deadline:
-                httpx.post(f"{url}/auth/token", data=form)
-                assert httpx.post(f"{url}/users", json=user).status_code == 409
+                unpooled.post(f"{url}/auth/token", data=form)
+                assert unpooled.post(f"{url}/users", json=user).status_code == 409
                 for query in list(unanswered):
                     if _query(api, query):
                         unanswered.remove(query)
                 time.sleep(1)
             assert unanswered == []
-            (group,) = httpx.get(f"{api}/rules").json()["data"]["groups"]
+            (group,) = unpooled.get(f"{api}/rules").json()["data"]["groups"]
             assert {rule["name"]: rule["health"] for rule in group["rules"]} == dict.fromkeys(ALERTS, "ok")
 
 
 def _query(api: str, query: str) -> list[Any]:
     text = query.replace("$__rate_interval", "20s").replace("$job", ".*")
     try:
-        answer = httpx.get(f"{api}/query", params={"query": text}).json()
+        answer = unpooled.get(f"{api}/query", params={"query": text}).json()
     except httpx.TransportError:  # it is starting
         return []
     assert answer["status"] == "success", answer

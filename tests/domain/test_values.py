@@ -115,11 +115,11 @@ def test_only_a_bio_may_be_blank(blank: str) -> None:
     assert [code_of(parser, blank) for parser in ("Name", "Title", "Body")] == ["blank"] * 3
 
 
-@pytest.mark.parametrize("control", ["\x1c", "\x1d", "\x1e", "\x1f", "\0", "\x7f", "\x9f"])
 @pytest.mark.parametrize("parser", ["Name", "Bio", "Title", "Body", "Email"])
-def test_controls_at_an_end_are_refused_not_stripped(parser: str, control: str) -> None:
+def test_controls_at_an_end_are_refused_not_stripped(parser: str) -> None:
     text = "ann@example.com"
-    assert code_of(parser, f"{text}{control}") == code_of(parser, f"{control}{text}") == "invalid_character"
+    for control in "\x1c\x1d\x1e\x1f\0\x7f\x9f":
+        assert code_of(parser, f"{text}{control}") == code_of(parser, f"{control}{text}") == "invalid_character"
 
 
 @pytest.mark.parametrize("parser", ["Name", "Bio", "Title", "Body", "Email", "SearchPrefix", "Password"])
@@ -401,12 +401,12 @@ def test_a_time_without_a_zone_is_refused() -> None:
 # Pitfalls of Unicode, in every position
 
 
-@pytest.mark.parametrize("pitfall", PITFALLS, ids=ascii)
 @pytest.mark.parametrize("parser", PARSERS)
-def test_no_pitfall_is_more_than_a_refusal(parser: str, pitfall: str) -> None:
-    for text in (pitfall, f"a{pitfall}", f"{pitfall}a", f"ann{pitfall}lee@example.com", f"ann@{pitfall}example.com"):
-        with suppress(InvalidValue):
-            PARSERS[parser](text)
+def test_no_pitfall_is_more_than_a_refusal(parser: str) -> None:
+    for at in PITFALLS:
+        for text in (at, f"a{at}", f"{at}a", f"ann{at}lee@example.com", f"ann@{at}example.com"):
+            with suppress(InvalidValue):
+                PARSERS[parser](text)
 
 
 DISORDER: Final = "a" + "\u0301" * 5_000 + "\u0316" * 5_000

@@ -1,6 +1,6 @@
 """Lists of users and of posts, on every store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeAlias
 
 import httpx
@@ -150,36 +150,22 @@ async def test_a_cursor_outlives_the_item_that_it_points_at(client: httpx.AsyncC
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "values"),
     [
-        *(
-            ("limit", value)
-            for value in (
-                "0",
-                "-1",
-                "201",
-                "",
-                "abc",
-                "1.5",
-                "1.0",
-                "1_0",
-                "%2B5",
-                "٣",
-                "1e2",
-                "9" * 5000,
-                "\x00",
-                "null",
-            )
+        (
+            "limit",
+            ("0", "-1", "201", "", "abc", "1.5", "1.0", "1_0", "%2B5", "٣", "1e2", "9" * 5000, "\x00", "null"),
         ),
-        *(("offset", value) for value in ("-1", "10001", "", "abc", "0.5", "9" * 30)),
-        *(("order", value) for value in ("", "up", "ASC", "asc,desc")),
-        *(("count", value) for value in ("", "yes", "on", "1", "0", "t", "True", "FALSE", " true", "\x00")),
+        ("offset", ("-1", "10001", "", "abc", "0.5", "9" * 30)),
+        ("order", ("", "up", "ASC", "asc,desc")),
+        ("count", ("", "yes", "on", "1", "0", "t", "True", "FALSE", " true", "\x00")),
     ],
 )
 async def test_a_parameter_that_is_out_of_range_is_422(
-    client: httpx.AsyncClient, path: str, name: str, value: str
+    client: httpx.AsyncClient, path: str, name: str, values: Sequence[str]
 ) -> None:
-    assert pointers_of(await client.get(path, params={name: value})) == {name}
+    for value in values:
+        assert pointers_of(await client.get(path, params={name: value})) == {name}, value
 
 
 @pytest.mark.parametrize("name", ["page", "Limit", "limit[]", "sort", "q", "emial", "id", ""])

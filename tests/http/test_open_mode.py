@@ -20,14 +20,12 @@ CALLS = [
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
-@pytest.mark.parametrize(
-    "host", ["localhost", "localhost:8000", "LocalHost", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8000"]
-)
-async def test_this_machine_may_do_everything(memory_service: Service, peer: str, host: str) -> None:
+async def test_this_machine_may_do_everything(memory_service: Service, peer: str) -> None:
     async with memory_service.connect(peer=(peer, 50000)) as client:
-        created = await client.post("/users", json=new_user(role="admin"), headers={"host": host})
-        assert created.status_code == 201
-        assert (await client.delete(created.headers["location"], headers={"host": host})).status_code == 204
+        for host in ("localhost", "localhost:8000", "LocalHost", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8000"):
+            created = await client.post("/users", json=new_user(role="admin"), headers={"host": host})
+            assert created.status_code == 201
+            assert (await client.delete(created.headers["location"], headers={"host": host})).status_code == 204
 
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - refused, not bound
@@ -106,11 +104,11 @@ async def test_two_hosts_are_refused(memory_service: Service) -> None:
         *("Front-End-Https", "X-SSL-Client-Cert", "SSL-Client-Verify", "Max-Forwards", "Alt-Used", "Early-Data"),
     ],
 )
-@pytest.mark.parametrize("value", ["", "127.0.0.1", "for=127.0.0.1", "localhost"])
-async def test_what_a_proxy_adds_is_refused(memory_service: Service, header: str, value: str) -> None:
+async def test_what_a_proxy_adds_is_refused(memory_service: Service, header: str) -> None:
     async with memory_service.connect() as client:
-        for method, path in CALLS:
-            assert (await client.request(method, path, headers={header: value})).status_code == 403
+        for value in ("", "127.0.0.1", "for=127.0.0.1", "localhost"):
+            for method, path in CALLS:
+                assert (await client.request(method, path, headers={header: value})).status_code == 403
 
 
 async def test_a_refused_request_changes_nothing_and_says_why(memory_service: Service) -> None:

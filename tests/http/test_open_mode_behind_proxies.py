@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.cli.serving import unpooled
 from tests.http.problems import check_problem, code_of
 from tests.http.running_server import RunningServer, serving
 from tests.servers.proxies import nginx
@@ -31,10 +31,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def test_requests_through_nginx_are_rejected(served: RunningServer, tmp_path: Path, directives: str) -> None:
     with nginx(tmp_path, served.port, directives) as address:
         for path in ("/users", "/health/live", "/docs"):
-            response = httpx.get(f"{address}{path}")
+            response = unpooled.get(f"{address}{path}")
             check_problem(response)
             assert (response.status_code, code_of(response)) == (403, "not_local")
-    assert httpx.get(f"http://127.0.0.1:{served.port}/users").status_code == 200
+    assert unpooled.get(f"http://127.0.0.1:{served.port}/users").status_code == 200
 
 
 def test_a_browser_is_known_behind_a_proxy_that_adds_nothing(served: RunningServer, tmp_path: Path) -> None:
@@ -45,4 +45,4 @@ def test_a_browser_is_known_behind_a_proxy_that_adds_nothing(served: RunningServ
             {"referer": "https://users.example.org/docs"},
             {"sec-fetch-site": "same-site"},
         ):
-            assert httpx.get(f"{address}/users", headers=header).status_code == 403
+            assert unpooled.get(f"{address}/users", headers=header).status_code == 403

@@ -84,18 +84,19 @@ async def existing(client: httpx.AsyncClient, path: str) -> str:
     return path.format(user=user["id"], post=post["id"])
 
 
-METHODS = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "X"]
-REFUSED = [(path, allowed, method) for path, allowed in PATHS for method in METHODS if method not in allowed]
+METHODS = {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "X"}
 
 
-@pytest.mark.parametrize(("path", "allowed", "method"), REFUSED)
+@pytest.mark.parametrize(("path", "allowed"), PATHS)
 @pytest.mark.parametrize("slash", ["", "/"])
 async def test_a_method_that_a_path_does_not_have_is_405_with_all_that_it_has(
-    memory_client: httpx.AsyncClient, path: str, allowed: str, method: str, slash: str
+    memory_client: httpx.AsyncClient, path: str, allowed: str, slash: str
 ) -> None:
-    response = await memory_client.request(method, await existing(memory_client, path) + slash)
-    assert (response.status_code, code_of(response)) == (405, "method_not_allowed")
-    assert response.headers["allow"] == allowed
+    path = await existing(memory_client, path) + slash
+    for method in METHODS.difference(allowed.split(", ")):
+        response = await memory_client.request(method, path)
+        assert (response.status_code, code_of(response)) == (405, "method_not_allowed")
+        assert response.headers["allow"] == allowed
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS"])
@@ -179,25 +180,25 @@ ANSWERS = [("GET", "/users", 200), ("GET", "/nothing", 404), ("PUT", "/users", 4
 
 
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
-@pytest.mark.parametrize("sane", ["a", "!~", "0" * 128, '4f2d/x=1,"y"', UNKNOWN_ID])
 async def test_a_sane_request_id_is_taken_over(
-    memory_client: httpx.AsyncClient, method: str, path: str, status: int, sane: str
+    memory_client: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
-    response = await memory_client.request(method, path, headers={"x-request-id": sane})
-    assert (response.status_code, response.headers["x-request-id"]) == (status, sane)
+    for sane in ("a", "!~", "0" * 128, '4f2d/x=1,"y"', UNKNOWN_ID):
+        response = await memory_client.request(method, path, headers={"x-request-id": sane})
+        assert (response.status_code, response.headers["x-request-id"]) == (status, sane)
 
 
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
-@pytest.mark.parametrize("odd", [b"", b" ", b"a b", b"0" * 129, b"\xc3\xa9", b"a\tb", b"\x7f", b"a\x00b", b"a\r\nb"])
 async def test_another_request_id_is_replaced(
-    memory_client: httpx.AsyncClient, method: str, path: str, status: int, odd: bytes
+    memory_client: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
-    responses = [await memory_client.request(method, path, headers=[(b"X-Request-Id", odd)]) for _ in range(2)]
-    ids = [response.headers["x-request-id"] for response in responses]
-    assert [response.status_code for response in responses] == [status] * 2
-    assert all(request_id and request_id.isprintable() and request_id.isascii() for request_id in ids)
-    assert ids[0] != ids[1]
-    assert odd not in [request_id.encode() for request_id in ids]
+    for odd in (b"", b" ", b"a b", b"0" * 129, b"\xc3\xa9", b"a\tb", b"\x7f", b"a\x00b", b"a\r\nb"):
+        responses = [await memory_client.request(method, path, headers=[(b"X-Request-Id", odd)]) for _ in range(2)]
+        ids = [response.headers["x-request-id"] for response in responses]
+        assert [response.status_code for response in responses] == [status] * 2
+        assert all(request_id and request_id.isprintable() and request_id.isascii() for request_id in ids)
+        assert ids[0] != ids[1]
+        assert odd not in [request_id.encode() for request_id in ids]
 
 
 async def test_every_request_without_an_id_gets_one_of_its_own(memory_client: httpx.AsyncClient) -> None:

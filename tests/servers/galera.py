@@ -24,7 +24,7 @@ class GaleraNode(MariadbProcess):
         super().__init__(programs)
         self.group_port = free_port()
         self.members: Sequence[GaleraNode] = ()
-        self._transfer_port = free_port()
+        self._transfer_port, self._snapshot_port = free_port(), free_port()
         self._start_options: Sequence[str] = ()
         self._was_killed = False
 
@@ -45,6 +45,8 @@ class GaleraNode(MariadbProcess):
             f"--wsrep-provider={_PROVIDER}",
             f"--wsrep-cluster-address=gcomm://{members}",
             f"--wsrep-node-address=127.0.0.1:{self.group_port}",
+            # Its script for state transfers takes port 4444 by default, also when none is needed.
+            f"--wsrep-sst-receive-address=127.0.0.1:{self._snapshot_port}",
             f"--wsrep-node-incoming-address=127.0.0.1:{self.port}",
             f"--wsrep-provider-options={';'.join(f'{name}={value}' for name, value in provider_options.items())}",
             *self._start_options,

@@ -28,7 +28,8 @@ class MariadbProcess(SqlProcess):
         hand_over(welcome)
         settings = ("--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db")
         install = shutil.which("mariadb-install-db") or "mariadb-install-db"
-        self.run(install, *settings, f"--datadir={self.directory / 'data'}")
+        # A MariaDB that starts deletes the temporary tables of others in its tmpdir.
+        self.run(install, *settings, f"--datadir={self.directory / 'data'}", f"--tmpdir={self.directory}")
 
     def command(self) -> Sequence[str | Path]:
         return [

@@ -56,6 +56,7 @@ class MongodbProcess(ServerProcess):
             *("--bind_ip", "127.0.0.1", "--port", str(self.port), "--nounixsocket"),
             *("--dbpath", self.directory / "data", "--wiredTigerCacheSizeGB", "0.25"),
             *("--keyFile", self.directory / "key", "--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *("--setParameter", "transactionLifetimeLimitSeconds=10"),  # a killed client's transaction holds its locks
             *self.replication,
         ]
 

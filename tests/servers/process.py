@@ -156,13 +156,13 @@ class ServerProcess(ABC):
         if self._process is None:
             return []
         os.kill(self._process.pid, number)
-        children = _children(self._process.pid)
-        for child in children:
+        family = children(self._process.pid)
+        for child in family:
             try:
                 os.kill(child, number)
             except ProcessLookupError:
                 continue
-        return [self._process.pid, *children]
+        return [self._process.pid, *family]
 
     def _usable(self, programs: Path) -> Path:
         """Copy programs from directories that only root may read."""
@@ -211,7 +211,7 @@ def hand_over(path: Path) -> None:
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     found = subprocess.run(  # noqa: S603
         ["pgrep", "-P", str(pid)],  # noqa: S607
         capture_output=True,

@@ -12,7 +12,7 @@ Outcome: TypeAlias = Result | Exception
 
 
 class BatchObserver:
-    """Whom batchers tell of each batch, if anyone: the operation, and how many calls it serves."""
+    """Holds the callback that batchers call with the operation and the size of each batch, if one is set."""
 
     count: Callable[[str, int], None] | None = None
 

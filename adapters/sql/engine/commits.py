@@ -33,7 +33,8 @@ class GroupCommitter:
 
     def __init__(self, database: Database, tables: Sequence[Table]) -> None:
         self._database: Final = database
-        self._locks: Final = {table: _lock(table, database.backend) for table in tables}
+        self._tables: Final = tables
+        self._locks: Final[dict[Table, Select[Any]]] = {}
         self._inserts: Final = {
             table: RequestBatcher(
                 partial(self._commit_batch, partial(self._insert_all, table)),
@@ -142,10 +143,14 @@ class GroupCommitter:
     def _update_on(self, connection: Connection, updates: Sequence[VersionedUpdate]) -> Sequence[Outcome[bool]]:
         outcomes: dict[int, Outcome[bool]] = {}
         alike: dict[Update, list[RowValues]] = {}
-        for table, lock in self._locks.items():
+        for table in self._tables:
             of_table = [update for update in updates if update.table is table]
+            if not of_table:
+                continue
+            if table not in self._locks:
+                self._locks[table] = _lock(table, self._database.backend)
             keys = [update.key for update in of_table]
-            rows = connection.execute(lock, {"keys": keys}).mappings() if keys else ()
+            rows = connection.execute(self._locks[table], {"keys": keys}).mappings()
             found = {row[key_of(table).name]: dict(row) for row in rows}
             for update in of_table:
                 row = found.get(update.key)

@@ -81,6 +81,8 @@ _CHANGE_ERRORS: Final = error_responses(
 
 
 class UserListQuery(PageQuery):
+    """The query parameters of a list of users."""
+
     email: str | None = Field(default=None, description="Only the user with this email, ignoring case.")
     username: str | None = Field(default=None, description="Only the user with this username, ignoring case.")
     search: str | None = Field(
