@@ -70,7 +70,6 @@ def request_telemetry(tracing: "Tracing") -> "TelemetryConfig":
     """Return FastAPI's configuration for spans of requests, and nothing else."""
     return {
         "tracer_provider": tracing.of_requests,
-        "exclude": tracing.sampling.excludes,
         "tracing": True,
         "metrics": False,
         "logs": False,
@@ -83,14 +82,14 @@ def _open() -> "Tracing | None":
     exporters = _exporters()
     if not exporters:
         return None
-    _check_sampler()
+    root_ratio = _root_ratio()
     if "otlp" in exporters:
         _check_protocol()
         _check_endpoint()
     try:
         from adapters.tracing.export import Tracing
 
-        return Tracing(exporters, version(), has_service_name=_has_service_name())
+        return Tracing(exporters, version(), root_ratio=root_ratio, has_service_name=_has_service_name())
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"OTEL_ variables ask for traces: pip install 'userport[telemetry]' ({error.name})"
@@ -110,16 +109,19 @@ def _exporters() -> Sequence[str]:
     return [name for name in names if name != "none"]
 
 
-def _check_sampler() -> None:
+def _root_ratio() -> float:
+    """Return the share of traces that is sampled of those that begin here."""
     sampler = _value("OTEL_TRACES_SAMPLER").lower() or _SAMPLERS[2]
     _check("OTEL_TRACES_SAMPLER", [sampler], _SAMPLERS)
-    if sampler in _RATIO_SAMPLERS:
-        try:
-            is_ratio = 0 <= float(_value("OTEL_TRACES_SAMPLER_ARG")) <= 1
-        except ValueError:
-            is_ratio = False
-        if not is_ratio:
-            raise SettingsError("OTEL_TRACES_SAMPLER_ARG is wrong: write a ratio from 0 to 1, such as 0.01")
+    if sampler not in _RATIO_SAMPLERS:
+        return 0.0 if sampler.endswith("always_off") else 1.0
+    try:
+        ratio = float(_value("OTEL_TRACES_SAMPLER_ARG"))
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:
+        raise SettingsError("OTEL_TRACES_SAMPLER_ARG is wrong: write a ratio from 0 to 1, such as 0.01")
+    return ratio
 
 
 def _check_protocol() -> None:

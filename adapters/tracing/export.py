@@ -42,7 +42,10 @@ class _ReportingExporter(SpanExporter):
 class Tracing:
     """Traces of this process. Variables that the SDK cannot read raise `ValueError`, without any value."""
 
-    def __init__(self, exporters: Sequence[str], service_version: str, *, has_service_name: bool) -> None:
+    def __init__(
+        self, exporters: Sequence[str], service_version: str, *, root_ratio: float, has_service_name: bool
+    ) -> None:
+        """`root_ratio` is the share of traces without a parent that the variables ask for."""
         with _Strictness():
             name: Mapping[str, str] = {} if has_service_name else {SERVICE_NAME: "userport"}
             ids = DecidedIds()
@@ -56,7 +59,7 @@ class Tracing:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         self.tracer: Final[Tracer] = self._provider.get_tracer("userport", service_version)
         self.of_requests: Final = PrivateTracerProvider(self._provider)
-        self.sampling: Final = RequestSampling(self._provider.sampler, ids)
+        self.sampling: Final = RequestSampling(self._provider.sampler, root_ratio, ids)
 
     def shutdown(self) -> None:
         """Export the remaining spans, for three seconds at most."""

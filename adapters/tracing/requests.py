@@ -7,7 +7,7 @@ from typing import Any, Final
 from opentelemetry import context as current_context
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanKind, Tracer, TracerProvider, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
@@ -32,21 +32,30 @@ class DecidedIds(RandomIdGenerator):
 class RequestSampling:
     """Decides about a request before FastAPI makes a span of it, which costs a tenth of a request even if dropped."""
 
-    def __init__(self, sampler: Sampler, ids: DecidedIds) -> None:
+    def __init__(self, sampler: Sampler, root_ratio: float, ids: DecidedIds) -> None:
+        """`root_ratio` is the share of traces that the sampler takes of requests without a parent."""
         self._sampler = sampler
+        self._root_bound = TraceIdRatioBased.get_bound_for_rate(root_ratio)
         self._ids = ids
         self._propagator = TraceContextTextMapPropagator()
 
     def excludes(self, scope: MutableMapping[str, Any]) -> bool:
         """Return whether a request is not sampled. Its context, for the log, is then that of its caller, if any."""
-        carrier = dict(_trace_headers(scope))
-        parent = self._propagator.extract(carrier) if carrier else Context()
-        trace_id = get_current_span(parent).get_span_context().trace_id or self._ids.generate_trace_id()
-        if self._sampler.should_sample(parent, trace_id, "", SpanKind.SERVER).decision is Decision.RECORD_AND_SAMPLE:
+        if any(name == b"traceparent" for name, _ in scope["headers"]):
+            return self._excludes_child(scope)
+        trace_id = self._ids.generate_trace_id()
+        if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._root_bound:  # as the SDK's samplers decide
             _decided_trace_id.set(trace_id)  # in the context of this request's task
             return False
-        if carrier:
-            current_context.attach(parent)
+        return True
+
+    def _excludes_child(self, scope: MutableMapping[str, Any]) -> bool:
+        parent = self._propagator.extract(dict(_trace_headers(scope)))
+        trace_id = get_current_span(parent).get_span_context().trace_id or self._ids.generate_trace_id()
+        if self._sampler.should_sample(parent, trace_id, "", SpanKind.SERVER).decision is Decision.RECORD_AND_SAMPLE:
+            _decided_trace_id.set(trace_id)
+            return False
+        current_context.attach(parent)
         return True
 
 

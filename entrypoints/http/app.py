@@ -1,7 +1,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import Receive, Scope, Send
 
 from domain.errors import DomainError, InvalidCredentials, InvalidRefreshToken
 from entrypoints.background import background_work, watched_keys
@@ -38,6 +39,8 @@ _log: Final = logging.getLogger("userport.http")
 # Telemetry without a receiver would cost every request.
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 
+_TELEMETRY: Final = "fastapi.telemetry"
+
 _EXCEPTION_HANDLERS: Final[Mapping[type[Exception], Any]] = {
     DomainError: domain_problem,
     InvalidCredentials: oauth_problem,
@@ -61,18 +64,33 @@ Users and their posts, on any storage.
 
 def create_app(container: Container) -> FastAPI:
     """Return a standalone FastAPI app around the use cases of a container."""
-    app = FastAPI(
-        title="userport",
-        version=version(),
-        description=_DESCRIPTION,
-        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
-        servers=[{"url": "/", "description": "The server that serves this document"}],
-        docs_url=None,
-        redoc_url=None,
-        telemetry=_telemetry(container),
-    )
+    options: dict[str, Any] = {
+        "title": "userport",
+        "version": version(),
+        "description": _DESCRIPTION,
+        "license_info": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        "servers": [{"url": "/", "description": "The server that serves this document"}],
+        "docs_url": None,
+        "redoc_url": None,
+        "telemetry": _telemetry(container),
+    }
+    tracing = container.tracing()
+    app = FastAPI(**options) if tracing is None else _SampledApp(tracing.sampling.excludes, **options)
     install(app, container)
     return app
+
+
+class _SampledApp(FastAPI):
+    """An app that asks the sampler before FastAPI's telemetry, whose `exclude` costs much more than that."""
+
+    def __init__(self, excludes: Callable[[Scope], bool], **options: Any) -> None:
+        super().__init__(**options)
+        self._excludes: Final = excludes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _TELEMETRY not in scope and self._excludes(scope):
+            scope[_TELEMETRY] = None  # as FastAPI marks a request that is excluded
+        await super().__call__(scope, receive, send)
 
 
 def _telemetry(container: Container) -> TelemetryConfig | None:

@@ -94,6 +94,36 @@ async def test_only_the_sampled_share_of_traces_is_exported(
     assert len([span for span in collector.spans if span.name == "storage.users.page"]) == len(requests)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "ratio", "sampled", "sampled_children"),
+    [
+        ("always_on", "", 3, 3),
+        ("always_off", "", 0, 0),
+        ("parentbased_always_on", "", 3, 0),
+        ("parentbased_always_off", "", 0, 0),
+        ("traceidratio", "0", 0, 0),
+        ("traceidratio", "1", 3, 3),
+        ("parentbased_traceidratio", "1", 3, 0),
+    ],
+)
+async def test_samplers_decide_as_they_are_documented(
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    sampler: str,
+    ratio: str,
+    sampled: int,
+    sampled_children: int,
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
+    async with running("memory://", traced=True) as service, service.connect() as client:
+        for _ in range(3):
+            await client.get("/users")
+            await client.get("/health/live", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
+    names = [span.name for span in collector.spans]
+    assert (names.count("GET /users"), names.count("GET /health/live")) == (sampled, sampled_children)
+
+
 async def test_a_job_is_a_trace_of_its_own_and_its_log_lines_name_it(
     collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:
