@@ -147,6 +147,7 @@ class RecordType(Generic[R]):
         """The fields that the entity's repr hides. Only a copy of the whole storage includes them; exports do not."""
 
         self._check_declaration()
+        self._converters: Final = [(field.name, _converter(field)) for field in self.fields.values()]
         self._restorers: Final = [(field.name, _restorer(field)) for field in self.fields.values()]
         self._json_fields: Final = [field for field in self.fields.values() if field.kind in _TO_JSON]
         self._json_restorers: Final = [(field.name, _json_restorer(field)) for field in self.fields.values()]
@@ -175,12 +176,12 @@ class RecordType(Generic[R]):
             InvalidRecord: The record exceeds 256 KiB, a key or unique value does not have 1 to 512 bytes, or a value
                 is not of its field's type.
         """
-        plain = {name: field.to_plain(getattr(record, name)) for name, field in self.fields.items()}
+        plain = {name: to_plain(getattr(record, name)) for name, to_plain in self._converters}
         for name in (self.key, *self.unique):
             text = plain[name]
             if isinstance(text, str) and not 0 < len(text.encode()) <= MAX_KEY_BYTES:
                 raise self.fields[name].invalid(f"must have 1 to {MAX_KEY_BYTES} bytes")
-        if _size(plain, _max_text_bytes) > MAX_RECORD_BYTES and _size(plain, _text_bytes) > MAX_RECORD_BYTES:
+        if _max_size(plain) > MAX_RECORD_BYTES and _size(plain) > MAX_RECORD_BYTES:
             raise InvalidRecord(f"The record is too large to be stored: it must have at most {MAX_RECORD_BYTES} bytes.")
         return plain
 
@@ -324,7 +325,8 @@ def _plain_tuple(field: Field, value: object) -> Plain:
 def _plain_mapping(field: Field, value: object) -> Plain:
     if not isinstance(value, Mapping):
         raise field.invalid("must be a mapping")
-    return {str(_plain_text(field, key)): field.item_field.to_plain(item) for key, item in value.items()}
+    to_plain = field.item_field.to_plain
+    return {str(_plain_text(field, key)): to_plain(item) for key, item in value.items()}
 
 
 _TO_PLAIN: Final[Mapping[FieldKind, Callable[[Field, object], Plain]]] = {
@@ -366,6 +368,25 @@ _FROM_JSON: Final[Mapping[FieldKind, Callable[[Field, Any], Plain]]] = {
 }
 
 
+def _text_converter(field: Field) -> Callable[[object], Plain]:
+    expected = field.type
+
+    def convert(value: object) -> Plain:
+        if type(value) is expected and isinstance(value, str) and value.isascii() and "\0" not in value:
+            return str(value)  # nearly all texts
+        return field.to_plain(value)
+
+    return convert
+
+
+def _converter(field: Field) -> Callable[[object], Plain]:
+    """Return `field.to_plain` with as few steps as its kind needs."""
+    if field.kind is FieldKind.TEXT:
+        return _text_converter(field)
+    convert = _TO_PLAIN[field.kind]
+    return lambda value: field.to_plain(None) if value is None else convert(field, value)
+
+
 def _restorer(field: Field) -> Callable[[Any], Any]:
     """Return the function that restores a field's value, or None if its plain form is the value."""
     if field.kind in {FieldKind.TIME, FieldKind.BOOLEAN} or field.type is str:
@@ -386,19 +407,34 @@ def _json_restorer(field: Field) -> Callable[[Any], Any]:
     return lambda json: None if json is None else restore(from_json(field, json))
 
 
-def _size(plain: Plain, text_size: Callable[[str], int]) -> int:
+_SIZED: Final = (list, dict, bytes)
+
+
+def _max_size(plain: Plain) -> int:
+    """Return an upper bound of the size, without encoding any text."""
     if isinstance(plain, str):
-        return text_size(plain)
+        return _MAX_BYTES_PER_CHARACTER * len(plain)
     if isinstance(plain, list):
-        return sum([_size(item, text_size) for item in plain])
+        return sum([_max_size(item) for item in plain])
     if isinstance(plain, dict):
-        return sum([text_size(name) + _size(item, text_size) for name, item in plain.items()])
+        characters = sum(map(len, plain))
+        size = 0
+        for item in plain.values():
+            if isinstance(item, str):
+                characters += len(item)
+            elif isinstance(item, _SIZED):
+                size += _max_size(item)
+            else:
+                size += _NUMBER_BYTES
+        return size + _MAX_BYTES_PER_CHARACTER * characters
     return len(plain) if isinstance(plain, bytes) else _NUMBER_BYTES
 
 
-def _max_text_bytes(text: str) -> int:
-    return _MAX_BYTES_PER_CHARACTER * len(text)
-
-
-def _text_bytes(text: str) -> int:
-    return len(text.encode())
+def _size(plain: Plain) -> int:
+    if isinstance(plain, str):
+        return len(plain.encode())
+    if isinstance(plain, list):
+        return sum([_size(item) for item in plain])
+    if isinstance(plain, dict):
+        return sum([len(name.encode()) + _size(item) for name, item in plain.items()])
+    return len(plain) if isinstance(plain, bytes) else _NUMBER_BYTES

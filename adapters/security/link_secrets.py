@@ -15,10 +15,15 @@ class HkdfLinkSecrets:
 
     def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys
+        self._latest: tuple[Private, bytes] | None = None
+        """The private key, which can be replaced, and what was derived from it."""
 
     def derive(self, record: str) -> bytes:
-        key = HKDF(SHA256(), _SECRET_BYTES, salt=None, info=_PURPOSE).derive(_raw(self._keys.private))
-        return HKDFExpand(SHA256(), _SECRET_BYTES, record.encode()).derive(key)
+        private = self._keys.private
+        if self._latest is None or self._latest[0] is not private:
+            key = HKDF(SHA256(), _SECRET_BYTES, salt=None, info=_PURPOSE).derive(_raw(private))
+            self._latest = private, key
+        return HKDFExpand(SHA256(), _SECRET_BYTES, record.encode()).derive(self._latest[1])
 
 
 def _raw(private: Private) -> bytes:

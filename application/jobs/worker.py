@@ -102,10 +102,10 @@ class JobWorker:
             self._look_in(_MAX_PAUSE_SECONDS)
 
     async def _settle(self) -> None:
-        outcomes = list(self._unsettled)  # more jobs may end in the meantime
+        outcomes, start = list(self._unsettled), monotonic()  # more jobs may end in the meantime
         await self._runner.settle(outcomes)
         del self._unsettled[: len(outcomes)]
-        self._latest_settling = monotonic() + _SETTLE_SECONDS if self._unsettled else math.inf
+        self._latest_settling = start + _SETTLE_SECONDS if self._unsettled else math.inf
 
     async def _look(self) -> None:
         is_busy = self._traffic.is_busy()

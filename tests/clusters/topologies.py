@@ -78,7 +78,7 @@ def patroni_nodes() -> Iterator[Topology]:
 @contextmanager
 def galera_nodes() -> Iterator[Topology]:
     with GaleraCluster() as cluster:
-        url = mariadb.KIND.create(cluster.nodes[0].url)
+        url = cluster.create()
         _, failing, _ = cluster.nodes
 
         def fail(fault: Fault) -> Sequence[float]:

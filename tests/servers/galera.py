@@ -11,7 +11,7 @@ from typing import Final, Self
 from tests.servers.choice import give_up
 from tests.servers.mariadb import KIND, MariadbProcess
 from tests.servers.process import Unreachable, as_another_user, free_port, hand_over
-from tests.servers.sql import query
+from tests.servers.sql import execute, query
 
 _PROVIDER: Final = Path("/usr/lib/galera/libgalera_smm.so")
 _NODES: Final = 3
@@ -132,3 +132,10 @@ class GaleraCluster:
 
     def __exit__(self, *_: object) -> None:
         self._ends.close()
+
+    def create(self) -> str:
+        """Create an empty database, which every node has then, and return its URL on the first one."""
+        url = KIND.create(self.nodes[0].url)
+        for node in self.nodes:
+            execute(node.url, "SET SESSION wsrep_sync_wait = 15", "SELECT 1")
+        return url

@@ -35,7 +35,7 @@ class TestGaleraStorage(ServerStorageContract):
     @pytest.fixture(scope="class")
     @classmethod
     async def prepared_url(cls, cluster: GaleraCluster) -> AsyncIterator[str]:
-        url = KIND.create(cluster.nodes[0].url)
+        url = cluster.create()
         async with connected(url) as storage:
             await storage.prepare()
         yield url
@@ -48,7 +48,7 @@ class TestGaleraStorage(ServerStorageContract):
 
     @pytest.fixture
     async def unprepared_clients(self, cluster: GaleraCluster) -> AsyncIterator[tuple[Storage, Storage]]:
-        url = KIND.create(cluster.nodes[0].url)
+        url = cluster.create()
         async with connected(url) as first, connected(cluster.nodes[1].url_of_same(url)) as second:
             yield first, second
         KIND.drop(url)
@@ -57,7 +57,7 @@ class TestGaleraStorage(ServerStorageContract):
 @pytest.fixture
 async def clients(cluster: GaleraCluster) -> AsyncIterator[tuple[Storage, Storage]]:
     """Two storages on one database, on two nodes."""
-    url = KIND.create(cluster.nodes[0].url)
+    url = cluster.create()
     async with connected(url) as first, connected(cluster.nodes[1].url_of_same(url)) as second:
         await first.prepare()
         yield first, second
