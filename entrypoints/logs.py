@@ -91,7 +91,8 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
         method, route, request_id = _escape_cached(method), _escape_cached(route), _escape(request_id)
         peer = peer and _escape_cached(peer)
         peer_json = f'"{peer}"' if peer else "null"
-        span = "".join([f'"{name}":"{value}",' for name, value in _span_ids().items()])
+        ids = _span_ids()
+        span = "".join([f'"{name}":"{value}",' for name, value in ids.items()]) if ids else ""
         line = (
             f'{{"time":"{self._second_text}.{int(1000 * (now - second)):03d}+00:00","level":"info",'
             f'"logger":"{ACCESS}","message":"{method} {route} {status} {duration} ms {request_id} {peer}",'
