@@ -10,7 +10,7 @@ RIVALS := benchmarks/.venv
 GENERATOR := $(VENV)/generator
 EXAMPLES := $(addprefix examples/,userport-sqlalchemy-orm userport-tortoise userport-piccolo userport-pony notes-service)
 ORMS = $(filter userport-%,$(notdir $(EXAMPLES)))
-GATE := pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 2
+GATE := pytest -q -rfE -m "not slow and not cluster" --hypothesis-profile quick --numprocesses 3
 CORE := $(addprefix tests/,domain application security mail web http)
 OTHER = $(VENV)/$(notdir $(PYTHON))
 COVERAGE = COVERAGE_FILE=$(OTHER)/coverage $(OTHER)/bin/coverage
@@ -31,7 +31,7 @@ serve: install ## Serve on 127.0.0.1:8000, with an embedded database in userport
 	$(BIN)/userport serve
 
 test: $(VENV)/dev $(VENV)/npm $(GENERATOR)/installed ## Run all tests, on every storage whose server can be had.
-	$(BIN)/pytest --numprocesses 2 -m "not cluster"
+	$(BIN)/pytest --numprocesses 3 -m "not cluster"
 
 test-clusters: $(VENV)/dev ## Run what needs poolers, clusters and failovers, for half an hour.
 	$(BIN)/pytest -m cluster
