@@ -83,7 +83,7 @@ class ShieldedTasks:
         return task
 
     async def run(self, work: Coroutine[Any, Any, T], context: Context | None = None) -> T:
-        """Return the result of `work`, which goes on if the caller is cancelled."""
+        """Return the result of `work`, which continues if the caller is cancelled."""
         return await asyncio.shield(self.start(work, context))
 
     async def join(self) -> None:
@@ -94,7 +94,7 @@ class ShieldedTasks:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # after a cancelled caller, asyncio would log that nobody has retrieved it
+            task.exception()  # after a cancelled caller, asyncio would log that it was never retrieved
 
 
 async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int = 8) -> list[T]:

@@ -36,7 +36,8 @@ def check_version(version: int, expected: Expected) -> None:
 async def commit_additions(unit: UnitOfWork) -> None:
     """Commit; raise `StaleVersion` where another writer has added one of the records, so that the attempt is repeated.
 
-    For records whose key says what they are for. Raises what `UnitOfWork.commit` raises, except `IdTaken`.
+    Use it where the key follows from the purpose of a record, as for a counter: `IdTaken` then means a lost race.
+    Raises what `UnitOfWork.commit` raises, except `IdTaken`.
     """
     try:
         await unit.commit()

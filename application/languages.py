@@ -1,4 +1,4 @@
-"""The language for a client."""
+"""Choose the language for a client."""
 
 from enum import StrEnum
 from functools import lru_cache
@@ -16,7 +16,7 @@ class Language(StrEnum):
 def negotiate_language(accept_language: str | None) -> Language:
     """Return the language that an `Accept-Language` header prefers (RFC 9110, section 12.5.4), or English.
 
-    A range such as `de-AT` stands for its primary language; of equal weights, the first one wins.
+    A range such as `de-AT` counts as its primary language. Among equal weights, the first one wins.
     """
     best, best_weight = Language.ENGLISH, 0.0
     for part in (accept_language or "")[:_MAX_HEADER_LENGTH].split(","):

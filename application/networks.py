@@ -11,7 +11,7 @@ def network_of(address: str) -> str:
 
 
 def ip_text(address: str | None) -> str:
-    """Return an IP address for people; anything else, as a proxy may have passed on, is not repeated."""
+    """Return an IP address for display, or "unknown" for anything else, which a proxy may have passed on."""
     try:
         return str(ip_address((address or "").partition("%")[0]))
     except ValueError:

@@ -63,7 +63,7 @@ class PasswordHasher(Protocol):
         ...
 
     def is_outdated(self, password_hash: str, password: Password | None = None) -> bool:
-        """Return whether `hash` would make a better hash today: stronger or, for this password, one of it alone."""
+        """Return whether `hash` would return a better hash: stronger, or one that covers all of this password."""
         ...
 
     def can_verify(self, password_hash: str) -> bool:
@@ -106,10 +106,12 @@ class TokenSigner(Protocol):
 
 
 class LinkSecrets(Protocol):
-    def derive(self, record: str) -> bytes:
-        """Return the secret of the link that a record is for: 32 bytes, always the same for one record and key.
+    """Derives the secrets in mailed links."""
 
-        They follow from a key that the storage does not hold, by HKDF (RFC 5869).
+    def derive(self, record: str) -> bytes:
+        """Derive the secret of a record's link by HKDF (RFC 5869): 32 bytes, always the same for a record and key.
+
+        The storage does not contain the key.
         """
         ...
 
@@ -118,17 +120,17 @@ class MailSender(Protocol):
     """Sends mails. Several tasks may use it at once."""
 
     async def send(self, mail: Mail) -> str:
-        """Render a mail and deliver it; return the answer of the server that has taken it over, in one line.
+        """Render a mail and deliver it; return the accepting server's answer in one line.
 
         Raises:
-            MailDeferred: it may be accepted later, or was accepted and the answer got lost.
-            MailBlocked: it will be accepted once an operator has corrected a setting.
-            MailRefused: it will never be accepted.
+            MailDeferred: It may be accepted later, or it was accepted and the answer was lost.
+            MailBlocked: It will be accepted once an operator has corrected a setting.
+            MailRefused: It will never be accepted.
         """
         ...
 
     async def close(self) -> None:
-        """End what is connected. A later `send` connects again."""
+        """Close all connections. A later `send` connects again."""
         ...
 
 
@@ -136,7 +138,7 @@ class Jobs(Protocol):
     """Stages background jobs."""
 
     def stage(self, unit: UnitOfWork, job: Job) -> None:
-        """Add a job to what a unit of work commits. If this process runs jobs, it does so at once after the commit."""
+        """Stage a job in a unit of work. A process that runs jobs starts it right after the commit."""
         ...
 
 
@@ -144,14 +146,14 @@ class JobHandler(Protocol):
     """Runs the jobs of one kind."""
 
     async def __call__(self, job: Job, /) -> None:
-        """Do a job of one kind, which may have been done before: a job is done at least once.
+        """Run a job, possibly again: every job is run at least once.
 
-        An attempt has 50 seconds. After any other exception, the job is tried again later.
+        An attempt has 50 seconds. After an exception that is not listed, the job is tried again later.
 
         Raises:
-            JobFailed: the job can never be done.
-            JobDelayed: it cannot be done now.
-            JobBlocked: it cannot be done until an operator corrects something.
+            JobFailed: The job can never be done.
+            JobDelayed: It cannot be done now.
+            JobBlocked: It cannot be done until an operator corrects something.
         """
         ...
 
@@ -161,7 +163,7 @@ class JobDelayed(Exception):
 
 
 class JobBlocked(Exception):
-    """A job waits for an operator, which uses none of its attempts up. The text says for what, as `JobDelayed` does."""
+    """A job waits for an operator, without using up an attempt. The text says for what, like `JobDelayed`."""
 
 
 class JobFailed(Exception):

@@ -1,4 +1,4 @@
-"""What a process does beside its requests."""
+"""Run background work in a process of the service."""
 
 import asyncio
 from collections.abc import AsyncIterator

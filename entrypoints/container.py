@@ -68,6 +68,8 @@ def _open_password_hasher() -> PasswordHasher:
 
 
 class Container(DeclarativeContainer):
+    """Provides the objects of one service, each created on first use."""
+
     settings = Dependency(instance_of=Settings)
 
     tracing: Object["Tracing | None"] = Object(None)

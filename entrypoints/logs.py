@@ -19,8 +19,8 @@ import orjson
 ACCESS: Final = "userport.access"
 """The logger of requests, if the access log is on."""
 
-_MAX_WRITE_BYTES: Final = getattr(select, "PIPE_BUF", 512)  # which Windows does not have
-"""Processes that write no more at once to a pipe that they share do not mix their lines."""
+_MAX_WRITE_BYTES: Final = getattr(select, "PIPE_BUF", 512)  # not on Windows
+"""The maximum size of an atomic write to a pipe, so that processes that share one do not mix their lines."""
 
 _REQUEST: Final = "%(method)s %(route)s %(status)s %(duration_ms)s ms %(request_id)s %(peer)s"
 
@@ -62,9 +62,9 @@ class JsonFormatter(logging.Formatter):
 
 
 class _JsonHandler(logging.StreamHandler[TextIO]):
-    """Writes records as JSON, and requests without a `LogRecord`, which takes longer.
+    """Writes records as JSON, and requests without creating a `LogRecord`, which is slow.
 
-    The requests that end in one turn of the event loop are written together, and before any later record.
+    Requests that end in one iteration of the event loop are written together, before any later record.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
         if second != self._second:
             self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
         microseconds = round(1_000_000 * seconds)
-        duration = f"{microseconds // 1000}.{microseconds % 1000:03d}"  # sooner made than the text of a float
+        duration = f"{microseconds // 1000}.{microseconds % 1000:03d}"  # faster than formatting a float
         method, route, request_id = _escape_cached(method), _escape_cached(route), _escape(request_id)
         peer = peer and _escape_cached(peer)
         peer_json = f'"{peer}"' if peer else "null"
@@ -110,14 +110,14 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
             self._write_requests()
 
     def _write_requests(self) -> None:
-        """Write the lines of requests. Hold the lock."""
+        """Write the lines of requests. The caller holds the lock."""
         lines = self._requests
         while lines:
             written = [lines.popleft()]
             size = len(written[0])
             while lines and (size := size + len(lines[0])) <= _MAX_WRITE_BYTES:
                 written.append(lines.popleft())
-            with suppress(OSError):  # as a `Handler` does, whose reader is gone
+            with suppress(OSError):  # the reader has gone, as `Handler` handles it
                 self.stream.write(b"".join(written).decode())
                 self.flush()
 
@@ -128,7 +128,7 @@ _json_handler: _JsonHandler | None = None
 def log_request(method: str, route: str, status: int, seconds: float, request_id: str, peer: str | None) -> None:
     """Log a request that has ended, on the event loop's thread.
 
-    The line has nothing of path, query, headers or body: they may identify or authenticate users.
+    The line contains no path, query, header or body: they may identify or authenticate users.
     """
     if _json_handler is not None:
         _json_handler.log_request(method, route, status, seconds, request_id, peer)
@@ -164,7 +164,7 @@ def configure_logs(log_format: LogFormat, *, access_log: bool) -> None:
 
 
 def announce(line: str, log_format: LogFormat, level: int = logging.INFO) -> None:
-    """Print a line about the start of the process, which has a level in JSON."""
+    """Print a line about the start of the process; in JSON, with its level."""
     if log_format is LogFormat.TEXT:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
     else:
@@ -189,7 +189,7 @@ def _span_ids() -> Mapping[str, str]:
 
 
 def _escape(text: str) -> str:
-    """Return what stands for a text between the quotes of a JSON string."""
+    """Return a text escaped for a JSON string, without the quotes."""
     return orjson.dumps(text)[1:-1].decode()
 
 

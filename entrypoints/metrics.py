@@ -1,6 +1,6 @@
-"""What measures, in processes that were started with a directory for metrics; in others, nothing does.
+"""Add metrics to a process that was started with a directory for them.
 
-The library is imported by the former alone.
+Other processes do not import the library.
 """
 
 import asyncio
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from adapters.metrics.sampling import Sampler
 
 DIRECTORY: Final = "_USERPORT_METRICS_DIRECTORY"
-"""The variable by which the process that serves metrics tells its workers where to write them."""
+"""The variable in which the process that serves metrics names their directory to its workers."""
 
 
 def open_metrics() -> "Metrics | None":
+    """Return the metrics of this process; None if it has no directory for them."""
     directory = os.environ.get(DIRECTORY)
     if directory is None:
         return None
@@ -33,6 +34,7 @@ def open_metrics() -> "Metrics | None":
 
 
 def measure_storage(storage: Storage, metrics: "Metrics | None") -> Storage:
+    """Wrap a storage to count and time its calls; without metrics, return it as it is."""
     if metrics is None:
         return storage
     from adapters.metrics.storage import MeasuredStorage
@@ -41,6 +43,7 @@ def measure_storage(storage: Storage, metrics: "Metrics | None") -> Storage:
 
 
 def measure_sign_ins(sign_ins: SignInService, metrics: "Metrics | None") -> SignInService:
+    """Wrap a service to count the outcomes of its calls; without metrics, return it as it is."""
     if metrics is None:
         return sign_ins
     from adapters.metrics.sign_ins import MeasuredSignIns
@@ -49,6 +52,7 @@ def measure_sign_ins(sign_ins: SignInService, metrics: "Metrics | None") -> Sign
 
 
 def job_counter(handlers: Mapping[str, JobHandler], metrics: "Metrics | None") -> Callable[[Outcome], None] | None:
+    """Return a function that counts ended attempts of jobs; None without metrics."""
     return None if metrics is None else metrics.job_counter(handlers)
 
 

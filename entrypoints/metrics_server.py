@@ -1,4 +1,4 @@
-"""Serve `GET /metrics`, from the process that starts the others."""
+"""Serve `GET /metrics` in the process that starts the workers."""
 
 import gzip
 import os
@@ -63,7 +63,7 @@ def _directory() -> Iterator[Path]:
 
 
 class MetricsServer(ThreadingTCPServer):
-    """A server of one page, which bounds its connections and their time."""
+    """An HTTP server for `/metrics` alone, with bounded connections and time per connection."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -91,7 +91,7 @@ class MetricsServer(ThreadingTCPServer):
         announce(f"userport serves metrics: {format_address(host, port)}{_PATH}", log_format)
 
     def retire(self, process_id: int) -> None:
-        """Forget what a process that has ended reported of its present state."""
+        """Drop the gauges of a process that has ended."""
         self.exposition.retire(process_id)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -107,7 +107,7 @@ class MetricsServer(ThreadingTCPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Do nothing: a client has gone away."""
+        """Do nothing: the client has disconnected."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Put the cache that the settings name in front of the storage."""
+"""Wrap the storage in the cache that the settings name."""
 
 import socket
 from hashlib import sha256
@@ -20,7 +20,7 @@ _CACHED_TYPES: Final = (SESSIONS,)  # what authentication reads, besides users
 
 
 def cache_reads(storage: Storage, settings: Settings, metrics: "Metrics | None" = None) -> Storage:
-    """Return the storage of the settings behind their cache, without connecting. Raise `SettingsError`."""
+    """Return the storage behind the cache of the settings, if any, without connecting. Raise `SettingsError`."""
     if settings.cache is None:
         return storage
     try:
@@ -47,9 +47,9 @@ async def cache_warning(settings: Settings, storage: Storage) -> str | None:
 
 
 def _namespace(url: str) -> str:
-    """Return a name that storages which could be confused do not share: a digest of the URL without credentials.
+    """Return a namespace for the entries of one storage: a digest of its URL without credentials.
 
-    The URL of an embedded storage is a path of this machine, and a storage in memory belongs to this process.
+    An embedded storage is identified by machine and path. A storage in memory has a random namespace.
     """
     plugin = storage_plugin(url)
     scheme, _, rest = url.partition("://")

@@ -27,7 +27,7 @@ _log: Final = logging.getLogger("userport.keys")
 
 
 class SigningKeyReload:
-    """Replaces the signing keys of a process when their file changes. A file that is wrong leaves them as they are."""
+    """Replaces the signing keys of a process when their file changes. An invalid file leaves them unchanged."""
 
     def __init__(self, settings: Settings, keys: "SigningKeys", verify_again: Callable[[], None]) -> None:
         """`verify_again` is called after a replacement."""
@@ -39,20 +39,20 @@ class SigningKeyReload:
         self._loaded = self._seen = self._state()
 
     async def watch(self) -> None:
-        """Look at the file once a second until cancelled."""
+        """Check the file once a second until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_INTERVAL_SECONDS)
             self.look()
 
     def look(self) -> None:
-        """Reload the keys if their file has changed, but not since the last look: it may have been half written."""
+        """Reload the keys if their file has changed, and is the same as at the last look: it may be half written."""
         state = self._state()
         if state is not None and state == self._seen != self._loaded:
             self.reload()
         self._seen = state
 
     def reload(self) -> None:
-        """Read the keys again, and log one line about it."""
+        """Read the keys again, and log the result in one line."""
         self._loaded = self._state()
         try:
             newer = read_signing_keys(self._settings_again())
@@ -73,7 +73,7 @@ class SigningKeyReload:
         return self._settings.model_copy(update={"signing_key": SecretStr(text)})
 
     def _state(self) -> tuple[int, ...] | None:
-        """Return what changes with the file, also when a link to it does; None without a file."""
+        """Return a fingerprint that changes with the file or a link to it; None without a file."""
         key = self._settings.signing_key
         try:
             found = (self._secret_file or Path(key.get_secret_value() if key else "")).stat()
@@ -95,7 +95,7 @@ def open_link_secrets(keys: "SigningKeys") -> LinkSecrets:
 
 
 def read_signing_keys(settings: Settings) -> "SigningKeys":
-    """Read the keys that are set. Raises `SettingsError`, which never repeats any of them."""
+    """Read the configured keys. Raises `SettingsError`, which never contains a key."""
     from adapters.security.signing_keys import SigningKeys
 
     if settings.signing_key is None:

@@ -34,7 +34,7 @@ _HTTP: Final = "http/protobuf"
 
 
 def check_telemetry() -> None:
-    """Raise `SettingsError` for a wrong variable, in a process that traces nothing itself."""
+    """Raise `SettingsError` for a wrong variable, in a process without spans of its own."""
     tracing = _open()
     if tracing is not None:
         tracing.shutdown()
@@ -51,6 +51,7 @@ def start_tracing(container: "Container") -> None:
 
 
 def trace_storage(storage: Storage, settings: Settings, tracing: "Tracing | None") -> Storage:
+    """Wrap a storage to record a span for each call; without tracing, return it as it is."""
     if tracing is None:
         return storage
     from adapters.tracing.storage import TracedStorage
@@ -100,7 +101,7 @@ def _open() -> "Tracing | None":
 
 
 def _exporters() -> Sequence[str]:
-    """Return the exporters that are asked for: none unless one is named, or an endpoint is."""
+    """Return the configured exporters: none unless an exporter or an endpoint is named."""
     if _value("OTEL_SDK_DISABLED").lower() == "true":
         return ()
     default = "otlp" if any(map(_value, _ENDPOINTS)) else "none"
@@ -110,7 +111,7 @@ def _exporters() -> Sequence[str]:
 
 
 def _root_ratio() -> float:
-    """Return the share of traces that is sampled of those that begin here."""
+    """Return the sampling ratio of traces that begin in this service."""
     sampler = _value("OTEL_TRACES_SAMPLER").lower() or _SAMPLERS[2]
     _check("OTEL_TRACES_SAMPLER", [sampler], _SAMPLERS)
     if sampler not in _RATIO_SAMPLERS:

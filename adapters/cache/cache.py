@@ -13,9 +13,9 @@ from domain.errors import DomainError, StorageUnavailable
 T = TypeVar("T")
 
 CountLookup: TypeAlias = Callable[[Literal["hit", "miss", "bypass"]], object]
-"""Called once per lookup. A bypass is one for which Redis was not there, or whose record was being changed."""
+"""Called once per lookup. A bypass means that Redis was unavailable, or that the record was being changed."""
 
-# Together the greatest age of what is read from the cache, by the clock of Redis alone.
+# Together the maximum age of a cached value, by the clock of Redis alone.
 _LEASE_MILLISECONDS: Final = 500
 _ENTRY_MILLISECONDS: Final = 1_500
 
@@ -48,13 +48,13 @@ end
 
 
 class Cache:
-    """The entries, leases, blocks and the generation of one storage; the package's docstring explains them."""
+    """Implements the cache protocol, which the package's docstring explains, for one storage."""
 
     def __init__(self, config: CacheConfig, namespace: str, count_lookup: CountLookup = lambda _: None) -> None:
         """`namespace` separates storages that share a Redis."""
         self._prefix: Final = f"userport:{namespace}:"
         self._count: Final = count_lookup
-        self._resume_at = 0.0  # after a change that Redis has missed, this process does without it
+        self._resume_at = 0.0  # after a change that Redis has missed, this process does not use it
         self.generation_key: Final = f"{self._prefix}generation"
         probe = f"{self._prefix}probe:{os.urandom(_TOKEN_BYTES).hex()}"  # no other process has its probe there
         self._client: Final = CacheClient(
@@ -75,7 +75,7 @@ class Cache:
         if entries.has_owner:
             new_generation = os.urandom(_TOKEN_BYTES)
             commands.insert(0, _take(self.generation_key, new_generation, _GENERATION_MILLISECONDS))
-        replies = await self._client.ask(*commands)
+        replies = await self._client.execute(*commands)
         if replies is None or not all(reply is None or isinstance(reply, bytes) for reply in replies):
             self._count("bypass")
             return await load()
@@ -93,13 +93,13 @@ class Cache:
     async def commit(
         self, commit: Callable[[], Awaitable[None]], changed: Collection[str], required: Collection[str]
     ) -> None:
-        """Commit changes of what is under these keys. Raises what `commit` raises."""
+        """Call `commit`, which changes and requires the records under these keys. Raises what it raises."""
         token = os.urandom(_TOKEN_BYTES)
         try:
             if changed:
-                await self._client.ask(_evaluate(_BLOCK, changed, token, _BLOCK_MILLISECONDS), patient=True)
+                await self._client.execute(_evaluate(_BLOCK, changed, token, _BLOCK_MILLISECONDS), retry=True)
         except asyncio.CancelledError:
-            self._client.tell(_evaluate(_RELEASE, changed, token))
+            self._client.send(_evaluate(_RELEASE, changed, token))
             raise
         try:
             await commit()
@@ -112,7 +112,7 @@ class Cache:
         await self._release(changed, token)
 
     async def failure(self) -> str | None:
-        """Return why Redis cannot be used, in words without any value of the URL; None if it can."""
+        """Return why Redis cannot be used, without any part of the URL; None if it can."""
         return await self._client.failure()
 
     async def close(self) -> None:
@@ -121,15 +121,15 @@ class Cache:
     def _fill(self, entries: EntryType[T], key: str, lease: bytes, generation: bytes, value: T) -> None:
         keys = [key, self.generation_key] if entries.has_owner else [key]
         entry = entries.encode(value, generation)
-        self._client.tell(_evaluate(_FILL, keys, lease, generation, entry, _ENTRY_MILLISECONDS))
+        self._client.send(_evaluate(_FILL, keys, lease, generation, entry, _ENTRY_MILLISECONDS))
 
     async def _release(self, keys: Collection[str], token: bytes) -> None:
-        if keys and await self._client.ask(_evaluate(_RELEASE, keys, token), patient=True) is None:
+        if keys and await self._client.execute(_evaluate(_RELEASE, keys, token), retry=True) is None:
             self._resume_at = time.monotonic() + _MAX_AGE_SECONDS
 
 
 def _take(key: str, value: bytes, milliseconds: int) -> Command:
-    """Return the command that sets an absent key, and whose reply is the value that was there before."""
+    """Return the command that sets a key if it is absent, and replies with the previous value."""
     return ("SET", key, value, "NX", "GET", "PX", milliseconds)
 
 

@@ -24,7 +24,7 @@ class CacheRejected(Exception):
 
 
 class CacheClient:
-    """Redis over one connection, which is restored in the background. No call raises when Redis fails."""
+    """Executes Redis commands over one connection, restored in the background. No call raises when Redis fails."""
 
     def __init__(self, config: CacheConfig, probe: Sequence[Command]) -> None:
         """`probe` are commands that Redis must accept before it is used."""
@@ -38,19 +38,18 @@ class CacheClient:
         self._task: asyncio.Task[None] | None = None
         self._failure: str | None = None
 
-    async def ask(self, *commands: Command, patient: bool = False) -> Replies | None:
-        """Return the replies; None if Redis does not answer within 0.25 seconds, or has not since then.
+    async def execute(self, *commands: Command, retry: bool = False) -> Replies | None:
+        """Return the replies; None if Redis does not answer within 0.25 seconds, or there is no connection.
 
-        With `patient`, a connection that was lost less than 0.25 seconds ago is waited for, and the commands are sent
-        again.
+        With `retry`, wait until 0.25 seconds after a loss for a new connection, and send the commands again.
         """
-        replies = await self._ask_once(commands)
-        if replies is None and patient and await self._is_restored():
-            replies = await self._ask_once(commands)
+        replies = await self._execute_once(commands)
+        if replies is None and retry and await self._is_restored():
+            replies = await self._execute_once(commands)
         return replies
 
-    def tell(self, *commands: Command) -> None:
-        """Send commands whose replies nothing waits for."""
+    def send(self, *commands: Command) -> None:
+        """Send commands without waiting for their replies."""
         if (connection := self._connection) is not None:
             connection.send(*commands).add_done_callback(
                 lambda sent: None if sent.cancelled() else _check(connection, sent.result())
@@ -68,7 +67,7 @@ class CacheClient:
         if self._connection is not None:
             self._connection.abort()
 
-    async def _ask_once(self, commands: Sequence[Command]) -> Replies | None:
+    async def _execute_once(self, commands: Sequence[Command]) -> Replies | None:
         if not self._tried.is_set():
             await self._try()
         connection = self._connection
@@ -130,7 +129,7 @@ class CacheClient:
 
 
 def _check(connection: Connection, replies: Replies | None) -> Replies | None:
-    """Return the replies. After an error that concerns more than one key, give the connection up and return None."""
+    """Return the replies. After an error that concerns more than one key, close the connection and return None."""
     if any(isinstance(reply, ReplyError) and not str(reply).startswith(_EXPECTED_ERROR) for reply in replies or ()):
         connection.abort()
         return None

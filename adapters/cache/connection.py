@@ -27,9 +27,9 @@ class _Batch:
 
 
 class Connection(asyncio.Protocol):
-    """A connection to Redis that any number of callers use at once. It closes when a reply takes over 0.25 seconds.
+    """A pipelined connection to Redis, shared by concurrent callers. It closes when a reply takes over 0.25 seconds.
 
-    Time is counted in ticks of the event loop. A loop that is late itself therefore does not make Redis look slow.
+    Time is counted in ticks of the event loop, so that a blocked event loop does not make Redis look slow.
     """
 
     def __init__(self, on_loss: Callable[[], None]) -> None:

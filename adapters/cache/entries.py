@@ -17,7 +17,7 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class EntryType(Generic[T]):
-    """How the values of one type are cached: as JSON behind a digest of the schema, which other versions lack."""
+    """Encodes values of one type as JSON behind a digest of their schema, so that other versions ignore them."""
 
     name: str
     has_owner: bool
@@ -32,7 +32,7 @@ class EntryType(Generic[T]):
         return self._header + generation + orjson.dumps(self._to_json(value))
 
     def decode(self, entry: bytes, generation: bytes, id: str) -> T | None:  # noqa: A002 - as entities name it
-        """Return the value; None if the entry is of another generation, schema or id, or is no entry."""
+        """Return the value; None if the entry is malformed, or of another generation, schema or id."""
         header = self._header + generation
         if not entry.startswith(header):
             return None

@@ -19,7 +19,7 @@ class _Staged:
 
 
 class CachedUserRepository:
-    """Users, of whom `get` reads the cache."""
+    """A user repository whose `get` reads through the cache."""
 
     def __init__(self, users: UserRepository, entries: EntryType[User], cache: Cache, staged: _Staged) -> None:
         self._users = users
@@ -52,7 +52,7 @@ class CachedUserRepository:
 
 
 class CachedRecords(Generic[R]):
-    """Records of one type, of which `get` reads the cache."""
+    """Records of one type, whose `get` reads through the cache."""
 
     def __init__(
         self,
@@ -93,6 +93,8 @@ class CachedRecords(Generic[R]):
 
 
 class CachedUnitOfWork:
+    """A unit of work whose commit invalidates the entries of the records that it changes."""
+
     def __init__(
         self, unit: UnitOfWork, users: EntryType[User], types: dict[str, EntryType[Any]], cache: Cache
     ) -> None:
@@ -114,7 +116,7 @@ class CachedUnitOfWork:
 
 
 class CachedStorage:
-    """A storage whose users, and records of some types, are read by id from Redis while they are there."""
+    """Caches users, and records of some types, in Redis for reads by id; wraps another storage."""
 
     def __init__(
         self,
@@ -144,5 +146,5 @@ class CachedStorage:
         await self.inner.close()
 
     async def cache_failure(self) -> str | None:
-        """Return why the cache cannot be used, in words without any value of its URL; None if it can."""
+        """Return why the cache cannot be used, without any part of its URL; None if it can."""
         return await self._cache.failure()

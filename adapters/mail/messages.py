@@ -50,7 +50,7 @@ def parse_sender(text: str) -> Address:
 
 
 def build_message(mail: Mail, sender: Address, rendering: Rendering) -> bytes:
-    """Return a message of two alternatives, text and HTML, the same at every delivery. Raises `MailRefused`."""
+    """Return a message with text and HTML alternatives, the same at every delivery. Raises `MailRefused`."""
     if _ENCODED_WORD in mail.to:
         raise MailRefused(f"the address contains {_ENCODED_WORD}, which mail programs take for encoded text")
     if _PLAIN_ADDRESS.fullmatch(mail.to) is None:

@@ -62,7 +62,7 @@ class MailRenderer:
         Files of the directory replace the built-in templates of the same name.
 
         Raises:
-            InvalidTemplate: one of these files replaces nothing or cannot be rendered.
+            InvalidTemplate: One of these files replaces no template, or cannot be rendered.
         """
         directories = [_BUILT_IN]
         if directory is not None:

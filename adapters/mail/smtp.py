@@ -28,7 +28,7 @@ _MAX_CONNECTIONS: Final = 4
 _SEND_TIMEOUT_SECONDS: Final = 40.0  # less than the timeout of a job
 _IDLE_TIMEOUT_SECONDS: Final = 5.0
 _LOGIN_PAUSE_SECONDS: Final = 30.0
-"""How long no mail is sent after a login was refused: servers lock out who tries often."""
+"""How long sending pauses after a refused login: servers lock out clients that try often."""
 
 _MIN_PERMANENT_CODE: Final = 500  # RFC 5321, section 4.2.1
 # RFC 4954, section 6: the server requires another login or encryption, independent of the mail.
@@ -37,9 +37,9 @@ _MAX_ANSWER_LENGTH: Final = 200
 
 
 class SmtpSender:
-    """Sends mails to an SMTP server, on as few connections as it takes, which are closed once they are idle.
+    """Sends mails over a small pool of SMTP connections, which are closed once they are idle.
 
-    A mail at which the server stalls delays few others.
+    A mail that makes the server stall delays few others.
     """
 
     def __init__(self, server: SmtpServer, sender: Address, renderer: MailRenderer) -> None:

@@ -26,7 +26,7 @@ _HOST_NAME: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 class SmtpConnection:
-    """A connection to an SMTP server, made for the first mail and again if the server has closed it.
+    """A connection to an SMTP server, opened for the first mail and reopened if the server has closed it.
 
     Certificates are verified with the system's authorities, or those of the file that `SSL_CERT_FILE` names.
     """

@@ -1,4 +1,4 @@
-"""Read the files of all processes and write them down for Prometheus."""
+"""Merge the metrics of all processes, and format them for Prometheus."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ _ENDED: Final = 0
 
 
 class Exposition:
-    """The metrics of all processes as one view, in the thread of a server."""
+    """Merges the metrics of all processes into one view, on a server's thread."""
 
     def __init__(self, directory: Path, version: str, *, one_process: bool) -> None:
         """Read the files in a directory. With `one_process`, include metrics of this process and its interpreter."""
@@ -40,7 +40,7 @@ class Exposition:
             return encode(self._registry), media_type
 
     def retire(self, process_id: int) -> None:
-        """Forget the gauges of a process that has ended; add its counters to those of all that have."""
+        """Drop the gauges of an ended process; add its counters to those of all ended processes."""
         with self._lock:
             mark_process_dead(process_id, str(self._directory))
             for kind in ("counter", "histogram"):

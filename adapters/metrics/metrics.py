@@ -97,7 +97,7 @@ class Metrics:
         durations.observe(seconds)
 
     def operation(self, name: str) -> "Operation":
-        """Return what counts the calls of one operation of the storage."""
+        """Return the instrument for calls of one storage operation."""
         return Operation(name, self._operations, self._operation_durations)
 
     def count_batch(self, operation: str, size: int) -> None:
@@ -121,12 +121,12 @@ class Metrics:
         self._refreshes[outcome].add()
 
     def lookup_counter(self) -> Callable[[str], None]:
-        """Return what counts a lookup in the cache: a `hit`, a `miss`, or a `bypass` if the cache was not asked."""
+        """Return a function that counts a cache lookup: a `hit`, a `miss`, or a `bypass` of the cache."""
         lookups = {outcome: self._lookups.child(outcome) for outcome in _LOOKUPS}
         return lambda outcome: lookups[outcome].add()
 
     def job_counter(self, kinds: Iterable[str]) -> Callable[[Outcome], None]:
-        """Return what counts the attempts of jobs that have ended, given each change of a job that was committed."""
+        """Return a function that counts ended attempts of jobs; it takes each committed change of a job."""
         jobs = {(kind, outcome): self._jobs.child(kind, outcome) for kind in kinds for outcome in _JOBS}
 
         def count(change: Outcome) -> None:
@@ -165,7 +165,7 @@ class Metrics:
 
 
 class Operation:
-    """Counts and times the calls of one operation of the storage. It is exported from its first call on."""
+    """Counts and times the calls of one storage operation. It is exported from its first call on."""
 
     __slots__ = ("_counters", "_durations", "_histogram", "_name", "_operations")
 
@@ -177,7 +177,7 @@ class Operation:
         self._histogram: Histogram | None = None
 
     async def __call__(self, call: Awaitable[T]) -> T:
-        """Await a call. A cancelled one is not counted, since it has no outcome."""
+        """Await a call. A cancelled call has no outcome and is not counted."""
         begun = perf_counter()
         try:
             result = await call

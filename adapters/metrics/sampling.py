@@ -1,4 +1,4 @@
-"""Gauges, which are set at intervals because the process that is asked for them has no storage."""
+"""Set gauges at intervals: the process that serves the metrics has no storage to ask."""
 
 import asyncio
 import fcntl
@@ -18,17 +18,17 @@ _JOBS_INTERVAL_SECONDS: Final = 5
 
 
 class Sampler:
-    """Sets the gauges of connections, and in one process of several those of jobs."""
+    """Sets the connection gauges in every process, and the job gauges in one process of several."""
 
     def __init__(self, store: Storage, storage: Storage, clock: Clock, metrics: Metrics) -> None:
-        """`store` may have connections; `storage` is the same with its decorators."""
+        """`store` may have connections; `storage` is the same one inside its decorators."""
         self._store: Final = store
         self._storage: Final = storage
         self._clock: Final = clock
         self._metrics: Final = metrics
 
     async def run(self) -> None:
-        """Set gauges until this is cancelled."""
+        """Set gauges until cancelled."""
         await asyncio.gather(self._sample_connections(), self._sample_jobs())
 
     async def _sample_connections(self) -> None:

@@ -6,7 +6,7 @@ from domain.errors import InvalidCredentials, InvalidRefreshToken, RefreshTokenR
 
 
 class MeasuredSignIns:
-    """Counts sign-ins and refreshes. An attempt that an overload or an outage ends has no outcome."""
+    """Counts the outcomes of sign-ins and refreshes; wraps the service. Overloads and outages are not counted."""
 
     def __init__(self, inner: SignInService, metrics: Metrics) -> None:
         self._inner = inner

@@ -13,7 +13,7 @@ from domain.values import Email, SearchPrefix, UserId, Username
 
 
 class _Operations:
-    """What counts each operation of the storage port. Records of all types count as one."""
+    """The instruments of the storage port's operations. Records of all types share them."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.commit: Final = metrics.operation("commit")
@@ -35,6 +35,8 @@ class _Operations:
 
 
 class MeasuredUserRepository:
+    """A user repository that counts and times every read."""
+
     __slots__ = ("_inner", "_measure")
 
     def __init__(self, inner: UserRepository, measure: _Operations) -> None:
@@ -81,6 +83,8 @@ class MeasuredUserRepository:
 
 
 class MeasuredRecords(Generic[R]):
+    """Records of one type, whose reads are counted and timed."""
+
     __slots__ = ("_inner", "_measure")
 
     def __init__(self, inner: Records[R], measure: _Operations) -> None:
@@ -126,6 +130,8 @@ class MeasuredRecords(Generic[R]):
 
 
 class MeasuredUnitOfWork:
+    """A unit of work that counts and times reads and commits."""
+
     __slots__ = ("_inner", "_measure", "users")
 
     def __init__(self, inner: UnitOfWork, measure: _Operations) -> None:
@@ -141,6 +147,8 @@ class MeasuredUnitOfWork:
 
 
 class MeasuredStorage:
+    """Counts and times every call of another storage."""
+
     def __init__(self, inner: Storage, metrics: Metrics) -> None:
         self.inner: Final = inner
         self._measure: Final = _Operations(metrics)

@@ -1,7 +1,7 @@
 """Counters, histograms and gauges in the files of prometheus_client's multi-process mode.
 
-The library's own instruments take a lock, look at the process id and copy a value for each change, which would cost a
-request several times as much. These change the same files in place, for the library to merge. Only the event loop's
+The library's own instruments take a lock, check the process id and copy a value at each change, which costs several
+times as much. These change the same files in place, for the library to merge. Only the event loop's
 thread may change them.
 """
 
@@ -44,7 +44,7 @@ class ValueFile(MmapedDict):
 
     def cell(self, key: str) -> "memoryview[float]":
         """Return the memory of a value and its time, in the file. The value is exported from now on."""
-        # A file that becomes too small is mapped anew. Its earlier cells remain in the earlier map, of the same pages.
+        # A file that becomes too small is mapped again. Earlier cells stay valid: both mappings share their pages.
         self.read_value(key)  # type: ignore[no-untyped-call]
         position = self._positions[key]
         cell = memoryview(self._m)[position : position + 16].cast("d")
@@ -88,7 +88,7 @@ class Counters:
 
 
 class Gauges:
-    """A gauge with labels, in the sum over the live processes or as the most recent of them wrote it."""
+    """A gauge with labels: the sum over the live processes, or the most recently written value."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The export of spans to a collector, which costs requests nothing when the collector is away."""
+"""Export spans to a collector. Requests do not wait for a collector that cannot be reached."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -40,12 +40,12 @@ class _ReportingExporter(SpanExporter):
 
 
 class Tracing:
-    """Traces of this process. Variables that the SDK cannot read raise `ValueError`, without any value."""
+    """Records and exports the spans of this process. Variables that the SDK cannot parse raise `ValueError`."""
 
     def __init__(
         self, exporters: Sequence[str], service_version: str, *, root_ratio: float, has_service_name: bool
     ) -> None:
-        """`root_ratio` is the share of traces without a parent that the variables ask for."""
+        """`root_ratio` is the configured sampling ratio of traces without a parent."""
         with _Strictness():
             name: Mapping[str, str] = {} if has_service_name else {SERVICE_NAME: "userport"}
             ids = DecidedIds()
@@ -77,7 +77,7 @@ def _exporter(name: str) -> SpanExporter:
 
 
 class _Strictness(logging.Handler):
-    """Raises where the SDK would warn and go on with a default. Its text is dropped: it may contain a value."""
+    """Raises where the SDK would warn and use a default. The warning is dropped: it may contain a value."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -8,7 +8,7 @@ from domain.jobs import Job
 
 
 class TracedJobRunner(JobRunner):
-    """Records a span for each attempt of a job, which also begins a trace."""
+    """Records a span for each attempt of a job, as the root of a trace."""
 
     def __init__(self, *arguments: Any, tracer: Tracer, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -1,4 +1,4 @@
-"""FastAPI's telemetry, with what keeps it cheap and private."""
+"""Make FastAPI's telemetry cheap and private."""
 
 from collections.abc import MutableMapping, Sequence
 from contextvars import ContextVar
@@ -19,7 +19,7 @@ _decided_trace_id: Final[ContextVar[int | None]] = ContextVar("decided_trace_id"
 
 
 class DecidedIds(RandomIdGenerator):
-    """Gives a request the trace id that `RequestSampling` has decided about."""
+    """An id generator that reuses the trace id for which `RequestSampling` made its decision."""
 
     def generate_trace_id(self) -> int:
         decided = _decided_trace_id.get()
@@ -30,17 +30,17 @@ class DecidedIds(RandomIdGenerator):
 
 
 class RequestSampling:
-    """Decides about a request before FastAPI makes a span of it, which costs a tenth of a request even if dropped."""
+    """Samples requests before FastAPI creates a span, which costs a tenth of a request even if it is dropped."""
 
     def __init__(self, sampler: Sampler, root_ratio: float, ids: DecidedIds) -> None:
-        """`root_ratio` is the share of traces that the sampler takes of requests without a parent."""
+        """`root_ratio` is the sampling ratio of requests without a parent."""
         self._sampler = sampler
         self._root_bound = TraceIdRatioBased.get_bound_for_rate(root_ratio)
         self._ids = ids
         self._propagator = TraceContextTextMapPropagator()
 
     def excludes(self, scope: MutableMapping[str, Any]) -> bool:
-        """Return whether a request is not sampled. Its context, for the log, is then that of its caller, if any."""
+        """Return whether a request is not sampled. The log then uses the caller's trace context, if any."""
         if any(name == b"traceparent" for name, _ in scope["headers"]):
             return self._excludes_child(scope)
         trace_id = self._ids.generate_trace_id()
@@ -65,7 +65,7 @@ def _trace_headers(scope: MutableMapping[str, Any]) -> Sequence[tuple[str, str]]
 
 
 class PrivateTracerProvider(TracerProvider):
-    """Makes tracers whose spans begin without what a client sends."""
+    """Creates tracers whose spans omit attributes that contain client input."""
 
     def __init__(self, inner: TracerProvider) -> None:
         self._inner = inner
@@ -95,5 +95,5 @@ class _PrivateTracer(Tracer):
         )
 
     def start_as_current_span(self, *args: Any, **options: Any) -> Any:
-        """Unused: FastAPI begins other spans only for operations, which are off."""
+        """Raise: FastAPI starts such spans only for operations, which are off."""
         raise NotImplementedError

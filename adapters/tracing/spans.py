@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry. They contain names and types, and never a value that a user or an operator chose."""
+"""OpenTelemetry spans. They contain names and types, and never a value that a user or an operator chose."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

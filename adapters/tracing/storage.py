@@ -16,7 +16,7 @@ _READS: Final = frozenset(
 
 
 class TracedStorage:
-    """Adds spans to another storage. Calls outside a sampled span cost one look at the current span."""
+    """Adds spans to the calls of another storage. Outside a sampled span, a call only checks the current span."""
 
     def __init__(self, inner: Storage, tracer: Tracer, system: str) -> None:
         """`system` is the kind of database, such as `postgresql`."""

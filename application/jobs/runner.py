@@ -20,7 +20,7 @@ _log: Final = logging.getLogger("userport.jobs")
 
 
 class Outcome(NamedTuple):
-    """The outcome of a claim or of an attempt."""
+    """The change of a job that results from a claim or an attempt."""
 
     job: Job
     """The job before."""
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """The claimed jobs."""
+    """The result of `JobRunner.claim`."""
 
     jobs: Sequence[Job]
     may_be_more: bool
@@ -56,7 +56,7 @@ class JobRunner:
         self._on_saved: Final = on_saved
         self._is_contended = False
         self._blocked: Final[dict[str, str]] = {}
-        """What the jobs of a kind wait for."""
+        """The reason why the jobs of a kind are blocked."""
 
     async def claim(self, limit: int) -> Claims:
         """Claim up to `limit` due jobs, and remove failed ones whose retention has ended.
@@ -99,7 +99,7 @@ class JobRunner:
         await self._save(outcomes)
 
     def _log_blocked(self, kind: str, reason: str | None) -> None:
-        """Log that the jobs of a kind wait or go on, if that is new: there may be thousands of them."""
+        """Log that the jobs of a kind are blocked or resumed, once per change: there may be thousands of them."""
         if self._blocked.get(kind) == reason:
             return
         if reason is None:

@@ -37,7 +37,7 @@ class SignUpService:
     async def request(self, new: NewUser, address: str | None, language: Language) -> None:
         """Store a sign-up, and mail its address a link, or a notice if it has an account.
 
-        The mail's job looks the account up, so a free and a taken address make no difference here.
+        The job that mails it looks the account up, so this call does the same for free and taken addresses.
 
         Raises:
             InvalidInput: Some fields break the rules.

@@ -23,7 +23,7 @@ _EXPIRED: Final = "the link has expired before it could be sent"
 
 
 class MailDelivery:
-    """Sends the mail of a job. A job whose mail has become obsolete ends without one.
+    """Sends the mail of a job. If the mail has become obsolete, the job ends without sending it.
 
     A link that a newer one has voided is still mailed: both were requested, and a repeated job must send the same mail.
     """

@@ -80,7 +80,7 @@ class TokenAuthenticator:
         return principal
 
     def verify_again(self) -> None:
-        """Verify every token again: the keys have changed."""
+        """Discard all cached verifications, after the keys have changed."""
         self._cache.clear()
 
     def _fresh(self, cached: _CachedToken) -> Principal | None:

@@ -117,7 +117,7 @@ class SignInAttempt:
         return tokens
 
     async def _stage_place(self, unit: UnitOfWork, user: User, sessions: Sequence[Session]) -> None:
-        """Stage that a new place is remembered, and that the user is told of it, unless it is the first one of all."""
+        """Stage a record of a new place, and a notice to the user unless it is their first place."""
         if self._place is None or any(session.place == self._place for session in sessions):
             return
         places = await unit.records(SIGN_IN_PLACES).get(user.id)

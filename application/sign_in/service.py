@@ -46,7 +46,7 @@ class SignInService:
         signer: TokenSigner,
         mails: MailQueue | None = None,
     ) -> None:
-        """Without `mails`, no user is told of a sign-in from a new place."""
+        """Without `mails`, users get no notice of a sign-in from a new place."""
         self._storage = storage
         self._clock = clock
         self._ids = ids

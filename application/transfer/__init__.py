@@ -1,1 +1,1 @@
-"""Everything a storage holds, on its way into another one or a file."""
+"""Copy, import and export the contents of a storage."""

@@ -10,7 +10,7 @@ from domain.values import Password, UserId
 
 
 class CurrentPassword:
-    """The password that a caller gave as the user's current one, to be verified once for each state of the credential.
+    """A caller's claim of the user's current password, verified once for each state of the credential.
 
     Failures count as those of sign-ins do. A caller with a session of this user is trusted wherever they are now.
     """

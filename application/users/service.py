@@ -57,7 +57,7 @@ class UserService:
         *,
         needs_admin: bool = False,
     ) -> None:
-        """With `needs_admin`, the last active admin must stay one, as in token mode; without `mails`, none is sent."""
+        """With `needs_admin`, as in token mode, an active admin must remain. Without `mails`, none are sent."""
         self._storage = storage
         self._clock = clock
         self._ids = ids
@@ -96,7 +96,7 @@ class UserService:
         return user
 
     def parse(self, new: NewUser) -> tuple[User, Password | None]:
-        """Return the user who is asked for, with a new id, and their password; raises `InvalidInput`."""
+        """Return the requested user, with a new id, and their password. Raises `InvalidInput`."""
         check = FieldChecks()
         email = check("email", self._email, new.email)
         user = User.register(

@@ -18,7 +18,7 @@ _MAX_BYTES: Final = 20 * Password.MAX_LENGTH
 
 
 async def register(new: NewUser, settings: Settings, *, invite: bool) -> User:
-    """Add a user, who is invited by mail if `invite` is true. Raise `CommandFailed` where a field is refused."""
+    """Add a user, and invite them by mail if `invite` is true. Raise `CommandFailed` if a field is invalid."""
     async with open_container(settings) as container:
         await ensure_prepared(container)
         try:

@@ -1,4 +1,4 @@
-"""The end of a server process that loses no request."""
+"""Stop a server process without losing a request."""
 
 import asyncio
 import socket
@@ -23,8 +23,8 @@ _CLOSE: Final = (b"connection", b"close")
 class DrainingServer(Server):
     """Uvicorn's server, except that it drains after SIGTERM or SIGINT, and ends at once after a second one.
 
-    While it drains it serves on, but is not ready, and every response closes its connection. So proxies move to other
-    servers, and the connections that are left when it stops are unused.
+    While it drains, it continues to serve, but is not ready, and every response closes its connection. Proxies
+    therefore switch to other servers, and when it stops, the remaining connections are unused.
     """
 
     config: ServerConfig
@@ -41,7 +41,7 @@ class DrainingServer(Server):
             return False
         if self._drained_at is None:
             self._drained_at = monotonic() + self.config.drain_seconds
-            self.lifespan.state[DRAINING.code] = True  # which requests have in their scope
+            self.lifespan.state[DRAINING.code] = True  # requests find it in their scope
             self.config.encoded_headers.append(_CLOSE)  # of the lists that uvicorn will make every second
             self.server_state.default_headers.append(_CLOSE)  # of running requests
         return monotonic() >= self._drained_at

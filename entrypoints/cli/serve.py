@@ -26,8 +26,8 @@ def serve(
 
     An embedded storage, such as SQLite, is prepared first. Prepare any other storage with: userport storage prepare.
     SIGTERM and Ctrl-C let running requests finish, for at most ten seconds. Before that, the server drains for
-    USERPORT_DRAIN_SECONDS: it serves on, but is not ready. A second signal ends it at once. SIGHUP reloads the signing
-    keys.
+    USERPORT_DRAIN_SECONDS: it continues to serve, but is not ready. A second signal ends it at once. SIGHUP reloads
+    the signing keys.
     """
     from entrypoints.cli.server import serve_with
 

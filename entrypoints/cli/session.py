@@ -54,7 +54,7 @@ async def open_storage(settings: "Settings") -> AsyncIterator["Storage"]:
 
 @asynccontextmanager
 async def open_container(settings: "Settings", *, traced: bool = False) -> AsyncIterator["Container"]:
-    """Build the container, and close its storage at the end; with `traced`, trace as the environment asks."""
+    """Build the container, and close its storage at the end; with `traced`, trace as the environment configures it."""
     from entrypoints.container import Container
 
     container = Container(settings=settings)
@@ -74,7 +74,7 @@ async def open_container(settings: "Settings", *, traced: bool = False) -> Async
 async def ensure_prepared(container: "Container") -> None:
     """Prepare an embedded storage, then check the storage. Raises what `Storage.ping` raises.
 
-    A cache that cannot be used is no failure: it is announced.
+    A cache that cannot be used is announced; it is not an error.
     """
     from entrypoints.logs import announce
     from entrypoints.read_cache import cache_warning

@@ -65,8 +65,8 @@ def import_users(
 ) -> None:
     """Add the users of a CSV or NDJSON file.
 
-    email and name are required; username, bio, role, active, id, version, created_at, updated_at and password_hash are
-    optional. A CSV file starts with a header row of field names; an empty cell is an omitted field.
+    email and name are required; username, bio, role, active, email_verified, id, version, created_at, updated_at and
+    password_hash are optional. A CSV file starts with a header row of field names; an empty cell is an omitted field.
 
     A password_hash is by Argon2, bcrypt, scrypt, or PBKDF2 in Django's form; the user signs in with the original
     password. Clear-text passwords are rejected, because files must not contain them.

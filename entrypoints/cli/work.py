@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def work(storage: StorageOption = None) -> None:
     """Run only background jobs, such as sending mail. Several processes may do so, in addition to `userport serve`.
 
-    SIGTERM and Ctrl-C let running jobs finish, for at most ten seconds; unfinished jobs run again later. A second one
-    ends the process at once. SIGHUP reloads the signing keys.
+    SIGTERM and Ctrl-C let running jobs finish, for at most ten seconds; unfinished jobs run again later. A second
+    signal ends the process at once. SIGHUP reloads the signing keys.
     """
     from entrypoints.logs import configure_logs
     from entrypoints.metrics_server import serving_metrics

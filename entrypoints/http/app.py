@@ -81,7 +81,7 @@ def create_app(container: Container) -> FastAPI:
 
 
 class _SampledApp(FastAPI):
-    """An app that asks the sampler before FastAPI's telemetry, whose `exclude` costs much more than that."""
+    """An app that samples requests before FastAPI's telemetry, whose own `exclude` is much slower."""
 
     def __init__(self, excludes: Callable[[Scope], bool], **options: Any) -> None:
         super().__init__(**options)

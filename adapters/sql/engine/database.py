@@ -29,7 +29,7 @@ class Database:
         self._queries: Final[dict[Select[Any], CompiledQuery]] = {}
 
     async def fetch(self, statement: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
-        """Return all rows of a statement. It stays compiled for ever, so do not build a new one for each call."""
+        """Return all rows of a statement. Its compiled form is kept for ever, so do not build one for each call."""
         query, bound = self._bound(statement, parameters or {})
         return query.rows(await self._retried(lambda: self.backend.fetch(bound), _OPERATION_TIMEOUT_SECONDS))
 

@@ -23,7 +23,7 @@ _UNSUPPORTED_GRANT_TYPE: Final = "The grant_type must be password or refresh_tok
 
 
 class Tokens(BaseModel):
-    """An access token, and the refresh token that gets the next one."""
+    """An access token, and the refresh token for the next one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -80,7 +80,7 @@ async def create_token(request: Request, client: CurrentClient, sign_ins: SignIn
     openapi_extra=form_schema(
         "RevocationRequest",
         {"token": "A refresh token or an access token."},
-        {"token_type_hint": "Ignored: tokens are told apart by their form."},
+        {"token_type_hint": "Ignored: the format of a token shows its type."},
         REVOCATION_REQUEST,
     ),
 )

@@ -120,8 +120,8 @@ async def create_user(
 ) -> Response:
     """Create a user. Anonymous callers may sign up, unless the operator has switched that off.
 
-    A sign-up is mailed a link that verifies the address. Where the operator wants it verified first, the response is
-    202, and there is no user before.
+    A sign-up is mailed a link that verifies the address. If the operator requires verification first, the response is
+    202, and the link creates the user.
     """
     container = container_of(request)
     is_sign_up = not caller.is_admin
