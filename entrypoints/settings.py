@@ -140,7 +140,7 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=3_600,
-        description="Seconds to serve on after SIGTERM, while `/health/ready` answers 503.",
+        description="Seconds to continue serving after SIGTERM, while `/health/ready` answers 503.",
     )
     trusted_proxies: _Proxies = Field(
         default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are trusted."
