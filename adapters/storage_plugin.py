@@ -33,7 +33,7 @@ class OpenStorage(Protocol):
         """Return a storage for records of these types, without connecting.
 
         Raises:
-            ValueError: The URL is wrong. The text repeats nothing of it.
+            ValueError: The URL is wrong. The text contains no part of it.
             RecordTypeNotSupported: The storage cannot keep a record type.
         """
         ...

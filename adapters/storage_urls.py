@@ -1,4 +1,4 @@
-"""URLs of storages without options. The errors repeat nothing of a URL but its scheme: it may contain a password."""
+"""URLs of storages without options. Errors contain no part of a URL except its scheme: it may contain a password."""
 
 from pathlib import Path
 from typing import NamedTuple

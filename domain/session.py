@@ -29,7 +29,7 @@ class Session:
     user_id: UserId
     user_agent: str | None
     place: str | None
-    """A digest of the client's network at sign-in. It tells the user's own failed sign-ins from a stranger's."""
+    """A digest of the client's network at sign-in. It separates the user's own failed sign-ins from those of others."""
     token_digest: str = field(repr=False)
     salt: str = field(repr=False)
     refreshed_at: tuple[datetime, ...]

@@ -31,7 +31,7 @@ class CacheConfig:
 
     @classmethod
     def parse(cls, url: str) -> "CacheConfig":
-        """Parse a cache URL. Raise `ValueError`, which repeats nothing of it."""
+        """Parse a cache URL. Raise `ValueError`, whose text contains no part of it."""
         if not url.startswith(("redis://", "rediss://")):
             raise ValueError("it must start with redis:// or rediss://")
         try:

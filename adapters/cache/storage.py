@@ -33,7 +33,7 @@ class CachedUserRepository:
         self.search = users.search
         self.count = users.count
         self.active_admins = users.active_admins
-        self.add = users.add  # what is not there is not in the cache
+        self.add = users.add  # a new record is not in the cache
 
     async def get(self, user_id: UserId) -> User | None:
         return await self._cache.get(self._entries, user_id, lambda: self._users.get(user_id))
@@ -71,7 +71,7 @@ class CachedRecords(Generic[R]):
         self.page = records.page
         self.count = records.count
         self.due = records.due
-        self.add = records.add  # what is not there is not in the cache
+        self.add = records.add  # a new record is not in the cache
 
     async def get(self, key: str) -> R | None:
         return await self._cache.get(self._entries, key, lambda: self._records.get(key))

@@ -38,7 +38,7 @@ Destination: TypeAlias = SmtpServer | Path
 
 
 def parse_destination(url: str) -> Destination:
-    """Return the server, or the directory, that a URL names. Raises `ValueError`, which repeats nothing of the URL."""
+    """Return the server or directory that a URL names. Raises `ValueError`, whose text contains no part of the URL."""
     if url.startswith(_FILE):
         directory = url.removeprefix(_FILE)
         if not directory or directory.startswith("//"):

@@ -23,7 +23,7 @@ _ENCODED_WORD: Final = "=?"
 
 _SENDER_FORM: Final = "write it as Name <user@example.com>"
 _PLAIN_ADDRESS: Final = re.compile(r'[^\s"(),:;<>@\[\\\]]+@[A-Za-z0-9.-]+')
-"""An address that stands in a header as it is: a dot-atom (RFC 5322, section 3.2.3) and a domain in ASCII."""
+"""An address that needs no encoding in a header: a dot-atom (RFC 5322, section 3.2.3) and a domain in ASCII."""
 
 _LINE_END: Final = "\r\n"
 _LINE_ENDS: Final = re.compile(r"\r\n|\r|\n")

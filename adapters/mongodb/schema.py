@@ -63,7 +63,7 @@ USERS: Final = Collection(
 
 
 def guard_id(user_id: str) -> Document:
-    """Return the id of the document that tells writers of the owner's removal."""
+    """Return the id of the document that signals the owner's removal to writers."""
     return {"removed-owner": user_id}
 
 

@@ -48,7 +48,7 @@ class RedisConfig:
 
     @classmethod
     def parse(cls, url: str) -> "RedisConfig":
-        """Parse a storage URL. Raise `ValueError`, which repeats nothing of it."""
+        """Parse a storage URL. Raise `ValueError`, whose text contains no part of it."""
         parts = _split(url)
         options = _options(parts, has_query="?" in url)
         service, replicas = options.get("service", "userport"), options.get("replicas", "0")

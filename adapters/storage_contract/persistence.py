@@ -99,7 +99,7 @@ class PersistenceCases:
                 with pytest.raises(StorageUnavailable):
                     await call(unreachable)
 
-    async def test_a_crowd_is_told_that_a_place_cannot_be_reached(self, unreachable: Storage) -> None:
+    async def test_concurrent_calls_raise_while_the_storage_is_unreachable(self, unreachable: Storage) -> None:
         async with asyncio.timeout(ANSWER_SECONDS):
             results = await asyncio.gather(
                 *(call(unreachable) for call in CALLS.values() for _ in range(3)), return_exceptions=True

@@ -96,7 +96,7 @@ class SearchCases:
             assert await _found(storage, SearchPrefix.parse(text)) == [], text
             await remove(storage, user)
 
-    async def test_no_character_stands_for_others(self, storage: Storage) -> None:
+    async def test_no_character_is_a_wildcard(self, storage: Storage) -> None:
         for character in SPECIAL:
             text = f"q{character}z"
             named = a_user(name=f"{text}n")

@@ -15,7 +15,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def format_by_name(name: str) -> Format | None:
-    """Return the format that a file's extension stands for, or None."""
+    """Return the format for a file's extension, or None."""
     return next((known for ending, known in _ENDINGS.items() if name.lower().endswith(ending)), None)
 
 

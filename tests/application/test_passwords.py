@@ -30,7 +30,7 @@ def test_a_refusal_does_not_repeat_the_password(passwords: Passwords) -> None:
     assert "iloveyou" not in str(caught.value)
 
 
-def test_the_repr_of_a_password_tells_nothing(passwords: Passwords) -> None:
+def test_the_repr_of_a_password_reveals_nothing(passwords: Passwords) -> None:
     assert "horse" not in repr(passwords.parse("correct horse", own=[]))
 
 

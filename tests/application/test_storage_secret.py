@@ -37,7 +37,7 @@ async def test_other_texts_have_other_digests() -> None:
     assert len({await secret.digest(*parts) for parts in texts}) == len(texts)
 
 
-async def test_the_repr_of_a_secret_tells_nothing() -> None:
+async def test_the_repr_of_a_secret_reveals_nothing() -> None:
     storage = MemoryStorage()
     await secret_of(storage).digest()
     (stored,) = await storage.unit_of_work().records(SECRETS).page(limit=10)

@@ -431,7 +431,7 @@ async def test_a_time_that_could_not_be_kept_exactly_is_refused(user_import: Use
 
 
 @pytest.mark.parametrize("time", ["2026-11-20T20:36:00.100Z", "2026-11-20t20:36:00.1z", "2026-11-20T20:36:00.10+00:00"])
-async def test_one_time_given_stands_for_both(user_import: UserImport, storage: ConflictingStorage, time: str) -> None:
+async def test_one_given_time_counts_for_both(user_import: UserImport, storage: ConflictingStorage, time: str) -> None:
     await run_import(user_import, [{**BOB, "updated_at": time}, {**ANN, "created_at": time}])
     for record in await exported(storage):
         assert record["created_at"] == record["updated_at"] == "2026-11-20T20:36:00.100Z"
@@ -454,7 +454,7 @@ async def test_nothing_is_taken_beyond_a_batch(user_import: UserImport) -> None:
     assert await run_import(user_import, []) == []
 
 
-async def test_a_dry_run_tells_the_same_and_writes_nothing(
+async def test_a_dry_run_reports_the_same_and_writes_nothing(
     dry_run: UserImport, user_import: UserImport, users: UserService
 ) -> None:
     await users.register(NewUser(email="ann@example.com", name="Ann", username="ann"))

@@ -250,7 +250,7 @@ def test_an_empty_ndjson_file_imports_no_users(sqlite: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [ANN, b"email,name\nann@example.com,Ann\n", b"\xef\xbb\xbf \n" + ANN])
-def test_a_pipe_tells_its_format_by_its_beginning(sqlite: str, content: bytes) -> None:
+def test_the_format_of_a_pipe_is_guessed_from_its_beginning(sqlite: str, content: bytes) -> None:
     assert userport("users", "import", "-", "--storage", sqlite, pipe=content).text == summary(added=1)
 
 

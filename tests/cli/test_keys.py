@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_written_whole_is_not_left_behind(
     assert not (tmp_path / "key.pem").exists()
 
 
-def test_a_place_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
     ended = userport("keys", "new", "--out", tmp_path / "nowhere" / "key.pem")
     assert ended.exit_code == 1
     assert "No such file or directory" in ended.errors

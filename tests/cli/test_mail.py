@@ -61,7 +61,7 @@ def test_a_test_mail_goes_to_a_file_by_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reaction", "message"), [("550 5.1.1 no such user", "550 5.1.1 no such user"), ("451 later", "451 later")]
 )
-def test_a_mail_that_is_not_taken_is_told_in_one_line(reaction: str, message: str) -> None:
+def test_a_mail_that_is_not_accepted_is_reported_in_one_line(reaction: str, message: str) -> None:
     with mail_server() as server:
         server.react("RCPT", reaction)
         ended = userport("mail", "test", "ann@example.com", USERPORT_MAIL=f"smtp://127.0.0.1:{server.port}")
@@ -103,7 +103,7 @@ def test_an_address_that_is_none_is_wrong_usage(tmp_path: Path, address: str) ->
         ("USERPORT_PUBLIC_URL", f"https://users.example.com/{'x' * 200}"),
     ],
 )
-def test_a_setting_that_is_wrong_is_told_before_anything_is_done(
+def test_a_wrong_setting_is_reported_before_anything_is_done(
     tmp_path: Path, command: tuple[str, ...], variable: str, value: str
 ) -> None:
     settings = {"USERPORT_STORAGE": "memory://", "USERPORT_SIGNING_KEY": SIGNING_KEY, variable: value}

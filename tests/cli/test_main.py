@@ -108,7 +108,7 @@ def test_an_unreachable_storage_is_reported_in_one_line_without_its_url(
     assert "secret" not in ended.errors
 
 
-def test_debug_tells_where_a_failure_came_from_but_not_what_it_said(databases: Databases) -> None:
+def test_debug_shows_where_a_failure_came_from_but_not_what_it_said(databases: Databases) -> None:
     with databases.unreachable("postgresql") as url:
         ended = userport("--debug", "storage", "ping", "--storage", url)
     assert "StorageUnavailable raised at" in ended.errors

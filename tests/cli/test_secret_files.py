@@ -42,7 +42,7 @@ def test_a_flag_takes_precedence_over_a_file(tmp_path: Path, monkeypatch: pytest
         (b"x" * 70_000, "USERPORT_MAIL_FILE names a file that is too large"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told(
+def test_a_file_that_cannot_be_used_is_reported(
     content: bytes | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "secret"

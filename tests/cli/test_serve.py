@@ -125,7 +125,7 @@ def test_a_prepared_server_is_served_and_an_unprepared_one_is_not(unprepared: st
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.invalid", "", "*"])  # noqa: S104
-def test_no_other_machine_is_let_in(host: str) -> None:
+def test_open_mode_admits_no_other_machine(host: str) -> None:
     refused = userport("serve", "--port", "0", "--storage", "memory://", "--host", host)
     assert (refused.exit_code, refused.errors.count("\n")) == (2, 1)
     assert "127.0.0.1" in refused.errors

@@ -11,7 +11,7 @@ _LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 _HEADING: Final = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
-def test_every_link_leads_to_a_file_and_a_heading_that_are_there() -> None:
+def test_every_link_leads_to_an_existing_file_and_heading() -> None:
     for document in DOCUMENTS:
         assert list(_broken_links(document)) == [], document
 

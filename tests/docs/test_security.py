@@ -9,7 +9,7 @@ PAGES: Final = [ROOT / "docs" / "reference" / name for name in ("limits.md", "se
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_test_that_is_said_to_hold_something_is_there(page: Path) -> None:
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(r"([\w/.]+\.py)::(\w+)", page.read_text())
     assert len(named) > 30
     for path, name in named:

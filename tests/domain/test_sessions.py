@@ -63,7 +63,7 @@ def test_any_text_is_refused_or_is_the_one_way_to_write_a_token(text: str) -> No
 
 
 @given(token=tokens)
-def test_the_repr_of_a_token_and_of_its_session_tells_no_secret(token: RefreshToken) -> None:
+def test_the_repr_of_a_token_and_of_its_session_reveals_no_secret(token: RefreshToken) -> None:
     session = begin(token)
     hidden = (*map(repr, (token.secret, token.proof)), token.secret.hex(), token.text, token.digest, SALT)
     for shown in (repr(token), repr(session)):

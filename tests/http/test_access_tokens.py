@@ -180,7 +180,7 @@ async def member(memory_token_client: httpx.AsyncClient) -> SignedInUser:
     return await a_member(memory_token_client)
 
 
-async def test_no_forged_token_comes_in(memory_token_client: httpx.AsyncClient, member: SignedInUser) -> None:
+async def test_forged_tokens_are_rejected(memory_token_client: httpx.AsyncClient, member: SignedInUser) -> None:
     tokens = forged(member.tokens["access_token"])
     assert len(tokens) > 40
     let_in = []

@@ -118,7 +118,7 @@ async def test_a_change_applies_if_if_match_names_the_etag(
     assert (await client.delete(path_of(record), headers=if_match)).status_code == 204
 
 
-async def test_if_match_may_stand_on_several_lines(client: httpx.AsyncClient, record: Record, kind: str) -> None:
+async def test_if_match_may_span_several_lines(client: httpx.AsyncClient, record: Record, kind: str) -> None:
     lines = [("if-match", '"other"'), ("if-match", await etag_of(client, record))]
     assert (await client.patch(path_of(record), json=CHANGE[kind], headers=lines)).status_code == 200
 

@@ -70,7 +70,7 @@ class RouteObserver:
         self.seen.append((scope["method"], template()))
 
 
-async def test_an_ordinary_router_stands_beside_ours(app: FastAPI) -> None:
+async def test_an_ordinary_router_works_beside_ours(app: FastAPI) -> None:
     events = []
 
     async def resource() -> AsyncIterator[str]:

@@ -97,7 +97,7 @@ async def test_a_service_lives_without_its_store(failing: httpx.AsyncClient, sto
 
 @pytest.mark.parametrize(("method", "path", "body"), CALLS)
 @pytest.mark.parametrize("failure", [RuntimeError(SECRET), KeyError(SECRET), ExceptionGroup(SECRET, [OSError(SECRET)])])
-async def test_a_bug_is_a_500_that_tells_its_request_id_and_no_more(
+async def test_a_bug_is_a_500_that_shows_its_request_id_and_no_more(
     failing: httpx.AsyncClient,
     storage: FailingStorage,
     caplog: pytest.LogCaptureFixture,

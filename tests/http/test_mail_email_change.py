@@ -64,7 +64,7 @@ async def user_of(client: httpx.AsyncClient, person: SignedInUser, admin: Signed
     return user
 
 
-async def test_a_change_is_confirmed_at_the_new_address_and_told_at_the_old_one(
+async def test_a_change_is_confirmed_at_the_new_address_and_the_old_one_gets_a_notice(
     token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser, admin: SignedInUser
 ) -> None:
     old = ann.user["email"]
@@ -249,7 +249,7 @@ async def test_a_member_who_changes_the_address_directly_needs_a_confirmation(
     assert token_service.mailbox.mails == []
 
 
-async def test_an_admins_change_takes_effect_at_once_and_the_old_address_is_told(
+async def test_an_admins_change_takes_effect_at_once_and_the_old_address_gets_a_notice(
     token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser, admin: SignedInUser
 ) -> None:
     headers = {**admin.headers, **GERMAN}

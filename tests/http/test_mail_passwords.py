@@ -213,7 +213,7 @@ async def test_another_address_voids_a_reset(
     assert (await confirm(token_client, CONFIRM_RESET, token)).status_code == 400
 
 
-async def test_no_token_stands_in_the_storage(
+async def test_the_storage_contains_no_token(
     token_service: Service, token_client: httpx.AsyncClient, ann: SignedInUser
 ) -> None:
     await token_client.post(RESET, json={"email": ann.user["email"]})

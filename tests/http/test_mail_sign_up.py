@@ -63,7 +63,7 @@ async def test_a_sign_up_creates_no_user_until_its_link_is_confirmed(
     assert (await client.post(CONFIRM, json={"token": token_of(mail)})).status_code == 400
 
 
-async def test_a_taken_address_has_the_same_response_and_its_owner_is_told(
+async def test_a_taken_address_has_the_same_response_and_its_owner_gets_a_notice(
     service: Service, client: httpx.AsyncClient
 ) -> None:
     admin = await an_admin(service, client)
@@ -98,7 +98,7 @@ async def test_of_fifty_parallel_confirmations_one_succeeds(service: Service, cl
     assert await service.storage.unit_of_work().users.count() == 1
 
 
-async def test_a_taken_username_is_told_at_once_or_at_the_confirmation(
+async def test_a_taken_username_is_reported_at_once_or_at_the_confirmation(
     service: Service, client: httpx.AsyncClient
 ) -> None:
     one = await signed_up(service, client)
@@ -110,7 +110,7 @@ async def test_a_taken_username_is_told_at_once_or_at_the_confirmation(
     assert (late.status_code, code_of(late)) == (409, "username_taken")
 
 
-async def test_what_breaks_the_rules_is_told_at_once(client: httpx.AsyncClient) -> None:
+async def test_invalid_input_is_reported_at_once(client: httpx.AsyncClient) -> None:
     answer = await client.post("/users", json={**ANN, "email": "ann", "password": "short"})
     assert pointers_of(answer) == {"/email", "/password"}
     assert (await client.post("/users", json={**ANN, "role": "admin"})).status_code == 403

@@ -89,7 +89,7 @@ async def test_operations_have_readable_names_of_their_own(document: Document) -
     assert OPERATIONS.items() <= names.items()
 
 
-async def test_operations_have_tags_and_tell_what_they_do(document: Document) -> None:
+async def test_operations_have_a_tag_a_summary_and_a_description(document: Document) -> None:
     for _, _, operation in operations(document):
         assert len(operation["tags"]) == 1
         assert operation["summary"]

@@ -7,7 +7,7 @@ from tests.http.problems import check_problem, code_of, pointers_of
 from tests.http.records import UNKNOWN_ID, new_user, path_of, register
 
 
-async def test_a_problem_tells_what_where_and_by_which_request(memory_client: httpx.AsyncClient) -> None:
+async def test_a_problem_names_error_path_and_request(memory_client: httpx.AsyncClient) -> None:
     response = await memory_client.get(f"/users/{UNKNOWN_ID}?x=1", headers={"x-request-id": "mine"})
     assert response.status_code == 404
     assert response.json() == {

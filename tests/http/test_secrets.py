@@ -120,7 +120,9 @@ async def test_nothing_of_a_header_comes_back(
         _check(response, caplog)
 
 
-async def test_a_conflict_does_not_tell_over_what(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_conflict_does_not_reveal_the_value(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     await register(client, email=f"{SECRET}@example.org", username=SECRET)
     for fields in ({"email": f"{SECRET}@example.org"}, {"username": SECRET.upper()}):

@@ -44,7 +44,7 @@ async def revoke(client: httpx.AsyncClient, token: str, **more: str) -> httpx.Re
     return await client.post("/auth/revoke", data={"token": token, **more})
 
 
-async def test_sessions_tell_when_they_began_and_were_last_used_and_by_what(token_client: httpx.AsyncClient) -> None:
+async def test_sessions_show_when_they_began_and_were_last_used_and_by_what(token_client: httpx.AsyncClient) -> None:
     first = await a_member(token_client)
     second = (await sign_in(token_client, first.user["email"], headers={"user-agent": b"Tester/1.0 \xe9"})).json()
     sessions: list[Record] = (await token_client.get("/auth/sessions", headers=first.headers)).json()

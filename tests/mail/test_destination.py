@@ -49,7 +49,7 @@ def test_a_url_names_the_server_the_port_and_the_login(url: str, server: Destina
         "file://var/mail",
     ],
 )
-def test_a_url_that_is_wrong_is_told_in_one_line_without_a_secret(url: str) -> None:
+def test_a_wrong_url_is_reported_in_one_line_without_a_secret(url: str) -> None:
     with pytest.raises(SettingsError, match=r"^USERPORT_MAIL is wrong: [^\n]+$") as refused:
         a_sender(url)
     assert "secret" not in str(refused.value)

@@ -50,7 +50,7 @@ async def test_a_directory_that_cannot_be_written_to_is_tried_again_later(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["file", "nothing/mail"])
-def test_what_is_no_directory_is_told_at_the_start(tmp_path: Path, name: str) -> None:
+def test_a_path_that_is_not_a_directory_is_reported_at_the_start(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"^USERPORT_MAIL is wrong: .* is not a directory$"):
         a_sender(f"file:{tmp_path / name}")

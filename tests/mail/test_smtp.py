@@ -209,7 +209,7 @@ async def test_a_server_that_never_greets_is_given_up(scheme: str) -> None:
 @pytest.mark.parametrize(
     ("host", "reason"), [("127.0.0.1:1", "Connection refused"), ("host.invalid", "its name cannot be resolved")]
 )
-async def test_a_server_that_is_away_is_told_in_few_words(host: str, reason: str) -> None:
+async def test_an_unreachable_server_is_reported_in_few_words(host: str, reason: str) -> None:
     async with sending(f"smtp://{host}") as sender:
         with pytest.raises(MailDeferred, match=f": {reason}$"):
             await sender.send(a_mail())
@@ -295,7 +295,7 @@ async def test_a_user_signs_in_without_tls_on_this_machine_alone(monkeypatch: py
         assert len(server.logins) == 1
 
 
-async def test_a_password_that_is_refused_is_the_operators_to_correct(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_password_blocks_mail_without_a_login_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(auth_require_tls=False) as server:
         async with sending(f"smtp://{USER.replace('@', '%40')}:wrong@127.0.0.1:{server.port}") as sender:
             logins = []

@@ -122,7 +122,7 @@ def test_files_of_a_directory_replace_built_in_templates(tmp_path: Path) -> None
         ("fr/verify-email.txt", b"Subject: x", r"fr/verify-email\.txt: no template has this name"),
     ],
 )
-def test_a_template_that_cannot_be_used_is_told_at_the_start(
+def test_a_template_that_cannot_be_used_is_reported_at_the_start(
     tmp_path: Path, name: str, content: bytes, reason: str
 ) -> None:
     file = tmp_path / name

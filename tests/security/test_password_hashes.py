@@ -296,7 +296,7 @@ async def test_few_work_some_wait_and_the_rest_is_refused(slow: threading.Event)
     assert not await hasher.verify(RIGHT, None)
 
 
-async def test_who_gives_up_waiting_makes_room(slow: threading.Event) -> None:
+async def test_a_cancelled_call_makes_room(slow: threading.Event) -> None:
     hasher = ThreadedPasswordHasher()
     asked = [asyncio.create_task(hasher.verify(RIGHT, None)) for _ in range(60)]
     await asyncio.wait(asked, timeout=0.1)

@@ -84,7 +84,7 @@ async def test_after_a_failure_no_further_call_begins() -> None:
     assert len(begun) < 10
 
 
-async def test_work_goes_on_without_its_cancelled_caller_and_join_waits_for_it() -> None:
+async def test_work_continues_without_its_cancelled_caller_and_join_waits_for_it() -> None:
     tasks = ShieldedTasks()
     go_on = asyncio.Event()
     done: list[str] = []

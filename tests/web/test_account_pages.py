@@ -116,7 +116,7 @@ def test_a_change_of_address_is_confirmed_and_undone(browser: Browser, accounts:
     assert accounts.link("old@example.com", Template.RESET_PASSWORD)
 
 
-def test_an_address_that_is_taken_by_now_is_told(browser: Browser, accounts: Accounts) -> None:
+def test_a_page_shows_that_the_address_is_taken_by_now(browser: Browser, accounts: Accounts) -> None:
     accounts.add("carol@example.com")
     change = {"new_email": "wanted@example.com", "current_password": PASSWORD}
     accounts.client.post("/users/me/email-change", json=change, headers=accounts.headers("carol@example.com"))

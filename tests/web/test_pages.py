@@ -67,7 +67,7 @@ async def test_a_page_runs_its_own_files_alone(client: httpx.AsyncClient, name: 
 
 
 @pytest.mark.parametrize("name", PAGES)
-async def test_a_page_is_not_indexed_and_tells_no_other_site_of_itself(client: httpx.AsyncClient, name: str) -> None:
+async def test_a_page_is_not_indexed_framed_or_sent_as_a_referrer(client: httpx.AsyncClient, name: str) -> None:
     response = await client.get(f"/account/{name}")
     assert response.headers["referrer-policy"] == "no-referrer"
     assert response.headers["x-robots-tag"] == "noindex"

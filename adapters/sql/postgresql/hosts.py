@@ -33,7 +33,7 @@ class Host(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Host":
-        """Raise `ValueError`, which repeats nothing of the text."""
+        """Raise `ValueError`, whose text contains no part of it."""
         match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/@\s]+))(?::([0-9]{1,5}))?", text)
         if match is None or not 0 < int(match[3] or DEFAULT_PORT) < 65_536:
             raise ValueError(

@@ -52,7 +52,7 @@ class PonyStorage:
 
 
 def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> PonyStorage:
-    """Open `pony:///file.db` without connecting. Raise `ValueError`, which repeats nothing of the URL.
+    """Open `pony:///file.db` without connecting. Raise `ValueError`, whose text contains no part of the URL.
 
     The types make no difference: one table holds all records.
     """

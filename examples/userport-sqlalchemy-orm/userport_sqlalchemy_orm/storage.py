@@ -58,7 +58,7 @@ class OrmStorage:
 
 
 def open_storage(url: str, record_types: Sequence[RecordType[Any]] = RECORD_TYPES) -> OrmStorage:
-    """Open a storage without connecting. Raise `ValueError`, which repeats nothing of the URL.
+    """Open a storage without connecting. Raise `ValueError`, whose text contains no part of the URL.
 
     The types make no difference: one table holds all records.
     """

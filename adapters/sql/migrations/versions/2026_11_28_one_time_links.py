@@ -13,7 +13,7 @@ down_revision: str | None = "8d0f6a2b91c4"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
-# MariaDB commits each statement by itself: a migration that was interrupted there has to go on where it stopped.
+# MariaDB commits each statement by itself: a migration that was interrupted there must continue where it stopped.
 OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
