@@ -25,7 +25,7 @@ class Topology(NamedTuple):
     """One for each service process."""
 
     fail: Callable[[Fault], Sequence[float]]
-    """Bring a fault about and heal it; return when the cluster itself took writes again, for each process."""
+    """Cause a fault and heal it; return when the cluster itself accepted writes again, for each process."""
 
     durable_reads: bool = True
 
@@ -160,7 +160,7 @@ def mongodb_members() -> Iterator[Topology]:
 
 TOPOLOGIES: Final[dict[str, TopologyKind]] = {
     "postgresql": TopologyKind("postgresql", replicated_postgresql),
-    # Its PostgreSQL is no child of Patroni, so that nothing pauses both at once.
+    # Its PostgreSQL is not a child of Patroni, so that nothing pauses both at once.
     "patroni": TopologyKind("postgresql", patroni_nodes, ("kill", "restart")),
     "galera": TopologyKind("mariadb", galera_nodes),
     "mongodb": TopologyKind("mongodb", mongodb_members),

@@ -178,7 +178,7 @@ class Step(StrEnum):
     SENT = auto()
     """The server's answer has been read."""
     INTERRUPTED = auto()
-    """No answer has been read, or one that was no 250."""
+    """No answer has been read, or one other than 250."""
     REMOVED = auto()
     """The job has been removed from the storage."""
     LEASE_ENDED = auto()

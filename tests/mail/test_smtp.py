@@ -303,7 +303,7 @@ async def test_a_refused_password_blocks_mail_without_a_login_for_each(monkeypat
                 with pytest.raises(MailBlocked, match=r"^127\.0\.0\.1: it refuses the user or the password \(535\)$"):
                     await sender.send(a_mail())
                 logins.append(len(server.logins))
-            assert len(set(logins)) == 1  # servers lock out who tries often
+            assert len(set(logins)) == 1  # servers lock out clients that try often
             monkeypatch.setattr("adapters.mail.smtp._LOGIN_PAUSE_SECONDS", 0.0)
             with pytest.raises(MailBlocked):
                 await sender.send(a_mail())

@@ -131,7 +131,7 @@ def case_that_fails(store: str, bug: Bug | None, timeout: float | None) -> str:
 
 
 def own_suite(store: str, copy: Path) -> Command:
-    """Copy userport, and return what runs the suite of one of its stores on the copy."""
+    """Copy userport, and return a command that runs the suite of one of its stores on the copy."""
     for part in COPIED:
         copy_folder(part, copy)
     for file in ("pyproject.toml", "tests/conftest.py"):
@@ -143,7 +143,7 @@ def own_suite(store: str, copy: Path) -> Command:
 
 
 def example_suite(example: str, copy: Path) -> Command:
-    """Copy an example's package, and return what runs its cases of the contract, with userport as it is here."""
+    """Copy an example's package, and return a command that runs its contract cases with this checkout of userport."""
     folder = ROOT / "examples" / example
     copy_folder(f"examples/{example}/{example.replace('-', '_')}", copy)
     return Command(

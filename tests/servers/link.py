@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, which can be cut like a network that is partitioned."""
+"""A TCP proxy in front of a server, which can be cut to simulate a network partition."""
 
 import asyncio
 import socket
@@ -12,8 +12,8 @@ _CHUNK_BYTES: Final = 65_536
 class Link:
     """Forwards a local port to another one, in a thread of its own.
 
-    While it is cut it accepts connections but forwards nothing, in either direction. What was sent meanwhile arrives
-    once it is restored, as TCP would send it again.
+    While it is cut it accepts connections but forwards nothing, in either direction. Data that was sent
+    in the meantime arrives once it is restored, as if TCP sent it again.
     """
 
     def __init__(self, target_port: int) -> None:

@@ -105,7 +105,7 @@ class PatroniNode(ServerProcess):
         return [self._patroni, self.directory / "patroni.yml"]
 
     def kill(self) -> None:
-        """Kill Patroni and its PostgreSQL, which is no child of it, like a crash of their machine."""
+        """Kill Patroni and its PostgreSQL, which is not its child, like a crash of their machine."""
         super().kill()
         postmaster = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
         family = [postmaster, *children(postmaster)]

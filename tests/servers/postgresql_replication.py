@@ -91,7 +91,7 @@ class PostgresqlReplication:
         wait_until(lambda: query(self.primary.url, streaming) == [(len(self.standbys),)])
 
     def fail_over(self) -> ReplicatedPostgresql:
-        """Promote the standby that has the most of the log; return the former primary, which nobody has stopped."""
+        """Promote the standby that has received most of the log; return the former primary, which still runs."""
         former = self.primary
         self.primary, *self.standbys = sorted(self.standbys, key=ReplicatedPostgresql.position, reverse=True)
         self.primary.promote()
