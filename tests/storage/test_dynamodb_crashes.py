@@ -50,7 +50,7 @@ from tests.servers.dynamodb import all_items
 from tests.servers.dynamodb_proxy import proxied
 from tests.storage.database_contract import connected
 
-Work = Callable[[Storage], Awaitable[object]]
+Operation = Callable[[Storage], Awaitable[object]]
 
 MANY = 70  # users of four items each: a commit of three parts
 MANY_POSTS = 60  # two items each, purged in two parts
@@ -403,7 +403,7 @@ async def test_a_commit_under_way_is_waited_for_and_an_overdue_one_is_not(
     assert_whole(url)
 
 
-async def dying_at_every_call(url: str, work: Work) -> AsyncIterator[int]:
+async def dying_at_every_call(url: str, work: Operation) -> AsyncIterator[int]:
     """Repeat some work, each time with a client that survives one more call, until it is done."""
     for calls in range(MAX_CALLS):
         async with proxied(url) as proxy, connected(proxy.url) as dying:
@@ -420,7 +420,7 @@ async def dying_at_every_call(url: str, work: Work) -> AsyncIterator[int]:
     raise AssertionError("it never comes to its end")
 
 
-async def losing_every_answer(url: str, work: Work) -> AsyncIterator[int]:
+async def losing_every_answer(url: str, work: Operation) -> AsyncIterator[int]:
     """Repeat some work, each time losing the response to another call."""
     for call in range(1, MAX_CALLS):
         async with proxied(url) as proxy, connected(proxy.url) as storage:

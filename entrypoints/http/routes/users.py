@@ -27,7 +27,7 @@ from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, 
 from entrypoints.http.dependencies import (
     ClientAddress,
     ClientLanguage,
-    Pages,
+    CurrentPageReader,
     PasswordChanges,
     TokenMode,
     UserIdInPath,
@@ -142,7 +142,11 @@ async def create_user(
     responses=page_of(USER) | error_responses(INVALID_CURSOR, InvalidInput, token_mode=[NOT_FOUND]),
 )
 async def list_users(
-    _: CurrentAdmin, query: Annotated[UserListQuery, Query()], users: Users, pages: Pages, token_mode: TokenMode
+    _: CurrentAdmin,
+    query: Annotated[UserListQuery, Query()],
+    users: Users,
+    pages: CurrentPageReader,
+    token_mode: TokenMode,
 ) -> Response:
     """List users in creation order, one page at a time. Follow `Link` until it is absent."""
     query.check_combination()

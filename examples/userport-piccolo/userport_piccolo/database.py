@@ -73,10 +73,10 @@ class Database:
                     await self._engine.start_connection_pool(**_LIMITS, connection_class=_Connection)
                 return await work()
             except Exception as error:
-                meaning = translate_error(error)
-                if meaning is None:
+                translated = translate_error(error)
+                if translated is None:
                     raise
-                raise meaning from error
+                raise translated from error
 
 
 class _Engine(PostgresEngine):

@@ -96,10 +96,10 @@ class _Repository(Generic[E]):
         try:
             return await write
         except asyncpg.IntegrityConstraintViolationError as error:
-            meaning = self._errors.get(error.constraint_name or "")
-            if meaning is None:
+            translated = self._errors.get(error.constraint_name or "")
+            if translated is None:
                 raise
-            raise meaning from error
+            raise translated from error
 
     async def _all(self, *where: Condition) -> Sequence[E]:
         return await self._query(self._table.objects().where(*where))

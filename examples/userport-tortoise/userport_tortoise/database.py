@@ -78,7 +78,7 @@ class Database:
                 return await work()
             except Exception as error:
                 cause = error.args[0] if isinstance(error, BaseORMException) and error.args else error
-                meaning = self._translate(cause)
-                if meaning is None:
+                translated = self._translate(cause)
+                if translated is None:
                     raise
-                raise meaning from error
+                raise translated from error
