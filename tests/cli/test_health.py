@@ -32,7 +32,6 @@ def a_server_that_is_not_ready() -> Iterator[str]:
             thread.join()
 
 
-@pytest.mark.slow
 def test_a_ready_service_is_healthy_at_its_url_and_by_the_settings() -> None:
     with serving("memory://") as (_, address):
         assert userport("health", address).exit_code == 0

@@ -55,7 +55,6 @@ def make_requests(client: httpx.Client) -> None:
     client.get(f"/nothing/{SECRET}", headers={"Authorization": f"Bearer {SECRET}"})
 
 
-@pytest.mark.slow
 def test_json_lines_have_the_fields_of_each_request_and_no_text_of_it() -> None:
     with logging_service("--storage", "memory://", USERPORT_LOG_FORMAT="json", USERPORT_ACCESS_LOG="true") as service:
         make_requests(service.client)

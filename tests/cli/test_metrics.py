@@ -68,7 +68,6 @@ def test_an_address_of_another_machine_is_one_line_and_exit_code_2(host: str) ->
     assert "USERPORT_METRICS_HOST" in refused.errors
 
 
-@pytest.mark.slow
 def test_only_get_and_head_of_one_path_are_served_and_the_directory_is_private_and_removed() -> None:
     with serving_metrics(Settings(metrics_port=0)) as server:
         assert server is not None
