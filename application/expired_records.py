@@ -31,7 +31,7 @@ class ExpiredRecords:
         """Purge about once a minute until cancelled; processes that start together do not purge together."""
         while True:
             await asyncio.sleep(_INTERVAL_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
-            with suppress(DomainError):  # another process is at it, or requests and `/health/ready` report it
+            with suppress(DomainError):  # another process purges, or requests and `/health/ready` report it
                 await self.purge()
 
     async def purge(self) -> None:

@@ -103,10 +103,10 @@ class Cache:
             raise
         try:
             await commit()
-        except StorageUnavailable:  # it may have been applied, or still be
+        except StorageUnavailable:  # the outcome is unknown: it may still be applied
             raise
         except DomainError:
-            # What was required may be an old version: another writer may not use the cache.
+            # A required record may be stale in the cache: another writer may not use it.
             await self._release([*changed, *required], token)
             raise
         await self._release(changed, token)

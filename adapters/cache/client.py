@@ -82,7 +82,7 @@ class CacheClient:
 
     async def _try(self) -> None:
         if self._task is None:
-            # Without the context of the request that happens to be the first, whose id its log lines would bear.
+            # An empty context: otherwise its log lines would carry the id of the first request.
             self._task = asyncio.create_task(self._stay_connected(), context=Context())
         await self._tried.wait()
 

@@ -12,7 +12,7 @@ from domain.user import User
 T = TypeVar("T")
 
 _FORMAT: Final = 1
-"""To be increased when the same fields mean something else."""
+"""Increase it when the same fields change their meaning."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class SmtpSender:
             if error.code in _LOGIN_CODES:
                 raise MailBlocked(reason) from None
             raise (MailRefused if error.code >= _MIN_PERMANENT_CODE else MailDeferred)(reason) from None
-        except SMTPResponseException as error:  # to the connection, not to the mail
+        except SMTPResponseException as error:  # a response to the connection, not to the mail
             failure = self._blocked if error.code >= _MIN_PERMANENT_CODE else self._deferred
             raise failure(_format_answer(error.code, error.message, mail)) from None
         except (SMTPException, OSError) as error:  # includes TimeoutError

@@ -12,7 +12,7 @@ from domain.jobs import Job
 
 T = TypeVar("T")
 Call: TypeAlias = Coroutine[Any, Any, T]
-"""A call of an operation that is not awaited yet."""
+"""A call of a storage operation, not awaited yet."""
 
 UNMATCHED: Final = "unmatched"
 OTHER: Final = "OTHER"
@@ -142,7 +142,7 @@ class Metrics:
         return count
 
     def set_due_jobs(self, number: int, oldest_seconds: float) -> None:
-        if self._job_gauges is None:  # of several processes, one sets them
+        if self._job_gauges is None:  # one of several processes sets them
             self._job_gauges = self._jobs_due.child(), self._oldest_due.child()
         due, oldest = self._job_gauges
         due.set(number)
@@ -198,7 +198,7 @@ class Operation:
 
 
 def _job_outcome(before: Job, after: Job | None) -> str | None:
-    if before.failed:  # it is restarted, or removed at last
+    if before.failed:  # an operator restarts it, or its retention has ended
         return None
     if after is None:
         return "done"

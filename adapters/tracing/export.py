@@ -51,7 +51,7 @@ class Tracing:
             ids = DecidedIds()
             self._provider = TracerProvider(
                 resource=Resource.create({**name, SERVICE_VERSION: service_version}),
-                shutdown_on_exit=False,  # without a bound
+                shutdown_on_exit=False,  # which has no time limit
                 id_generator=ids,
             )
             for exporter in exporters:

@@ -17,9 +17,9 @@ _SECONDS_TO_FINISH: Final = 10.0
 _MIN_PAUSE_SECONDS: Final = 0.005
 _MAX_PAUSE_SECONDS: Final = 1.0
 _REFILL_SECONDS: Final = 0.1
-"""How long a worker that runs more than half of the most jobs waits for others to end, to claim many in one commit."""
+"""How long a worker with more than half of its slots in use waits for free ones, to claim many jobs in one commit."""
 _SETTLE_SECONDS: Final = 0.01
-"""How long the outcome of a job waits for those of running ones, to save many in one commit."""
+"""How long the outcome of a job waits for those of others, to save many in one commit."""
 _MAX_JITTER: Final = 0.2
 _MAX_STARTED_WHEN_BUSY: Final = 2
 _BUSY_PAUSE_SECONDS: Final = 0.2

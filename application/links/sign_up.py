@@ -80,7 +80,7 @@ class SignUpService:
         try:
             await self._retry.run(token, attempt)
         except (EmailTaken, UsernameTaken):
-            # Where the same link was confirmed at the same moment, its own user has them.
+            # A concurrent confirmation of the same link may have created the user who has them.
             if await self._storage.unit_of_work().records(PENDING_SIGN_UPS).get(given.subject) is None:
                 raise InvalidOneTimeToken from None
             raise

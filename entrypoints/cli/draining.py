@@ -42,7 +42,7 @@ class DrainingServer(Server):
         if self._drained_at is None:
             self._drained_at = monotonic() + self.config.drain_seconds
             self.lifespan.state[DRAINING.code] = True  # requests find it in their scope
-            self.config.encoded_headers.append(_CLOSE)  # of the lists that uvicorn will make every second
+            self.config.encoded_headers.append(_CLOSE)  # of the header lists that uvicorn builds every second
             self.server_state.default_headers.append(_CLOSE)  # of running requests
         return monotonic() >= self._drained_at
 

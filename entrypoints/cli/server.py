@@ -143,7 +143,7 @@ class _Workers(Multiprocess):
         self._has_keys = has_keys
 
     def handle_hup(self) -> None:
-        if not self._has_keys:  # as one process without keys, whose terminal was closed
+        if not self._has_keys:  # like a single process without keys whose terminal closes
             self.should_exit.set()
             return
         for process in self.processes:
