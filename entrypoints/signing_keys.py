@@ -36,7 +36,8 @@ class SigningKeyReload:
         self._verify_again = verify_again
         named = {name.upper(): value for name, value in os.environ.items()}.get(f"{_VARIABLE}{FILE_SUFFIX}")
         self._secret_file = Path(named) if named else None
-        self._loaded = self._seen = self._state()
+        self._loaded: tuple[int, ...] | None = None  # the file may have changed since the keys in use were read
+        self._seen = self._state()
 
     async def watch(self) -> None:
         """Check the file once a second until cancelled."""
@@ -48,16 +49,19 @@ class SigningKeyReload:
         """Reload the keys if their file has changed, and is the same as at the last look: it may be half written."""
         state = self._state()
         if state is not None and state == self._seen != self._loaded:
-            self.reload()
+            self.reload(log_same=self._loaded is not None)
         self._seen = state
 
-    def reload(self) -> None:
-        """Read the keys again, and log the result in one line."""
+    def reload(self, *, log_same: bool = True) -> None:
+        """Read the keys again, and log the result in one line, with `log_same` also if they are the same."""
         self._loaded = self._state()
         try:
             newer = read_signing_keys(self._settings_again())
         except SettingsError as error:
             _log.warning("the signing keys remain as they are: %s", error)
+            return
+        is_same = newer.signing.id == self._keys.signing.id and newer.verifying.keys() == self._keys.verifying.keys()
+        if is_same and not log_same:
             return
         self._keys.replace(newer)
         self._verify_again()

@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -48,3 +49,16 @@ def wait_until_ready(address: str) -> None:
         except httpx.TransportError:
             time.sleep(0.1)
     pytest.fail("the server does not become ready")
+
+
+def workers(process: subprocess.Popen[str]) -> set[int]:
+    """Return the ids of the worker processes of a server, on Linux."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return {int(child) for child in children if "spawn_main" in command_line(int(child))}
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+        return ""

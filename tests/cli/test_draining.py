@@ -1,12 +1,14 @@
 """The end of `userport serve` and `userport work`, and the reload of signing keys, with real signals."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -16,7 +18,7 @@ import pytest
 
 from adapters.security.signing_keys import SigningKeys
 from tests.cli.commands import PROGRAM, environment, userport
-from tests.cli.serving import serving, unpooled, wait_until_ready
+from tests.cli.serving import serving, unpooled, wait_until_ready, workers
 from tests.http.running_server import receive, send, statuses
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")]
@@ -125,6 +127,7 @@ def test_a_wrong_number_of_seconds_to_drain_is_one_line(value: str) -> None:
     assert "USERPORT_DRAIN_SECONDS" in refused.errors
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers through /proc")
 @pytest.mark.parametrize("by_signal", [False, True], ids=["by a look at the file", "by SIGHUP"])
 def test_every_worker_reloads_the_signing_keys(sqlite: str, tmp_path: Path, *, by_signal: bool) -> None:
     old = SigningKeys.new()
@@ -133,6 +136,7 @@ def test_every_worker_reloads_the_signing_keys(sqlite: str, tmp_path: Path, *, b
     _replace(file, old.to_pem())
     with serving(sqlite, "--workers", "2", USERPORT_SIGNING_KEY_FILE=str(file)) as (process, address):
         wait_until_ready(address)
+        _wait_for(lambda: sum(map(_catches_sighup, workers(process))) == 2)
         assert _published(address) == {frozenset({old.signing.id})}
         _replace(file, new.to_pem())
         if by_signal:
@@ -171,6 +175,13 @@ def _replace(file: Path, content: str) -> None:
     newer.write_text(content)
     newer.chmod(0o600)
     newer.replace(file)
+
+
+def _catches_sighup(pid: int) -> bool:
+    with suppress(FileNotFoundError):  # it has ended since it was listed
+        caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+        return caught is not None and int(caught[1], 16) >> (signal.SIGHUP - 1) & 1 == 1
+    return False
 
 
 def _published(address: str) -> set[frozenset[str]]:

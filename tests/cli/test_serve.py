@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import userport
-from tests.cli.serving import serving, unpooled, wait_until_ready
+from tests.cli.serving import serving, unpooled, wait_until_ready, workers
 
 pytestmark = pytest.mark.slow
 
@@ -18,18 +18,6 @@ pytestmark = pytest.mark.slow
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     _, errors = process.communicate(timeout=30)
     return process.returncode, errors
-
-
-def workers(process: subprocess.Popen[str]) -> set[int]:
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return {int(child) for child in children if "spawn_main" in command_line(int(child))}
-
-
-def command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
-        return ""
 
 
 def is_running(pid: int) -> bool:

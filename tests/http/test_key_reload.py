@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from adapters.security.signing_keys import SigningKeys
+from entrypoints.settings import load_settings
+from entrypoints.signing_keys import SigningKeyReload, read_signing_keys
 from tests.http.mailbox import token_of
 from tests.http.records import new_user
 from tests.http.service import Service, running
@@ -112,6 +114,19 @@ async def test_a_changed_file_is_read_once_it_rests(service: Service, client: ht
     for _ in range(2):
         reload.look()
     assert await _published(client) == {OLD.signing.id, NEW.signing.id}
+
+
+def test_a_file_that_changed_before_it_was_first_looked_at_is_read(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings(storage="memory://", signing_key=str(file))
+    keys = read_signing_keys(settings)
+    SigningKeyReload(settings, keys, lambda: None).look()
+    assert (keys.signing.id, capsys.readouterr().err) == (OLD.signing.id, "")
+    _write(file, NEW)
+    SigningKeyReload(settings, keys, lambda: None).look()
+    assert keys.signing.id == NEW.signing.id
+    assert NEW.signing.id in capsys.readouterr().err
 
 
 async def test_a_secret_that_kubernetes_replaces_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
