@@ -136,6 +136,8 @@ def record_history(
     history = History()
     with ProcessPoolExecutor(PROCESSES, context, _share, (generations,)) as pool:
         parts = [pool.submit(_run, plan) for plan in plans]
+        while faults and not any(generations[:]) and not all(part.done() for part in parts):
+            time.sleep(0.05)  # until the first user is replaced, so that some reads find Redis there
         while faults and not all(part.done() for part in parts):
             time.sleep(_RANDOM.uniform(1, 10))
             history.faults.append(_fail(redis))
