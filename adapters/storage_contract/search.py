@@ -62,7 +62,7 @@ UNLIKE: Final = [
     ("👍🏿", "👎"),
     ("øre", "o"),
 ]
-"""Names, and texts that none of them starts with."""
+"""Names, and search texts with which no name starts."""
 
 
 class SearchCases:

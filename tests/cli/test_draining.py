@@ -127,7 +127,6 @@ def test_a_wrong_number_of_seconds_to_drain_is_one_line(value: str) -> None:
     assert "USERPORT_DRAIN_SECONDS" in refused.errors
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers through /proc")
 @pytest.mark.parametrize("by_signal", [False, True], ids=["by a look at the file", "by SIGHUP"])
 def test_every_worker_reloads_the_signing_keys(sqlite: str, tmp_path: Path, *, by_signal: bool) -> None:
     old = SigningKeys.new()
@@ -136,7 +135,8 @@ def test_every_worker_reloads_the_signing_keys(sqlite: str, tmp_path: Path, *, b
     _replace(file, old.to_pem())
     with serving(sqlite, "--workers", "2", USERPORT_SIGNING_KEY_FILE=str(file)) as (process, address):
         wait_until_ready(address)
-        _wait_for(lambda: sum(map(_catches_sighup, workers(process))) == 2)
+        if Path("/proc/self/task").exists():  # elsewhere, workers that start slowly may miss the signal
+            _wait_for(lambda: sum(map(_catches_sighup, workers(process))) == 2)
         assert _published(address) == {frozenset({old.signing.id})}
         _replace(file, new.to_pem())
         if by_signal:

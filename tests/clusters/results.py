@@ -11,6 +11,8 @@ FILE: Final = Path(__file__).parents[2] / "docs" / "reference" / "cluster-result
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """The result of a topology under one fault."""
+
     engine: str
     acknowledged_writes: int
     lost: int

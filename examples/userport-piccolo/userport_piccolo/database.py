@@ -99,9 +99,9 @@ class _Connection(asyncpg.Connection):
             raise
 
     async def execute(self, *args: Any, **options: Any) -> Any:
-        """Do the same for BEGIN, COMMIT and ROLLBACK, after whose failure Piccolo would keep the connection."""
+        """Run a statement as Piccolo runs BEGIN, COMMIT and ROLLBACK; end the connection if it fails, and raise."""
         try:
             return await super().execute(*args, **options)
-        except Exception:
+        except Exception:  # of any kind: Piccolo would keep the connection, perhaps inside a transaction
             self.terminate()
             raise
