@@ -69,7 +69,7 @@ class PasswordLinkService:
                 raise UserNotFound
             if credential is not None:
                 raise HasPassword
-            await self._mails.stage_invitation(unit, user)
+            self._mails.stage_invitation(unit, user)
             unit.users.require(user)
             await commit_additions(unit)
 

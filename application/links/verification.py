@@ -40,7 +40,7 @@ class EmailVerificationService:
                 raise AlreadyVerified
             request = await self._throttle.request([user.email], address)
             await request.stage(unit)
-            await self._mails.stage_link(unit, TokenPurpose.VERIFY_EMAIL, user, language)
+            self._mails.stage_verification(unit, user, language)
             unit.users.require(user)
             await commit_additions(unit)
 
