@@ -22,6 +22,7 @@ PASSWORD_RESET: Final = "password_reset"  # noqa: S105 - a kind of job
 SIGN_UP: Final = "sign_up"
 """The kind of a job that mails a link for a pending sign-up, or a notice to the owner of its address."""
 
+
 class MailQueue:
     """Stages jobs that send mails. Their payloads contain addresses, but never a token."""
 
