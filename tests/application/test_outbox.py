@@ -14,6 +14,7 @@ from adapters.security.link_secrets import HkdfLinkSecrets
 from adapters.security.signing_keys import SigningKeys
 from application.jobs.queue import JobQueue
 from application.languages import Language
+from application.links.context import LinkContext
 from application.links.password_links import PasswordLinkService
 from application.links.sign_up import SignUpService
 from application.links.verification import EmailVerificationService
@@ -51,10 +52,10 @@ class World:
         self.mails = MailQueue(JobQueue(), ids, clock, self.tokens)
         throttle = MailThrottle(clock, secret, 5, 20)
         self.users = UserService(storage, clock, ids, names, passwords, self.mails)
-        sign_ups = SignUpService(storage, clock, ids, passwords, self.users, self.mails)
-        self.sign_ups = sign_ups
-        self.verification = EmailVerificationService(storage, clock, self.mails, throttle, sign_ups)
-        self.links = PasswordLinkService(storage, clock, names, passwords, self.mails, throttle)
+        context = LinkContext(storage, clock, names, passwords, self.mails, throttle)
+        self.sign_ups = SignUpService(context, ids, self.users)
+        self.verification = EmailVerificationService(context, self.sign_ups)
+        self.links = PasswordLinkService(context)
         self.delivery = MailDelivery(storage, clock, self.tokens, self.mailbox, "https://users.example.com/app")
 
     async def jobs(self) -> list[Job]:
