@@ -14,7 +14,7 @@ from domain.user import User
 from domain.values import Email, JobId, UserId
 
 MAIL: Final = "mail"
-"""The kind of a job that sends a mail to a known recipient; without a template, a link whose token it creates."""
+"""The kind of a job that sends a mail. It has an address and a template, or creates the token of a user's link."""
 
 PASSWORD_RESET: Final = "password_reset"  # noqa: S105 - a kind of job
 """The kind of a job that looks up the account of an address, and mails it a link if there is one."""
@@ -37,7 +37,7 @@ class MailQueue:
         self._stage_mail(unit, self._ids.new(JobId), template, to, language, context)
 
     def stage_verification(self, unit: UnitOfWork, user: User, language: Language) -> None:
-        """Stage a link that verifies a user's address. The job creates its token: a sign-up is to cost little."""
+        """Stage a link that verifies a user's address. The job creates its token, to make sign-ups cheap."""
         self._stage(unit, self._ids.new(JobId), MAIL, language, _link(TokenPurpose.VERIFY_EMAIL, user))
 
     def stage_invitation(self, unit: UnitOfWork, user: User) -> None:
