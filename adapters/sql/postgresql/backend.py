@@ -29,15 +29,18 @@ from adapters.sql.engine.backend import TransactionCallback, run_statements
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, Rows
-from adapters.sql.postgresql.hosts import DEFAULT_PORT, Host, Hosts
+from adapters.sql.postgresql.hosts import Hosts
 from adapters.sql.postgresql.pool import AsyncpgPool
 from adapters.sql.postgresql.sessions import NEEDS_POOLER_OPTION, Sessions, SharedSessions
 from adapters.sql.tables import live_owner, owner_of
+from adapters.storage_urls import Address, parse_hosts
 from adapters.tls import check_authorities
 from domain.errors import DomainError, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
 
+_DEFAULT_PORT: Final = 5432
+_FORM: Final = "postgresql://user:password@host:5432,host:5432/name"
 _NAMED: Final = {"application_name": "userport"}
 """A startup parameter, which poolers know."""
 
@@ -137,10 +140,14 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
 def _hosts(url: URL) -> Hosts | None:
     """Return the servers, unless there is one that needs no check."""
     target = url.query.get("target_session_attrs")
-    names = url.query.get("host", ())
-    if target is None and not names:
+    text = url.query.get("host")
+    if target is None and text is None:
         return None
-    hosts = [Host.parse(name) for name in names] or [Host(url.host or "localhost", url.port or DEFAULT_PORT)]
+    hosts = (
+        parse_hosts(str(text), _DEFAULT_PORT, _FORM)
+        if text
+        else [Address(url.host or "localhost", url.port or _DEFAULT_PORT)]
+    )
     return Hosts(hosts, str(target or "read-write"))
 
 
