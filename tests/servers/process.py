@@ -135,6 +135,15 @@ class ServerProcess(ABC):
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def cut_off(self) -> None:
+        """Let nothing reach the server until it is reconnected."""
+        assert self.link is not None
+        self.link.cut()
+
+    def reconnect(self) -> None:
+        if self.link is not None:
+            self.link.restore()
+
     @property
     def _log(self) -> Path:
         return self.directory / "log"
