@@ -1,8 +1,17 @@
-"""URLs of storages without options. Errors contain no part of a URL except its scheme: it may contain a password."""
+"""Parts of storage URLs. Errors contain no part of a URL except its scheme: it may contain a password."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
+
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/@\s]+))(?::([0-9]{1,5}))?")
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
 
 
 class ServerAddress(NamedTuple):
@@ -24,6 +33,23 @@ def parse_file_url(url: str) -> Path:
     if file in {"", rest} or "?" in file or "#" in file:
         raise ValueError(f"write {scheme}:///file.db, with %3F and %23 for ? and # in the name of a file")
     return Path(unquote(file)).absolute()
+
+
+def parse_hosts(text: str, default_port: int, form: str) -> Sequence[Address]:
+    """Return the servers of `host:port,host:port`. Only a single host may omit its port.
+
+    Raises:
+        ValueError: The text is not of this form, or repeats a server. `form` is what to write instead.
+    """
+    matches = [_HOST.fullmatch(host) for host in text.split(",")]
+    if len(matches) > 1 and any(match is not None and match[3] is None for match in matches):
+        raise ValueError(f"each of several hosts needs a port: write {form}")
+    found = [Address(match[1] or match[2], int(match[3] or default_port)) for match in matches if match is not None]
+    if len(found) < len(matches) or not all(0 < address.port < 65_536 for address in found):
+        raise ValueError(f"it does not name a host and port: write {form}")
+    if len(set(found)) < len(found):
+        raise ValueError("it repeats a host")
+    return found
 
 
 def parse_server_url(url: str, default_port: int) -> ServerAddress:

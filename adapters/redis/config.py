@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote
 
+from adapters.storage_urls import Address, parse_hosts
+
 _OPTIONS: Final = ("replicas", "service", "ssl_ca")
 _SERVICE: Final = r"[A-Za-z0-9_.-]{1,64}"
 _WRITTEN: Final = {
@@ -11,14 +13,7 @@ _WRITTEN: Final = {
     "cluster": "redis+cluster://user:password@host:port,another:port",
     "sentinel": "redis+sentinel://user:password@host:port,another:port/name-of-the-master/0",
 }
-_PORT: Final = 6379
-_SENTINEL_PORT: Final = 26379
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    host: str
-    port: int
+_DEFAULT_PORTS: Final = {"": 6379, "cluster": 6379, "sentinel": 26379}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +55,14 @@ class RedisConfig:
         if scheme != "rediss" and "ssl_ca" in options:
             raise ValueError("ssl_ca needs a scheme with TLS: rediss://, rediss+cluster:// or rediss+sentinel://")
         login, _, hosts = parts.netloc.rpartition("@")
+        if not topology and "," in hosts:
+            raise ValueError(
+                "several hosts make a cluster or are Sentinels: write redis+cluster:// or redis+sentinel://"
+            )
         username, _, password = login.partition(":")
         master_name, path = _master_name(parts.path) if topology == "sentinel" else (None, parts.path)
         config = cls(
-            addresses=tuple(_address(host, topology) for host in hosts.split(",")),
+            addresses=tuple(parse_hosts(hosts, _DEFAULT_PORTS[topology], _WRITTEN[topology])),
             is_cluster=topology == "cluster",
             master_name=master_name,
             uses_tls=scheme == "rediss",
@@ -74,12 +73,6 @@ class RedisConfig:
             service=service,
             replicas=int(replicas),
         )
-        if len(set(config.addresses)) < len(config.addresses):
-            raise ValueError("it repeats a host")
-        if not topology and len(config.addresses) > 1:
-            raise ValueError(
-                "several hosts make a cluster or are Sentinels: write redis+cluster:// or redis+sentinel://"
-            )
         if config.is_cluster and config.database:
             raise ValueError("a cluster only has the database /0")
         return config
@@ -102,14 +95,6 @@ def _options(parts: SplitResult, *, has_query: bool) -> Mapping[str, str]:
     if not options.keys() <= set(_OPTIONS):
         raise ValueError(f"it has an unknown option; known: {', '.join(_OPTIONS)}")
     return options
-
-
-def _address(text: str, topology: str) -> Address:
-    default = _SENTINEL_PORT if topology == "sentinel" else _PORT
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/@\s]+))(?::([0-9]{1,5}))?", text)
-    if match is None or not 0 < int(match[3] or default) < 65_536:
-        raise ValueError(f"it does not name a host and port: write {_WRITTEN[topology]}")
-    return Address(match[1] or match[2], int(match[3] or default))
 
 
 def _master_name(path: str) -> tuple[str, str]:

@@ -10,8 +10,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
-from adapters.redis.config import Address, RedisConfig
+from adapters.redis.config import RedisConfig
 from adapters.resilience import ConnectionLimiter
+from adapters.storage_urls import Address
 
 _MAX_CONNECTIONS: Final = 16
 _CONNECT_TIMEOUT_SECONDS: Final = 3

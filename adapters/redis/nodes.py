@@ -5,8 +5,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError
 
-from adapters.redis.config import Address, RedisConfig
+from adapters.redis.config import RedisConfig
 from adapters.redis.errors import MasterUnknown
+from adapters.storage_urls import Address
 
 _ANSWER_SECONDS: Final = 2
 

@@ -17,12 +17,13 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from adapters.redis.config import Address, RedisConfig
+from adapters.redis.config import RedisConfig
 from adapters.redis.connections import Connection, Connections, ask_once
 from adapters.redis.errors import translate_error
 from adapters.redis.nodes import MasterLocator
 from adapters.redis.scripts import KEYS, VERSION, Script
 from adapters.resilience import is_raised_by
+from adapters.storage_urls import Address
 from domain.errors import StorageUnavailable
 
 Part: TypeAlias = str | bytes | int

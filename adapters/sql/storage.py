@@ -167,13 +167,12 @@ def _open_backend(url: str, conflicts: Mapping[str, type[DomainError]]) -> Backe
     return backend(parsed.update_query_dict({"host": hosts}) if hosts else parsed, conflicts)
 
 
-def _split_hosts(url: str) -> tuple[str, Sequence[str]]:
+def _split_hosts(url: str) -> tuple[str, str]:
     """Return a URL with the first of its hosts alone, and all of them if there are several."""
     match = re.fullmatch(r"(\w+://(?:.*@)?)([^@/?]*,[^@/?]*)([/?].*)?", url)
     if match is None:
-        return url, ()
-    hosts = match[2].split(",")
-    return f"{match[1]}{hosts[0]}{match[3] or ''}", hosts
+        return url, ""
+    return f"{match[1]}{match[2].partition(',')[0]}{match[3] or ''}", match[2]
 
 
 SERVER: Final = StoragePlugin(SqlStorage.open)

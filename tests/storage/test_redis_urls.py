@@ -1,7 +1,8 @@
 import pytest
 
-from adapters.redis.config import Address, RedisConfig
+from adapters.redis.config import RedisConfig
 from adapters.redis.storage import RedisStorage
+from adapters.storage_urls import Address
 
 
 @pytest.mark.parametrize(
@@ -15,13 +16,15 @@ from adapters.redis.storage import RedisStorage
         "redis://host/0/1",
         "redis://one,two/0",
         "redis+cluster://one,/0",
+        "redis+cluster://one:7000,secret",
+        "redis+sentinel://[::1],secret:26379/name/0",
         "redis+cluster://host/1",
         "redis+cluster://secret:7000,secret:7000",
         "redis+sentinel://secret",
         "redis+sentinel://secret/",
         "redis+sentinel://secret/%73ecret/0",
-        "redis+sentinel://one,redis://secret/name/0",
-        "redis+sentinel://secret,secret:26379/name/0",
+        "redis+sentinel://one:26379,redis://secret/name/0",
+        "redis+sentinel://secret:26379,secret:26379/name/0",
         "redis+sentinel://::1/name/0",
         "redis+sentinel://host/name/secret",
         "redis+sentinel://host/name/0?sentinel=secret",
@@ -44,9 +47,9 @@ def test_a_url_that_is_wrong_is_refused_without_being_repeated(url: str) -> None
 
 
 def test_a_url_names_hosts_a_user_and_a_service() -> None:
-    config = RedisConfig.parse("rediss+cluster://us%40er:p%3A%2F%3F@one:7000,[::1],two?service=staff&ssl_ca=/ca.pem")
+    config = RedisConfig.parse("rediss+cluster://us%40er:p%3A%2F%3F@one:7000,[::1]:7001?service=staff&ssl_ca=/ca.pem")
     assert config == RedisConfig(
-        addresses=(Address("one", 7000), Address("::1", 6379), Address("two", 6379)),
+        addresses=(Address("one", 7000), Address("::1", 7001)),
         is_cluster=True,
         master_name=None,
         uses_tls=True,
@@ -70,8 +73,9 @@ def test_what_a_url_leaves_open_is_what_redis_takes_for_granted() -> None:
 
 
 def test_a_url_names_sentinels_and_the_master_that_they_watch() -> None:
-    config = RedisConfig.parse("rediss+sentinel://user:secret@one:7000,[::1],two/our-users/3?replicas=2")
-    assert config.addresses == (Address("one", 7000), Address("::1", 26379), Address("two", 26379))
+    config = RedisConfig.parse("rediss+sentinel://user:secret@one:7000,[::1]:26379/our-users/3?replicas=2")
+    assert config.addresses == (Address("one", 7000), Address("::1", 26379))
     assert (config.master_name, config.database, config.replicas) == ("our-users", 3, 2)
     assert config.uses_tls
-    assert RedisConfig.parse("redis+sentinel://one/our-users").database == 0
+    without_port = RedisConfig.parse("redis+sentinel://one/our-users")
+    assert (without_port.addresses, without_port.database) == ((Address("one", 26379),), 0)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.storage_urls import ServerAddress, parse_file_url, parse_server_url
+from adapters.storage_urls import Address, ServerAddress, parse_file_url, parse_hosts, parse_server_url
 
 
 def test_a_file_is_relative_to_the_working_directory_unless_it_is_absolute(
@@ -20,6 +20,25 @@ def test_the_parts_of_a_server_url_are_decoded() -> None:
 
 def test_a_server_url_needs_no_host_port_or_password() -> None:
     assert parse_server_url("toy://user@/users", 5432) == ServerAddress("localhost", 5432, "user", "", "users")
+
+
+def test_a_single_host_needs_no_port_and_several_do() -> None:
+    assert parse_hosts("[::1]", 5432, "host:5432") == [Address("::1", 5432)]
+    assert parse_hosts("one:1,[::1]:2", 5432, "host:5432") == [Address("one", 1), Address("::1", 2)]
+    for text in ("one,two", "one:1,two", "[::1],one:1"):
+        with pytest.raises(ValueError, match=r"^each of several hosts needs a port: write host:5432$"):
+            parse_hosts(text, 5432, "host:5432")
+
+
+@pytest.mark.parametrize("text", ["", "one:1,", "one:0", "one:1,two:70000", "one:port", "::1", "a b", "[one]:1"])
+def test_a_wrong_host_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^it does not name a host and port: write host:5432$"):
+        parse_hosts(text, 5432, "host:5432")
+
+
+def test_a_repeated_host_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^it repeats a host$"):
+        parse_hosts("one:1,one:1", 5432, "host:5432")
 
 
 @pytest.mark.parametrize(

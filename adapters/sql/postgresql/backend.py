@@ -1,3 +1,4 @@
+import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    ExceptionContext,
     Insert,
     String,
     Table,
@@ -22,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.exc import InterfaceError
 from sqlalchemy.types import TypeEngine
 
 from adapters.postgresql_errors import UNCERTAIN, translate_error
@@ -29,15 +32,18 @@ from adapters.sql.engine.backend import TransactionCallback, run_statements
 from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, Rows
-from adapters.sql.postgresql.hosts import DEFAULT_PORT, Host, Hosts
+from adapters.sql.postgresql.hosts import Hosts
 from adapters.sql.postgresql.pool import AsyncpgPool
 from adapters.sql.postgresql.sessions import NEEDS_POOLER_OPTION, Sessions, SharedSessions
 from adapters.sql.tables import live_owner, owner_of
+from adapters.storage_urls import Address, parse_hosts
 from adapters.tls import check_authorities
 from domain.errors import DomainError, StorageUnavailable, TooBusy
 
 T = TypeVar("T")
 
+_DEFAULT_PORT: Final = 5432
+_FORM: Final = "postgresql://user:password@host:5432,host:5432/name"
 _NAMED: Final = {"application_name": "userport"}
 """A startup parameter, which poolers know."""
 
@@ -111,6 +117,15 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
         statement = self._insert_statement(table)
         return statement.bind({column.name: [row[column.name] for row in rows] for column in table.columns})
 
+    def _discard_broken(self, context: ExceptionContext) -> InterfaceError | None:
+        connection, is_commit = context.connection, context.statement is None
+        if connection is not None and is_commit and isinstance(context.original_exception, asyncio.CancelledError):
+            # asyncpg would ask the server to cancel the commit, which then ends its wait for synchronous standbys and
+            # shows readers what a failover undoes.
+            driver_connection: Any = connection.connection.driver_connection
+            driver_connection.terminate()
+        return super()._discard_broken(context)
+
     def _driver_error(self, error: Exception) -> BaseException:
         original = super()._driver_error(error)
         return original if original is error else original.__cause__ or original  # SQLAlchemy wraps asyncpg's errors
@@ -137,10 +152,14 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
 def _hosts(url: URL) -> Hosts | None:
     """Return the servers, unless there is one that needs no check."""
     target = url.query.get("target_session_attrs")
-    names = url.query.get("host", ())
-    if target is None and not names:
+    text = url.query.get("host")
+    if target is None and text is None:
         return None
-    hosts = [Host.parse(name) for name in names] or [Host(url.host or "localhost", url.port or DEFAULT_PORT)]
+    hosts = (
+        parse_hosts(str(text), _DEFAULT_PORT, _FORM)
+        if text
+        else [Address(url.host or "localhost", url.port or _DEFAULT_PORT)]
+    )
     return Hosts(hosts, str(target or "read-write"))
 
 

@@ -1,15 +1,15 @@
 """Several PostgreSQL servers, of which one accepts writes."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from weakref import WeakSet
 
 import asyncpg
 
+from adapters.storage_urls import Address
 from domain.errors import StorageUnavailable
 
 TARGETS: Final = {
@@ -23,37 +23,19 @@ NO_WRITABLE_SERVER: Final = "no PostgreSQL server in the storage URL accepts wri
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _CHECK_INTERVAL_SECONDS: Final = 1  # a server that takes longer to respond may be frozen or unreachable
-DEFAULT_PORT: Final = 5432
 _FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-
-class Host(NamedTuple):
-    name: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Host":
-        """Raise `ValueError`, whose text contains no part of it."""
-        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/@\s]+))(?::([0-9]{1,5}))?", text)
-        if match is None or not 0 < int(match[3] or DEFAULT_PORT) < 65_536:
-            raise ValueError(
-                "it does not name hosts and ports: write postgresql://user:password@host:5432,host:5432/name"
-            )
-        return cls(match[1] or match[2], int(match[3] or DEFAULT_PORT))
 
 
 class Hosts:
     """Connects to the first server that fits, and leaves one that another has replaced."""
 
-    def __init__(self, hosts: Sequence[Host], target: str) -> None:
-        """Raise `ValueError` for a host that is there twice, or an unknown target."""
-        if len(set(hosts)) < len(hosts):
-            raise ValueError("it repeats a host")
+    def __init__(self, hosts: Sequence[Address], target: str) -> None:
+        """Raise `ValueError` for an unknown target."""
         if target not in TARGETS:
             raise ValueError(f"its option target_session_attrs must be one of: {', '.join(TARGETS)}")
         self._hosts: Final = list(hosts)
         self._target: Final = target
-        self._connections: Final[dict[Host, WeakSet[asyncpg.Connection]]] = {host: WeakSet() for host in hosts}
+        self._connections: Final[dict[Address, WeakSet[asyncpg.Connection]]] = {host: WeakSet() for host in hosts}
         self._connect: Callable[..., Any] = asyncpg.connect
         self._overdue: Final[set[object]] = set()
         self._check: asyncio.Task[None] | None = None
@@ -84,11 +66,11 @@ class Hosts:
         if self._check is not None:
             self._check.cancel()
 
-    async def _connect_to(self, host: Host) -> asyncpg.Connection:
+    async def _connect_to(self, host: Address) -> asyncpg.Connection:
         """Connect to one server; raise `StorageUnavailable` if it does not fit."""
         timeout = _CONNECT_TIMEOUT_SECONDS / len(self._hosts)
         async with asyncio.timeout(timeout):
-            connection: asyncpg.Connection = await self._connect(host=host.name, port=host.port, timeout=timeout)
+            connection: asyncpg.Connection = await self._connect(host=host.host, port=host.port, timeout=timeout)
             try:
                 await self._verify(connection)
             except BaseException:
@@ -106,7 +88,7 @@ class Hosts:
         if not fits:
             raise StorageUnavailable(NO_WRITABLE_SERVER)
 
-    def _move_to(self, host: Host) -> None:
+    def _move_to(self, host: Address) -> None:
         """Begin with this server from now on, and break off what still waits for others."""
         self._hosts.remove(host)
         self._hosts.insert(0, host)
