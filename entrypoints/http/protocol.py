@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import httptools
+from starlette.types import ASGIApp
 from uuid_utils import uuid4
 from uvicorn import Config
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -71,7 +72,7 @@ class WaitingConnections:
 class ServerConfig(Config):
     """Uvicorn's configuration with connection limits. Each worker process has a copy."""
 
-    def __init__(self, app: str, limits: ConnectionLimits, drain_seconds: float = 0, **options: Any) -> None:
+    def __init__(self, app: ASGIApp | str, limits: ConnectionLimits, drain_seconds: float = 0, **options: Any) -> None:
         super().__init__(app, http=ProblemProtocol, ws="none", **options)
         self.limits = limits
         self.drain_seconds = drain_seconds
