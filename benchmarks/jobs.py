@@ -40,7 +40,6 @@ from benchmarks.bench.smtp_sink import smtp_sink
 from benchmarks.bench.tokens import make_key
 from benchmarks.bench.wrk import check_wrk, load
 from domain.jobs import JOBS, Job
-from domain.one_time_token import TokenPurpose
 from domain.storage import Storage
 from domain.user import User
 from domain.values import Email, JobId, Name, UserId
@@ -134,9 +133,7 @@ async def _stage_mails(container: Container, jobs: int) -> None:
                 now=container.clock().now(),
             )
             unit.users.add(user)
-            await container.mail_queue().stage_link(
-                unit, TokenPurpose.VERIFY_EMAIL, user, Language.ENGLISH, is_new_user=True
-            )
+            container.mail_queue().stage_verification(unit, user, Language.ENGLISH)
         await unit.commit()
 
 

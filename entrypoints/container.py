@@ -13,6 +13,7 @@ from application.jobs.queue import JobQueue
 from application.jobs.service import JobService
 from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
+from application.links.context import LinkContext
 from application.links.email_change import EmailChangeService
 from application.links.password_links import PasswordLinkService
 from application.links.sign_up import SignUpService
@@ -129,18 +130,11 @@ class Container(DeclarativeContainer):
     mail_throttle = Singleton(
         MailThrottle, clock, storage_secret, settings.provided.mails_per_account, settings.provided.mails_per_address
     )
-    sign_ups = Singleton(SignUpService, storage, clock, ids, passwords, users, mail_queue)
-    email_verification = Singleton(EmailVerificationService, storage, clock, mail_queue, mail_throttle, sign_ups)
-    password_links = Singleton(PasswordLinkService, storage, clock, domain_names, passwords, mail_queue, mail_throttle)
-    email_changes = Singleton(
-        EmailChangeService,
-        storage,
-        clock,
-        domain_names,
-        Singleton(CurrentPasswords, passwords, sign_in_throttle),
-        mail_queue,
-        mail_throttle,
-    )
+    links = Singleton(LinkContext, storage, clock, domain_names, passwords, mail_queue, mail_throttle)
+    sign_ups = Singleton(SignUpService, links, ids, users)
+    email_verification = Singleton(EmailVerificationService, links, sign_ups)
+    password_links = Singleton(PasswordLinkService, links)
+    email_changes = Singleton(EmailChangeService, links, Singleton(CurrentPasswords, passwords, sign_in_throttle))
     mail_delivery = Singleton(
         MailDelivery, storage, clock, one_time_tokens, mail_sender, settings.provided.links_begin_with
     )

@@ -68,8 +68,10 @@ class JobWorker:
 
     def _look_soon(self) -> None:
         self._pause = _MIN_PAUSE_SECONDS
-        self._next_look = max(self._earliest_look, min(self._next_look, monotonic() + self._pause))
-        self._wake.set()
+        moment = max(self._earliest_look, monotonic() + self._pause)
+        if moment < self._next_look:  # otherwise it does not have to wake up for this job
+            self._next_look = moment
+            self._wake.set()
 
     @property
     def _room(self) -> int:

@@ -1,40 +1,23 @@
 """Change one's own address: confirmed at the new one, and undone from the old one."""
 
-from application.concurrency import OptimisticRetry, commit_additions
+from application.concurrency import commit_additions
 from application.languages import Language
-from application.outbox.queue import MailQueue
-from application.outbox.throttle import MailThrottle
-from application.ports import Clock, DomainNames
+from application.links.context import LinkContext
 from application.principal import Principal
 from application.sessions.revocation import revoke_sessions, stage_session_revocation
 from application.users.current_password import CurrentPasswords
 from domain.credential import CREDENTIALS
 from domain.errors import FieldChecks, UserNotFound, WrongPassword
 from domain.one_time_token import OneTimeToken, TokenPurpose
-from domain.storage import Storage, UnitOfWork
-from domain.user import User
 from domain.values import Email, UserId
 
 
 class EmailChangeService:
     """Requests, confirms and undoes changes of address. Every method may also raise what the storage port raises."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        clock: Clock,
-        domain_names: DomainNames,
-        current_passwords: CurrentPasswords,
-        mails: MailQueue,
-        throttle: MailThrottle,
-    ) -> None:
-        self._storage = storage
-        self._clock = clock
-        self._domain_names = domain_names
+    def __init__(self, context: LinkContext, current_passwords: CurrentPasswords) -> None:
+        self._context = context
         self._current_passwords = current_passwords
-        self._mails = mails
-        self._throttle = throttle
-        self._retry = OptimisticRetry()
 
     async def request(
         self,
@@ -57,12 +40,12 @@ class EmailChangeService:
             TooManyMailRequests: Too many mails were requested within an hour.
         """
         check = FieldChecks()
-        new = check("new_email", self._parse, new_email)
+        new = check("new_email", self._context.parse_email, new_email)
         check.raise_if_invalid()
         claim = await self._current_passwords.claim(user_id, current_password, caller, address)
 
         async def attempt() -> None:
-            unit = self._storage.unit_of_work()
+            unit = self._context.storage.unit_of_work()
             user = await unit.users.get(user_id)
             if user is None or not user.active:
                 raise UserNotFound
@@ -71,14 +54,14 @@ class EmailChangeService:
             if new == user.email:
                 check.reject("new_email", "unchanged", "is the present address")
                 check.raise_if_invalid()
-            request = await self._throttle.request([user.email, new], address)
+            request = await self._context.throttle.request([user.email, new], address)
             await request.stage(unit)
-            await self._mails.stage_email_change(unit, user, new, language)
+            await self._context.mails.stage_email_change(unit, user, new, language)
             unit.users.require(user)
             await commit_additions(unit)
 
         try:
-            await self._retry.run(user_id, attempt)
+            await self._context.retry.run(user_id, attempt)
         except WrongPassword:
             await claim.count_failure()
             raise
@@ -92,15 +75,15 @@ class EmailChangeService:
         """
 
         async def attempt() -> None:
-            unit = self._storage.unit_of_work()
-            used, user, _ = await self._mails.tokens.redeem(unit, TokenPurpose.CONFIRM_EMAIL_CHANGE, token)
+            unit = self._context.storage.unit_of_work()
+            used, user, _ = await self._context.mails.tokens.redeem(unit, TokenPurpose.CONFIRM_EMAIL_CHANGE, token)
             new = self._target_of(used)
-            self._stage(unit, user, user.change(now=self._clock.now(), email=new, email_verified=True))
-            await self._mails.tokens.stage_revocation(unit, user.id, used=used)
-            self._mails.stage_undo(unit, user, new, language)
+            self._context.stage_user(unit, user, email=new, email_verified=True)
+            await self._context.mails.tokens.stage_revocation(unit, user.id, used=used)
+            self._context.mails.stage_undo(unit, user, new, language)
             await unit.commit()
 
-        await self._retry.run(token, attempt)
+        await self._context.retry.run(token, attempt)
 
     async def undo(self, token: str, language: Language) -> None:
         """Restore an address, end every session, and mail a link that resets the password.
@@ -113,27 +96,18 @@ class EmailChangeService:
         """
 
         async def attempt() -> UserId:
-            unit = self._storage.unit_of_work()
-            used, user, _ = await self._mails.tokens.redeem(unit, TokenPurpose.UNDO_EMAIL_CHANGE, token)
+            unit = self._context.storage.unit_of_work()
+            used, user, _ = await self._context.mails.tokens.redeem(unit, TokenPurpose.UNDO_EMAIL_CHANGE, token)
             old = self._target_of(used)
-            self._stage(unit, user, user.change(now=self._clock.now(), email=old, email_verified=used.target_verified))
-            await self._mails.tokens.stage_revocation(unit, user.id, used=used, undos_after=used.request_id)
+            self._context.stage_user(unit, user, email=old, email_verified=used.target_verified)
+            await self._context.mails.tokens.stage_revocation(unit, user.id, used=used, undos_after=used.request_id)
             await stage_session_revocation(unit, user.id)
-            self._mails.stage_password_reset(unit, old, language)
+            self._context.mails.stage_password_reset(unit, old, language)
             await unit.commit()
             return user.id
 
-        user_id = await self._retry.run(token, attempt)
-        await revoke_sessions(self._storage, self._retry, user_id)
-
-    def _stage(self, unit: UnitOfWork, user: User, changed: User) -> None:
-        if changed is user:
-            unit.users.require(user)
-        else:
-            unit.users.save(changed)
+        user_id = await self._context.retry.run(token, attempt)
+        await revoke_sessions(self._context.storage, self._context.retry, user_id)
 
     def _target_of(self, token: OneTimeToken) -> Email:
-        return self._parse(token.target or "")
-
-    def _parse(self, text: str) -> Email:
-        return Email.parse(text, self._domain_names.to_ascii)
+        return self._context.parse_email(token.target or "")

@@ -3,41 +3,23 @@
 import asyncio
 from weakref import WeakValueDictionary
 
-from application.concurrency import OptimisticRetry, commit_additions
+from application.concurrency import commit_additions
 from application.languages import Language
+from application.links.context import LinkContext
 from application.mail.message import Template
-from application.outbox.queue import MailQueue
-from application.outbox.throttle import MailThrottle
-from application.passwords import Passwords
-from application.ports import Clock, DomainNames
 from application.sessions.revocation import revoke_sessions, stage_session_revocation
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import FieldChecks, HasPassword, UserNotFound
 from domain.one_time_token import TokenPurpose
-from domain.storage import Storage
 from domain.user import User
-from domain.values import Email, UserId
+from domain.values import UserId
 
 
 class PasswordLinkService:
     """Mails password links, and sets passwords by them. Every method may also raise what the storage port raises."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        clock: Clock,
-        domain_names: DomainNames,
-        passwords: Passwords,
-        mails: MailQueue,
-        throttle: MailThrottle,
-    ) -> None:
-        self._storage = storage
-        self._clock = clock
-        self._domain_names = domain_names
-        self._passwords = passwords
-        self._mails = mails
-        self._throttle = throttle
-        self._retry = OptimisticRetry()
+    def __init__(self, context: LinkContext) -> None:
+        self._context = context
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def request_reset(self, email: str, address: str | None, language: Language) -> None:
@@ -47,33 +29,33 @@ class PasswordLinkService:
         `TooManyMailRequests`.
         """
         check = FieldChecks()
-        parsed = check("email", lambda text: Email.parse(text, self._domain_names.to_ascii), email)
+        parsed = check("email", self._context.parse_email, email)
         check.raise_if_invalid()
-        request = await self._throttle.request([parsed], address)
+        request = await self._context.throttle.request([parsed], address)
 
         async def attempt() -> None:
-            unit = self._storage.unit_of_work()
+            unit = self._context.storage.unit_of_work()
             await request.stage(unit)
-            self._mails.stage_password_reset(unit, parsed, language)
+            self._context.mails.stage_password_reset(unit, parsed, language)
             await commit_additions(unit)
 
-        await self._retry.run(address or parsed.canonical, attempt)
+        await self._context.retry.run(address or parsed.canonical, attempt)
 
     async def invite(self, user_id: UserId) -> None:
         """Mail a link to a user without a password. Raises `UserNotFound` or `HasPassword`."""
 
         async def attempt() -> None:
-            unit = self._storage.unit_of_work()
+            unit = self._context.storage.unit_of_work()
             user, credential = await asyncio.gather(unit.users.get(user_id), unit.records(CREDENTIALS).get(user_id))
             if user is None:
                 raise UserNotFound
             if credential is not None:
                 raise HasPassword
-            await self._mails.stage_invitation(unit, user)
+            self._context.mails.stage_invitation(unit, user)
             unit.users.require(user)
             await commit_additions(unit)
 
-        await self._retry.run(user_id, attempt)
+        await self._context.retry.run(user_id, attempt)
 
     async def confirm_reset(self, token: str, new_password: str, address: str | None, language: Language) -> None:
         """Set the password of the link's user, verify their address, and end all their sessions.
@@ -84,7 +66,7 @@ class PasswordLinkService:
             TooBusy: Too many passwords are being hashed.
         """
         user = await self._set_password(TokenPurpose.RESET_PASSWORD, token, new_password, address, language)
-        await revoke_sessions(self._storage, self._retry, user.id)
+        await revoke_sessions(self._context.storage, self._context.retry, user.id)
 
     async def accept_invitation(self, token: str, new_password: str, address: str | None) -> None:
         """Set the first password of an invited user, and verify their address. Raises as `confirm_reset` does."""
@@ -97,26 +79,22 @@ class PasswordLinkService:
 
         async def attempt() -> User:
             nonlocal password_hash
-            unit = self._storage.unit_of_work()
-            _, user, credential = await self._mails.tokens.redeem(unit, purpose, token)
+            unit = self._context.storage.unit_of_work()
+            _, user, credential = await self._context.mails.tokens.redeem(unit, purpose, token)
             if password_hash is None:
-                password = self._passwords.parse_for(user, new_password)
-                password_hash = await self._passwords.hash(password, address)
+                password = self._context.passwords.parse_for(user, new_password)
+                password_hash = await self._context.passwords.hash(password, address)
             if credential is None:
                 unit.records(CREDENTIALS).add(Credential(user.id, password_hash))
             else:
                 unit.records(CREDENTIALS).save(credential.change(password_hash))
-            verified = user.change(now=self._clock.now(), email_verified=True)
-            if verified is user:
-                unit.users.require(user)
-            else:
-                unit.users.save(verified)
+            self._context.stage_user(unit, user, email_verified=True)
             await stage_session_revocation(unit, user.id)
             if notify_in is not None:
-                self._mails.stage_notice(unit, Template.PASSWORD_CHANGED, user.email, notify_in)
+                self._context.mails.stage_notice(unit, Template.PASSWORD_CHANGED, user.email, notify_in)
             await commit_additions(unit)
             return user
 
         # One at a time, so that concurrent confirmations of one link hash only one password.
         async with self._locks.setdefault(token, asyncio.Lock()):
-            return await self._retry.run(token, attempt)
+            return await self._context.retry.run(token, attempt)

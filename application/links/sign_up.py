@@ -1,38 +1,23 @@
 """Sign-ups that do not reveal whether an address already has an account."""
 
-from application.concurrency import OptimisticRetry
 from application.languages import Language
-from application.outbox.queue import MailQueue
+from application.links.context import LinkContext
 from application.outbox.tokens import parse_link_token
-from application.passwords import Passwords
-from application.ports import Clock, IdSource
+from application.ports import IdSource
 from application.users.service import NewUser, UserService
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import EmailTaken, InvalidOneTimeToken, UsernameTaken
 from domain.pending_sign_up import PENDING_SIGN_UPS, PendingSignUp
-from domain.storage import Storage
 from domain.values import UserId
 
 
 class SignUpService:
     """Keeps sign-ups until their address is confirmed. Every method may also raise what the storage port raises."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        clock: Clock,
-        ids: IdSource,
-        passwords: Passwords,
-        users: UserService,
-        mails: MailQueue,
-    ) -> None:
-        self._storage = storage
-        self._clock = clock
+    def __init__(self, context: LinkContext, ids: IdSource, users: UserService) -> None:
+        self._context = context
         self._ids = ids
-        self._passwords = passwords
         self._users = users
-        self._mails = mails
-        self._retry = OptimisticRetry()
 
     async def request(self, new: NewUser, address: str | None, language: Language) -> None:
         """Store a sign-up, and mail its address a link, or a notice if it has an account.
@@ -45,16 +30,16 @@ class SignUpService:
             TooBusy: Too many passwords are being hashed.
         """
         user, password = self._users.parse(new)
-        unit = self._storage.unit_of_work()
+        unit = self._context.storage.unit_of_work()
         if user.username is not None and await unit.users.find_by_username(user.username) is not None:
             raise UsernameTaken
-        password_hash = None if password is None else await self._passwords.hash(password, address)
-        digest = self._mails.tokens.sign_up_token(user.id).digest
-        now = self._clock.now()
+        password_hash = None if password is None else await self._context.passwords.hash(password, address)
+        digest = self._context.mails.tokens.sign_up_token(user.id).digest
+        now = self._context.clock.now()
         unit.records(PENDING_SIGN_UPS).add(
             PendingSignUp.create(user, password_hash=password_hash, digest=digest, now=now)
         )
-        self._mails.stage_sign_up(unit, user.id, language)
+        self._context.mails.stage_sign_up(unit, user.id, language)
         await unit.commit()
 
     async def confirm(self, token: str) -> None:
@@ -65,9 +50,9 @@ class SignUpService:
         given = parse_link_token(token)
 
         async def attempt() -> None:
-            unit = self._storage.unit_of_work()
+            unit = self._context.storage.unit_of_work()
             pending = await unit.records(PENDING_SIGN_UPS).get(given.subject)
-            now = self._clock.now()
+            now = self._context.clock.now()
             if pending is None or not pending.accepts(given, now):
                 raise InvalidOneTimeToken
             user = pending.confirmed(self._ids.new(UserId), now)
@@ -78,9 +63,9 @@ class SignUpService:
             await unit.commit()
 
         try:
-            await self._retry.run(token, attempt)
+            await self._context.retry.run(token, attempt)
         except (EmailTaken, UsernameTaken):
             # A concurrent confirmation of the same link may have created the user who has them.
-            if await self._storage.unit_of_work().records(PENDING_SIGN_UPS).get(given.subject) is None:
+            if await self._context.storage.unit_of_work().records(PENDING_SIGN_UPS).get(given.subject) is None:
                 raise InvalidOneTimeToken from None
             raise

@@ -1,29 +1,20 @@
 """Verify an address by a link that is mailed to it."""
 
-from application.concurrency import OptimisticRetry, commit_additions
+from application.concurrency import commit_additions
 from application.languages import Language
+from application.links.context import LinkContext
 from application.links.sign_up import SignUpService
-from application.outbox.queue import MailQueue
-from application.outbox.throttle import MailThrottle
-from application.ports import Clock
 from domain.errors import AlreadyVerified, InvalidOneTimeToken, UserNotFound
 from domain.one_time_token import TokenPurpose
-from domain.storage import Storage
 from domain.values import UserId
 
 
 class EmailVerificationService:
     """Mails verification links, and confirms addresses. Every method may also raise what the storage port raises."""
 
-    def __init__(
-        self, storage: Storage, clock: Clock, mails: MailQueue, throttle: MailThrottle, sign_ups: SignUpService
-    ) -> None:
-        self._storage = storage
-        self._clock = clock
-        self._mails = mails
-        self._throttle = throttle
+    def __init__(self, context: LinkContext, sign_ups: SignUpService) -> None:
+        self._context = context
         self._sign_ups = sign_ups
-        self._retry = OptimisticRetry()
 
     async def request(self, user_id: UserId, address: str | None, language: Language) -> None:
         """Mail a user a link, on behalf of a client address.
@@ -32,19 +23,19 @@ class EmailVerificationService:
         """
 
         async def attempt() -> None:
-            unit = self._storage.unit_of_work()
+            unit = self._context.storage.unit_of_work()
             user = await unit.users.get(user_id)
             if user is None or not user.active:
                 raise UserNotFound
             if user.email_verified:
                 raise AlreadyVerified
-            request = await self._throttle.request([user.email], address)
+            request = await self._context.throttle.request([user.email], address)
             await request.stage(unit)
-            await self._mails.stage_link(unit, TokenPurpose.VERIFY_EMAIL, user, language)
+            self._context.mails.stage_verification(unit, user, language)
             unit.users.require(user)
             await commit_additions(unit)
 
-        await self._retry.run(address or user_id, attempt)
+        await self._context.retry.run(address or user_id, attempt)
 
     async def confirm(self, token: str) -> None:
         """Verify the address of a link, which belongs to a user or to a pending sign-up.
@@ -53,16 +44,12 @@ class EmailVerificationService:
         """
 
         async def attempt() -> None:
-            unit = self._storage.unit_of_work()
-            found = await self._mails.tokens.redeem(unit, TokenPurpose.VERIFY_EMAIL, token)
-            verified = found.user.change(now=self._clock.now(), email_verified=True)
-            if verified is found.user:
-                unit.users.require(verified)
-            else:
-                unit.users.save(verified)
+            unit = self._context.storage.unit_of_work()
+            _, user, _ = await self._context.mails.tokens.redeem(unit, TokenPurpose.VERIFY_EMAIL, token)
+            self._context.stage_user(unit, user, email_verified=True)
             await unit.commit()
 
         try:
-            await self._retry.run(token, attempt)
+            await self._context.retry.run(token, attempt)
         except InvalidOneTimeToken:
             await self._sign_ups.confirm(token)

@@ -14,21 +14,13 @@ from domain.user import User
 from domain.values import Email, JobId, UserId
 
 MAIL: Final = "mail"
-"""The kind of a job that sends a mail to a known recipient."""
+"""The kind of a job that sends a mail. It has an address and a template, or creates the token of a user's link."""
 
 PASSWORD_RESET: Final = "password_reset"  # noqa: S105 - a kind of job
 """The kind of a job that looks up the account of an address, and mails it a link if there is one."""
 
 SIGN_UP: Final = "sign_up"
 """The kind of a job that mails a link for a pending sign-up, or a notice to the owner of its address."""
-
-_TEMPLATES: Final[Mapping[TokenPurpose, Template]] = {
-    TokenPurpose.VERIFY_EMAIL: Template.VERIFY_EMAIL,
-    TokenPurpose.RESET_PASSWORD: Template.RESET_PASSWORD,
-    TokenPurpose.CONFIRM_EMAIL_CHANGE: Template.CONFIRM_EMAIL_CHANGE,
-    TokenPurpose.UNDO_EMAIL_CHANGE: Template.EMAIL_CHANGED,
-    TokenPurpose.ACCEPT_INVITATION: Template.INVITATION,
-}
 
 
 class MailQueue:
@@ -44,33 +36,20 @@ class MailQueue:
         """Stage a mail without a link; `context` has the texts of `CONTEXT_KEYS` except `address` and `time`."""
         self._stage_mail(unit, self._ids.new(JobId), template, to, language, context)
 
-    async def stage_link(
-        self,
-        unit: UnitOfWork,
-        purpose: TokenPurpose,
-        user: User,
-        language: Language,
-        *,
-        is_new_user: bool = False,
-        credential_version: int | None = None,
-    ) -> None:
-        """Stage a token for a user, and the mail to their address with its link."""
-        job_id = self._ids.new(JobId)
-        earlier = None if is_new_user else await self.tokens.find(unit, purpose, user.id)
-        self.tokens.stage(unit, purpose, user, job_id, earlier=earlier, credential_version=credential_version)
-        self._stage_mail(unit, job_id, _TEMPLATES[purpose], user.email, language, _link(purpose, user))
+    def stage_verification(self, unit: UnitOfWork, user: User, language: Language) -> None:
+        """Stage a link that verifies a user's address. The job creates its token, to make sign-ups cheap."""
+        self._stage(unit, self._ids.new(JobId), MAIL, language, _link(TokenPurpose.VERIFY_EMAIL, user))
 
-    async def stage_invitation(self, unit: UnitOfWork, user: User, *, is_new_user: bool = False) -> None:
+    def stage_invitation(self, unit: UnitOfWork, user: User) -> None:
         """Stage a link with which a user sets their first password, in English, because another user caused it."""
-        purpose = TokenPurpose.ACCEPT_INVITATION
-        await self.stage_link(unit, purpose, user, Language.ENGLISH, is_new_user=is_new_user, credential_version=0)
+        self._stage(unit, self._ids.new(JobId), MAIL, Language.ENGLISH, _link(TokenPurpose.ACCEPT_INVITATION, user))
 
     async def stage_email_change(self, unit: UnitOfWork, user: User, new: Email, language: Language) -> None:
         """Stage a token for a change of address, the mail to the new address with its link, and a notice to the old."""
         purpose, job_id = TokenPurpose.CONFIRM_EMAIL_CHANGE, self._ids.new(JobId)
         earlier = await self.tokens.find(unit, purpose, user.id)
         self.tokens.stage(unit, purpose, user, job_id, earlier=earlier, target=new.address)
-        self._stage_mail(unit, job_id, _TEMPLATES[purpose], new, language, _link(purpose, user))
+        self._stage_mail(unit, job_id, Template.CONFIRM_EMAIL_CHANGE, new, language, _link(purpose, user))
         self.stage_notice(unit, Template.EMAIL_CHANGE_NOTICE, user.email, language, new_address=new.address)
 
     def stage_undo(self, unit: UnitOfWork, user: User, new: Email, language: Language) -> None:
@@ -78,7 +57,7 @@ class MailQueue:
         purpose, job_id = TokenPurpose.UNDO_EMAIL_CHANGE, self._ids.new(JobId)
         self.tokens.stage(unit, purpose, user, job_id, target=user.email.address, target_verified=user.email_verified)
         context = {"new_address": new.address, **_link(purpose, user)}
-        self._stage_mail(unit, job_id, _TEMPLATES[purpose], user.email, language, context)
+        self._stage_mail(unit, job_id, Template.EMAIL_CHANGED, user.email, language, context)
 
     async def stage_consequences(self, unit: UnitOfWork, before: User, after: User, language: Language) -> None:
         """Stage the effects of a direct change of a user: a notice to a replaced address, and void links.

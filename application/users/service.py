@@ -12,7 +12,6 @@ from application.ports import Clock, DomainNames, IdSource
 from application.sessions.revocation import revoke_sessions, stage_session_revocation
 from domain.credential import CREDENTIALS, Credential
 from domain.errors import ConfirmationRequired, FieldChecks, InvalidValue, LastAdmin, UserNotFound
-from domain.one_time_token import TokenPurpose
 from domain.storage import Storage, UnitOfWork
 from domain.user import UNSET, Role, Unset, User
 from domain.values import Bio, Email, Name, Password, SearchPrefix, UserId, Username
@@ -89,9 +88,9 @@ class UserService:
         if password is not None:
             unit.records(CREDENTIALS).add(Credential(user.id, await self._passwords.hash(password, address)))
         if self._mails is not None and verify_in is not None:
-            await self._mails.stage_link(unit, TokenPurpose.VERIFY_EMAIL, user, verify_in, is_new_user=True)
+            self._mails.stage_verification(unit, user, verify_in)
         if self._mails is not None and invite:
-            await self._mails.stage_invitation(unit, user, is_new_user=True)
+            self._mails.stage_invitation(unit, user)
         await unit.commit()
         return user
 

@@ -1,6 +1,7 @@
 """Mails that jobs send: repeated, late, failing, and with another key."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -13,6 +14,7 @@ from adapters.security.link_secrets import HkdfLinkSecrets
 from adapters.security.signing_keys import SigningKeys
 from application.jobs.queue import JobQueue
 from application.languages import Language
+from application.links.context import LinkContext
 from application.links.password_links import PasswordLinkService
 from application.links.sign_up import SignUpService
 from application.links.verification import EmailVerificationService
@@ -50,10 +52,10 @@ class World:
         self.mails = MailQueue(JobQueue(), ids, clock, self.tokens)
         throttle = MailThrottle(clock, secret, 5, 20)
         self.users = UserService(storage, clock, ids, names, passwords, self.mails)
-        sign_ups = SignUpService(storage, clock, ids, passwords, self.users, self.mails)
-        self.sign_ups = sign_ups
-        self.verification = EmailVerificationService(storage, clock, self.mails, throttle, sign_ups)
-        self.links = PasswordLinkService(storage, clock, names, passwords, self.mails, throttle)
+        context = LinkContext(storage, clock, names, passwords, self.mails, throttle)
+        self.sign_ups = SignUpService(context, ids, self.users)
+        self.verification = EmailVerificationService(context, self.sign_ups)
+        self.links = PasswordLinkService(context)
         self.delivery = MailDelivery(storage, clock, self.tokens, self.mailbox, "https://users.example.com/app")
 
     async def jobs(self) -> list[Job]:
@@ -200,6 +202,62 @@ async def test_a_mail_that_an_operator_has_to_unblock_blocks_its_job(world: Worl
     world.mailbox.failures = [MailBlocked("it refuses the user or the password (535)")]
     with pytest.raises(JobBlocked, match="the password"):
         await world.do(job)
+
+
+async def test_a_sign_up_stages_one_job_and_the_job_creates_the_token(world: World) -> None:
+    user = await world.users.register(NewUser(email="ben@example.org", name="Ben"), verify_in=ENGLISH)
+    assert await world.tokens.find(world.storage.unit_of_work(), TokenPurpose.VERIFY_EMAIL, user.id) is None
+    (job,) = await world.jobs()
+    await world.do(job)
+    await world.verification.confirm(token_of(world.mailbox.mails[0]))
+    assert (await world.user(user)).email_verified
+
+
+async def test_a_repeated_mail_after_the_key_was_replaced_has_a_link_that_works(world: World, ann: User) -> None:
+    await world.verification.request(ann.id, None, ENGLISH)
+    (job,) = await world.jobs()
+    world.mailbox.failures = [MailDeferred("451 try later")]
+    with pytest.raises(JobDelayed):
+        await world.do(job)
+    world.secrets = HkdfLinkSecrets(SigningKeys.new())
+    await world.do(job)
+    await world.verification.confirm(token_of(world.mailbox.mails[0]))
+
+
+async def test_a_link_that_its_user_no_longer_needs_is_not_mailed(world: World, ann: User) -> None:
+    ben = await world.users.register(NewUser(email="ben@example.org", name="Ben"), verify_in=ENGLISH)
+    await world.links.invite(ben.id)
+    verification, invitation = await world.jobs()
+    await world.verification.request(ben.id, None, ENGLISH)
+    *_, newer = await world.jobs()
+    await world.do(newer)
+    await world.verification.confirm(token_of(world.mailbox.mails.pop()))
+    await world.do(verification)
+    await world.users.change(ben.id, UserChanges(active=False))
+    await world.do(invitation)
+    await world.users.remove(ben.id)
+    await world.do(invitation)
+    assert world.mailbox.mails == []
+
+
+@pytest.mark.parametrize("changes", [UserChanges(email="new@example.org"), UserChanges(active=False), None])
+async def test_a_user_who_changes_while_the_token_is_created_is_mailed_no_link_that_does_not_work(
+    world: World, storage: ConflictingStorage, ann: User, changes: UserChanges | None
+) -> None:
+    await world.verification.request(ann.id, None, ENGLISH)
+    (job,) = await world.jobs()
+
+    async def change() -> None:
+        if changes is None:
+            await world.users.remove(ann.id)
+        else:
+            await world.users.change(ann.id, changes)
+
+    storage.before_commit.append(change)
+    with suppress(JobDelayed):
+        await world.do(job)
+    await world.do(job)
+    assert world.mailbox.mails == []
 
 
 async def test_an_account_that_is_gone_or_disabled_when_the_job_runs_is_not_mailed(world: World, ann: User) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import cast
 from xml.etree import ElementTree
 
-from tests.capabilities.results import Contract, load, record
-from tests.capabilities.table import put_into_page, stores, table
+from tests.capabilities.results import RECORDED, Contract, load, record
+from tests.capabilities.table import stores, table
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
 from tests.servers.variants import VARIANTS, databases_on
@@ -25,7 +25,7 @@ def main(chosen: Sequence[str]) -> int:
         found = Contract(server_of(store), *cases_of(store))
         failed += found.cases - found.passed
         record(store, contract=found)
-    put_into_page(table(load()))
+    RECORDED.put_into_page(table(load()))
     return int(failed > 0)
 
 

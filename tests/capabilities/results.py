@@ -1,11 +1,11 @@
-"""The results of the last full test of each store, kept beside the documentation that shows them."""
+"""The results of the last full test of each store."""
 
-import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-FILE: Final = Path(__file__).parents[2] / "docs" / "reference" / "contract-results.json"
+from tests.recorded_results import RecordedResults
+
+RECORDED: Final = RecordedResults("contract-results.json", "storages.md", "make capabilities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,12 @@ class Result:
 
 def load() -> dict[str, Result]:
     """Return the results by store."""
-    found: dict[str, dict[str, Any]] = json.loads(FILE.read_text()) if FILE.exists() else {}
     return {
         store: Result(
             contract=Contract(**result["contract"]) if result["contract"] else None,
             bugs=Bugs(**result["bugs"]) if result["bugs"] else None,
         )
-        for store, result in found.items()
+        for store, result in RECORDED.load().items()
     }
 
 
@@ -48,5 +47,4 @@ def record(store: str, *, contract: Contract | None = None, bugs: Bugs | None = 
     results = load()
     before = results.get(store, Result())
     results[store] = Result(contract=contract or before.contract, bugs=bugs or before.bugs)
-    stores = {name: asdict(results[name]) for name in sorted(results)}
-    FILE.write_text(json.dumps(stores, indent=2, ensure_ascii=False) + "\n")
+    RECORDED.save({name: asdict(each) for name, each in results.items()})

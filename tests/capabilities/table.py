@@ -1,15 +1,11 @@
 """The table of guarantees and results of each storage, as in the documentation."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from tests.capabilities.results import Result
+from tests.recorded_results import markdown_table
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "storages.md"
-
-_BEGINNING: Final = "<!-- made by `make capabilities` from contract-results.json -->"
-_END: Final = "<!-- end of what is made -->"
 _HEADINGS: Final = (
     "storage",
     "server process is killed",
@@ -44,8 +40,7 @@ def stores() -> Sequence[str]:
 
 def table(results: Mapping[str, Result]) -> str:
     """Return the table in Markdown."""
-    rows = [_HEADINGS, ["---"] * len(_HEADINGS), *_rows(results)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table([_HEADINGS, ["---"] * len(_HEADINGS), *_rows(results)])
 
 
 def _rows(results: Mapping[str, Result]) -> Iterator[Sequence[str]]:
@@ -59,12 +54,3 @@ def _rows(results: Mapping[str, Result]) -> Iterator[Sequence[str]]:
             f"{contract.passed} of {contract.cases}" if contract else "none",
             f"{bugs.caught} of {bugs.planted}" if bugs else "none planted",
         )
-
-
-def in_page() -> str:
-    """Return the table in the page."""
-    return PAGE.read_text().split(f"{_BEGINNING}\n")[1].split(f"\n{_END}")[0]
-
-
-def put_into_page(text: str) -> None:
-    PAGE.write_text(PAGE.read_text().replace(in_page(), text))

@@ -4,10 +4,12 @@ An operation is effective if it was acknowledged or its outcome is unknown; othe
 those of one clock, so an operation that ended before another one began came first.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
+from operator import attrgetter
 from typing import Final, Literal, TypeAlias
 
 from domain.session import Session
@@ -16,6 +18,9 @@ Kind: TypeAlias = Literal["create", "patch", "remove", "read", "sign_in", "refre
 
 _EXPECTED: Final = {200, 201, 204, 404, 409, 412, 503}
 _REFUSED: Final = 400  # how a sign-in and a refresh are refused
+
+_USER: Final = attrgetter("user_id")
+_SESSION: Final = attrgetter("session_id")
 
 _GRACE_SECONDS: Final = Session.REUSE_GRACE_PERIOD.total_seconds()
 _ROUNDING_SECONDS: Final = 0.01  # the service keeps times in milliseconds, by another clock
@@ -88,7 +93,7 @@ def losses(history: History, state: State) -> Sequence[str]:
     """Return a line for each acknowledged write that is not in force at the end."""
     found = [
         f"user {user_id}: {text}"
-        for user_id, operations in _by_user(history).items()
+        for user_id, operations in _by(history, _USER).items()
         for text in _lost_writes(operations, state.get(user_id))
     ]
     return [*found, *_lost_sessions(history)]
@@ -102,32 +107,48 @@ def wrong_answers(history: History, state: State, *, durable_reads: bool = True)
     if not durable_reads:
         history = [each for each in history if each.kind != "read" or _shows_acknowledged(each, history)]
     found = [*_unexpected_responses(history), *_shared_emails(history, state), *_unfounded_conflicts(history)]
-    for user_id, operations in _by_user(history).items():
+    for user_id, operations in _by(history, _USER).items():
         stored = state.get(user_id)
         seen = [each.version or 0 for each in operations if each.kind == "read" and each.is_acknowledged]
         if stored and seen and stored.version < max(seen):
             found.append(f"user {user_id}: version {max(seen)} was read, but it is at version {stored.version}")
         for check in _USER_CHECKS:
             found += [f"user {user_id}: {text}" for text in check(operations)]
-    for session_id, operations in _by_session(history).items():
+    for session_id, operations in _by(history, _SESSION).items():
         for check in _SESSION_CHECKS:
             found += [f"session {session_id}: {text}" for text in check(operations)]
     return found
 
 
-def _by_user(history: History) -> Mapping[str, History]:
-    found: defaultdict[str, list[Operation]] = defaultdict(list)
-    for operation in history:
-        if operation.user_id is not None:
-            found[operation.user_id].append(operation)
-    return found
+def with_operations(anomaly: str, history: History) -> str:
+    """Return the line of an anomaly, followed by all operations on the users, sessions and emails that it names."""
+    named = {*re.split(r"[\s:,]+", anomaly)}
+    named |= {each.user_id for each in history if named & {each.user_id, each.session_id, each.email}} - {None}
+    first = min((each.started for each in history), default=0)
+    return "\n".join(
+        [
+            anomaly,
+            *(
+                f"    {_relative(each, first)}"
+                for each in history
+                if named & {each.user_id, each.session_id, each.email}
+            ),
+        ]
+    )
 
 
-def _by_session(history: History) -> Mapping[str, History]:
+def _relative(operation: Operation, first: float) -> Operation:
+    """Return an operation in seconds since the first one, with the end of its token alone."""
+    started, ended = round(operation.started - first, 3), round(operation.ended - first, 3)
+    return replace(operation, started=started, ended=ended, token=operation.token and operation.token[-6:])
+
+
+def _by(history: History, key: Callable[[Operation], str | None]) -> Mapping[str, History]:
+    """Return the operations that have a key, grouped by it."""
     found: defaultdict[str, list[Operation]] = defaultdict(list)
     for operation in history:
-        if operation.session_id is not None:
-            found[operation.session_id].append(operation)
+        if (name := key(operation)) is not None:
+            found[name].append(operation)
     return found
 
 
@@ -144,9 +165,13 @@ def _unexpected_responses(history: History) -> Iterator[str]:
     for operation in history:
         is_refused = operation.status == _REFUSED and operation.kind in {"sign_in", "refresh"}
         if operation.status and operation.status not in _EXPECTED and not is_refused:
-            yield f"{operation.kind} was answered with {operation.status}"
+            yield f"{_request(operation)} was answered with {operation.status}"
         if operation.status == 503 and not operation.retry_after:
-            yield f"{operation.kind} was answered with 503 without Retry-After"
+            yield f"{_request(operation)} was answered with 503 without Retry-After"
+
+
+def _request(operation: Operation) -> str:
+    return f"a {operation.kind} of {operation.user_id or operation.email}"
 
 
 def _shared_emails(history: History, state: State) -> Iterator[str]:
@@ -249,8 +274,8 @@ def _is_newer(write: Operation, version: int | None) -> bool:
 
 def _lost_sessions(history: History) -> Iterator[str]:
     """Find refreshes that were refused although nothing had ended the session."""
-    by_user = _by_user(history)
-    for session_id, operations in _by_session(history).items():
+    by_user = _by(history, _USER)
+    for session_id, operations in _by(history, _SESSION).items():
         refused = [each for each in operations if each.kind == "refresh" and each.status == _REFUSED]
         if not refused:
             continue

@@ -1,12 +1,11 @@
-"""The results of the last run of each topology and fault, kept beside the documentation that shows them."""
+"""The results of the last run of each topology and fault."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
-FILE: Final = Path(__file__).parents[2] / "docs" / "reference" / "cluster-results.json"
+from tests.recorded_results import RecordedResults
+
+RECORDED: Final = RecordedResults("cluster-results.json", "clusters.md", "RECORD_CLUSTER_RESULTS=1 make test-clusters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +24,14 @@ Results = dict[str, dict[str, Result]]
 
 
 def load() -> Results:
-    found: Mapping[str, Mapping[str, dict[str, object]]] = json.loads(FILE.read_text()) if FILE.exists() else {}
     return {
-        topology: {fault: Result(**fields) for fault, fields in faults.items()}  # type: ignore[arg-type] # as written
-        for topology, faults in found.items()
+        topology: {fault: Result(**fields) for fault, fields in faults.items()}
+        for topology, faults in RECORDED.load().items()
     }
 
 
 def record(topology: str, fault: str, result: Result) -> None:
     """Replace the recorded result of a fault."""
-    results = load()
-    results.setdefault(topology, {})[fault] = result
-    content = {
-        name: {each: asdict(faults[each]) for each in sorted(faults)} for name, faults in sorted(results.items())
-    }
-    FILE.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    results = RECORDED.load()
+    faults = {**results.get(topology, {}), fault: asdict(result)}
+    RECORDED.save({**results, topology: {each: faults[each] for each in sorted(faults)}})

@@ -1,15 +1,11 @@
 """The table of what clusters kept and answered while servers failed, as in the documentation."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 from tests.clusters.results import Results
+from tests.recorded_results import markdown_table
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "clusters.md"
-
-_BEGINNING: Final = "<!-- made by `RECORD_CLUSTER_RESULTS=1 make test-clusters` from cluster-results.json -->"
-_END: Final = "<!-- end of what is made -->"
 _HEADINGS: Final = (
     "engine",
     "topology",
@@ -26,44 +22,44 @@ _TOPOLOGIES: Final = {
     "postgresql": (
         "a primary, two synchronous standbys",
         "`synchronous_standby_names = 'ANY 1 (*)'`; all hosts in the URL",
+        "the primary and a standby are killed",
     ),
     "patroni": (
         "three nodes under Patroni with etcd",
         "`synchronous_mode: true`; all hosts in the URL",
+        "",
     ),
-    "galera": ("three nodes, a process on each of two", "nothing"),
-    "mongodb": ("a replica set of three members", "nothing"),
-    "redis-sentinel": ("a master, two replicas, three Sentinels", f"`replicas=2` in the URL, {_DURABLE_REDIS}"),
-    "redis-cluster": ("three masters with a replica each", f"`replicas=1` in the URL, {_DURABLE_REDIS}"),
+    "galera": ("three nodes, a process on each of two", "nothing", "a node restarts while another is paused"),
+    "mongodb": ("a replica set of three members", "nothing", "the primary is killed while a secondary is paused"),
+    "redis-sentinel": (
+        "a master, two replicas, three Sentinels",
+        f"`replicas=2` in the URL, {_DURABLE_REDIS}",
+        "the master and a Sentinel are killed",
+    ),
+    "redis-cluster": (
+        "three masters with a replica each",
+        f"`replicas=1` in the URL, {_DURABLE_REDIS}",
+        "a master and the replica of another one are killed",
+    ),
 }
-"""What each topology consists of, and what its deployment must set."""
+"""What each topology consists of, what its deployment must set, and which two faults it had at once."""
 
 
 def table(results: Results) -> str:
     """Return the table in Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (_HEADINGS, _ALIGNMENT, *_rows(results)))
+    return markdown_table([_HEADINGS, _ALIGNMENT, *_rows(results)])
 
 
 def _rows(results: Results) -> Iterator[Sequence[str]]:
-    for topology, (description, settings) in _TOPOLOGIES.items():
+    for topology, (description, settings, two_faults) in _TOPOLOGIES.items():
         for fault, result in results.get(topology, {}).items():
             yield (
                 result.engine,
                 description,
-                fault,
+                f"{fault}: {two_faults}" if fault == "two at once" else fault,
                 str(result.acknowledged_writes),
                 str(result.lost),
                 str(result.wrong_answers),
                 f"{result.seconds_until_writes:.1f}",
                 settings,
             )
-
-
-def in_page() -> str:
-    """Return the table in the page."""
-    return PAGE.read_text().split(f"{_BEGINNING}\n")[1].split(f"\n{_END}")[0]
-
-
-def put_into_page(text: str) -> None:
-    before, _, after = PAGE.read_text().partition(f"{_BEGINNING}\n{in_page()}\n{_END}")
-    PAGE.write_text(f"{before}{_BEGINNING}\n{text}\n{_END}{after}")

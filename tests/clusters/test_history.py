@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from tests.clusters.history import History, Operation, State, Stored, anomalies
+from tests.clusters.history import History, Operation, State, Stored, anomalies, with_operations
 
 CREATE: Final = Operation("create", 0, 1, 201, "ann", email="ann@example.org", version=1)
 PATCH: Final = Operation("patch", 2, 3, 200, "ann", version=2)
@@ -115,3 +115,16 @@ def test_a_read_may_show_what_a_failover_undoes_where_that_is_allowed() -> None:
 @pytest.mark.parametrize(("text", "history", "state"), PLANTED)
 def test_a_planted_anomaly_is_found(text: str, history: History, state: State) -> None:
     assert any(text in found for found in anomalies(history, state))
+
+
+def test_an_anomaly_is_shown_with_the_operations_on_what_it_names() -> None:
+    ben = replace(CREATE, user_id="ben", email="ben@example.org")
+    history = [CREATE, ben, replace(REFRESH, status=500, token="secret-of-ann")]
+    (anomaly,) = anomalies(history, {**AT_1, "ben": Stored("ben@example.org", 1)})
+    shown = with_operations(anomaly, history)
+    assert anomaly in shown
+    assert shown.count("user_id='ann'") == 2
+    assert "ben" not in shown
+    assert "secret" not in shown
+    by_email = with_operations("2 users have the email ben@example.org", history)
+    assert by_email.count("Operation(") == by_email.count("user_id='ben'") == 1

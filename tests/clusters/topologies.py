@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Final, Literal, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from tests.servers import mariadb, mongodb, postgresql, redis
 from tests.servers.choice import Kind, give_up
@@ -16,7 +17,7 @@ from tests.servers.redis_cluster import RedisClusterProcesses
 from tests.servers.redis_sentinel import RedisWithSentinels
 from tests.servers.sql import execute
 
-Fault: TypeAlias = Literal["kill", "pause", "restart", "partition"]
+Fault: TypeAlias = Literal["kill", "pause", "restart", "partition", "two at once"]
 
 
 class Topology(NamedTuple):
@@ -33,7 +34,7 @@ class Topology(NamedTuple):
 class TopologyKind(NamedTuple):
     kind: Kind
     start: Callable[[], AbstractContextManager[Topology]]
-    faults: Sequence[Fault] = ("kill", "pause", "restart", "partition")
+    faults: Sequence[Fault] = get_args(Fault)
 
 
 @contextmanager
@@ -48,6 +49,10 @@ def replicated_postgresql() -> Iterator[Topology]:
                 servers.wait_for_standbys()
                 return [time.monotonic()] * 2
             bring_about(fault, servers.primary)
+            if fault == "two at once":
+                standby = servers.standbys[0]
+                standby.kill()
+                standby.start()  # nothing is promoted without it: it may be the only one that has the last commits
             former = servers.fail_over()
             accepted = time.monotonic()
             former.kill()  # an operator must prevent a former primary from serving again
@@ -79,21 +84,22 @@ def patroni_nodes() -> Iterator[Topology]:
 def galera_nodes() -> Iterator[Topology]:
     with GaleraCluster() as cluster:
         url = cluster.create()
-        _, failing, _ = cluster.nodes
+        first, failing, other = cluster.nodes
 
         def fail(fault: Fault) -> Sequence[float]:
-            if fault == "partition":
-                failing.isolate(isolated=True)
-                wait_until(lambda: not takes_writes(failing))
+            if fault == "two at once":
+                failing.pause()
+                wait_until(lambda: other.status("cluster_size") == "2")
+                restart(first)
             else:
                 bring_about(fault, failing)
-            wait_until(lambda: takes_writes(cluster.nodes[0]))
+            if fault == "partition":
+                wait_until(lambda: not takes_writes(failing))
+            wait_until(lambda: takes_writes(first))
             accepted = time.monotonic()
             if fault == "partition":
                 time.sleep(5)
-                failing.isolate(isolated=False)
-            else:
-                heal(failing)
+            heal(failing)
             wait_until(lambda: takes_writes(failing))
             return [accepted, time.monotonic()]
 
@@ -102,43 +108,56 @@ def galera_nodes() -> Iterator[Topology]:
 
 @contextmanager
 def redis_with_sentinels() -> Iterator[Topology]:
-    programs = redis.KIND.find_programs()
-    if programs is None:
-        give_up("redis", redis.KIND.how_to_get_it)
-    with RedisWithSentinels(programs, has_links=True) as servers:
-        url = f"{redis.KIND.create(servers.url)}&replicas=2"
-
-        def fail(fault: Fault) -> Sequence[float]:
-            master = servers.master()
-            bring_about(fault, master)
-            if fault != "restart":
-                wait_until(lambda: servers.master() is not master)
-            heal(master)
-            wait_until(lambda: servers.master().ask("INFO", "replication")["connected_slaves"] == 2)
-            return [time.monotonic()] * 2
-
-        yield Topology(redis.KIND.version(servers.servers[0].url), [url, url], fail, durable_reads=False)
+    with RedisWithSentinels(redis_programs(), has_links=True) as servers:
+        yield redis_topology(
+            f"{redis.KIND.create(servers.url)}&replicas=2",
+            master=lambda _: servers.master(),
+            companion=servers.sentinels[0],
+            is_complete=servers.is_complete,
+        )
 
 
 @contextmanager
 def redis_cluster() -> Iterator[Topology]:
-    programs = redis.KIND.find_programs()
-    if programs is None:
-        give_up("redis", redis.KIND.how_to_get_it)
-    with RedisClusterProcesses(programs, is_durable=True) as cluster:
+    with RedisClusterProcesses(redis_programs(), is_durable=True, has_links=True) as cluster:
         url = f"{redis.KIND.create(cluster.url)}&replicas=1"
+        yield redis_topology(
+            url,
+            master=lambda failed: cluster.master_of(url, next(node for node in cluster.nodes if node not in failed)),
+            companion=cluster.replica_elsewhere(url),
+            is_complete=cluster.is_complete,
+        )
 
-        def fail(fault: Fault) -> Sequence[float]:
-            master = cluster.master_of(url)
-            observer = next(node for node in cluster.nodes if node is not master)
-            bring_about(fault, master)
-            if fault != "restart":
-                wait_until(lambda: cluster.master_of(url, observer) is not master)
-            heal(master)
-            wait_until(lambda: all(node.is_complete() for node in cluster.nodes))
-            return [time.monotonic()] * 2
 
-        yield Topology(redis.KIND.version(cluster.nodes[0].url), [url, url], fail, durable_reads=False)
+def redis_programs() -> Path:
+    return redis.KIND.find_programs() or give_up("redis", redis.KIND.how_to_get_it)
+
+
+def redis_topology(
+    url: str,
+    *,
+    master: Callable[[Sequence[ServerProcess]], ServerProcess],
+    companion: ServerProcess,
+    is_complete: Callable[[], bool],
+) -> Topology:
+    """Return a topology of which `master` finds the master, without asking those that have failed.
+
+    `companion` is what may fail together with it.
+    """
+
+    def fail(fault: Fault) -> Sequence[float]:
+        failing = master([])
+        failed = [failing, companion] if fault == "two at once" else [failing]
+        for server in failed:
+            bring_about(fault, server)
+        if fault != "restart":
+            wait_until(lambda: master(failed) is not failing)
+        for server in failed:
+            heal(server)
+        wait_until(is_complete)
+        return [time.monotonic()] * 2
+
+    return Topology(redis.KIND.version(master([]).url), [url, url], fail, durable_reads=False)
 
 
 @contextmanager
@@ -148,7 +167,13 @@ def mongodb_members() -> Iterator[Topology]:
 
         def fail(fault: Fault) -> Sequence[float]:
             primary = members.primary()
+            secondary = members.secondaries()[0]
+            if fault == "two at once":
+                secondary.pause()
             bring_about(fault, primary)
+            if fault == "two at once":
+                time.sleep(5)  # without a majority
+                secondary.resume()
             members.wait_for_another_primary(primary)
             accepted = time.monotonic()
             heal(primary)
@@ -165,22 +190,20 @@ TOPOLOGIES: Final[dict[str, TopologyKind]] = {
     "galera": TopologyKind("mariadb", galera_nodes),
     "mongodb": TopologyKind("mongodb", mongodb_members),
     "redis-sentinel": TopologyKind("redis", redis_with_sentinels),
-    # The nodes of a cluster connect to each other in both directions, so no proxy can isolate one.
-    "redis-cluster": TopologyKind("redis", redis_cluster, ("kill", "pause", "restart")),
+    "redis-cluster": TopologyKind("redis", redis_cluster),
 }
 
 
 def bring_about(fault: Fault, server: ServerProcess) -> None:
     match fault:
-        case "kill":
+        case "kill" | "two at once":
             server.kill()
         case "pause":
             server.pause()
         case "restart":
             restart(server)
         case "partition":
-            assert server.link
-            server.link.cut()
+            server.cut_off()
 
 
 def restart(server: ServerProcess) -> None:
@@ -192,8 +215,7 @@ def heal(server: ServerProcess) -> None:
     server.resume()
     if not server.is_running:
         server.start()
-    if server.link:
-        server.link.restore()
+    server.reconnect()
 
 
 def takes_writes(node: GaleraNode) -> bool:

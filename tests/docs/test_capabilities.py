@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from tests.capabilities.results import load
-from tests.capabilities.table import in_page, stores, table
+from tests.capabilities.results import RECORDED, load
+from tests.capabilities.table import stores, table
 from tests.mutation import plant_bugs
 from tests.mutation.plant_bugs import all_bugs
 from tests.servers.choice import ALL
@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 def test_the_table_of_the_stores_is_made_from_their_results() -> None:
-    assert in_page() == table(load())
+    assert RECORDED.in_page() == table(load())
     assert set(stores()) == {"memory", *ALL, *VARIANTS}
 
 

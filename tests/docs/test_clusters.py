@@ -1,10 +1,10 @@
-from tests.clusters.results import load
-from tests.clusters.table import in_page, table
+from tests.clusters.results import RECORDED, load
+from tests.clusters.table import table
 from tests.clusters.topologies import TOPOLOGIES
 
 
 def test_the_table_of_the_clusters_is_made_from_their_results() -> None:
-    assert in_page() == table(load())
+    assert RECORDED.in_page() == table(load())
 
 
 def test_each_fault_of_each_topology_has_a_result_without_a_loss_or_a_wrong_answer() -> None:

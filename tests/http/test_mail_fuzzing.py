@@ -1,4 +1,4 @@
-"""Tokens that do not work, and bodies of any kind, at every public call of mail."""
+"""Tokens that do not work, and bodies, paths and headers of any kind, at every call of mail."""
 
 import asyncio
 import json
@@ -6,17 +6,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Self
+from unicodedata import normalize
+from urllib.parse import quote
 
 import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from application.mail.message import Template
+from application.mail.message import Mail, Template
 from tests.application.fakes import ManualClock
 from tests.http.mailbox import token_of
 from tests.http.records import new_user
 from tests.http.service import Service, running
-from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY, a_member, an_admin
+from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY, SignedInUser, a_member, an_admin, bearer
 
 EXAMPLES: Final = 60
 VERIFICATION: Final = "/auth/email-verification/confirm"
@@ -31,6 +33,8 @@ PATHS: Final = {
     Template.EMAIL_CHANGED: UNDO,
     Template.INVITATION: INVITATION,
 }
+REQUEST_VERIFICATION: Final = "/auth/email-verification"
+REQUEST_CHANGE: Final = "/users/me/email-change"
 NEW_PASSWORD: Final = "a long and quiet password"
 
 
@@ -52,6 +56,11 @@ VALUES: Final[st.SearchStrategy[Any]] = LONG_TEXTS | st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
+SEGMENTS: Final = st.text(st.characters(exclude_characters="/.", exclude_categories=["Cs"]), min_size=1)
+HEADER_TEXTS: Final = st.text([chr(code) for code in range(32, 127)], max_size=50).map(str.strip)
+ADDRESSES: Final = st.emails() | st.builds(
+    "{}@{}".format, st.text(max_size=70), st.sampled_from(["example.org", "ü.de"])
+)
 FORMED: Final = st.text("ABCXYZabcxyz0189-_", min_size=64, max_size=64)
 
 
@@ -66,10 +75,22 @@ class World:
         """Tokens that are expired, used or voided."""
         self.live: Final[dict[str, str]] = {}
         """Tokens that still work, and where."""
+        self.member: SignedInUser
+        self.admin: SignedInUser
+        self.invited_id: str
+        """A user without a password."""
 
-    def post(self, path: str, body: object) -> httpx.Response:
+    def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> httpx.Response:
         content = json.dumps(body, ensure_ascii=False).encode()
-        return self._runner.run(self._client.post(path, content=content, headers={"content-type": "application/json"}))
+        headers = {"content-type": "application/json", **(headers or {})}
+        return self._runner.run(self._client.post(path, content=content, headers=headers))
+
+    def mails(self) -> list[Mail]:
+        """Do all jobs, and take the mails."""
+        self._runner.run(self._service.do_jobs())
+        mails = self._service.mailbox.mails.copy()
+        self._service.mailbox.mails.clear()
+        return mails
 
     async def prepare(self, clock: ManualClock) -> None:
         self.spent.extend((await self._tokens()).values())
@@ -88,14 +109,15 @@ class World:
         """Request a token of each kind that new users can request, several times; return the first ones."""
         ann, admin = await a_member(self._client), await an_admin(self._service, self._client)
         bob = (await self._client.post("/users", json=new_user(), headers=admin.headers)).json()
+        self.member, self.admin, self.invited_id = ann, admin, bob["id"]
         tokens: dict[str, str] = {}
         for _ in range(times):
             await self._mailed()
             for path, body, headers in (
-                ("/auth/email-verification", {}, ann.headers),
+                (REQUEST_VERIFICATION, {}, ann.headers),
                 ("/auth/password-reset", {"email": ann.user["email"]}, {}),
                 (
-                    "/users/me/email-change",
+                    REQUEST_CHANGE,
                     {"new_email": f"new.{ann.user['email']}", "current_password": PASSWORD},
                     ann.headers,
                 ),
@@ -123,7 +145,8 @@ class World:
 def a_world() -> Iterator[World]:
     clock = ManualClock()
     clock.time = datetime.now(UTC)
-    unlimited: Mapping[str, Any] = {"mails_per_account": 0, "mails_per_address": 0}
+    kinds = ("mails_per_account", "mails_per_address", "sign_in_failures_per_account", "sign_in_failures_per_address")
+    unlimited: Mapping[str, Any] = dict.fromkeys(kinds, 0)
     with asyncio.Runner() as runner:
         ends = AsyncExitStack()
         opened = running(hashes=False, signing_key=SIGNING_KEY, clock=clock, **unlimited)
@@ -177,5 +200,50 @@ def test_a_body_of_any_kind_is_never_a_server_error() -> None:
             assert response.status_code in (400, 422) or response.is_success, response.text
             if response.status_code == 400:
                 assert response.json()["code"] in ("invalid_json", "invalid_token")
+
+        check()
+
+
+def test_a_signed_in_request_is_mailed_once_if_it_is_accepted_and_otherwise_not() -> None:
+    with a_world() as world:
+        member, admin = world.member, world.admin
+        ids = [world.invited_id, member.user["id"], admin.user["id"], "me"]
+        invitations = (st.sampled_from(ids) | st.uuids().map(str) | SEGMENTS).map(
+            lambda user_id: f"/users/{quote(user_id, safe='')}/invitation"
+        )
+        changes = st.fixed_dictionaries(
+            {"new_email": ADDRESSES | VALUES, "current_password": st.just(PASSWORD) | st.text()}
+        )
+        bodies = changes | st.dictionaries(st.sampled_from(["new_email", "current_password", "x"]), VALUES)
+        paths = st.just(REQUEST_VERIFICATION) | st.just(REQUEST_CHANGE) | invitations
+        callers = st.just(member.headers) | st.just(admin.headers) | HEADER_TEXTS.map(bearer)
+
+        @settings(max_examples=4 * EXAMPLES)
+        @given(paths, bodies, callers, HEADER_TEXTS)
+        def check(path: str, body: Any, caller: Mapping[str, str], language: str) -> None:
+            response = world.post(path, body, {**caller, "accept-language": language})
+            mails = world.mails()
+            assert all(mail.language in ("en", "de") for mail in mails)
+            assert response.status_code in statuses(path, caller), response.text
+            user = admin.user if caller == admin.headers else member.user
+            if response.status_code != 202:
+                assert mails == []
+                return
+            assert response.content == b""
+            if path == REQUEST_CHANGE:
+                assert [mail.to for mail in mails] == [mails[0].to, user["email"]]
+                assert mails[0].to.partition("@")[0] in normalize("NFC", body["new_email"])
+            else:
+                (mail,) = mails
+                assert mail.to == user["email"] or path == f"/users/{world.invited_id}/invitation"
+
+        def statuses(path: str, caller: Mapping[str, str]) -> tuple[int, ...]:
+            if caller not in (member.headers, admin.headers):
+                return (401,)
+            if path == REQUEST_VERIFICATION:
+                return (202,)
+            if path == REQUEST_CHANGE:
+                return (202, 400, 403, 422)
+            return (202, 404, 409) if caller == admin.headers else (404,)
 
         check()

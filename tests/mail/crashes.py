@@ -353,10 +353,10 @@ async def crash(url: str, kills: int, seed: int) -> Mapping[str, object]:
                     while await _waiting(storage):  # noqa: ASYNC110 - there is no event
                         await asyncio.sleep(0.5)
                 end.set()
-        users = set()
+        users: dict[str, str] = {}
         after = None
         while page := await storage.unit_of_work().users.page(after=after, limit=200):
-            users |= {user.email.address for user in page}
+            users |= {user.id: user.email.address for user in page}
             after = page[-1].id
         failed = [job for job in await storage.unit_of_work().records(JOBS).page(limit=1_000) if job.failed]
         repeats = _explain_repeats(server.deliveries, Journal(processes.journal).entries(), processes.killed)
@@ -364,7 +364,7 @@ async def crash(url: str, kills: int, seed: int) -> Mapping[str, object]:
     assert all("554" in (job.last_error or "") for job in failed)
     return {
         "kills": len(processes.killed),
-        **_counts(sign_ups, users, {job.payload["address"] for job in failed}, server.deliveries),
+        **_counts(sign_ups, {*users.values()}, {users[job.payload["user_id"]] for job in failed}, server.deliveries),
         **{f"repeated_{why}": repeats[why] for why in Repeat},
     }
 

@@ -77,8 +77,14 @@ class GaleraNode(MariadbProcess):
         super().kill()
         self._was_killed = True
 
-    def isolate(self, *, isolated: bool) -> None:
-        """Cut the node's connections to the others, or restore them; clients are not affected."""
+    def cut_off(self) -> None:
+        """Cut the node's connections to the others; clients are not affected."""
+        self._isolate(isolated=True)
+
+    def reconnect(self) -> None:
+        self._isolate(isolated=False)
+
+    def _isolate(self, *, isolated: bool) -> None:
         statement = f"SET GLOBAL wsrep_provider_options = 'gmcast.isolate={int(isolated)}'"
         # Drivers begin with statements that an isolated node rejects.
         login = ("--host=127.0.0.1", f"--port={self.port}", "--user=userport", f"--password={self.password}")

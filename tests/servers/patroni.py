@@ -1,19 +1,17 @@
 """Three PostgreSQL servers under Patroni with etcd, on the loopback interface."""
 
 import json
-import os
-import signal
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote
 
 from tests.servers.choice import find_program, give_up
 from tests.servers.postgresql import KIND
-from tests.servers.process import ServerProcess, Unreachable, children, free_port, hand_over, wait_until
+from tests.servers.process import ServerProcess, Unreachable, free_port, hand_over, kill_family, wait_until
 
 _NODES: Final = 3
 _ANSWER_SECONDS: Final = 2
@@ -108,11 +106,7 @@ class PatroniNode(ServerProcess):
         """Kill Patroni and its PostgreSQL, which is not its child, like a crash of their machine."""
         super().kill()
         postmaster = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
-        family = [postmaster, *children(postmaster)]
-        for process in family:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        wait_until(lambda: not any(Path("/proc", str(process)).exists() for process in family))
+        kill_family(postmaster)
 
     def check(self) -> None:
         if self.status().get("state") != "running":

@@ -41,8 +41,11 @@ class ReplicatedPostgresql(PostgresqlProcess):
             self.run(self.programs / "pg_basebackup", "--pgdata", self.directory / "data", *source)
 
     def position(self) -> int:
-        """Return how much of its primary's log a standby has."""
-        ((position,),) = query(self.url, "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')")
+        """Return how much of its primary's log a standby has: what it received, or kept from before its last start."""
+        # It looks for its primary when it has replayed all that it kept.
+        wait_until(lambda: query(self.url, "SELECT pg_last_wal_receive_lsn() IS NOT NULL") == [(True,)])
+        latest = "greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
+        ((position,),) = query(self.url, f"SELECT pg_wal_lsn_diff({latest}, '0/0')")
         return int(position)
 
     def promote(self) -> None:

@@ -115,10 +115,8 @@ class ServerProcess(ABC):
     def kill(self) -> None:
         """Kill every process of the server at once, like a crash of its machine."""
         if self._process is not None:
-            family = self._signal(signal.SIGKILL)
+            kill_family(self._process.pid)
             self._process.wait()
-            while any(Path("/proc", str(pid)).exists() for pid in family):
-                time.sleep(0.01)
             self._process = None
 
     @property
@@ -128,12 +126,21 @@ class ServerProcess(ABC):
 
     def pause(self) -> None:
         """Stop all processes: the kernel still accepts connections, but the server never responds."""
-        family = self._signal(signal.SIGSTOP)
-        while not all(map(_is_stopped, family)):  # a thread stops when it next leaves the kernel
-            time.sleep(0.001)
+        if self._process is not None:
+            _stop_family(self._process.pid)
 
     def resume(self) -> None:
-        self._signal(signal.SIGCONT)
+        if self._process is not None:
+            _signal([self._process.pid, *children(self._process.pid)], signal.SIGCONT)
+
+    def cut_off(self) -> None:
+        """Let nothing reach the server until it is reconnected."""
+        assert self.link is not None
+        self.link.cut()
+
+    def reconnect(self) -> None:
+        if self.link is not None:
+            self.link.restore()
 
     @property
     def _log(self) -> Path:
@@ -150,19 +157,6 @@ class ServerProcess(ABC):
     def _bound_to_us(self) -> list[str]:
         """Return the prefix of a command that makes Linux end the server when the tests are killed."""
         return ["setpriv", f"--pdeathsig={self.stop_signal.name}"] if shutil.which("setpriv") else []
-
-    def _signal(self, number: int) -> list[int]:
-        # The parent first, so that it starts no further child.
-        if self._process is None:
-            return []
-        os.kill(self._process.pid, number)
-        family = children(self._process.pid)
-        for child in family:
-            try:
-                os.kill(child, number)
-            except ProcessLookupError:
-                continue
-        return [self._process.pid, *family]
 
     def _usable(self, programs: Path) -> Path:
         """Copy programs from directories that only root may read."""
@@ -219,6 +213,41 @@ def children(pid: int) -> list[int]:
         check=False,
     )
     return [int(child) for child in found.stdout.split()]
+
+
+def kill_family(parent: int) -> None:
+    """Kill a process and its children at once.
+
+    Children that outlive their parent would still answer: those of PostgreSQL show commits that no standby has.
+    """
+    family = _stop_family(parent)
+    _signal(family, signal.SIGKILL)
+    while not all(map(_has_ended, family)):
+        time.sleep(0.001)
+
+
+def _stop_family(parent: int) -> Sequence[int]:
+    """Stop a process and its children, and return them."""
+    family: list[int] = []
+    while (found := [parent, *children(parent)]) != family:  # it may have started a child before it stopped
+        family = found
+        _signal(family, signal.SIGSTOP)
+        while not all(map(_is_stopped, family)):  # a thread stops when it next leaves the kernel
+            time.sleep(0.001)
+    return family
+
+
+def _signal(processes: Sequence[int], number: int) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _is_stopped(pid: int) -> bool:

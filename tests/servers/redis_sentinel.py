@@ -111,8 +111,7 @@ class RedisWithSentinels:
                 add_links(self.servers, ends)
             for process in (*self.servers, *self.sentinels):
                 ends.enter_context(process)
-            wait_until(lambda: all(map(self._is_connected, self.servers[1:])))
-            wait_until(lambda: all(sentinel.sees_all() for sentinel in self.sentinels))
+            wait_until(self.is_complete)
             self._ends = ends.pop_all()
         return self
 
@@ -121,8 +120,18 @@ class RedisWithSentinels:
 
     def master(self) -> SentinelledRedis:
         """Return the server that the Sentinels name."""
-        _, port = self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME)
+        _, port = next(each for each in self.sentinels if each.is_running).ask(
+            "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME
+        )
         return next(server for server in self.servers if server.peer_port == int(port))
+
+    def is_complete(self) -> bool:
+        """Return whether all replicas are connected to their master, and all Sentinels know each other and them."""
+        master = self.master()
+        replicas = (server for server in self.servers if server is not master)
+        return all(b"connected" in replica.ask("ROLE") for replica in replicas) and all(
+            sentinel.sees_all() for sentinel in self.sentinels
+        )
 
     def wait_for_replicas(self) -> None:
         """Wait until the replicas are in sync with their master."""
@@ -131,6 +140,3 @@ class RedisWithSentinels:
             lambda: len({server.ask("INFO", "replication")["master_repl_offset"] for server in self.servers}) == 1
         )
         assert master is self.master()
-
-    def _is_connected(self, replica: SentinelledRedis) -> bool:
-        return b"connected" in replica.ask("ROLE")

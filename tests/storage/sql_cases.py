@@ -47,11 +47,13 @@ from adapters.storage_contract.steps import (
     stored_user,
 )
 from domain.credential import CREDENTIALS
-from domain.errors import EmailTaken, StaleVersion, TooBusy, UserNotFound
+from domain.errors import EmailTaken, IdTaken, StaleVersion, TooBusy, UserNotFound
+from domain.jobs import Job
 from domain.records import RecordType
 from domain.session import Session
 from domain.storage import Storage, UnitOfWork
 from domain.user import User
+from domain.values import JobId
 from tests.servers.choice import Kind
 from tests.servers.databases import Databases
 from tests.storage.database_contract import connected
@@ -137,6 +139,18 @@ class SqlCases:
         found = await read_all(storage)
         assert found.users == [there, *users]
         assert found.records["credentials"] == [credential for _, credential in records[:-1]]
+
+    async def test_a_user_with_records_of_several_types_is_added_with_all_of_them_or_not_at_all(
+        self, storage: Storage
+    ) -> None:
+        user, other = a_user(), a_user()
+        credential, namesake = a_credential(user), a_user(email=user.email)
+        job = Job.create(id=JobId(user.id), kind="mail", payload={}, due_at=LATER)
+        await add(storage, user, credential, job)
+        assert await outcomes([add(storage, other, a_credential(other), job)]) == [IdTaken]
+        assert await outcomes([add(storage, namesake, a_credential(namesake), job)]) == [EmailTaken]
+        found = await read_all(storage)
+        assert (found.users, found.records["credentials"]) == ([user], [credential])
 
     async def test_reads_that_arrive_together_share_statements(self, storage: Storage) -> None:
         users = [a_user() for _ in range(50)]

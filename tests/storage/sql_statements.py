@@ -1,6 +1,6 @@
 """Observe sent statements, including the driver's own ones, which SQLAlchemy's events do not show."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,6 +41,7 @@ def inserts_by_sqlalchemy() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "insert", insert)
+        patch.setattr(SQLite, "insert_together", Backend.insert_together)
         yield
 
 
@@ -58,16 +59,24 @@ def counted_reads() -> Iterator[Callable[[], int]]:
 
 @contextmanager
 def counted_commits() -> Iterator[Callable[[], int]]:
-    """Count the transactions that SQLAlchemy commits."""
+    """Count the transactions that SQLAlchemy commits, and those of SQLite's driver with several tables."""
     count = 0
+    insert = SQLite.insert_together
 
     def happened(*_: object) -> None:
         nonlocal count
         count += 1
 
+    async def insert_and_count(backend: SQLite, rows: Mapping[Table, Rows]) -> None:
+        if len(rows) > 1:
+            happened()
+        await insert(backend, rows)
+
     event.listen(Engine, "commit", happened)
     try:
-        yield lambda: count
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SQLite, "insert_together", insert_and_count)
+            yield lambda: count
     finally:
         event.remove(Engine, "commit", happened)
 

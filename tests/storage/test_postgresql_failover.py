@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from adapters.sql.postgresql.hosts import NO_WRITABLE_SERVER
-from adapters.storage_contract.examples import a_full_user, a_post, a_user
-from adapters.storage_contract.steps import add, read_all, stored_user
+from adapters.storage_contract.examples import a_full_user, a_post, a_user, renamed
+from adapters.storage_contract.steps import add, read_all, save, stored_user
 from domain.errors import StorageUnavailable
 from domain.storage import Storage
 from tests.servers.databases import Databases
@@ -90,3 +90,18 @@ async def test_there_is_no_server_for_writes_until_a_standby_is_promoted(
     servers.fail_over()
     await storage.ping()
     await add(storage, a_user())
+
+
+@pytest.mark.cluster
+async def test_a_commit_that_no_standby_has_in_time_is_not_shown(
+    servers: PostgresqlReplication, storage: Storage
+) -> None:
+    user = a_user()
+    await add(storage, user)
+    for standby in servers.standbys:
+        standby.pause()
+    for attempt in (save(storage, renamed(user, "Another Name")), add(storage, newcomer := a_user())):
+        with pytest.raises(StorageUnavailable):
+            await attempt
+    assert await stored_user(storage, user) == user
+    assert await stored_user(storage, newcomer) is None

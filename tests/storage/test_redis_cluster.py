@@ -16,7 +16,7 @@ from tests.servers.process import wait_until
 from tests.servers.redis import KIND
 from tests.servers.redis_cluster import RedisClusterProcesses
 from tests.storage.database_contract import DatabaseStorageContract, connected, connections_in_use
-from tests.storage.failovers import added_at_last
+from tests.storage.failovers import added_at_last, succeeded_at_last
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ async def test_a_frozen_master_is_left_for_its_replica(cluster: RedisClusterProc
         await asyncio.gather(*(read_all(storage) for _ in range(20)))
         frozen = cluster.master_of(url)
         frozen.pause()
-        reads = [asyncio.create_task(stored_user(storage, kept)) for _ in range(20)]
+        reads = [asyncio.create_task(succeeded_at_last(lambda: stored_user(storage, kept))) for _ in range(20)]
         async with connected(url.replace("&replicas=1", "")) as other:  # there is no second replica
             newcomer = await added_at_last(other)
             assert await asyncio.gather(*reads) == [kept] * 20

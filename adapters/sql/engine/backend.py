@@ -77,6 +77,11 @@ class Backend(ABC):
             DomainError: Nothing was inserted, because a row violates a constraint.
         """
 
+    async def insert_together(self, rows: Mapping[Table, Rows]) -> None:
+        """Insert rows into tables, in this order, all or none. Raises as `transact` or `insert` does."""
+        insertions = [self.insertion(table, of_table) for table, of_table in rows.items()]
+        await self.transact(lambda connection: [insert(connection) for insert in insertions])
+
     @abstractmethod
     async def transact(self, callback: TransactionCallback[T]) -> T:
         """Run a callback in its own transaction and commit it."""

@@ -68,7 +68,8 @@ class GroupCommitter:
                 is_done = await self._updates(update)
             case [PendingInsert() as first, *_] if first.table is USERS:  # which no other transaction can have locked
                 inserts = [write for write in writes if isinstance(write, PendingInsert) and len(write.rows) == 1]
-                is_done = len(inserts) == len(writes) and await self._new_users(inserts)
+                is_one_of_each = len({insert.table for insert in inserts}) == len(writes)
+                is_done = is_one_of_each and await self._new_users(inserts)
         if not is_done:
             await self._commit_single(writes)
 
@@ -123,15 +124,14 @@ class GroupCommitter:
         return [True] * len(rows)
 
     async def _insert_users(self, units: Sequence[Sequence[PendingInsert]]) -> Sequence[Outcome[bool]]:
-        """Insert users with their records, by one statement for each table."""
-        if len(units) == 1:  # in its own order, which decides between two errors
-            return [False]
+        """Insert users with their records, by one statement for each table.
+
+        The order within a single unit decides between two errors, and is kept.
+        """
         rows: dict[Table, list[RowValues]] = {}
         for insert in chain.from_iterable(units):
             rows.setdefault(insert.table, []).extend(insert.rows)
-        tables = sorted(rows, key=lambda table: table is not USERS)
-        insertions = [self._database.backend.insertion(table, rows[table]) for table in tables]
-        await self._database.transact(lambda connection: [insert(connection) for insert in insertions])
+        await self._database.insert_together(rows)
         return [True] * len(units)
 
     async def _update_all(self, updates: Sequence[VersionedUpdate]) -> Sequence[Outcome[bool]]:

@@ -46,6 +46,10 @@ class Database:
         except TimeoutError as error:
             raise StorageUnavailable from error
 
+    async def insert_together(self, rows: Mapping[Table, Rows]) -> None:
+        """Insert rows into tables, in this order, all or none; repeat it after a conflict."""
+        await self._retried(lambda: self.backend.insert_together(rows), _OPERATION_TIMEOUT_SECONDS)
+
     async def transact(self, callback: TransactionCallback[T]) -> T:
         """Run a callback in a transaction; repeat it after a conflict."""
         return await self._retried(lambda: self.backend.transact(callback), _OPERATION_TIMEOUT_SECONDS)

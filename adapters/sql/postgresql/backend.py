@@ -1,3 +1,4 @@
+import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    ExceptionContext,
     Insert,
     String,
     Table,
@@ -22,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.exc import InterfaceError
 from sqlalchemy.types import TypeEngine
 
 from adapters.postgresql_errors import UNCERTAIN, translate_error
@@ -113,6 +116,15 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
         """Bind one array per column: one large statement is much faster than many small ones."""
         statement = self._insert_statement(table)
         return statement.bind({column.name: [row[column.name] for row in rows] for column in table.columns})
+
+    def _discard_broken(self, context: ExceptionContext) -> InterfaceError | None:
+        connection, is_commit = context.connection, context.statement is None
+        if connection is not None and is_commit and isinstance(context.original_exception, asyncio.CancelledError):
+            # asyncpg would ask the server to cancel the commit, which then ends its wait for synchronous standbys and
+            # shows readers what a failover undoes.
+            driver_connection: Any = connection.connection.driver_connection
+            driver_connection.terminate()
+        return super()._discard_broken(context)
 
     def _driver_error(self, error: Exception) -> BaseException:
         original = super()._driver_error(error)

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -94,7 +95,10 @@ class SQLite(Backend):
             return await self.fetch(statement)  # waits for a lock, or fails for the same reason
 
     async def insert(self, table: Table, rows: Rows) -> None:
-        statements = self._bind_insert(table, rows)
+        await self.insert_together({table: rows})
+
+    async def insert_together(self, rows: Mapping[Table, Rows]) -> None:
+        statements = [*chain.from_iterable(self._bind_insert(table, of_table) for table, of_table in rows.items())]
         try:
             await self._writer.run(partial(self._insert_in_thread, statements))
         except OperationalError as error:  # it could not connect

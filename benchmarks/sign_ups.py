@@ -1,0 +1,143 @@
+"""Measure what mail costs a sign-up: `POST /users` in token mode, with and without the mail that it causes.
+
+    python -m benchmarks.sign_ups --rounds 5
+
+The server has one worker process, on a fresh SQLite file in each run, and the sign-ups have no password. The runs take
+turns: without mail; with mail, whose jobs are left to another process (`USERPORT_JOBS=false`); with mail that a worker
+in the same process sends to a local SMTP server. It prints JSON, and needs wrk and two cores.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks.bench.calls import Call
+from benchmarks.bench.cores import leave_worker_core, pin_to_worker_core
+from benchmarks.bench.http_client import request
+from benchmarks.bench.smtp_sink import smtp_sink
+from benchmarks.bench.tokens import make_key
+from benchmarks.bench.wrk import check_wrk, load
+
+_PORT: Final = 8_918
+_WARM_UP_SECONDS: Final = 1
+_SIGN_UP: Final = Call("POST /users", "POST", "/users", '{"email": "new.%s.%d@example.org", "name": "Ann"}')
+
+_WITHOUT_MAIL: Final = """
+from dependency_injector.providers import Object
+from entrypoints.container import Container
+
+Container.mails.override(Object(None))
+"""
+_SERVE: Final = """
+import sys
+from entrypoints.cli.serve import serve
+
+serve(port=int(sys.argv[1]))
+"""
+
+_MODES: Final[Mapping[str, tuple[str, str]]] = {
+    "without_mail": (_WITHOUT_MAIL, "false"),
+    "worker_elsewhere": ("", "false"),
+    "worker_in_process": ("", "true"),
+}
+"""Code that runs before the server, and its `USERPORT_JOBS`."""
+
+
+def measure(rounds: int, seconds: int, connections: int) -> Mapping[str, object]:
+    check_wrk()
+    leave_worker_core()
+    found: dict[str, list[tuple[float, float]]] = {mode: [] for mode in _MODES}
+    for _ in range(rounds):
+        for mode, measured in found.items():
+            measured.append(_measure(mode, seconds, connections))
+    plain = found["without_mail"]
+    return {
+        "rounds": rounds,
+        "seconds": seconds,
+        "connections": connections,
+        **{
+            mode: {
+                "requests_a_second": round(statistics.median(rate for rate, _ in measured)),
+                "requests_a_second_of_processor_time": round(statistics.median(rate for _, rate in measured)),
+                "of_those_without_mail": _ratio(measured, plain, 0),
+                "of_those_without_mail_by_processor_time": _ratio(measured, plain, 1),
+            }
+            for mode, measured in found.items()
+        },
+    }
+
+
+def _ratio(measured: list[tuple[float, float]], plain: list[tuple[float, float]], nth: int) -> float:
+    """Return the median of the ratios within each round, which a noisy machine disturbs less."""
+    pairs = zip(measured, plain, strict=True)
+    return round(statistics.median(one[nth] / other[nth] for one, other in pairs), 3)
+
+
+def _measure(mode: str, seconds: int, connections: int) -> tuple[float, float]:
+    """Return the requests a second, and those a second of the server's processor time."""
+    with tempfile.TemporaryDirectory(prefix="userport-bench-") as name, smtp_sink() as (smtp_port, _):
+        directory = Path(name)
+        with _serving(mode, directory, smtp_port) as process:
+            load(_PORT, _SIGN_UP.script(directory), connections, _WARM_UP_SECONDS, directory)
+            start = _processor_seconds(process.pid)
+            run = load(_PORT, _SIGN_UP.script(directory), connections, seconds, directory)
+            used = _processor_seconds(process.pid) - start
+    if run.failed:
+        raise SystemExit(f"{run.failed} sign-ups failed")
+    return run.requests_per_second, run.requests_per_second * seconds / used
+
+
+def _processor_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def _serving(mode: str, directory: Path, smtp_port: int) -> Iterator[subprocess.Popen[bytes]]:
+    prologue, jobs = _MODES[mode]
+    environment = {
+        **os.environ,
+        "USERPORT_STORAGE": f"sqlite:///{directory}/users.db",
+        "USERPORT_SIGNING_KEY": str(make_key(directory)),
+        "USERPORT_MAIL": f"smtp://127.0.0.1:{smtp_port}",
+        "USERPORT_JOBS": jobs,
+    }
+    prepare = [sys.executable, "-m", "entrypoints.cli", "storage", "prepare"]
+    subprocess.run(prepare, env=environment, check=True, capture_output=True)  # noqa: S603 - our own program
+    command = pin_to_worker_core([sys.executable, "-c", prologue + _SERVE, str(_PORT)])
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    if request(_PORT, "GET", "/health/ready").status == 200:
+                        break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise SystemExit("the server does not start") from None
+                    time.sleep(0.05)
+            yield process
+        finally:
+            process.terminate()
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--seconds", type=int, default=5)
+    arguments.add_argument("--connections", type=int, default=16)
+    given = arguments.parse_args()
+    print(json.dumps(measure(given.rounds, given.seconds, given.connections)))
+
+
+if __name__ == "__main__":
+    main()
