@@ -1,22 +1,23 @@
 """Measure what mail costs a sign-up: `POST /users` in token mode, with and without the mail that it causes.
 
-    python -m benchmarks.sign_ups --rounds 5
+    python -m benchmarks.sign_ups --rounds 20
 
-The server has one worker process, on a fresh SQLite file in each run, and the sign-ups have no password. The runs take
-turns: without mail; with mail, whose jobs are left to another process (`USERPORT_JOBS=false`); with mail that a worker
-in the same process sends to a local SMTP server. It prints JSON, and needs wrk and two cores.
+Three servers with one worker process each, on a SQLite file of their own, take turns; the others are stopped meanwhile.
+One sends no mail; one leaves the jobs to another process (`USERPORT_JOBS=false`); one sends the mails to a local SMTP
+server. The sign-ups have no password. It prints JSON, and needs wrk and two cores.
 """
 
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -56,9 +57,19 @@ def measure(rounds: int, seconds: int, connections: int) -> Mapping[str, object]
     check_wrk()
     leave_worker_core()
     found: dict[str, list[tuple[float, float]]] = {mode: [] for mode in _MODES}
-    for _ in range(rounds):
-        for mode, measured in found.items():
-            measured.append(_measure(mode, seconds, connections))
+    with ExitStack() as ends:
+        directory = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="userport-bench-")))
+        smtp_port, _ = ends.enter_context(smtp_sink())
+        servers = {
+            mode: ends.enter_context(_serving(mode, _PORT + nth, directory, smtp_port))
+            for nth, mode in enumerate(_MODES)
+        }
+        for _ in range(rounds):
+            for mode, process in servers.items():
+                process.send_signal(signal.SIGCONT)
+                port = _PORT + [*servers].index(mode)
+                found[mode].append(_measure(process, port, seconds, connections, directory))
+                process.send_signal(signal.SIGSTOP)
     plain = found["without_mail"]
     return {
         "rounds": rounds,
@@ -82,15 +93,14 @@ def _ratio(measured: list[tuple[float, float]], plain: list[tuple[float, float]]
     return round(statistics.median(one[nth] / other[nth] for one, other in pairs), 3)
 
 
-def _measure(mode: str, seconds: int, connections: int) -> tuple[float, float]:
+def _measure(
+    process: subprocess.Popen[bytes], port: int, seconds: int, connections: int, directory: Path
+) -> tuple[float, float]:
     """Return the requests a second, and those a second of the server's processor time."""
-    with tempfile.TemporaryDirectory(prefix="userport-bench-") as name, smtp_sink() as (smtp_port, _):
-        directory = Path(name)
-        with _serving(mode, directory, smtp_port) as process:
-            load(_PORT, _SIGN_UP.script(directory), connections, _WARM_UP_SECONDS, directory)
-            start = _processor_seconds(process.pid)
-            run = load(_PORT, _SIGN_UP.script(directory), connections, seconds, directory)
-            used = _processor_seconds(process.pid) - start
+    load(port, _SIGN_UP.script(directory), connections, _WARM_UP_SECONDS, directory)  # a worker sees that it is busy
+    start = _processor_seconds(process.pid)
+    run = load(port, _SIGN_UP.script(directory), connections, seconds, directory)
+    used = _processor_seconds(process.pid) - start
     if run.failed:
         raise SystemExit(f"{run.failed} sign-ups failed")
     return run.requests_per_second, run.requests_per_second * seconds / used
@@ -102,38 +112,42 @@ def _processor_seconds(pid: int) -> float:
 
 
 @contextmanager
-def _serving(mode: str, directory: Path, smtp_port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _serving(mode: str, port: int, directory: Path, smtp_port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve on a file of its own; yield the process, which is stopped (SIGSTOP)."""
     prologue, jobs = _MODES[mode]
     environment = {
         **os.environ,
-        "USERPORT_STORAGE": f"sqlite:///{directory}/users.db",
-        "USERPORT_SIGNING_KEY": str(make_key(directory)),
+        "USERPORT_STORAGE": f"sqlite:///{directory}/{mode}.db",
+        "USERPORT_SIGNING_KEY": make_key(directory).read_text(),
         "USERPORT_MAIL": f"smtp://127.0.0.1:{smtp_port}",
         "USERPORT_JOBS": jobs,
     }
+    (directory / "key.pem").unlink()
     prepare = [sys.executable, "-m", "entrypoints.cli", "storage", "prepare"]
     subprocess.run(prepare, env=environment, check=True, capture_output=True)  # noqa: S603 - our own program
-    command = pin_to_worker_core([sys.executable, "-c", prologue + _SERVE, str(_PORT)])
+    command = pin_to_worker_core([sys.executable, "-c", prologue + _SERVE, str(port)])
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
             deadline = time.monotonic() + 30
             while True:
                 try:
-                    if request(_PORT, "GET", "/health/ready").status == 200:
+                    if request(port, "GET", "/health/ready").status == 200:
                         break
                 except OSError:
                     if time.monotonic() > deadline:
                         raise SystemExit("the server does not start") from None
                     time.sleep(0.05)
+            process.send_signal(signal.SIGSTOP)
             yield process
         finally:
+            process.send_signal(signal.SIGCONT)
             process.terminate()
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--seconds", type=int, default=5)
+    arguments.add_argument("--rounds", type=int, default=20)
+    arguments.add_argument("--seconds", type=int, default=2)
     arguments.add_argument("--connections", type=int, default=16)
     given = arguments.parse_args()
     print(json.dumps(measure(given.rounds, given.seconds, given.connections)))

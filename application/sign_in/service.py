@@ -96,7 +96,9 @@ class SignInService:
                 await unit.commit()
                 _log.warning("session %s is ended: a refresh token of it was used twice", session.id)
                 raise
-            if following is not session:
+            if following is session:
+                unit.records(SESSIONS).require(session)  # a failover of Redis could undo what a read shows
+            else:
                 unit.records(SESSIONS).save(following)
             # Concurrently: if the user turns out to be disabled, their sessions end anyway.
             user, _ = await asyncio.gather(unit.users.get(session.user_id), unit.commit())

@@ -330,3 +330,13 @@ async def test_what_a_grant_holds_is_not_in_its_repr(sign_ins: SignInService, us
     grant = await sign_in(sign_ins)
     assert grant.access_token not in repr(grant)
     assert grant.refresh_token not in repr(grant)
+
+
+async def test_a_session_that_ends_while_its_refresh_is_repeated_is_not_continued(
+    sign_ins: SignInService, storage: ConflictingStorage, user: User
+) -> None:
+    first = (await sign_in(sign_ins)).refresh_token
+    second = (await sign_ins.refresh(first)).refresh_token
+    storage.before_commit.append(lambda: sign_ins.revoke(second))
+    with pytest.raises(InvalidRefreshToken):
+        await sign_ins.refresh(first)

@@ -156,6 +156,7 @@ def _shows_acknowledged(read: Operation, history: History) -> bool:
     return not read.is_acknowledged or any(
         each.kind in {"create", "patch"}
         and each.is_acknowledged
+        and each.started < read.ended  # a later write may have made the version again
         and (each.user_id, each.version) == (read.user_id, read.version)
         for each in history
     )

@@ -110,6 +110,9 @@ def test_a_read_may_show_what_a_failover_undoes_where_that_is_allowed() -> None:
     state = {"ann": Stored("ann@example.org", 1)}
     assert anomalies(history, state)
     assert anomalies(history, state, durable_reads=False) == []
+    history.append(replace(PATCH, started=10, ended=11))  # after the failover
+    assert anomalies(history, AT_2)
+    assert anomalies(history, AT_2, durable_reads=False) == []
 
 
 @pytest.mark.parametrize(("text", "history", "state"), PLANTED)

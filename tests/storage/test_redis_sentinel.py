@@ -99,8 +99,13 @@ async def test_a_commit_waits_for_the_replicas_that_the_url_asks_for(servers: Re
         await add(storage, a_user())
         replicas[0].pause()
         try:
+            newcomer = a_user()
             with pytest.raises(StorageUnavailable, match="too few replicas"):
-                await add(storage, a_user())
+                await add(storage, newcomer)
+            unit = storage.unit_of_work()
+            unit.users.require(newcomer)  # the master has it, but a failover would undo it
+            with pytest.raises(StorageUnavailable, match="too few replicas"):
+                await unit.commit()
         finally:
             replicas[0].resume()
         await add(storage, a_user())
