@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 _SHORT_SWITCH_INTERVAL_SECONDS: Final = 0.001
+_YOUNG_OBJECTS_WHILE_SERVING: Final = 10_000
 
 
 def pause_gc() -> None:
@@ -23,11 +24,14 @@ def resume_gc() -> None:
 
 
 def resume_gc_for_serving() -> None:
-    """Resume garbage collection, but exclude all present objects.
+    """Resume garbage collection, but exclude all present objects, and collect less often.
 
-    They live until the end. A full collection over them would block requests for about 50 milliseconds.
+    Present objects live until the end. A full collection over them would block requests for about 50 milliseconds.
+    Nearly all later ones are freed by reference counting. With Python's own threshold of 700, collections find only the
+    objects of requests that are in progress, and take a twentieth of the processor time.
     """
     gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS_WHILE_SERVING, *gc.get_threshold()[1:])
     gc.enable()
 
 

@@ -1,3 +1,5 @@
+"""What `install` keeps on the app. Items of the state are read, as its attributes are found after a failed search."""
+
 from typing import cast
 
 from starlette.requests import HTTPConnection
@@ -8,13 +10,13 @@ from entrypoints.http.pages import PageReader
 
 def asks_for_tokens(request: HTTPConnection) -> bool:
     """Return whether the app that serves a request is in token mode."""
-    return cast("bool", request.scope["app"].state.asks_for_tokens)
+    return cast("bool", request.scope["app"].state["asks_for_tokens"])
 
 
 def container_of(request: HTTPConnection) -> Container:
     """Return the container of the app that serves a request; see `docs/decisions/`, 5."""
-    return cast("Container", request.scope["app"].state.container)
+    return cast("Container", request.scope["app"].state["container"])
 
 
 def page_reader_of(request: HTTPConnection) -> PageReader:
-    return cast("PageReader", request.scope["app"].state.page_reader)
+    return cast("PageReader", request.scope["app"].state["page_reader"])

@@ -59,7 +59,7 @@ class Page(Generic[R]):
         self._count = 0
         self._bytes = 0
         self._chunks: list[bytes] = []
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | memoryview] = []  # each with a separator before it
         self._parts_bytes = 0
         self.permit: LargePagePermit | None = None
         self.last_id: str | None = None
@@ -68,7 +68,8 @@ class Page(Generic[R]):
 
     def take_chunks(self) -> list[bytes]:
         """Return the records as a JSON array in chunks of about 64 KiB."""
-        self._complete_chunk(b"]")
+        self._parts.append(b"]" if self._count else b"[]")
+        self._complete_chunk()
         return self._chunks
 
     def count_within(self, size: int) -> int:
@@ -95,12 +96,12 @@ class Page(Generic[R]):
     def _add(self, records: Sequence[R]) -> bool:
         if not records:
             return True
-        part = self._encode(records)[1:-1]
+        part = memoryview(self._encode(records))[1:-1]  # without a copy
         if (self._count or len(records) > 1) and not self._fits(len(part)):
             return False
         if self._parts and self._parts_bytes + len(part) > _CHUNK_BYTES:
             self._complete_chunk()
-        self._parts.append(part)
+        self._parts += (b"," if self._count else b"[", part)
         self._parts_bytes += len(part) + len(b",")
         self._bytes += len(part) + len(b",")
         self._count += len(records)
@@ -113,9 +114,8 @@ class Page(Generic[R]):
             self.permit = LargePagePermit.acquire()
         return size <= (MAX_SMALL_PAGE_BYTES if self.permit is None else MAX_PAGE_BYTES)
 
-    def _complete_chunk(self, end: bytes = b"") -> None:
-        start = b"," if self._chunks else b"["
-        self._chunks.append(b"%b%b%b" % (start, b",".join(self._parts), end))
+    def _complete_chunk(self) -> None:
+        self._chunks.append(b"".join(self._parts))
         self._parts.clear()
         self._parts_bytes = 0
 

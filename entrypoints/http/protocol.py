@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import httptools
+from starlette.types import ASGIApp
 from uuid_utils import uuid4
 from uvicorn import Config
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -38,6 +39,7 @@ _LINGER_SECONDS: Final = 2.0
 _MAX_LINGERING: Final = 64
 _STALL_SECONDS_WHILE_STOPPING: Final = 1.0
 _IDLE_SECONDS_WHILE_STOPPING: Final = 0.1  # while uvicorn waits anyway
+_STATUS_LINE: Final = b"HTTP/1.1 "
 _LINE_END: Final = b"\r\n"
 _EMPTY_LINE: Final = b"\n\r\n"
 
@@ -70,7 +72,7 @@ class WaitingConnections:
 class ServerConfig(Config):
     """Uvicorn's configuration with connection limits. Each worker process has a copy."""
 
-    def __init__(self, app: str, limits: ConnectionLimits, drain_seconds: float = 0, **options: Any) -> None:
+    def __init__(self, app: ASGIApp | str, limits: ConnectionLimits, drain_seconds: float = 0, **options: Any) -> None:
         super().__init__(app, http=ProblemProtocol, ws="none", **options)
         self.limits = limits
         self.drain_seconds = drain_seconds
@@ -85,6 +87,42 @@ class _Gate(FlowControl):
     def resume_reading(self) -> None:
         if not self.closed:
             super().resume_reading()
+
+
+class _ResponseTransport(asyncio.Transport):
+    """Sends the head of a response together with the first part of its body.
+
+    Uvicorn writes one after the other, which would cost a second system call and a second packet. If no body follows in
+    the same turn of the event loop, the head is sent alone.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:  # type: ignore[override] # uvicorn writes nothing else
+        if self._head:
+            self._transport.write(self._head + data)
+            self._head = b""
+        elif data.startswith(_STATUS_LINE):
+            self._head = data
+            self._loop.call_soon(self.flush)
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class ProblemProtocol(HttpToolsProtocol):
@@ -128,6 +166,7 @@ class ProblemProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = self._gate = _Gate(transport)
+        self._responses = _ResponseTransport(transport, self.loop)
         excess = len(self.connections) - len(self._waiting.lingering) - self._limits.max_connections
         if excess > 0 and not self._make_room():
             if len(self._waiting.lingering) < _MAX_LINGERING:
@@ -173,6 +212,7 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         """Close once all output has been sent, or when sending makes no progress."""
+        self._responses.flush()
         self._await_sent()
         self.transport.close()
 
@@ -309,6 +349,7 @@ class ProblemProtocol(HttpToolsProtocol):
         if len(self.headers) > _MAX_HEADERS:
             raise ValueError("too many headers")
         super().on_headers_complete()
+        self.cycle.transport = self._responses
         self._in_head, self._in_body = False, True
         self._waiting.idle.pop(self, None)
 
@@ -334,6 +375,7 @@ class ProblemProtocol(HttpToolsProtocol):
     # Output
 
     def on_response_complete(self) -> None:
+        self._responses.flush()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._await_sent()
@@ -460,6 +502,7 @@ class ProblemProtocol(HttpToolsProtocol):
         self._unparsed = b""
         self._gate.closed = False
         self.flow.resume_reading()
+        self._responses.flush()
         self.transport.write(self._refusal(kind))
         self.transport.write_eof()
         self._expire_in(_LINGER_SECONDS)

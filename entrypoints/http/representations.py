@@ -35,6 +35,7 @@ from entrypoints.http.schemas import (
 CACHE_CONTROL: Final = "private, no-cache"
 _CREATED: Final = HTTPStatus.CREATED.value
 
+_WITH_MICROSECONDS: Final = len("2026-11-20T20:36:00.123000+00:00")
 _TIME_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
 
 Id = Annotated[
@@ -108,23 +109,23 @@ class Session(BaseModel):
 
 
 def user_response(user: domain.user.User, *, token_mode: bool, created: bool = False) -> Response:
-    return _record_response(_user(user, token_mode), user, f"/users/{user.id}" if created else None)
+    return _record_response(_users([user], token_mode)[0], user, f"/users/{user.id}" if created else None)
 
 
 def post_response(post: domain.post.Post, *, created: bool = False) -> Response:
-    return _record_response(_post(post), post, f"/posts/{post.id}" if created else None)
+    return _record_response(_posts([post])[0], post, f"/posts/{post.id}" if created else None)
 
 
 def users_response(users: Sequence[domain.user.User], headers: Mapping[str, str], *, token_mode: bool) -> Response:
-    return _JsonResponse([_user(user, token_mode) for user in users], headers=headers)
+    return _JsonResponse(_users(users, token_mode), headers=headers)
 
 
 def encode_users(users: Sequence[domain.user.User], *, token_mode: bool) -> bytes:
-    return orjson.dumps([_user(user, token_mode) for user in users])
+    return orjson.dumps(_users(users, token_mode))
 
 
 def encode_posts(posts: Sequence[domain.post.Post]) -> bytes:
-    return orjson.dumps([_post(post) for post in posts])
+    return orjson.dumps(_posts(posts))
 
 
 def page_response(page: Page[Any], headers: Mapping[str, str]) -> Response:
@@ -141,14 +142,23 @@ def not_modified(record: Versioned) -> Response:
     return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=headers)
 
 
-def time_text(moment: datetime) -> str:
-    """Format a UTC time like `application.timestamps`, but faster: times are half the cost of encoding a list."""
-    text = orjson.dumps(moment)  # a quoted string, with microseconds if there are any
-    return f"{text[1:24].decode()}Z" if moment.microsecond else f"{text[1:20].decode()}.000Z"
+def time_texts(moments: Sequence[datetime]) -> Sequence[str]:
+    """Format UTC times like `application.timestamps`, but faster: they would be half the cost of encoding a list."""
+    texts = orjson.dumps(moments).decode()[2:-2].split('","') if moments else ()
+    return [f"{text[:23]}Z" if len(text) == _WITH_MICROSECONDS else f"{text[:19]}.000Z" for text in texts]
 
 
-def _user(user: domain.user.User, token_mode: bool) -> Mapping[str, Any]:
-    created_at = time_text(user.created_at)
+def _users(users: Sequence[domain.user.User], token_mode: bool) -> Sequence[Mapping[str, Any]]:
+    times = iter(time_texts([moment for user in users for moment in (user.created_at, user.updated_at)]))
+    return [_user(user, next(times), next(times), token_mode) for user in users]
+
+
+def _posts(posts: Sequence[domain.post.Post]) -> Sequence[Mapping[str, Any]]:
+    times = iter(time_texts([moment for post in posts for moment in (post.created_at, post.updated_at)]))
+    return [_post(post, next(times), next(times)) for post in posts]
+
+
+def _user(user: domain.user.User, created_at: str, updated_at: str, token_mode: bool) -> Mapping[str, Any]:
     content = {
         "id": user.id,
         "email": user.email.address,
@@ -158,33 +168,33 @@ def _user(user: domain.user.User, token_mode: bool) -> Mapping[str, Any]:
         "role": user.role,
         "active": user.active,
         "created_at": created_at,
-        "updated_at": created_at if user.updated_at == user.created_at else time_text(user.updated_at),
+        "updated_at": updated_at,
     }
     if token_mode:
         content["email_verified"] = user.email_verified
     return content
 
 
-def _post(post: domain.post.Post) -> Mapping[str, Any]:
-    created_at = time_text(post.created_at)
+def _post(post: domain.post.Post, created_at: str, updated_at: str) -> Mapping[str, Any]:
     return {
         "id": post.id,
         "author_id": post.author_id,
         "title": post.title,
         "body": post.body,
         "created_at": created_at,
-        "updated_at": created_at if post.updated_at == post.created_at else time_text(post.updated_at),
+        "updated_at": updated_at,
     }
 
 
 def _session(session: domain.session.Session, current: bool) -> Mapping[str, Any]:
+    created_at, last_used_at, expires_at = time_texts((session.created_at, session.last_used_at, session.expires_at))
     return {
         "id": session.id,
         "user_agent": session.user_agent,
         "current": current,
-        "created_at": time_text(session.created_at),
-        "last_used_at": time_text(session.last_used_at),
-        "expires_at": time_text(session.expires_at),
+        "created_at": created_at,
+        "last_used_at": last_used_at,
+        "expires_at": expires_at,
     }
 
 

@@ -150,20 +150,20 @@ class GroupCommitter:
             if table not in self._locks:
                 self._locks[table] = _lock(table, self._database.backend)
             keys = [update.key for update in of_table]
-            rows = connection.execute(self._locks[table], {"keys": keys}).mappings()
-            found = {row[key_of(table).name]: dict(row) for row in rows}
+            rows = connection.execute(self._locks[table], {"keys": keys}).all()
+            found = {key: (version, unique_values) for key, version, *unique_values in rows}
             for update in of_table:
-                row = found.get(update.key)
-                if row is None:  # another transaction has locked it, or it is gone
+                version, unique_values = found.get(update.key, (None, []))
+                if version is None:  # another transaction has locked it, or it is gone
                     outcomes[id(update)] = False
-                elif row["version"] != update.version_before:
+                elif version != update.version_before:
                     outcomes[id(update)] = StaleVersion()
-                elif any(update.row[name] != row[name] for name in unique_columns(table)):
+                elif unique_values != [update.row[name] for name in unique_columns(table)]:
                     outcomes[id(update)] = False  # it might wait for a transaction that takes or frees a unique value
                 else:
                     changed = update.without(unique_columns(table))
                     alike.setdefault(changed.statement, []).append(changed.parameters)
-                    row["version"] = update.row["version"]
+                    found[update.key] = update.row["version"], unique_values
                     outcomes[id(update)] = True
         for statement, together in alike.items():
             connection.execute(statement, together)

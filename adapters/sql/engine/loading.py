@@ -1,7 +1,7 @@
 """Load rows by key, and pages in the order of a key; concurrent reads are batched."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Integer, Select, bindparam, select
@@ -34,8 +34,8 @@ class KeyLoader:
             self._load, max_wait_seconds=_MAX_WAIT_SECONDS, operation="get", observer=database.batches
         )
 
-    async def load(self, key: str) -> Row | None:
-        return await self._batcher(key)
+    def load(self, key: str) -> Awaitable[Row | None]:
+        return self._batcher(key)
 
     async def load_many(self, keys: Collection[str]) -> Sequence[Row]:
         """Return the rows of many keys, in no particular order."""

@@ -84,14 +84,12 @@ class CompiledQuery(CompiledStatement):
         self._processors: Final = [(nth, process) for nth, process in enumerate(processors) if process]
 
     def rows(self, rows: Iterable[Iterable[Any]]) -> Sequence[Row]:
-        """Convert rows of the driver as SQLAlchemy would."""
-        return [self._row(row) for row in rows]
-
-    def _row(self, row: Iterable[Any]) -> Row:
-        values = [*row]
-        for nth, process in self._processors:
-            values[nth] = process(values[nth])
-        return values
+        """Convert rows of the driver as SQLAlchemy would, but column by column, which is faster."""
+        columns: list[Iterable[Any]] = [*zip(*rows, strict=True)]
+        if columns:
+            for nth, process in self._processors:
+                columns[nth] = map(process, columns[nth])
+        return [*zip(*columns, strict=True)]
 
 
 class MultiRowInsert:

@@ -50,8 +50,9 @@ class VersionedUpdate:
 
     def without(self, columns: Collection[str]) -> "VersionedUpdate":
         """Return the update without some columns."""
-        changes = {name: value for name, value in self.changes.items() if name not in columns}
-        return replace(self, changes=changes)
+        if self.changes.keys().isdisjoint(columns):
+            return self
+        return replace(self, changes={name: self.changes[name] for name in self.changes.keys() - columns})
 
     @property
     def statement(self) -> Update:
