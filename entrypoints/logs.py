@@ -88,16 +88,14 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
             self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
         microseconds = round(1_000_000 * seconds)
         duration = f"{microseconds // 1000}.{microseconds % 1000:03d}"  # faster than formatting a float
-        method, route, request_id = _escape_cached(method), _escape_cached(route), _escape(request_id)
-        peer = peer and _escape_cached(peer)
-        peer_json = f'"{peer}"' if peer else "null"
+        if '"' in request_id or "\\" in request_id:
+            request_id = _escape(request_id)
         ids = _span_ids()
-        span = "".join([f'"{name}":"{value}",' for name, value in ids.items()]) if ids else ""
+        span = "".join([f'","{name}":"{value}' for name, value in ids.items()]) if ids else ""
+        message, before_id, fields, end = _constant_parts(method, route, status, peer)
         line = (
-            f'{{"time":"{self._second_text}.{int(1000 * (now - second)):03d}+00:00","level":"info",'
-            f'"logger":"{ACCESS}","message":"{method} {route} {status} {duration} ms {request_id} {peer}",'
-            f'"request_id":"{request_id}",{span}"method":"{method}","route":"{route}","status":{status},'
-            f'"duration_ms":{duration},"peer":{peer_json}}}\n'
+            f'{{"time":"{self._second_text}.{int(1000 * (now - second)):03d}{message}{duration} ms {request_id}'
+            f"{before_id}{request_id}{span}{fields}{duration}{end}"
         )
         self._requests.append(line.encode())
         if not self._is_scheduled:
@@ -181,8 +179,10 @@ def _ids() -> dict[str, str]:
 
 def _span_ids() -> Mapping[str, str]:
     """Return the ids of the current span, if any (W3C Trace Context)."""
-    telemetry = sys.modules.get("opentelemetry.trace")  # without it there is no span
-    if telemetry is None or (current_span := telemetry.get_current_span()) is telemetry.INVALID_SPAN:
+    telemetry = sys.modules.get("opentelemetry.trace")
+    if telemetry is None or "opentelemetry.sdk" not in sys.modules:  # nothing records spans
+        return {}
+    if (current_span := telemetry.get_current_span()) is telemetry.INVALID_SPAN:
         return {}
     span = current_span.get_span_context()
     return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else {}
@@ -193,4 +193,14 @@ def _escape(text: str) -> str:
     return orjson.dumps(text)[1:-1].decode()
 
 
-_escape_cached: Final = lru_cache(1_024)(_escape)
+@lru_cache(1_024)
+def _constant_parts(method: str, route: str, status: int, peer: str | None) -> tuple[str, str, str, str]:
+    """Return the parts of a JSON line around its time, duration, request id and span, which differ in each line."""
+    method, route, peer = _escape(method), _escape(route), peer and _escape(peer)
+    peer_json = f'"{peer}"' if peer else "null"
+    return (
+        f'+00:00","level":"info","logger":"{ACCESS}","message":"{method} {route} {status} ',
+        f' {peer}","request_id":"',
+        f'","method":"{method}","route":"{route}","status":{status},"duration_ms":',
+        f',"peer":{peer_json}}}\n',
+    )
