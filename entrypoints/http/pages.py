@@ -33,9 +33,10 @@ R = TypeVar("R", bound=_Record)
 
 
 class LargePagePermit:
-    """Allows one page to exceed `MAX_SMALL_PAGE_BYTES`, as long as the permit is referenced.
+    """Allows one page to exceed `MAX_SMALL_PAGE_BYTES`.
 
-    A response holds it until it is sent or dropped; garbage collection releases it.
+    A response releases it once it is sent or its client is gone. The permit of a page without a response is released
+    when it is freed.
     """
 
     _in_use: Final[WeakSet["LargePagePermit"]] = WeakSet()
@@ -48,6 +49,9 @@ class LargePagePermit:
         permit = cls()
         cls._in_use.add(permit)
         return permit
+
+    def release(self) -> None:
+        self._in_use.discard(self)
 
 
 class Page(Generic[R]):

@@ -224,7 +224,7 @@ class _PageResponse(_JsonResponse):
 
     def __init__(self, page: Page[Any], *, headers: Mapping[str, str]) -> None:
         first, *self._others = page.take_chunks()
-        self._permit = page.permit  # held for the lifetime of the response
+        self._permit = page.permit
         super().__init__(first, headers=headers)
 
     def render(self, content: bytes) -> bytes:
@@ -245,4 +245,8 @@ class _PageResponse(_JsonResponse):
                 await asyncio.sleep(0)  # a fast reader must not block the event loop
                 await send({**message, "body": self._others.pop(0), "more_body": bool(self._others)})
 
-        await super().__call__(scope, receive, send_in_chunks if self._others else send)
+        try:
+            await super().__call__(scope, receive, send_in_chunks if self._others else send)
+        finally:
+            if self._permit is not None:
+                self._permit.release()

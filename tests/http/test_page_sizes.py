@@ -124,6 +124,11 @@ class UnreadResponse:
         self._read.set()
         await self._task
 
+    async def leave(self) -> None:
+        self._task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await self._task
+
     async def _receive(self) -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -147,6 +152,16 @@ async def test_while_many_large_pages_are_unread_others_are_small() -> None:
             await response.read()
             assert sum(response.chunks) > MAX_PAGE * 0.9
             assert max(response.chunks) <= MAX_SMALL_PAGE
+        assert len((await client.get(f"{path}?limit=200")).json()) == ITEMS_IN_A_PAGE
+
+
+async def test_clients_that_have_left_make_no_pages_small() -> None:
+    async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
+        path = f"/users/{author}/posts"
+        left = [UnreadResponse(service, path) for _ in range(16)]  # and keep what led to their cancellation
+        for response in left:
+            await response.wait_for_body()
+            await response.leave()
         assert len((await client.get(f"{path}?limit=200")).json()) == ITEMS_IN_A_PAGE
 
 
