@@ -122,7 +122,7 @@ class IsoTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        return None if value is None else value.isoformat(" ", "milliseconds").removesuffix("+00:00")
+        return None if value is None else value.replace(tzinfo=None).isoformat(" ", "milliseconds")
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         return None if value is None else datetime.fromisoformat(f"{value}+00:00")
