@@ -110,7 +110,7 @@ def install(app: FastAPI, container: Container) -> None:
     settings = container.settings()
     app.state.container = container
     app.state.asks_for_tokens = settings.asks_for_tokens
-    app.state.page_reader = PageReader()
+    app.state.page_readers = {"users": PageReader(), "posts": PageReader()}
     for error, handler in _EXCEPTION_HANDLERS.items():
         app.add_exception_handler(error, handler)
     for middleware in reversed(_middleware(settings, container)):

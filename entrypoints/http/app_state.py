@@ -18,5 +18,6 @@ def container_of(request: HTTPConnection) -> Container:
     return cast("Container", request.scope["app"].state["container"])
 
 
-def page_reader_of(request: HTTPConnection) -> PageReader:
-    return cast("PageReader", request.scope["app"].state["page_reader"])
+def page_reader_of(request: HTTPConnection, items: str) -> PageReader:
+    """Return the reader of all pages of users, or of all pages of posts."""
+    return cast("PageReader", request.scope["app"].state["page_readers"][items])

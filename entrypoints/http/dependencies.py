@@ -82,8 +82,12 @@ async def password_change_service(request: Request) -> PasswordChangeService:
     return container_of(request).password_changes()
 
 
-async def page_reader(request: Request) -> PageReader:
-    return page_reader_of(request)
+async def user_page_reader(request: Request) -> PageReader:
+    return page_reader_of(request, "users")
+
+
+async def post_page_reader(request: Request) -> PageReader:
+    return page_reader_of(request, "posts")
 
 
 async def client_address(request: Request) -> str | None:
@@ -150,7 +154,8 @@ PasswordChanges: TypeAlias = Annotated[PasswordChangeService, Depends(password_c
 EmailVerification: TypeAlias = Annotated[EmailVerificationService, Depends(email_verification_service)]
 PasswordLinks: TypeAlias = Annotated[PasswordLinkService, Depends(password_link_service)]
 EmailChanges: TypeAlias = Annotated[EmailChangeService, Depends(email_change_service)]
-CurrentPageReader: TypeAlias = Annotated[PageReader, Depends(page_reader)]
+UserPageReader: TypeAlias = Annotated[PageReader, Depends(user_page_reader)]
+PostPageReader: TypeAlias = Annotated[PageReader, Depends(post_page_reader)]
 ClientAddress: TypeAlias = Annotated[str | None, Depends(client_address)]
 CurrentClient: TypeAlias = Annotated[ClientInfo, Depends(client_info)]
 OwnId: TypeAlias = Annotated[UserId, Depends(own_user_id)]

@@ -125,7 +125,7 @@ class Page(Generic[R]):
 
 
 class PageReader:
-    """Reads pages, and bounds the bytes of all pages that are being read and encoded.
+    """Reads pages of one kind of record, and bounds the bytes of all pages that are being read and encoded.
 
     Large pages therefore take turns, in the order of their requests, and the event loop serves other requests in
     between. The size of a page is estimated from recent pages. A page that exceeds the bound has a turn for itself.

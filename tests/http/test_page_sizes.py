@@ -179,6 +179,17 @@ async def test_other_requests_are_answered_between_large_pages() -> None:
         assert [response.status_code for response in responses if isinstance(response, httpx.Response)] == [200] * 40
 
 
+async def test_a_list_of_users_does_not_wait_for_large_pages_of_posts() -> None:
+    async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
+        path = f"/users/{author}/posts?limit=200"
+        await client.get(path)  # shows how large they are
+        waiting = [asyncio.create_task(client.get(path)) for _ in range(60)]
+        await asyncio.sleep(0)
+        assert len((await client.get("/users")).json()) == 1
+        assert sum(task.done() for task in waiting) < 20
+        assert [(await task).status_code for task in waiting] == [200] * 60
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[RunningServer]:
     with serving(tmp_path) as served:

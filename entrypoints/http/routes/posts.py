@@ -7,7 +7,7 @@ from domain.errors import InvalidInput, PostNotFound, UserNotFound, VersionMisma
 from domain.values import PostId
 from entrypoints.http.authentication import CurrentPrincipal, signed_in_principal
 from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
-from entrypoints.http.dependencies import CurrentPageReader, PostIdInPath, Posts, UserIdInPath
+from entrypoints.http.dependencies import PostIdInPath, PostPageReader, Posts, UserIdInPath
 from entrypoints.http.examples import POST
 from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, read_cursor
 from entrypoints.http.representations import Post, encode_posts, not_modified, page_response, post_response
@@ -35,7 +35,7 @@ async def create_post(author_id: UserIdInPath, body: NewPostBody, posts: Posts) 
     responses=page_of(POST) | error_responses(INVALID_CURSOR, UserNotFound, InvalidInput),
 )
 async def list_posts(
-    author_id: UserIdInPath, query: Annotated[PageQuery, Query()], posts: Posts, pages: CurrentPageReader
+    author_id: UserIdInPath, query: Annotated[PageQuery, Query()], posts: Posts, pages: PostPageReader
 ) -> Response:
     """List a user's posts in creation order, one page at a time. Follow `Link` until it is absent."""
     query.check_combination()

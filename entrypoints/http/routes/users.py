@@ -27,10 +27,10 @@ from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, 
 from entrypoints.http.dependencies import (
     ClientAddress,
     ClientLanguage,
-    CurrentPageReader,
     PasswordChanges,
     TokenMode,
     UserIdInPath,
+    UserPageReader,
     Users,
 )
 from entrypoints.http.examples import USER
@@ -145,7 +145,7 @@ async def list_users(
     _: CurrentAdmin,
     query: Annotated[UserListQuery, Query()],
     users: Users,
-    pages: CurrentPageReader,
+    pages: UserPageReader,
     token_mode: TokenMode,
 ) -> Response:
     """List users in creation order, one page at a time. Follow `Link` until it is absent."""
