@@ -182,8 +182,11 @@ def measure_flood(start: bytes, more: bytes, count: int, rounds: int, seconds: f
         }
 
 
-def measure_slow_readers(count: int, seconds: float) -> dict[str, float | str]:
-    """Request a page of the largest posts over many connections, without reading it."""
+def measure_slow_readers(count: int, seconds: float, *, others_first: bool) -> dict[str, float | str]:
+    """Request a page of the largest posts over many connections, without reading it.
+
+    Other clients connect before that, or behind all of them.
+    """
     with serving() as (server, port, _log):
         client = http.client.HTTPConnection("127.0.0.1", port)
 
@@ -198,11 +201,24 @@ def measure_slow_readers(count: int, seconds: float) -> dict[str, float | str]:
         idle = memory(server.pid)
         calm = asyncio.run(read(port, seconds))
         with ExitStack() as connections:
-            for _ in range(count):
-                connection = connections.enter_context(socket.create_connection(("127.0.0.1", port)))
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-                connection.sendall(f"GET /users/{author}/posts?limit=200 HTTP/1.1\r\n".encode() + HOST + b"\r\n")
-            attacked, most = asyncio.run(watch(server.pid, port, seconds, lambda: None))
+
+            def attack() -> None:
+                for _ in range(count):
+                    connection = connections.enter_context(socket.create_connection(("127.0.0.1", port)))
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+                    connection.sendall(f"GET /users/{author}/posts?limit=200 HTTP/1.1\r\n".encode() + HOST + b"\r\n")
+
+            async def watch_others() -> tuple[float, float]:
+                watching = asyncio.create_task(watch(server.pid, port, seconds, lambda: None))
+                await asyncio.sleep(0.5)
+                await asyncio.to_thread(attack)
+                return await watching
+
+            if others_first:
+                attacked, most = asyncio.run(watch_others())
+            else:
+                attack()
+                attacked, most = asyncio.run(watch(server.pid, port, seconds, lambda: None))
         return {
             "memory_above_idle_mb": round(most - idle, 1),
             "calm_p99_ms": round(calm, 2),
@@ -256,7 +272,8 @@ def main() -> None:
     body = b"POST /users HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     attacks: dict[str, Callable[[], Mapping[str, object]]] = {
         **{name: partial(measure_flood, *flood, given.rounds, given.seconds) for name, flood in FLOODS.items()},
-        "150 slow readers of 200 large posts": lambda: measure_slow_readers(150, given.seconds),
+        "150 slow readers of 200 large posts": lambda: measure_slow_readers(150, given.seconds, others_first=False),
+        "150 slow readers after the others": lambda: measure_slow_readers(150, given.seconds, others_first=True),
         "1,100 idle connections at 1,024 files": lambda: measure_idle(1_100, 1_024),
         "SIGTERM, idle": lambda: measure_stop(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n"),
         "SIGTERM, half a head": lambda: measure_stop(b"GET / HTTP/1.1\r\n"),
