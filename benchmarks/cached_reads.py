@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapters.storage_contract.faulty_proxy import Endpoint
+from benchmarks.bench.cores import processor_seconds
 from benchmarks.login_flood import Connection
 from tests.servers.databases import Databases, server_kind
 from tests.servers.process import free_port
@@ -92,11 +93,11 @@ async def measure(name: str, port: int, pid: int, metrics_port: int, seconds: fl
         new = json.dumps({"email": f"user{number}@example.org", "name": "Ann"}).encode()
         paths.append(f"/users/{json.loads((await connection.call('POST', '/users', json_body, new)).content)['id']}")
     await read(port, paths, 1)
-    reads, cpu = await store_reads(metrics_port), cpu_seconds(pid)
+    reads, cpu = await store_reads(metrics_port), processor_seconds(pid)
     changing = asyncio.create_task(change(connection, paths))
     took = await read(port, paths, seconds)
     changing.cancel()
-    reads, cpu = await store_reads(metrics_port) - reads, cpu_seconds(pid) - cpu
+    reads, cpu = await store_reads(metrics_port) - reads, processor_seconds(pid) - cpu
     return Figures(
         name,
         is_cached,
@@ -141,11 +142,6 @@ async def store_reads(metrics_port: int) -> float:
     page = (await (await Connection.open(metrics_port)).call("GET", "/metrics")).content.decode()
     lines = (line for line in page.splitlines() if line.startswith("userport_storage_operations_total"))
     return sum(float(line.split()[-1]) for line in lines if 'operation="users.get"' in line)
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -34,8 +34,8 @@ from application.jobs.traffic import Traffic
 from application.jobs.worker import JobWorker
 from application.languages import Language
 from benchmarks.bench.calls import ONE_USER
-from benchmarks.bench.cores import leave_worker_core, pin_to_worker_core
-from benchmarks.bench.http_client import request
+from benchmarks.bench.cores import leave_worker_core, pin_to_worker_core, processor_seconds
+from benchmarks.bench.http_client import request, wait_until_ready
 from benchmarks.bench.smtp_sink import smtp_sink
 from benchmarks.bench.tokens import make_key
 from benchmarks.bench.wrk import check_wrk, load
@@ -240,15 +240,10 @@ def _measure(port: int, process: subprocess.Popen[bytes], directory: Path, secon
     paths.write_text(f"/users/{created.json()['id']}\n")
     script = ONE_USER.script(paths)
     load(port, script, _CONNECTIONS, 1, directory)
-    start = _processor_seconds(process.pid)
+    start = processor_seconds(process.pid)
     run = load(port, script, _CONNECTIONS, seconds, directory)
-    used = _processor_seconds(process.pid) - start
+    used = processor_seconds(process.pid) - start
     return run.requests_per_second, run.requests_per_second * seconds / used
-
-
-def _processor_seconds(pid: int) -> float:
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -258,15 +253,7 @@ def _serving(url: str, sink: Path, *, jobs: bool) -> Iterator[tuple[int, subproc
     environment = {**os.environ, "USERPORT_STORAGE": url, "USERPORT_JOBS": str(jobs).lower()}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
-            deadline = time.monotonic() + 30
-            while True:
-                try:
-                    if request(port, "GET", "/health/ready").status == 200:
-                        break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        raise SystemExit("the server does not start") from None
-                    time.sleep(0.05)
+            wait_until_ready(port)
             yield port, process
         finally:
             process.terminate()

@@ -2,7 +2,7 @@
 
     python -m benchmarks.sign_ups --rounds 20
 
-Three servers with one worker process each, on a SQLite file of their own, take turns; the others are stopped meanwhile.
+Three servers, each with one worker process and its own SQLite file, are measured in turn; the other two are suspended.
 One sends no mail; one leaves the jobs to another process (`USERPORT_JOBS=false`); one sends the mails to a local SMTP
 server. The sign-ups have no password. It prints JSON, and needs wrk and two cores.
 """
@@ -15,15 +15,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from benchmarks.bench.calls import Call
-from benchmarks.bench.cores import leave_worker_core, pin_to_worker_core
-from benchmarks.bench.http_client import request
+from benchmarks.bench.cores import leave_worker_core, pin_to_worker_core, processor_seconds
+from benchmarks.bench.http_client import wait_until_ready
 from benchmarks.bench.smtp_sink import smtp_sink
 from benchmarks.bench.tokens import make_key
 from benchmarks.bench.wrk import check_wrk, load
@@ -61,13 +60,12 @@ def measure(rounds: int, seconds: int, connections: int) -> Mapping[str, object]
         directory = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="userport-bench-")))
         smtp_port, _ = ends.enter_context(smtp_sink())
         servers = {
-            mode: ends.enter_context(_serving(mode, _PORT + nth, directory, smtp_port))
+            mode: (_PORT + nth, ends.enter_context(_serving(mode, _PORT + nth, directory, smtp_port)))
             for nth, mode in enumerate(_MODES)
         }
         for _ in range(rounds):
-            for mode, process in servers.items():
+            for mode, (port, process) in servers.items():
                 process.send_signal(signal.SIGCONT)
-                port = _PORT + [*servers].index(mode)
                 found[mode].append(_measure(process, port, seconds, connections, directory))
                 process.send_signal(signal.SIGSTOP)
     plain = found["without_mail"]
@@ -98,22 +96,17 @@ def _measure(
 ) -> tuple[float, float]:
     """Return the requests a second, and those a second of the server's processor time."""
     load(port, _SIGN_UP.script(directory), connections, _WARM_UP_SECONDS, directory)  # a worker sees that it is busy
-    start = _processor_seconds(process.pid)
+    start = processor_seconds(process.pid)
     run = load(port, _SIGN_UP.script(directory), connections, seconds, directory)
-    used = _processor_seconds(process.pid) - start
+    used = processor_seconds(process.pid) - start
     if run.failed:
         raise SystemExit(f"{run.failed} sign-ups failed")
     return run.requests_per_second, run.requests_per_second * seconds / used
 
 
-def _processor_seconds(pid: int) -> float:
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
 @contextmanager
 def _serving(mode: str, port: int, directory: Path, smtp_port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve on a file of its own; yield the process, which is stopped (SIGSTOP)."""
+    """Serve on a new SQLite file; yield the process, which is suspended (SIGSTOP)."""
     prologue, jobs = _MODES[mode]
     environment = {
         **os.environ,
@@ -128,15 +121,7 @@ def _serving(mode: str, port: int, directory: Path, smtp_port: int) -> Iterator[
     command = pin_to_worker_core([sys.executable, "-c", prologue + _SERVE, str(port)])
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
-            deadline = time.monotonic() + 30
-            while True:
-                try:
-                    if request(port, "GET", "/health/ready").status == 200:
-                        break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        raise SystemExit("the server does not start") from None
-                    time.sleep(0.05)
+            wait_until_ready(port)
             process.send_signal(signal.SIGSTOP)
             yield process
         finally:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 WORKER: Final = 0
@@ -21,3 +22,9 @@ def leave_worker_core() -> None:
 
 def pin_to_worker_core(command: Sequence[str]) -> Sequence[str]:
     return ["taskset", "--cpu-list", str(WORKER), *command]
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -1,8 +1,10 @@
 """Single requests, which check the apps rather than measure them."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection
 from typing import Any
 
@@ -29,3 +31,16 @@ def request(
         return Response(response.status, response.read())
     finally:
         connection.close()
+
+
+def wait_until_ready(port: int) -> None:
+    """Wait until a local server is ready. Raise `SystemExit` if it does not accept connections within 30 seconds."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            if request(port, "GET", "/health/ready").status == HTTPStatus.OK:
+                return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise SystemExit("the server does not start") from None
+            time.sleep(0.05)

@@ -165,12 +165,17 @@ async def test_clients_that_have_left_make_no_pages_small() -> None:
         assert len((await client.get(f"{path}?limit=200")).json()) == ITEMS_IN_A_PAGE
 
 
+async def request_many_large_pages(client: httpx.AsyncClient, path: str) -> list[asyncio.Task[httpx.Response]]:
+    await client.get(path)  # shows how large they are
+    tasks = [asyncio.create_task(client.get(path)) for _ in range(60)]
+    await asyncio.sleep(0)
+    return tasks
+
+
 async def test_other_requests_are_answered_between_large_pages() -> None:
     async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
         path = f"/users/{author}/posts?limit=200"
-        await client.get(path)  # shows how large they are
-        waiting = [asyncio.create_task(client.get(path)) for _ in range(60)]
-        await asyncio.sleep(0)
+        waiting = await request_many_large_pages(client, path)
         for cancelled in waiting[::3]:
             cancelled.cancel()
         await client.get(f"/users/{author}")
@@ -182,9 +187,7 @@ async def test_other_requests_are_answered_between_large_pages() -> None:
 async def test_a_list_of_users_does_not_wait_for_large_pages_of_posts() -> None:
     async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
         path = f"/users/{author}/posts?limit=200"
-        await client.get(path)  # shows how large they are
-        waiting = [asyncio.create_task(client.get(path)) for _ in range(60)]
-        await asyncio.sleep(0)
+        waiting = await request_many_large_pages(client, path)
         assert len((await client.get("/users")).json()) == 1
         assert sum(task.done() for task in waiting) < 20
         assert [(await task).status_code for task in waiting] == [200] * 60

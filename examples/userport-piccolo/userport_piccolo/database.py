@@ -102,6 +102,6 @@ class _Connection(asyncpg.Connection):
         """Run a statement as Piccolo runs BEGIN, COMMIT and ROLLBACK; end the connection if it fails, and raise."""
         try:
             return await super().execute(*args, **options)
-        except Exception:  # of any kind: Piccolo would keep the connection, perhaps inside a transaction
+        except Exception:  # raised again: after any failure Piccolo would reuse a connection that is in a transaction
             self.terminate()
             raise
