@@ -1,4 +1,4 @@
-"""What `install` keeps on the app. Items of the state are read, as its attributes are found after a failed search."""
+"""What `install` keeps in the state of the app. It is read by item, because Starlette looks attributes up slowly."""
 
 from typing import cast
 

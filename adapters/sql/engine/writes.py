@@ -52,7 +52,8 @@ class VersionedUpdate:
         """Return the update without some columns."""
         if self.changes.keys().isdisjoint(columns):
             return self
-        return replace(self, changes={name: self.changes[name] for name in self.changes.keys() - columns})
+        # In their order: the same columns in another order would be another statement.
+        return replace(self, changes={name: value for name, value in self.changes.items() if name not in columns})
 
     @property
     def statement(self) -> Update:
