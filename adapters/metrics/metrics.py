@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from adapters.metrics.values import Counters, Gauges, Histogram, Histograms, Value, ValueFiles
 from application.jobs.runner import Outcome
@@ -27,6 +27,15 @@ _BATCH_SIZES: Final = (1, 2, 5, 10, 20, 50, 100)
 _METHOD_NOT_ALLOWED: Final = 405
 
 
+class Operation(Protocol):
+    """Awaits a call of one storage operation, and counts and times it.
+
+    The operation is exported from its first call on. A cancelled call has no outcome and is not counted.
+    """
+
+    def __call__(self, call: Awaitable[T], /) -> Call[T]: ...
+
+
 class Metrics:
     """The metrics of one process. Its methods are called by decorators and middleware, on the event loop's thread."""
 
@@ -45,7 +54,7 @@ class Metrics:
             bounds=_SECONDS,
         )
         self._duration_children: dict[tuple[str, str], Histogram] = {}
-        self._request_children: dict[tuple[str, str, int], tuple[Value, Histogram]] = {}
+        self._request_observers: dict[tuple[str, str, int], Callable[[float], None]] = {}
         self._operations = Counters(
             files, "userport_storage_operations_total", "Calls of the storage.", ("operation", "outcome")
         )
@@ -89,16 +98,37 @@ class Metrics:
 
     def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count a request with the template of its route; None if there is none."""
-        found = self._request_children.get((method, route or UNMATCHED, status))
-        if found is None:
-            found = self._request(method if method in _METHODS else OTHER, route or UNMATCHED, status)
-        requests, durations = found
-        requests.add()
-        durations.observe(seconds)
+        observe = self._request_observers.get((method, route or UNMATCHED, status))
+        if observe is None:
+            observe = self._request_observer(method if method in _METHODS else OTHER, route or UNMATCHED, status)
+        observe(seconds)
 
-    def operation(self, name: str) -> "Operation":
+    def operation(self, name: str) -> Operation:
         """Return the instrument for calls of one storage operation."""
-        return Operation(name, self._operations, self._operation_durations)
+        observers: dict[str, Callable[[float], None]] = {}
+        observe_ok: Callable[[float], None] | None = None
+
+        def observer(outcome: str) -> Callable[[float], None]:
+            if outcome not in observers:
+                durations = self._operation_durations.child(name)
+                observers[outcome] = durations.counting(self._operations.cell(name, outcome))
+            return observers[outcome]
+
+        async def measure(call: Awaitable[T]) -> T:
+            nonlocal observe_ok
+            begun = perf_counter()
+            try:
+                result = await call
+            except Exception as error:
+                observer(_outcome(error))(perf_counter() - begun)
+                raise
+            seconds = perf_counter() - begun
+            if observe_ok is None:
+                observe_ok = observer("ok")
+            observe_ok(seconds)
+            return result
+
+        return measure
 
     def count_batch(self, operation: str, size: int) -> None:
         """Count a batch of calls that a storage served together."""
@@ -152,49 +182,16 @@ class Metrics:
         """Close the files, which keep their values."""
         self._files.close()
 
-    def _request(self, method: str, route: str, status: int) -> tuple[Value, Histogram]:
+    def _request_observer(self, method: str, route: str, status: int) -> Callable[[float], None]:
         if status == _METHOD_NOT_ALLOWED:  # so that there are no more series than routes have methods
             route = UNMATCHED
         key = method, route, status
-        if key not in self._request_children:
+        if key not in self._request_observers:
             durations = self._duration_children.get((method, route))
             if durations is None:
                 durations = self._duration_children[method, route] = self._durations.child(method, route)
-            self._request_children[key] = self._requests.child(method, route, str(status)), durations
-        return self._request_children[key]
-
-
-class Operation:
-    """Counts and times the calls of one storage operation. It is exported from its first call on."""
-
-    __slots__ = ("_counters", "_durations", "_histogram", "_name", "_operations")
-
-    def __init__(self, name: str, operations: Counters, durations: Histograms) -> None:
-        self._name: Final = name
-        self._operations: Final = operations
-        self._durations: Final = durations
-        self._counters: Final[dict[str, Value]] = {}
-        self._histogram: Histogram | None = None
-
-    async def __call__(self, call: Awaitable[T]) -> T:
-        """Await a call. A cancelled call has no outcome and is not counted."""
-        begun = perf_counter()
-        try:
-            result = await call
-        except Exception as error:
-            self._count(_outcome(error), perf_counter() - begun)
-            raise
-        self._count("ok", perf_counter() - begun)
-        return result
-
-    def _count(self, outcome: str, seconds: float) -> None:
-        counter = self._counters.get(outcome)
-        if counter is None:
-            counter = self._counters[outcome] = self._operations.child(self._name, outcome)
-        if self._histogram is None:
-            self._histogram = self._durations.child(self._name)
-        counter.add()
-        self._histogram.observe(seconds)
+            self._request_observers[key] = durations.counting(self._requests.cell(method, route, str(status)))
+        return self._request_observers[key]
 
 
 def _job_outcome(before: Job, after: Job | None) -> str | None:

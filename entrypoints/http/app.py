@@ -18,10 +18,9 @@ from entrypoints.container import Container
 from entrypoints.environment import SettingsError
 from entrypoints.http.middleware.cross_origin import CrossOriginMiddleware
 from entrypoints.http.middleware.head_and_trailing_slash import HeadAndTrailingSlashMiddleware
-from entrypoints.http.middleware.internal_error import InternalErrorMiddleware
 from entrypoints.http.middleware.loopback_only import LoopbackOnlyMiddleware
 from entrypoints.http.middleware.request_id import RequestIdMiddleware
-from entrypoints.http.middleware.request_observer import RequestObserver, RequestObserverMiddleware, log_access
+from entrypoints.http.middleware.request_outcome import RequestOutcomeMiddleware
 from entrypoints.http.middleware.route_table import RouteTableMiddleware
 from entrypoints.http.middleware.security_headers import SecurityHeadersMiddleware
 from entrypoints.http.oauth import OAuthRequestError, oauth_problem
@@ -154,25 +153,17 @@ def container_from_environment() -> Container:
 def _middleware(settings: Settings, container: Container) -> Sequence[Middleware]:
     """Return the middleware stack, outermost first."""
     origins = settings.cors_origins
-    observers = _observers(settings, container)
+    metrics = container.metrics()
+    count_request = None if metrics is None else metrics.count_request
     return [
         Middleware(RequestIdMiddleware, count_request=container.traffic().count_request),
-        *([Middleware(RequestObserverMiddleware, observers=observers)] if observers else []),
         Middleware(SecurityHeadersMiddleware),
-        Middleware(InternalErrorMiddleware),
+        Middleware(RequestOutcomeMiddleware, count_request=count_request, access_log=settings.access_log),
         *([] if settings.asks_for_tokens else [Middleware(LoopbackOnlyMiddleware, origins=origins)]),
         *([Middleware(CrossOriginMiddleware, origins=origins)] if origins else []),
         Middleware(HeadAndTrailingSlashMiddleware),
         Middleware(RouteTableMiddleware),
     ]
-
-
-def _observers(settings: Settings, container: Container) -> Sequence[RequestObserver]:
-    observers: list[RequestObserver] = [log_access] if settings.access_log else []
-    if (metrics := container.metrics()) is not None:
-        count_request = metrics.count_request
-        observers.append(lambda scope, route, status, seconds: count_request(scope["method"], route, status, seconds))
-    return observers
 
 
 def _lifespan(container: Container) -> Any:

@@ -10,8 +10,8 @@ from domain.errors import DomainError, InvalidAccessToken, InvalidInput, NotSign
 from entrypoints.http import examples
 from entrypoints.http.bodies import BODY_TOO_LARGE, EMPTY_BODY, INVALID_JSON, UNSUPPORTED_MEDIA_TYPE
 from entrypoints.http.examples import named
-from entrypoints.http.middleware.internal_error import INTERNAL_ERROR
 from entrypoints.http.middleware.loopback_only import NOT_LOCAL
+from entrypoints.http.middleware.request_outcome import INTERNAL_ERROR
 from entrypoints.http.oauth import OAuthError
 from entrypoints.http.problems import HEAD_TOO_LARGE, MEDIA_TYPE, ProblemKind
 

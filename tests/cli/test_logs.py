@@ -153,3 +153,22 @@ async def test_requests_of_one_turn_share_writes_which_other_records_follow(monk
             "duration_ms": duration,
             "peer": peer,
         }
+
+
+async def test_lines_have_the_times_at_which_their_requests_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = _Writes()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(logs, "_json_handler", None)
+    for name in ("", "userport"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    logs.configure_logs(logs.LogFormat.JSON, access_log=True)
+    for ended in (1_800_000_000.9996, 1_800_000_001.0, 1_800_000_001.007):
+        monkeypatch.setattr("time.time", lambda ended=ended: ended)
+        logs.log_request("GET", "/users", 200, 0.001, "one", None)
+    monkeypatch.undo()
+    await asyncio.sleep(0)
+    assert [json.loads(line)["time"] for line in "".join(stream.writes).splitlines()] == [
+        "2027-01-15T08:00:00.999+00:00",
+        "2027-01-15T08:00:01.000+00:00",
+        "2027-01-15T08:00:01.007+00:00",
+    ]

@@ -304,9 +304,8 @@ async def test_without_metrics_nothing_is_installed() -> None:
     async with running() as service:
         assert service.container.metrics() is None
         assert service.container.storage() is service.container.store()
-        names = [middleware.cls.__name__ for middleware in service.app.user_middleware]  # type: ignore[attr-defined]
-        assert "RequestObserverMiddleware" not in names
-        assert names
+        options = {found.cls.__name__: found.kwargs for found in service.app.user_middleware}  # type: ignore[attr-defined]
+        assert options["RequestOutcomeMiddleware"] == {"count_request": None, "access_log": False}
 
 
 async def test_the_reference_names_every_metric_with_its_labels(tmp_path: Path, databases: Databases) -> None:
