@@ -15,6 +15,7 @@ from adapters.mongodb.abandoned import AbandonedSessions
 from adapters.mongodb.address import client_for
 from adapters.mongodb.connections import ConnectionCounter
 from adapters.mongodb.documents import Document
+from adapters.mongodb.elections import ConfirmedPrimary
 from adapters.mongodb.failures import (
     NO_REPLICA_SET,
     is_conflict,
@@ -42,6 +43,7 @@ _MAX_PAUSE_SECONDS: Final = 0.1
 # even if the server reads it in several steps.
 _DURABLE: Final = WriteConcern("majority", j=True)
 _SNAPSHOT: Final = ReadConcern("snapshot")
+_LINEARIZABLE: Final = ReadConcern("linearizable")
 
 
 class Transaction:
@@ -70,6 +72,7 @@ class Database:
         self._database: schema.Database = self._client.get_database(
             name, read_concern=_SNAPSHOT, write_concern=_DURABLE, read_preference=ReadPreference.PRIMARY
         )
+        self._primary = ConfirmedPrimary(self._client, lambda: schema.version(self._database, _LINEARIZABLE))
         self._abandoned = AbandonedSessions(self._client)
         self._transactions = ConnectionLimiter(_MAX_TRANSACTIONS, _OPERATION_TIMEOUT_SECONDS)
         self._tasks = ShieldedTasks()
@@ -85,9 +88,12 @@ class Database:
         return self._connections.idle
 
     async def run(self, query: Callable[[schema.Database], Awaitable[T]]) -> T:
-        """Run a query outside of any transaction; each of its commands is atomic."""
+        """Run a query outside of any transaction; each of its commands is atomic.
+
+        It sees every write that was acknowledged before, and is repeated if another primary is elected meanwhile.
+        """
         await self._ensure_prepared()
-        return await self._answer(lambda: query(self._database))
+        return await self._answer(lambda: self._primary.read(lambda: query(self._database)))
 
     async def write(self, work: TransactionCallback, *, one_document: bool = False) -> None:
         """Run `work` in a transaction, and repeat it after a conflict.

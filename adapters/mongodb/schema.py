@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from pymongo import IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.read_concern import ReadConcern
 
 from adapters.mongodb.documents import Document
 from domain.errors import DomainError, EmailTaken, IdTaken, UsernameTaken
@@ -86,9 +87,9 @@ def collection_of(record_type: RecordType[Any]) -> Collection:
     return Collection(record_type.name, indexes, unique | {"_id": IdTaken}, owner)
 
 
-async def version(database: Database) -> int:
+async def version(database: Database, read_concern: ReadConcern | None = None) -> int:
     """Return the version of the existing schema; 0 if there is none."""
-    found = await database[_VERSIONS].find_one({"_id": "version"})
+    found = await database.get_collection(_VERSIONS, read_concern=read_concern).find_one({"_id": "version"})
     return 0 if found is None else int(found["version"])
 
 

@@ -83,7 +83,8 @@ def _processors() -> int:
 
 
 def _lower_priority() -> None:
-    """Lower the priority of this thread. Only Linux has a priority per thread."""
+    """Lower the priority of this thread below the process's. Only Linux has a priority per thread."""
     if sys.platform == "linux":
+        thread = threading.get_native_id()
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)

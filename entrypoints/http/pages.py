@@ -1,6 +1,6 @@
 """Read one page of a list in bounded memory, for any size of records and any speed of clients."""
 
-from asyncio import CancelledError, Future, get_running_loop
+from asyncio import CancelledError, Future, get_running_loop, sleep
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
@@ -20,6 +20,7 @@ _BATCH_BYTES: Final = 32 * 1024
 _FIRST_RECORD_BYTES: Final = 1024
 _WEIGHT_OF_LAST_PAGE: Final = 0.25
 _CHUNK_BYTES: Final = 64 * 1024
+_MAX_TURNS_WITH_ARRIVALS: Final = 256
 
 
 class _Record(Protocol):
@@ -134,6 +135,7 @@ class PageReader:
     def __init__(self) -> None:
         self._record_bytes: float = _FIRST_RECORD_BYTES
         self._bytes_in_use = 0
+        self._arrivals = 0
         self._waiting: Final[deque[tuple[int, Future[int]]]] = deque()
 
     async def read(
@@ -146,10 +148,13 @@ class PageReader:
         max_items: int,
     ) -> Page[R]:
         """Read up to `max_items` records behind `after`, slice by slice; `encode` turns a slice into a JSON array."""
+        self._arrivals += 1
         size = 0 if self._waiting else self._take_room(max_items)
         if not size:
             size = await self._wait_for_room(max_items)
         try:
+            if size > MAX_SMALL_PAGE_BYTES:
+                await self._wait_until_none_arrives()
             page = Page(max_items, encode)
             missing = max_items + 1  # one more shows whether a next page exists
             wanted = min(missing, _FIRST_SLICE)
@@ -183,6 +188,18 @@ class PageReader:
             if not room.cancelled():
                 self._release(room.result())
             raise
+
+    async def _wait_until_none_arrives(self) -> None:
+        """Wait for a turn of the event loop in which no page is requested.
+
+        The event loop accepts one connection a turn. If pages were read in between, a client that connects behind many
+        others would wait for their pages, whatever it requests.
+        """
+        for _ in range(_MAX_TURNS_WITH_ARRIVALS):
+            before = self._arrivals
+            await sleep(0)
+            if self._arrivals == before:
+                return
 
     def _release(self, size: int) -> None:
         self._bytes_in_use -= size

@@ -3,7 +3,7 @@
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -40,14 +40,13 @@ def serving(storage: str, *options: str, **variables: str) -> Iterator[tuple[sub
             process.terminate()
 
 
-def wait_until_ready(address: str) -> None:
+def wait_until_ready(address: str, path: str = "/health/ready") -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        try:
-            if unpooled.get(f"{address}/health/ready").status_code == 200:
+        with suppress(httpx.TransportError):
+            if unpooled.get(f"{address}{path}").status_code == 200:
                 return
-        except httpx.TransportError:
-            time.sleep(0.1)
+        time.sleep(0.1)
     pytest.fail("the server does not become ready")
 
 

@@ -165,9 +165,8 @@ async def test_clients_that_have_left_make_no_pages_small() -> None:
         assert len((await client.get(f"{path}?limit=200")).json()) == ITEMS_IN_A_PAGE
 
 
-async def request_many_large_pages(client: httpx.AsyncClient, path: str) -> list[asyncio.Task[httpx.Response]]:
-    await client.get(path)  # shows how large they are
-    tasks = [asyncio.create_task(client.get(path)) for _ in range(60)]
+async def request_large_pages(client: httpx.AsyncClient, path: str, count: int) -> list[asyncio.Task[httpx.Response]]:
+    tasks = [asyncio.create_task(client.get(path)) for _ in range(count)]
     await asyncio.sleep(0)
     return tasks
 
@@ -175,7 +174,8 @@ async def request_many_large_pages(client: httpx.AsyncClient, path: str) -> list
 async def test_other_requests_are_answered_between_large_pages() -> None:
     async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
         path = f"/users/{author}/posts?limit=200"
-        waiting = await request_many_large_pages(client, path)
+        await client.get(path)  # shows how large they are
+        waiting = await request_large_pages(client, path, 60)
         for cancelled in waiting[::3]:
             cancelled.cancel()
         await client.get(f"/users/{author}")
@@ -184,10 +184,34 @@ async def test_other_requests_are_answered_between_large_pages() -> None:
         assert [response.status_code for response in responses if isinstance(response, httpx.Response)] == [200] * 40
 
 
+async def test_no_large_page_is_read_while_requests_for_others_arrive() -> None:
+    async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
+        path = f"/users/{author}/posts?limit=200"
+        await client.get(path)
+        waiting = await request_large_pages(client, path, 1)
+        for _ in range(60):
+            waiting += await request_large_pages(client, path, 1)  # one a turn of the event loop
+        assert sum(task.done() for task in waiting) < 3
+        assert [(await task).status_code for task in waiting] == [200] * 61
+
+
+async def test_a_large_page_is_read_even_if_requests_for_others_do_not_stop() -> None:
+    async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
+        path = f"/users/{author}/posts?limit=200"
+        await client.get(path)
+        waiting = await request_large_pages(client, path, 1)
+        while not waiting[0].done():
+            waiting += await request_large_pages(client, path, 1)
+            assert len(waiting) < 500
+        for task in waiting:
+            task.cancel()
+
+
 async def test_a_list_of_users_does_not_wait_for_large_pages_of_posts() -> None:
     async with service_with_posts([10_000] * 40) as (service, author), service.connect(documented=False) as client:
         path = f"/users/{author}/posts?limit=200"
-        waiting = await request_many_large_pages(client, path)
+        await client.get(path)  # shows how large they are
+        waiting = await request_large_pages(client, path, 60)
         assert len((await client.get("/users")).json()) == 1
         assert sum(task.done() for task in waiting) < 20
         assert [(await task).status_code for task in waiting] == [200] * 60

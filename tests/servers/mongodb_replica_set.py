@@ -16,6 +16,7 @@ from tests.servers.process import Unreachable, add_links, hand_over, wait_until
 
 _MEMBERS: Final = 3
 _TIMEOUT_MILLISECONDS: Final = 2_000
+_STEP_DOWN_SECONDS: Final = 10
 
 
 class MongodbMember(MongodbProcess):
@@ -24,6 +25,7 @@ class MongodbMember(MongodbProcess):
     def __init__(self, programs: Path) -> None:
         super().__init__(programs)
         self.key = ""
+        self.has_failpoints = False
 
     def initialize(self) -> None:
         data, key = self.directory / "data", self.directory / "key"
@@ -32,6 +34,9 @@ class MongodbMember(MongodbProcess):
         key.chmod(0o600)
         hand_over(data)
         hand_over(key)
+
+    def command(self) -> Sequence[str | Path]:
+        return [*super().command(), *(("--setParameter", "enableTestCommands=1") if self.has_failpoints else ())]
 
     def check(self) -> None:
         self.role()
@@ -44,6 +49,14 @@ class MongodbMember(MongodbProcess):
         except PyMongoError as error:
             raise Unreachable(str(error)) from error
 
+    def run_as_admin(self, command: str, value: Any = 1, **options: Any) -> None:
+        with MongoClient[dict[str, Any]](f"{self.url}&directConnection=true") as server:
+            server.admin.command(command, value, **options)
+
+    def set_failpoint(self, name: str, *, on: bool) -> None:
+        """Turn a failpoint on or off: code in the server that simulates a failure."""
+        self.run_as_admin("configureFailPoint", name, mode="alwaysOn" if on else "off")
+
     def client(self) -> MongoClient[dict[str, Any]]:
         """Connect to this member alone, as a local client without a login."""
         return MongoClient(
@@ -54,8 +67,11 @@ class MongodbMember(MongodbProcess):
 class MongodbReplicaSet:
     """Starts when it is entered, and is complete then."""
 
-    def __init__(self, *, has_links: bool = False) -> None:
-        """With `has_links`, members and clients reach each member through its `link`."""
+    def __init__(self, *, has_links: bool = False, has_failpoints: bool = False) -> None:
+        """With `has_links`, members and clients reach each member through its `link`.
+
+        With `has_failpoints`, failures inside of the members can be simulated.
+        """
         programs = KIND.find_programs()
         if programs is None:
             give_up("mongodb", KIND.how_to_get_it)
@@ -63,6 +79,7 @@ class MongodbReplicaSet:
         key = secrets.token_hex(32)
         for member in self.members:
             member.key, member.password = key, self.members[0].password
+            member.has_failpoints = has_failpoints
         self._has_links = has_links
         self._ends = ExitStack()
 
@@ -100,6 +117,12 @@ class MongodbReplicaSet:
         """Wait until a member other than the former primary is the primary."""
         others = [member for member in self.members if member is not former]
         wait_until(lambda: any(member.role()["isWritablePrimary"] for member in others))
+
+    def elect_another_primary(self) -> None:
+        """Let the primary step down in favour of a member that has caught up, and wait for that one."""
+        former = self.primary()
+        former.run_as_admin("replSetStepDown", _STEP_DOWN_SECONDS, secondaryCatchUpPeriodSecs=_STEP_DOWN_SECONDS - 1)
+        self.wait_for_another_primary(former)
 
     def wait_until_complete(self) -> None:
         """Wait until each member is the primary or has caught up with it."""
