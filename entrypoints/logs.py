@@ -20,6 +20,9 @@ import orjson
 ACCESS: Final = "userport.access"
 """The logger of requests, if the access log is on."""
 
+_MAX_DELAY_SECONDS: Final = 0.01
+"""How long the line of a request waits for those of others."""
+
 _MAX_WRITE_BYTES: Final = getattr(select, "PIPE_BUF", 512)  # not on Windows
 """The maximum size of an atomic write to a pipe, so that processes that share one do not mix their lines."""
 
@@ -74,14 +77,15 @@ class JsonFormatter(logging.Formatter):
 class _JsonHandler(logging.StreamHandler[TextIO]):
     """Writes records as JSON, and requests without creating a `LogRecord`, which is slow.
 
-    Requests that end in one iteration of the event loop are written together, before any later record.
+    Requests that end within some milliseconds are written together, before any later record and at the end of the
+    process. Otherwise every few would cost a system call.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(JsonFormatter())
         self._requests: deque[tuple[_Request, str, float, float, Mapping[str, str] | None]] = deque()
-        self._is_scheduled = False
+        self._scheduled_by: asyncio.AbstractEventLoop | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         self._write_requests()
@@ -93,12 +97,19 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
         # They are formatted together as well, which is faster.
         ids = _span_ids() if _SPANS in sys.modules else None
         self._requests.append(((method, route, status, peer), request_id, seconds, time.time(), ids))
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._on_next_turn)
+        loop = asyncio.get_running_loop()
+        if self._scheduled_by is not loop:
+            self._scheduled_by = loop
+            loop.call_later(_MAX_DELAY_SECONDS, self._write_in_time)
 
-    def _on_next_turn(self) -> None:
-        self._is_scheduled = False
+    def flush(self) -> None:
+        """Also write the lines of requests that wait; `logging` calls this at the end of the process."""
+        with self.lock or nullcontext():
+            self._write_requests()
+        super().flush()
+
+    def _write_in_time(self) -> None:
+        self._scheduled_by = None
         with self.lock or nullcontext():
             self._write_requests()
 
@@ -131,7 +142,7 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
     def _write(self, lines: Sequence[str]) -> None:
         with suppress(OSError):  # the reader has gone, as `Handler` handles it
             self.stream.write("".join(lines))
-            self.flush()
+            super().flush()
 
 
 _json_handler: _JsonHandler | None = None

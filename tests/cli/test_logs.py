@@ -123,23 +123,28 @@ class _Writes(io.StringIO):
         return len(text)
 
 
-async def test_requests_of_one_turn_share_writes_which_other_records_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def json_log(monkeypatch: pytest.MonkeyPatch) -> _Writes:
     stream = _Writes()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(logs, "_json_handler", None)
     for name in ("", "userport"):
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])
     logs.configure_logs(logs.LogFormat.JSON, access_log=True)
+    return stream
+
+
+async def test_requests_that_end_together_share_writes_which_other_records_follow(json_log: _Writes) -> None:
     route, request_id = '/a "ü"/{id}', 'b"\\'
     for number in range(100):
         logs.log_request("GET", route, number, 0.00125, request_id, None)
     logging.getLogger("userport.http").warning("a record")
     logs.log_request("GET", route, 100, 0.5, request_id, "::1")
-    await asyncio.sleep(0)
-    lines = [json.loads(line) for line in "".join(stream.writes).splitlines()]
+    await asyncio.sleep(0.1)
+    lines = [json.loads(line) for line in "".join(json_log.writes).splitlines()]
     assert [line.get("status", line["message"]) for line in lines] == [*range(100), "a record", 100]
-    assert len(stream.writes) < 20
-    assert all(write.endswith("\n") and len(write.encode()) <= select.PIPE_BUF for write in stream.writes)
+    assert len(json_log.writes) < 20
+    assert all(write.endswith("\n") and len(write.encode()) <= select.PIPE_BUF for write in json_log.writes)
     for line, duration, peer in ((lines[1], 1.25, None), (lines[-1], 500, "::1")):
         assert line == {
             "time": line["time"],
@@ -155,20 +160,26 @@ async def test_requests_of_one_turn_share_writes_which_other_records_follow(monk
         }
 
 
-async def test_lines_have_the_times_at_which_their_requests_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = _Writes()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(logs, "_json_handler", None)
-    for name in ("", "userport"):
-        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
-    logs.configure_logs(logs.LogFormat.JSON, access_log=True)
+async def test_lines_have_the_times_at_which_their_requests_ended(
+    json_log: _Writes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for ended in (1_800_000_000.9996, 1_800_000_001.0, 1_800_000_001.007):
         monkeypatch.setattr("time.time", lambda ended=ended: ended)
         logs.log_request("GET", "/users", 200, 0.001, "one", None)
-    monkeypatch.undo()
-    await asyncio.sleep(0)
-    assert [json.loads(line)["time"] for line in "".join(stream.writes).splitlines()] == [
+    logging.getLogger().handlers[0].flush()  # as at the end of a process
+    assert [json.loads(line)["time"] for line in "".join(json_log.writes).splitlines()] == [
         "2027-01-15T08:00:00.999+00:00",
         "2027-01-15T08:00:01.000+00:00",
         "2027-01-15T08:00:01.007+00:00",
     ]
+
+
+def test_a_later_event_loop_writes_the_lines_of_one_that_has_ended(json_log: _Writes) -> None:
+    async def log(request_id: str, seconds: float) -> None:
+        logs.log_request("GET", "/users", 200, 0.001, request_id, None)
+        await asyncio.sleep(seconds)
+
+    asyncio.run(log("one", 0))
+    assert json_log.writes == []
+    asyncio.run(log("two", 0.1))
+    assert [json.loads(line)["request_id"] for line in "".join(json_log.writes).splitlines()] == ["one", "two"]
