@@ -46,9 +46,9 @@ ENV PATH=/opt/userport/bin:$PATH \
     PYTHONPYCACHEPREFIX=/opt/userport/pycache \
     USERPORT_AUTH=token \
     USERPORT_HOST=0.0.0.0 \
-    USERPORT_PORT=8000 \
-    USERPORT_STORAGE=sqlite:////data/userport.db
+    USERPORT_PORT=8000
 USER 10001:10001
+# The default storage is a file in the working directory. A storage set here would collide with USERPORT_STORAGE_FILE.
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000

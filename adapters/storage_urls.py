@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -47,9 +49,16 @@ def parse_hosts(text: str, default_port: int, form: str) -> Sequence[Address]:
     found = [Address(match[1] or match[2], int(match[3] or default_port)) for match in matches if match is not None]
     if len(found) < len(matches) or not all(0 < address.port < 65_536 for address in found):
         raise ValueError(f"it does not name a host and port: write {form}")
-    if len(set(found)) < len(found):
+    if len({(_normalized(host), port) for host, port in found}) < len(found):
         raise ValueError("it repeats a host")
     return found
+
+
+def _normalized(host: str) -> str:
+    """Return the one form of a host that may be written in several: a name in any case, or an IPv6 address."""
+    with suppress(ValueError):
+        return str(ip_address(host))
+    return host.lower()
 
 
 def parse_server_url(url: str, default_port: int) -> ServerAddress:

@@ -45,6 +45,35 @@ def test_wrong_usage_is_reported_in_one_line(tmp_path: Path, arguments: tuple[st
     assert "secret" not in ended.errors
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://secret:secret@secret:5432,secret.example/users",
+        "postgresql://secret:secret@secret:5432,SECRET:5432/users",
+        "postgresql://secret:secret@secret:5432,redis://secret:6379/users",
+        "postgresql://secret:secret@2001:db8::1/users",
+        "postgresql://secret:secret@secret/users?secret=secret",
+        "postgresql+redis://secret:secret@secret/users",
+        "mariadb://secret:secret@secret:3306,secret.example:3306/users",
+        "mongodb://secret:secret@secret,redis://secret/users",
+        "mongodb://secret:secret@2001:db8::1/users",
+        "redis://secret:secret@secret:6379,secret.example:6379/0",
+        "redis+cluster://secret:secret@secret:6379,2001:db8::1/0",
+        "redis+sentinel://secret:secret@secret:26379,secret.example:26379",
+        "dynamodb://secret:secret@secret/users",
+    ],
+)
+@pytest.mark.parametrize("command", [("serve",), ("storage", "ping")], ids=" ".join)
+def test_a_wrong_storage_url_is_reported_in_one_line_and_not_repeated(
+    tmp_path: Path, command: tuple[str, ...], url: str
+) -> None:
+    ended = userport(*command, "--storage", url, cwd=tmp_path)
+    assert (ended.exit_code, len(ended.errors.splitlines())) == (2, 1)
+    assert ended.errors.startswith("userport: the storage URL ")
+    assert not any(part in ended.errors.lower() for part in ("secret", "2001"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
     ended = userport("serve", cwd=tmp_path, USERPORT_PORT="http")
     assert (ended.exit_code, len(ended.errors.splitlines())) == (2, 1)

@@ -5,7 +5,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +15,8 @@ import yaml
 from tests.cli.serving import serving, unpooled, wait_until_ready
 from tests.cli.test_metrics import address_of_metrics
 from tests.deploy.promtool import promtool
-from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY
-from tests.servers.choice import find_program
+from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY, bearer
+from tests.servers.choice import find_program, is_chosen
 from tests.servers.databases import Databases
 from tests.servers.process import free_port
 
@@ -114,17 +114,27 @@ def prometheus(directory: Path, target: str) -> Iterator[str]:
 @pytest.mark.slow
 def test_every_query_has_a_result_in_a_prometheus_that_scrapes_userport(tmp_path: Path, databases: Databases) -> None:
     settings = {"USERPORT_METRICS_PORT": "0", "USERPORT_SIGNING_KEY": SIGNING_KEY}
-    with databases.fresh("sqlite") as sqlite, serving(sqlite, **settings) as (process, url):
+    with ExitStack() as opened:
+        queries = QUERIES
+        if is_chosen("redis"):
+            settings["USERPORT_CACHE"] = opened.enter_context(databases.fresh("redis")).partition("?")[0]
+        else:
+            queries = [query for query in QUERIES if "userport_cache" not in query]
+        sqlite = opened.enter_context(databases.fresh("sqlite"))
+        process, url = opened.enter_context(serving(sqlite, **settings))
         target = address_of_metrics(process).removeprefix("http://").removesuffix("/metrics")
         wait_until_ready(url)
         user = {"email": "ann@example.org", "name": "Ann", "password": PASSWORD}
-        assert unpooled.post(f"{url}/users", json=user).status_code == 201
+        response = unpooled.post(f"{url}/users", json=user)
+        assert response.status_code == 201
+        path = response.headers["location"]
         form = {"grant_type": "password", "username": user["email"], "password": PASSWORD}
         with prometheus(tmp_path, target) as api:
-            unanswered = [query for query in QUERIES if "userport_cache" not in query]
+            unanswered = list(queries)
             deadline = time.monotonic() + 90
             while unanswered and time.monotonic() < deadline:
-                unpooled.post(f"{url}/auth/token", data=form)
+                token = unpooled.post(f"{url}/auth/token", data=form).json()["access_token"]
+                assert unpooled.get(f"{url}{path}", headers=bearer(token)).status_code == 200
                 assert unpooled.post(f"{url}/users", json=user).status_code == 409
                 for query in list(unanswered):
                     if _query(api, query):

@@ -107,12 +107,15 @@ def statuses(received: bytes) -> list[int]:
 
 
 @contextmanager
-def serving(directory: Path, *, files: int | None = None, **settings: object) -> Iterator[RunningServer]:
-    """Serve a memory store on a free port, with a limit of open files and settings such as `head_timeout`."""
+def serving(directory: Path, *, files: str | None = None, **settings: object) -> Iterator[RunningServer]:
+    """Serve a memory store on a free port.
+
+    `files` are the limits of open files as `prlimit` takes them, `soft:hard`. Settings are such as `head_timeout`.
+    """
     log = directory / "log"
     command = [sys.executable, "-m", "entrypoints.cli", "serve", "--port", "0", "--storage", "memory://"]
     if files is not None:
-        command = ["prlimit", f"--nofile={files}:{files}", *command]
+        command = ["prlimit", f"--nofile={files}", *command]
     environment = {**os.environ, **{f"USERPORT_{name.upper()}": str(value) for name, value in settings.items()}}
     with (
         log.open("wb") as output,

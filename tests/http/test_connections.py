@@ -1,5 +1,6 @@
 """Slow clients, and more clients than allowed, against a real server."""
 
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -188,13 +189,20 @@ def test_a_new_connection_gets_503_while_all_others_are_in_use(small: RunningSer
 
 
 def test_a_low_limit_of_open_files_does_not_keep_others_out(tmp_path: Path) -> None:
-    with serving(tmp_path, files=200) as served, ExitStack() as connections:
+    with serving(tmp_path, files="200:200") as served, ExitStack() as connections:
         assert "200 files" in served.output
         for _ in range(400):
             connections.enter_context(served.connection())
         with ThreadPoolExecutor(20) as threads:
             responses = threads.map(lambda _: served.exchange(HEAD + b"Connection: close\r\n\r\n"), range(20))
             assert [statuses(received) for received in responses] == [[200]] * 20
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_the_connections_need(tmp_path: Path) -> None:
+    with serving(tmp_path, files="200:4096") as served:
+        limits = Path(f"/proc/{served.process.pid}/limits").read_text()
+        assert re.search(r"^Max open files +1128 +4096 ", limits, re.MULTILINE)
+        assert served.output.count("\n") == 1
 
 
 def test_stalled_clients_do_not_keep_a_server_from_stopping(tmp_path: Path) -> None:

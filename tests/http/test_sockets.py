@@ -10,9 +10,12 @@ from threading import Thread
 from time import sleep
 from typing import Final
 
+import httpx
 import pytest
 
+from tests.http.records import new_user
 from tests.http.running_server import RunningServer, receive, send, serving, statuses
+from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY
 
 pytestmark = pytest.mark.slow
 
@@ -279,6 +282,21 @@ def test_trailers_are_not_headers(served: RunningServer, name: bytes) -> None:
     received = served.exchange(head + b"0\r\n" + name + b": trailer\r\n\r\n")
     assert statuses(received) == [200]
     assert b"trailer" not in received
+
+
+def test_a_token_in_a_trailer_is_none(tmp_path: Path) -> None:
+    user, mail = new_user(password=PASSWORD), f"file:{tmp_path}/mail"
+    form = {"grant_type": "password", "username": user["email"], "password": PASSWORD}
+    head = b"GET /users/me HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + CLOSE
+    with (
+        serving(tmp_path, signing_key=SIGNING_KEY, mail=mail) as served,
+        httpx.Client(base_url=f"http://127.0.0.1:{served.port}") as client,
+    ):
+        assert client.post("/users", json=user).status_code == 201
+        token = client.post("/auth/token", data=form).json()["access_token"]
+        authorization = f"Authorization: Bearer {token}\r\n".encode()
+        assert statuses(served.exchange(head + authorization + b"\r\n0\r\n\r\n")) == [200]
+        assert statuses(served.exchange(head + b"\r\n0\r\n" + authorization + b"\r\n")) == [401]
 
 
 @pytest.mark.parametrize("trailer", [b"Connection: close", b"Connection: Upgrade\r\nUpgrade: h2c"])

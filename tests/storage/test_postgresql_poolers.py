@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import asyncpg
@@ -145,6 +146,31 @@ async def test_a_pooler_that_is_in_use_needs_the_option_as_well(databases: Datab
             with pytest.raises(StorageUnavailable, match=r"add \?pooler=transaction to the storage URL"):
                 await _use_for_ever(storage)
             await busy
+
+
+@asynccontextmanager
+async def _refusing_pooler() -> AsyncIterator[int]:
+    """Listen, as a pooler that knows no startup parameter, at the port that is yielded."""
+    fields = (b"SFATAL", b"C08P01", b"Munsupported startup parameter: application_name")
+    refusal = b"".join(field + b"\0" for field in fields) + b"\0"
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)  # whether there is TLS
+        writer.write(b"N")
+        await reader.read(1_000)
+        writer.write(b"E" + (len(refusal) + 4).to_bytes(4) + refusal)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize("hosts", ["127.0.0.1:{port}", "127.0.0.1:{port},localhost:{port}"], ids=["one", "several"])
+async def test_a_pooler_that_refuses_a_startup_parameter_is_reported_with_what_to_do(hosts: str) -> None:
+    async with _refusing_pooler() as port, connected(f"postgresql://a:b@{hosts.format(port=port)}/users") as storage:
+        for attempt in (storage.prepare(), storage.ping(), stored_user(storage, a_user())):
+            with pytest.raises(StorageUnavailable, match=r"application_name .* add \?pooler=transaction"):
+                await attempt
 
 
 async def _use_for_ever(storage: Storage) -> None:

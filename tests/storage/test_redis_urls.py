@@ -25,6 +25,7 @@ from adapters.storage_urls import Address
         "redis+sentinel://secret/%73ecret/0",
         "redis+sentinel://one:26379,redis://secret/name/0",
         "redis+sentinel://secret:26379,secret:26379/name/0",
+        "redis+sentinel://[::1]:26379,[0:0:0:0:0:0:0:1]:26379/name/0",
         "redis+sentinel://::1/name/0",
         "redis+sentinel://host/name/secret",
         "redis+sentinel://host/name/0?sentinel=secret",

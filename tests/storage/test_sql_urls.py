@@ -28,6 +28,7 @@ from tests.storage.database_contract import connected
         "postgresql://127.0.0.1/database?target_session_attrs=standby",
         "postgresql://127.0.0.1/database?host=value",
         "postgresql://value:5432,value:5432/database",
+        "postgresql://value:5432,VALUE:5432/database",
         "postgresql://one:5432,value/database",
         "postgresql://[::1],value:5432/database",
         "postgresql://user:value@one:5432,two:value/database",

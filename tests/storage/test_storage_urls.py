@@ -36,9 +36,23 @@ def test_a_wrong_host_is_refused(text: str) -> None:
         parse_hosts(text, 5432, "host:5432")
 
 
-def test_a_repeated_host_is_refused() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one:1,one:1",
+        "one:1,One:01",
+        "127.0.0.1:1,[127.0.0.1]:1",
+        "[::1]:1,[0:0:0:0:0:0:0:1]:1",
+        "[FE80::A]:1,two:1,[fe80::000a]:1",
+    ],
+)
+def test_a_repeated_host_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^it repeats a host$"):
-        parse_hosts("one:1,one:1", 5432, "host:5432")
+        parse_hosts(text, 5432, "host:5432")
+
+
+def test_one_host_may_have_several_ports() -> None:
+    assert parse_hosts("One:1,one:2", 5432, "host:5432") == [Address("One", 1), Address("one", 2)]
 
 
 @pytest.mark.parametrize(

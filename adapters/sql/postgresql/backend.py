@@ -34,7 +34,7 @@ from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, Rows
 from adapters.sql.postgresql.hosts import Hosts
 from adapters.sql.postgresql.pool import AsyncpgPool
-from adapters.sql.postgresql.sessions import NEEDS_POOLER_OPTION, Sessions, SharedSessions
+from adapters.sql.postgresql.sessions import NEEDS_POOLER_OPTION, POOLER_REFUSES_PARAMETER, Sessions, SharedSessions
 from adapters.sql.tables import live_owner, owner_of
 from adapters.storage_urls import Address, parse_hosts
 from adapters.tls import check_authorities
@@ -146,6 +146,8 @@ class PostgreSQL(ServerBackend[AsyncpgPool]):
                 return f"NULL {getattr(error, 'column_name', '')}"
             case "26000" | "42P05":  # there is no such prepared statement, or another connection's
                 return StorageUnavailable(NEEDS_POOLER_OPTION)
+            case "08P01" if "startup parameter" in str(error):  # only poolers refuse one like this
+                return StorageUnavailable(POOLER_REFUSES_PARAMETER)
         return translate_error(error)
 
 

@@ -19,6 +19,10 @@ _Connect: TypeAlias = Callable[[], Awaitable[asyncpg.Connection]]
 NEEDS_POOLER_OPTION: Final = (
     "PostgreSQL is behind a pooler in transaction mode: add ?pooler=transaction to the storage URL"
 )
+POOLER_REFUSES_PARAMETER: Final = (
+    "a pooler in front of PostgreSQL refuses a startup parameter: let it accept application_name (PgBouncer: "
+    "ignore_startup_parameters), and in transaction mode add ?pooler=transaction to the storage URL"
+)
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _BACKEND_PID: Final = "SELECT pg_backend_pid()"
