@@ -14,7 +14,10 @@ import yaml
 
 from entrypoints.settings import load_settings
 from tests.http.sign_in_helpers import SIGNING_KEY
+from tests.servers.certificates import write_certificate
 from tests.servers.choice import find_program
+from tests.servers.process import free_port
+from tests.servers.proxies import check_nginx
 
 ROOT: Final = Path(__file__).parents[2]
 MANIFESTS: Final = ROOT / "deploy" / "kubernetes"
@@ -119,6 +122,15 @@ def test_the_unit_of_systemd_is_valid_and_confined(tmp_path: Path) -> None:
     for command in (["verify"], ["security", "--offline=true", "--threshold=20"]):
         done = subprocess.run([program, *command, str(unit)], capture_output=True, text=True, check=False)  # noqa: S603
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_site_of_nginx_is_valid(tmp_path: Path) -> None:
+    certificate = tmp_path / "certificate.pem"
+    write_certificate(certificate)
+    site = (ROOT / "deploy" / "nginx" / "userport.conf").read_text()
+    site, replaced = re.subn(r"(ssl_certificate(?:_key)?) \S+;", rf"\1 {certificate};", site)
+    code, printed = check_nginx(tmp_path, site.replace("listen 443 ", f"listen 127.0.0.1:{free_port()} "))
+    assert (code, replaced, "[warn]" in printed) == (0, 2, False), printed
 
 
 def test_prometheus_reaches_the_metrics_of_every_pod() -> None:

@@ -44,10 +44,11 @@ class Measured:
 
 @asynccontextmanager
 async def measured(directory: Path, url: str = "memory://", **options: Any) -> AsyncIterator[Measured]:
-    """Run the application in token mode, with metrics in a directory."""
+    """Run the application in token mode, with metrics in a directory; `options` are those of `running`."""
+    options = {"hashes": False, "signing_key": SIGNING_KEY, **options}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(metrics.DIRECTORY, str(directory))
-        async with running(url, hashes=False, signing_key=SIGNING_KEY, **options) as service:
+        async with running(url, **options) as service:
             app = Measured(service, Exposition(directory, "1.2.3", one_process=False))
             try:
                 yield app

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +13,10 @@ from entrypoints.logs import JsonFormatter
 from tests.http.collector import collecting
 from tests.http.mailbox import token_of
 from tests.http.records import UNKNOWN_ID, Record, new_user, path_of, publish, register
-from tests.http.service import Service, running
+from tests.http.scrapes import measured
+from tests.http.service import Service
 from tests.http.sign_in_helpers import SIGNING_KEY, a_member, an_admin, bearer, sign_in
+from tests.servers.databases import Databases
 
 SECRET: Final = "Xq7marker9Zt"
 OURS_TO_SEND: Final = ("httpx", "httpcore")
@@ -149,9 +152,23 @@ def _check(response: httpx.Response, caplog: pytest.LogCaptureFixture) -> None:
     assert not [text for text in revealed if SECRET.lower() in text.lower()]
 
 
-async def test_secrets_of_clients_and_operators_are_in_no_log_and_no_trace(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.fixture(params=["unreachable", pytest.param("reachable", marks=pytest.mark.slow)])
+def cache(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    """The URL of a cache, whose password is secret."""
+    if request.param == "unreachable":
+        yield f"redis://{SECRET}:{SECRET}@127.0.0.1:1/0"
+        return
+    server = databases.own_server("redis")
+    server.password = SECRET
+    with server:
+        yield server.url
+
+
+async def test_secrets_of_clients_and_operators_are_in_no_log_no_trace_and_no_metric(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: str
 ) -> None:
+    files = tmp_path / "metrics"
+    files.mkdir()
     key = tmp_path / "key.pem"
     key.write_text(SIGNING_KEY)
     caplog.set_level(logging.DEBUG)
@@ -163,20 +180,27 @@ async def test_secrets_of_clients_and_operators_are_in_no_log_and_no_trace(
             "mail": f"smtp://{SECRET}:{SECRET}@localhost",
             "access_log": True,
             "signing_key": str(key),
+            "cache": cache,
         }
         async with (
-            running(f"sqlite:///{tmp_path}/{SECRET}.db", traced=True, **settings) as service,
-            service.connect() as client,
+            measured(files, f"sqlite:///{tmp_path}/{SECRET}.db", hashes=True, traced=True, **settings) as app,
+            app.service.connect() as client,
         ):
-            tokens = await _send_secrets_everywhere(service, client)
-            service.container.key_reload().reload()
+            tokens = await _send_secrets_everywhere(app.service, client)
+            app.service.container.key_reload().reload()
+            formats = ("", "application/openmetrics-text; version=1.0.0")
+            scraped = [app.exposition.render(accept)[0].decode() for accept in formats]
+            scraped += [path.read_bytes().decode("latin-1") for path in files.iterdir()]
+            lookups = {name: value for name, value in app.series.items() if "cache_lookups" in name and value}
+    outcome = "bypass" if ":1/" in cache else "miss"
+    assert f'userport_cache_lookups_total{{outcome="{outcome}"}}' in lookups
     assert {"POST /users", "POST /auth/token", "GET /users", "GET", "storage.users.search", "job mail"} <= {
         span.name for span in collector.spans
     }
     logged = [
         line for line in caplog.text.splitlines() if json.loads(line)["logger"].partition(".")[0] not in OURS_TO_SEND
     ]
-    written = [*logged, *(body.decode("latin-1") for body in collector.bodies)]
+    written = [*logged, *(body.decode("latin-1") for body in collector.bodies), *scraped]
     key_lines = [line for line in SIGNING_KEY.splitlines() if "KEY" not in line]
     for secret in (SECRET.lower(), *tokens, *key_lines):
         assert not [text for text in written if secret in text or secret in text.lower()]

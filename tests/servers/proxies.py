@@ -23,12 +23,16 @@ http {{
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{upstream};
-            {directives}
-        }}
+    {site}
+}}
+"""
+
+_SITE: Final = """
+server {{
+    listen 127.0.0.1:{port};
+    location / {{
+        proxy_pass http://127.0.0.1:{upstream};
+        {directives}
     }}
 }}
 """
@@ -52,14 +56,25 @@ backend service
 @contextmanager
 def nginx(directory: Path, upstream: int, directives: str = "") -> Iterator[str]:
     """Proxy to a local port; yield the address that nginx listens on."""
-    program = find_program("nginx", "nginx")
     port = free_port()
-    configuration = directory / f"nginx-{port}.conf"
-    configuration.write_text(_NGINX.format(directory=directory, port=port, upstream=upstream, directives=directives))
     log = directory / f"nginx-{port}.log"
-    command = [program, "-p", str(directory), "-c", str(configuration), "-e", str(log)]
-    with _running(command, port, log) as address:
+    site = _SITE.format(port=port, upstream=upstream, directives=directives)
+    with _running(_nginx_command(directory, site, log), port, log) as address:
         yield address
+
+
+def check_nginx(directory: Path, site: str) -> tuple[int, str]:
+    """Let nginx test the configuration of a site; return its exit code and what it printed."""
+    command = _nginx_command(directory, site, directory / "nginx.log")
+    done = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)  # noqa: S603
+    return done.returncode, done.stderr
+
+
+def _nginx_command(directory: Path, site: str, log: Path) -> Sequence[str]:
+    program = find_program("nginx", "nginx")
+    configuration = log.with_suffix(".conf")
+    configuration.write_text(_NGINX.format(directory=directory, site=site))
+    return [program, "-p", str(directory), "-c", str(configuration), "-e", str(log)]
 
 
 @contextmanager
