@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_user, renamed
-from adapters.storage_contract.steps import add, read_all, remove, save
+from adapters.storage_contract.steps import add, read_all, remove, save, stage_save
 from domain.errors import StaleVersion
 from domain.storage import Storage
 
@@ -31,6 +31,17 @@ class VersionCases:
             with pytest.raises(StaleVersion):
                 await remove(storage, replace(user, version=user.version + distance))
         assert await read_all(storage) == before
+
+    async def test_of_several_saves_of_a_user_in_one_commit_each_change_is_kept(self, storage: Storage) -> None:
+        user = a_full_user()
+        await add(storage, user)
+        unit = storage.unit_of_work()
+        read = await unit.users.get(user.id)
+        assert read is not None
+        last = replace(renamed(read, "Renamed"), bio=None, version=read.version + 2)
+        stage_save(unit, renamed(read, "Renamed"), last)
+        await unit.commit()
+        assert (await read_all(storage)).users == [last]
 
     async def test_a_second_save_over_the_same_version_is_stale(self, storage: Storage) -> None:
         user = a_user()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from operator import attrgetter
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from domain.session import Session
 
@@ -21,9 +21,18 @@ _REFUSED: Final = 400  # how a sign-in and a refresh are refused
 
 _USER: Final = attrgetter("user_id")
 _SESSION: Final = attrgetter("session_id")
+_EMAIL: Final = attrgetter("email")
 
 _GRACE_SECONDS: Final = Session.REUSE_GRACE_PERIOD.total_seconds()
 _ROUNDING_SECONDS: Final = 0.01  # the service keeps times in milliseconds, by another clock
+_MAX_SECONDS: Final = 15  # during an outage, a response comes after about ten
+
+
+class Content(NamedTuple):
+    """What a version of a user says."""
+
+    email: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +49,15 @@ class Operation:
     email: str | None = None
     """The email that it writes."""
 
+    name: str | None = None
+    """The name that it writes."""
+
     if_match: int | None = None
     version: int | None = None
     """The version in the response."""
+
+    content: Content | None = None
+    """The user in the response."""
 
     code: str | None = None
     """The `code` of a problem."""
@@ -65,18 +80,25 @@ class Operation:
 
     @property
     def is_effective(self) -> bool:
-        is_unknown = self.status == 0 or (self.status == 503 and self.code == "storage_unavailable")
-        return self.kind != "read" and (self.is_acknowledged or is_unknown)
+        return self.kind != "read" and (self.is_acknowledged or self.is_unknown)
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.status == 0 or (self.status == 503 and self.code == "storage_unavailable")
 
     def is_before(self, other: "Operation") -> bool:
         return self.ended <= other.started
+
+    def may_have_made(self, content: Content | None) -> bool:
+        """Return whether a user has what it writes; what it does not write may be anything."""
+        return content is None or (self.email in {None, content.email} and self.name in {None, content.name})
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A user after everything."""
 
-    email: str
+    content: Content
     version: int
 
 
@@ -104,9 +126,9 @@ def wrong_answers(history: History, state: State, *, durable_reads: bool = True)
 
     Without `durable_reads` a read may show what a failover undoes, unless that was acknowledged to its writer.
     """
-    if not durable_reads:
-        history = [each for each in history if each.kind != "read" or _shows_acknowledged(each, history)]
     found = [*_unexpected_responses(history), *_shared_emails(history, state), *_unfounded_conflicts(history)]
+    if not durable_reads:
+        history = [each for each in history if not _may_show_undone(each, history)]
     for user_id, operations in _by(history, _USER).items():
         stored = state.get(user_id)
         seen = [each.version or 0 for each in operations if each.kind == "read" and each.is_acknowledged]
@@ -114,6 +136,7 @@ def wrong_answers(history: History, state: State, *, durable_reads: bool = True)
             found.append(f"user {user_id}: version {max(seen)} was read, but it is at version {stored.version}")
         for check in _USER_CHECKS:
             found += [f"user {user_id}: {text}" for text in check(operations)]
+        found += [f"user {user_id}: {text}" for text in _wrong_contents(operations, stored)]
     for session_id, operations in _by(history, _SESSION).items():
         for check in _SESSION_CHECKS:
             found += [f"session {session_id}: {text}" for text in check(operations)]
@@ -152,13 +175,24 @@ def _by(history: History, key: Callable[[Operation], str | None]) -> Mapping[str
     return found
 
 
-def _shows_acknowledged(read: Operation, history: History) -> bool:
-    return not read.is_acknowledged or any(
-        each.kind in {"create", "patch"}
-        and each.is_acknowledged
-        and each.started < read.ended  # a later write may have made the version again
-        and (each.user_id, each.version) == (read.user_id, read.version)
+def _may_show_undone(read: Operation, history: History) -> bool:
+    """Return whether a read may show a write that a failover undid before it was acknowledged."""
+    writes = [  # a later one may have made the version again
+        each
         for each in history
+        if each.kind in {"create", "patch"} and each.user_id == read.user_id and each.started < read.ended
+    ]
+    return (
+        read.kind == "read"
+        and read.is_acknowledged
+        and any(
+            (each.is_unknown or (each.is_acknowledged and not each.is_before(read)))
+            and each.may_have_made(read.content)
+            for each in writes
+        )
+        and not any(
+            each.is_acknowledged and (each.version, each.content) == (read.version, read.content) for each in writes
+        )
     )
 
 
@@ -169,6 +203,11 @@ def _unexpected_responses(history: History) -> Iterator[str]:
             yield f"{_request(operation)} was answered with {operation.status}"
         if operation.status == 503 and not operation.retry_after:
             yield f"{_request(operation)} was answered with 503 without Retry-After"
+        seconds = operation.ended - operation.started
+        if not operation.status:
+            yield f"{_request(operation)} got no response in {seconds:.1f} s"
+        elif seconds > _MAX_SECONDS:
+            yield f"{_request(operation)} was answered after {seconds:.1f} s"
 
 
 def _request(operation: Operation) -> str:
@@ -176,33 +215,62 @@ def _request(operation: Operation) -> str:
 
 
 def _shared_emails(history: History, state: State) -> Iterator[str]:
-    for email, number in Counter(user.email for user in state.values()).items():
+    for email, number in Counter(user.content.email for user in state.values()).items():
         if number > 1:
             yield f"{number} users have the email {email}"
-    created = [each for each in history if each.kind == "create" and each.is_acknowledged]
-    for first, second in combinations(sorted(created, key=lambda each: each.ended), 2):
-        if first.email == second.email and not _may_have_released(history, first, second):
-            yield f"the email {first.email} was given to two users"
+    by_user = _by(history, _USER)
+    for email, operations in _by(history, _EMAIL).items():
+        given = [each for each in operations if each.is_acknowledged]
+        for first, second in combinations(given, 2):
+            if first.user_id != second.user_id and not (
+                _may_have_released(by_user, first, second) or _may_have_released(by_user, second, first)
+            ):
+                yield f"the email {email} was given to two users"
 
 
-def _may_have_released(history: History, owner: Operation, later: Operation) -> bool:
-    """Return whether the user whom `owner` created may have given up the email before `later` ended."""
-    return any(
-        each.user_id == owner.user_id
-        and each.started < later.ended
-        and each.is_effective
-        and (each.kind == "remove" or (each.kind == "patch" and each.email not in {None, owner.email}))
-        for each in history
+def _may_have_released(by_user: Mapping[str, History], owner: Operation, later: Operation) -> bool:
+    """Return whether the user of `owner`, which wrote an email, may have given it up before `later`."""
+    return not later.is_before(owner) and any(
+        each.is_effective and _releases(each, owner.email) and _may_follow(each, owner) and each.started < later.ended
+        for each in by_user.get(owner.user_id or "", ())
     )
 
 
+def _releases(operation: Operation, email: str | None) -> bool:
+    return operation.kind == "remove" or (operation.kind == "patch" and operation.email not in {None, email})
+
+
+def _may_follow(later: Operation, earlier: Operation) -> bool:
+    """Return whether one effective write of a user may have come into effect after another one."""
+    if "remove" in {later.kind, earlier.kind}:
+        return later.kind == "remove"
+    if later.version is not None and earlier.version is not None:
+        return later.version > earlier.version
+    return not later.is_before(earlier)
+
+
 def _unfounded_conflicts(history: History) -> Iterator[str]:
+    by_user, by_email = _by(history, _USER), _by(history, _EMAIL)
     for refused in history:
         if refused.status == 409 and not any(
-            each is not refused and each.is_effective and each.email == refused.email and each.started < refused.ended
-            for each in history
+            each.is_effective
+            and each.started < refused.ended
+            and (each.user_id is None or each.user_id != refused.user_id)
+            and not _was_released(by_user, each, refused)
+            for each in by_email.get(refused.email or "", ())
         ):
             yield f"{refused.kind} was refused for the email {refused.email}, which was free"
+
+
+def _was_released(by_user: Mapping[str, History], owner: Operation, refused: Operation) -> bool:
+    """Return whether the user of `owner`, which wrote an email, certainly did not have it any more."""
+    return any(
+        each.is_acknowledged
+        and _releases(each, owner.email)
+        and each.is_before(refused)
+        and not _may_follow(owner, each)
+        for each in by_user.get(owner.user_id or "", ())
+    )
 
 
 def _lost_writes(operations: History, stored: Stored | None) -> Iterator[str]:
@@ -229,6 +297,18 @@ def _branches(operations: History) -> Iterator[str]:
     for write in writes:
         if write.if_match is not None and write.version is not None and write.version != write.if_match + 1:
             yield f"a patch of version {write.if_match} made version {write.version}"
+
+
+def _wrong_contents(operations: History, stored: Stored | None) -> Iterator[str]:
+    shown = {(each.version, each.content) for each in operations if each.is_acknowledged and each.content}
+    if stored:
+        shown.add((stored.version, stored.content))
+    for version, number in Counter(version for version, _ in shown).items():
+        if number > 1:
+            yield f"version {version} has {number} contents"
+    for each in operations:
+        if each.is_acknowledged and not each.may_have_made(each.content):
+            yield f"a {each.kind} made version {each.version} with other content than it wrote"
 
 
 def _backward_versions(operations: History) -> Iterator[str]:

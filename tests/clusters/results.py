@@ -6,6 +6,7 @@ from typing import Final
 from tests.recorded_results import RecordedResults
 
 RECORDED: Final = RecordedResults("cluster-results.json", "clusters.md", "RECORD_CLUSTER_RESULTS=1 make test-clusters")
+MAX_SECONDS_UNTIL_WRITES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import httpx
 
 from domain.session import Session
-from tests.clusters.history import Kind, Operation, State, Stored
+from tests.clusters.history import Content, Kind, Operation, State, Stored
 from tests.http.sign_in_helpers import PASSWORD, bearer
 
 _WORKERS_PER_PROCESS: Final = 4
@@ -58,7 +58,7 @@ class Workers:
                 page = users.links.get("next", {}).get("url")
                 for user in users.json():
                     response = await client.get(f"/users/{user['id']}")
-                    found[user["id"]] = Stored(response.json()["email"], _version_of(response) or 0)
+                    found[user["id"]] = Stored(_content_of(response.json()), _version_of(response) or 0)
         return found
 
     async def wait_for_all_kinds(self, *, since: float) -> None:
@@ -113,11 +113,10 @@ class Workers:
         if kind == "create" or not self._users:
             is_contested = choice.random() < 0.3
             name = f"contested{choice.randrange(_CONTESTED_EMAILS)}" if is_contested else f"user{self._number}"
-            email = f"{name}@example.org"
-            body = {"email": email, "name": name}
+            body = {"email": f"{name}@example.org", "name": name}
             if choice.random() < _SHARE_WITH_PASSWORD:
                 body |= {"username": f"user{self._number}", "password": PASSWORD}
-            await self._send(client, "create", "POST", "/users", email=email, json=body)
+            await self._send(client, "create", "POST", "/users", json=body)
             return
         if kind == "sign_in" and self._names:
             user_id, name = choice.choice(self._names[-10:])
@@ -140,14 +139,7 @@ class Workers:
             if choice.random() < 0.2:
                 changes["email"] = f"contested{choice.randrange(_CONTESTED_EMAILS)}@example.org"
             await self._send(
-                client,
-                kind,
-                "PATCH",
-                f"/users/{user_id}",
-                user_id=user_id,
-                if_match=version,
-                email=changes.get("email"),
-                json=changes,
+                client, kind, "PATCH", f"/users/{user_id}", user_id=user_id, if_match=version, json=changes
             )
 
     async def _refresh(self, client: httpx.AsyncClient, session_id: str, user_id: str, token: str) -> None:
@@ -165,32 +157,29 @@ class Workers:
         *,
         user_id: str | None = None,
         if_match: int | None = None,
-        email: str | None = None,
         json: dict[str, str] | None = None,
         form: dict[str, str] | None = None,
         session_id: str | None = None,
         token: str | None = None,
     ) -> None:
         headers = {} if if_match is None else {"if-match": self._tags[user_id or ""]}
-        address = str(client.base_url).rstrip("/")
-        started = time.monotonic()
+        sent = Operation(
+            kind,
+            started=time.monotonic(),
+            ended=0,
+            status=0,
+            user_id=user_id,
+            email=json.get("email") if json else None,
+            name=json.get("name") if json else None,
+            if_match=if_match,
+            session_id=session_id,
+            token=token,
+            address=str(client.base_url).rstrip("/"),
+        )
         try:
             response = await client.request(method, path, json=json, data=form, headers=headers)
         except httpx.TransportError:
-            self.history.append(
-                Operation(
-                    kind,
-                    started,
-                    time.monotonic(),
-                    0,
-                    user_id,
-                    email,
-                    if_match,
-                    session_id=session_id,
-                    token=token,
-                    address=address,
-                )
-            )
+            self.history.append(replace(sent, ended=time.monotonic()))
             return
         ended = time.monotonic()
         body: Any = response.json() if response.content else {}
@@ -206,22 +195,22 @@ class Workers:
         if user_id is not None and version is not None and response.status_code < 300:
             self._versions[user_id], self._tags[user_id] = version, response.headers["etag"]
         self.history.append(
-            Operation(
-                kind,
-                started,
-                ended,
-                response.status_code,
-                user_id,
-                email,
-                if_match,
-                version,
-                body.get("code"),
-                response.status_code != 503 or "retry-after" in response.headers,
-                session_id,
-                token,
-                address,
+            replace(
+                sent,
+                ended=ended,
+                status=response.status_code,
+                user_id=user_id,
+                version=version,
+                content=_content_of(body) if kind in {"create", "patch", "read"} and response.is_success else None,
+                code=body.get("code"),
+                retry_after=response.status_code != 503 or "retry-after" in response.headers,
+                session_id=session_id,
             )
         )
+
+
+def _content_of(user: Any) -> Content:
+    return Content(user["email"], user["name"])
 
 
 def _session_of(access_token: str) -> str:

@@ -1,4 +1,4 @@
-from tests.clusters.results import RECORDED, load
+from tests.clusters.results import MAX_SECONDS_UNTIL_WRITES, RECORDED, load
 from tests.clusters.table import table
 from tests.clusters.topologies import TOPOLOGIES
 
@@ -15,4 +15,4 @@ def test_each_fault_of_each_topology_has_a_result_without_a_loss_or_a_wrong_answ
     for faults in results.values():
         for result in faults.values():
             assert (result.lost, result.wrong_answers) == (0, 0)
-            assert result.seconds_until_writes <= 5
+            assert result.seconds_until_writes <= MAX_SECONDS_UNTIL_WRITES

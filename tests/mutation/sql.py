@@ -287,8 +287,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _sqlite_backend(
         what="a transaction takes the lock late",
-        where="SQLite._insert_in_thread",
-        node="Constant 4",
+        where="_begin_immediate",
+        node="Constant 3",
         new='"BEGIN"',
         store="sqlite",
     ),
@@ -302,7 +302,7 @@ BUGS: Final[Sequence[Bug]] = (
     _sqlite_backend(
         what="a missing table is an outage",
         where="SQLite._classify_error",
-        node="Name 13",
+        node="Name 14",
         new="StorageUnavailable",
         store="sqlite",
     ),
@@ -365,7 +365,7 @@ BUGS: Final[Sequence[Bug]] = (
     _sqlite_threads(
         what="a connection that has used a file blocks others",
         where="WorkerThreads.run",
-        node="Expr 5",
+        node="Expr 6",
         new="pass",
         store="sqlite",
     ),
@@ -589,7 +589,7 @@ BUGS: Final[Sequence[Bug]] = (
     _removals(
         what="the purge never comes to the user",
         where="UserRemovals._delete_batch",
-        node="Call 20",
+        node="Expr 3",
         new="pass",
         store="sqlite",
     ),
@@ -652,7 +652,7 @@ BUGS: Final[Sequence[Bug]] = (
     _sqlite_backend(
         what="of many rows, each statement after the first begins a row too early",
         where="SQLite._bind_insert",
-        node="Name 39",
+        node="Name 32",
         new="max(done - 1, 0)",
         store="sqlite",
     ),
