@@ -49,9 +49,14 @@ def parse_hosts(text: str, default_port: int, form: str) -> Sequence[Address]:
     found = [Address(match[1] or match[2], int(match[3] or default_port)) for match in matches if match is not None]
     if len(found) < len(matches) or not all(0 < address.port < 65_536 for address in found):
         raise ValueError(f"it does not name a host and port: write {form}")
-    if len({(_normalized(host), port) for host, port in found}) < len(found):
+    if repeats_host(found):
         raise ValueError("it repeats a host")
     return found
+
+
+def repeats_host(addresses: Sequence[tuple[str, int]]) -> bool:
+    """Return whether two addresses are the same, perhaps in other notations."""
+    return len({(_normalized(host), port) for host, port in addresses}) < len(addresses)
 
 
 def _normalized(host: str) -> str:

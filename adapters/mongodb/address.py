@@ -13,6 +13,7 @@ from pymongo.uri_parser import parse_uri
 
 from adapters.mongodb.connections import MAX_CONNECTIONS
 from adapters.mongodb.documents import Document
+from adapters.storage_urls import repeats_host
 from adapters.tls import check_authorities, check_identity
 
 Client: TypeAlias = AsyncMongoClient[Document]
@@ -57,14 +58,14 @@ def client_for(url: str, *listeners: ConnectionPoolListener | ServerHeartbeatLis
         database = parts["database"]
         if not database or parts["collection"]:
             raise InvalidURI
-        nodes: list[object] = parts["nodelist"]
+        nodes: list[tuple[str, int]] = parts["nodelist"]
         client = Client(url, event_listeners=listeners, **_SETTINGS)
     except (PyMongoError, ValueError, TypeError, OSError):
         raise ValueError(
             "write mongodb://user:password@host:port/database, with reserved characters in the name and the password "
             "percent-encoded, options as MongoDB's manual has them, and files that are there"
         ) from None
-    if any(nodes.count(node) > 1 for node in nodes):
+    if repeats_host(nodes):
         raise ValueError("it repeats a host")
     return client, database
 

@@ -1,1 +1,1 @@
-"""The results of each store in the contract, and the table of them in the documentation."""
+"""The results of each store in the contract, and the tables of them in the documentation."""

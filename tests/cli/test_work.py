@@ -20,6 +20,10 @@ from domain.values import JobId
 from entrypoints.storage_by_url import open_storage
 from tests.application.fakes import ManualClock
 from tests.cli.commands import PROGRAM, environment, userport
+from tests.http.records import new_user
+from tests.http.service import running
+from tests.http.sign_in_helpers import PASSWORD, SIGNING_KEY
+from tests.mail.smtp_server import serving as smtp_serving
 from tests.servers.choice import is_chosen
 from tests.servers.databases import Databases
 
@@ -43,9 +47,9 @@ work(sys.argv[1])
 
 
 @contextmanager
-def working(*command: str) -> Iterator[subprocess.Popen[str]]:
+def working(*command: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(  # noqa: S603
-        command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, env=environment(**variables), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
             assert process.stderr is not None
@@ -180,6 +184,33 @@ def test_mail_waits_for_a_signing_key_without_using_attempts_up(sqlite: str) -> 
     assert len(listed) == len(jobs)
     for line, job in zip(listed, jobs, strict=True):
         assert re.fullmatch(rf"{job.id}  mail  20[0-9T:.-]+Z  0  {reason}", line)
+
+
+@pytest.mark.slow
+def test_mail_waits_for_a_password_that_its_server_accepts_without_using_attempts_up(sqlite: str) -> None:
+    def log_of(mail: str) -> tuple[str, tuple[str, str]]:
+        settings = {"USERPORT_MAIL": mail, "USERPORT_SIGNING_KEY": SIGNING_KEY}
+        with working(*PROGRAM, "work", "--storage", sqlite, **settings) as process:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            process.terminate()
+            return line, process.communicate(timeout=30)
+
+    async def sign_up_and_work() -> None:
+        async with running(sqlite, hashes=False, signing_key=SIGNING_KEY) as service, service.connect() as client:
+            for _ in range(3):
+                assert (await client.post("/users", json=new_user(password=PASSWORD))).status_code == 201
+        async with smtp_serving(auth_require_tls=False) as server:
+            log = await asyncio.to_thread(log_of, f"smtp://ann:hunter2@127.0.0.1:{server.port}")
+        assert log == (f"mail jobs wait: {reason}\n", ("", ""))
+        assert (set(server.logins), server.received) == ({(b"ann", b"hunter2")}, [])
+
+    reason = "127.0.0.1: it refuses the user or the password (535)"
+    asyncio.run(sign_up_and_work())
+    listed = userport("jobs", "list", "--storage", sqlite).text.splitlines()
+    assert len(listed) == 3
+    for line, job in zip(listed, jobs_of(sqlite), strict=True):
+        assert re.fullmatch(rf"{job.id}  mail  20[0-9T:.-]+Z  0  {re.escape(reason)}", line)
 
 
 def test_a_memory_has_no_other_process_that_could_work_on_it() -> None:

@@ -6,8 +6,10 @@ from typing import Final
 
 import pytest
 
+from tests.capabilities import topologies
 from tests.capabilities.results import RECORDED, load
 from tests.capabilities.table import stores, table
+from tests.capabilities.topologies import TOPOLOGIES
 from tests.mutation import plant_bugs
 from tests.mutation.plant_bugs import all_bugs
 from tests.servers.choice import ALL
@@ -21,12 +23,25 @@ def test_the_table_of_the_stores_is_made_from_their_results() -> None:
     assert set(stores()) == {"memory", *ALL, *VARIANTS}
 
 
+def test_the_table_of_the_topologies_is_made_from_their_results() -> None:
+    results = topologies.load()
+    assert topologies.RECORDED.in_page() == topologies.table(results)
+    assert results.keys() == TOPOLOGIES.keys()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("store", stores())
 def test_a_store_passed_every_case_that_there_is_now(store: str) -> None:
     contract = load()[store].contract
     assert contract is not None
-    assert contract.passed == contract.cases == _cases(store)
+    assert contract.passed == contract.cases == _cases(f"tests/storage/test_{store}.py")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_a_topology_passed_every_case_that_there_is_now(name: str) -> None:
+    result = topologies.load()[name]
+    assert result.passed == result.cases == _cases(TOPOLOGIES[name].tests)
 
 
 def test_a_figure_of_planted_bugs_is_of_all_that_can_be_planted_now() -> None:
@@ -48,13 +63,13 @@ def test_every_bug_can_be_planted(file: str) -> None:
                 compile(with_bug, bug.what, "exec")
 
 
-def _cases(store: str) -> int:
-    """Return the number of contract cases for a store."""
+def _cases(tests: str) -> int:
+    """Return the number of contract cases in a file or class of tests."""
     listed = subprocess.run(  # noqa: S603 - our own tests
-        [sys.executable, "-m", "pytest", "-q", "--collect-only", f"tests/storage/test_{store}.py"],
+        [sys.executable, "-m", "pytest", "-q", "--collect-only", tests],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    return sum("Storage::" in line for line in listed.stdout.splitlines())
+    return sum("Storage::" in line or "Pooler::" in line for line in listed.stdout.splitlines())

@@ -34,17 +34,16 @@ _EMBEDDED: Final = ("memory", "sqlite")
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test of the service on memory, in slow runs also on SQLite; one of `every_store` on all others too.
 
-    The contract covers storage itself.
+    The contract covers storage itself. Runs with clusters also go through a pooler, in both of its modes.
     """
     if "store_url" not in metafunc.fixturenames:
         return
     every_store = metafunc.definition.get_closest_marker("every_store") is not None
     stores = [store for store in STORES if every_store or store in _EMBEDDED]
-    modes = _POOL_MODES if every_store else ()
     params = [
         *stores[:1],
         *(pytest.param(store, marks=pytest.mark.slow) for store in stores[1:]),
-        *(pytest.param(mode, marks=[pytest.mark.slow, pytest.mark.cluster]) for mode in modes),
+        *(pytest.param(mode, marks=[pytest.mark.slow, pytest.mark.cluster]) for mode in _POOL_MODES),
     ]
     metafunc.parametrize("store_url", params, indirect=True, scope="session")
 

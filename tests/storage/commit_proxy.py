@@ -11,11 +11,17 @@ from tests.servers.mariadb import KIND
 
 _COMMIT: Final = b"\x03COMMIT"
 _ROLLBACK: Final = b"\x03ROLLBACK"
+_BEGIN: Final = b"\x03BEGIN"
+_AUTOCOMMIT_OFF: Final = b"\x03SET AUTOCOMMIT"  # it is on before
+_INSERT: Final = b"\x03INSERT INTO"
 
 
 @dataclass
 class CommitProxy:
-    """Answers the next `failures` commits with an error; `commits` tells whether the server makes them nevertheless."""
+    """Answers the next `failures` commits with an error; `commits` tells whether the server makes them nevertheless.
+
+    An insert in autocommit mode is a commit as well.
+    """
 
     url: str
     code: int = 0
@@ -29,14 +35,19 @@ class CommitProxy:
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection(*KIND.endpoint(self.url))
         fails = asyncio.Event()
+        autocommits = True
 
         async def forward_command(sequence: int, payload: bytes) -> None:
-            if sequence == 0 and payload == _COMMIT:
-                self.seen += 1
-                if self.failures:
-                    self.failures -= 1
-                    fails.set()
-                    payload = _COMMIT if self.commits else _ROLLBACK
+            nonlocal autocommits
+            if sequence == 0:
+                if payload == _COMMIT or (autocommits and payload.startswith(_INSERT)):
+                    self.seen += 1
+                    if self.failures:
+                        self.failures -= 1
+                        fails.set()
+                        payload = payload if self.commits else _ROLLBACK
+                elif payload == _BEGIN or payload.startswith(_AUTOCOMMIT_OFF):
+                    autocommits = False
             _write_packet(server_writer, sequence, payload)
 
         async def forward_response(sequence: int, payload: bytes) -> None:

@@ -12,6 +12,7 @@ from adapters.mongodb.storage import MongoStorage
         "mongodb:///userport",
         "mongodb://127.0.0.1:port/userport",
         "mongodb://127.0.0.1,127.0.0.1:27017/userport",
+        "mongodb://[::1],[0:0:0:0:0:0:0:1]:27017/userport",
         "mongodb://se:cr:et@127.0.0.1/userport",
         "mongodb://se@cret@127.0.0.1/userport",
         "mongodb://127.0.0.1/user port",

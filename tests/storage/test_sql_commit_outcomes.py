@@ -1,15 +1,17 @@
 """Errors at a commit: definite rollbacks are conflicts or repeated, and unknown outcomes are never repeated."""
 
 import asyncio
+import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Final
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar
 
 import pytest
 
 from adapters.sql.sqlite.connection import FileConnection
 from adapters.storage_contract.examples import a_post, a_user, renamed
-from adapters.storage_contract.steps import add, read_all, remove, save, stored_user
+from adapters.storage_contract.steps import add, read_all, remove, save
 from domain.errors import DomainError, EmailTaken, StorageUnavailable, TooBusy, UserNotFound
 from domain.storage import Storage
 from domain.user import User
@@ -17,6 +19,8 @@ from tests.servers.databases import Databases
 from tests.servers.sql import execute, query
 from tests.storage.commit_proxy import CommitProxy, commit_proxy
 from tests.storage.database_contract import connected
+
+T = TypeVar("T")
 
 
 async def add_one(storage: Storage) -> None:
@@ -34,6 +38,19 @@ async def added_with_post(storage: Storage) -> User:
     await add(storage, user, a_post(user))
     return user
 
+
+async def add_posts(storage: Storage) -> None:
+    """Commit a transaction by the driver itself, where this takes more than one statement."""
+    (owner,) = (await read_all(storage)).users
+    await add(storage, a_post(owner), a_post(owner))
+
+
+async def rename(storage: Storage) -> None:
+    (user,) = (await read_all(storage)).users
+    await save(storage, renamed(user, "Renamed"))
+
+
+Write: TypeAlias = Callable[[Storage], Awaitable[None]]
 
 WRITES: Final = (add_one, add_with_post)
 
@@ -54,9 +71,7 @@ class TestPostgreSQL:
 
     @pytest.mark.parametrize("write", WRITES)
     @pytest.mark.parametrize("code", ["40001", "40P01"])
-    async def test_a_transient_rollback_is_repeated(
-        self, storage: Storage, url: str, code: str, write: Callable[[Storage], Awaitable[None]]
-    ) -> None:
+    async def test_a_transient_rollback_is_repeated(self, storage: Storage, url: str, code: str, write: Write) -> None:
         fail_commits(url, code, times=1)
         await write(storage)
         assert len((await read_all(storage)).users) == 1
@@ -80,7 +95,7 @@ class TestPostgreSQL:
         url: str,
         code: str,
         error: type[DomainError],
-        write: Callable[[Storage], Awaitable[None]],
+        write: Write,
     ) -> None:
         fail_commits(url, code)
         with pytest.raises(error):
@@ -90,7 +105,7 @@ class TestPostgreSQL:
     @pytest.mark.parametrize("write", WRITES)
     @pytest.mark.parametrize("code", ["40003", "08006", "08007", "57014", "57P01", "58030", "XX000"])
     async def test_an_unknown_outcome_is_not_repeated(
-        self, storage: Storage, url: str, code: str, write: Callable[[Storage], Awaitable[None]]
+        self, storage: Storage, url: str, code: str, write: Write
     ) -> None:
         fail_commits(url, code)
         with pytest.raises(StorageUnavailable):
@@ -100,6 +115,8 @@ class TestPostgreSQL:
 
 class TestMariaDB:
     """A proxy reports the error for a commit, which the server has made or rolled back."""
+
+    writes: Final = (*WRITES, add_posts)
 
     @pytest.fixture
     async def proxy_and_storage(self, databases: Databases) -> AsyncIterator[tuple[CommitProxy, Storage]]:
@@ -111,19 +128,23 @@ class TestMariaDB:
                     await remove(storage, await added_with_post(storage))  # connecting commits, too
                     while query(url, "SELECT id FROM users"):  # noqa: ASYNC110 - a purge commits in the background
                         await asyncio.sleep(0.01)
+                    await add(storage, a_user())
                     proxy.seen = 0
                     yield proxy, storage
 
+    @pytest.mark.parametrize("write", writes)
     @pytest.mark.parametrize("code", [1020, 1213, 3101])
     async def test_a_transient_rollback_is_repeated(
-        self, proxy_and_storage: tuple[CommitProxy, Storage], code: int
+        self, proxy_and_storage: tuple[CommitProxy, Storage], code: int, write: Write
     ) -> None:
         proxy, storage = proxy_and_storage
+        before = await read_all(storage)
         proxy.code, proxy.failures = code, 1
-        await add_with_post(storage)
-        assert len((await read_all(storage)).users) == 1
+        await write(storage)
+        assert await read_all(storage) != before
         assert proxy.seen == 2
 
+    @pytest.mark.parametrize("write", writes)
     @pytest.mark.parametrize(
         ("code", "error"),
         [
@@ -135,25 +156,34 @@ class TestMariaDB:
         ],
     )
     async def test_a_definite_rollback_is_the_error_that_it_stands_for(
-        self, proxy_and_storage: tuple[CommitProxy, Storage], code: int, error: type[DomainError]
+        self, proxy_and_storage: tuple[CommitProxy, Storage], code: int, error: type[DomainError], write: Write
     ) -> None:
         proxy, storage = proxy_and_storage
+        before = await read_all(storage)
         proxy.code, proxy.failures = code, 100
         with pytest.raises(error):
-            await add_with_post(storage)
+            await write(storage)
         proxy.failures = 0
-        assert (await read_all(storage)).users == []
+        assert await read_all(storage) == before
 
-    @pytest.mark.parametrize("code", [1180, 1205, 1317, 1053, 1927, 2013])
+    @pytest.mark.parametrize(
+        ("code", "write"),
+        [
+            *itertools.product((1180, 1317, 1053, 1927, 2013), writes),
+            (1205, add_with_post),  # at an insert by itself it is a definite rollback
+            (1205, add_posts),
+        ],
+    )
     async def test_an_unknown_outcome_is_not_repeated(
-        self, proxy_and_storage: tuple[CommitProxy, Storage], code: int
+        self, proxy_and_storage: tuple[CommitProxy, Storage], code: int, write: Write
     ) -> None:
         proxy, storage = proxy_and_storage
+        before = await read_all(storage)
         proxy.code, proxy.failures, proxy.commits = code, 1, True
         with pytest.raises(StorageUnavailable):
-            await add_with_post(storage)
+            await write(storage)
         assert proxy.seen == 1
-        assert len((await read_all(storage)).users) == 1
+        assert await read_all(storage) != before
 
 
 class TestSQLite:
@@ -168,18 +198,19 @@ class TestSQLite:
             await storage.prepare()
             yield storage
 
+    @pytest.mark.parametrize("write", WRITES)
     @pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED])
     async def test_a_transient_rollback_is_repeated(
-        self, storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int
+        self, storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int, write: Write
     ) -> None:
         commits = fail_sqlite_commit(monkeypatch, code, "database is locked", commits=False)
-        await add_with_post(storage)
+        await write(storage)
         assert len((await read_all(storage)).users) == 1
         assert len(commits) == 2
 
     @pytest.mark.parametrize("write", WRITES)
     async def test_a_deferred_constraint_is_the_conflict_that_it_stands_for(
-        self, storage: Storage, url: str, write: Callable[[Storage], Awaitable[None]]
+        self, storage: Storage, url: str, write: Write
     ) -> None:
         execute(
             url,
@@ -190,17 +221,18 @@ class TestSQLite:
             await write(storage)
         assert (await read_all(storage)).users == []
 
+    @pytest.mark.parametrize("write", [*WRITES, rename])
     @pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL])
     async def test_an_unknown_outcome_is_not_repeated(
-        self, storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int
+        self, storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int, write: Write
     ) -> None:
-        user = a_user()
-        await add(storage, user)
+        await add(storage, a_user())
+        before = await read_all(storage)
         commits = fail_sqlite_commit(monkeypatch, code, "disk I/O error", commits=True)
         with pytest.raises(StorageUnavailable):
-            await save(storage, renamed(user, "Renamed"))
+            await write(storage)
         assert len(commits) == 1
-        assert await stored_user(storage, user) == renamed(user, "Renamed")
+        assert await read_all(storage) != before
 
 
 def fail_commits(url: str, code: str, times: int = 1_000) -> None:
@@ -227,18 +259,27 @@ def commits_of(url: str) -> int:
 
 
 def fail_sqlite_commit(monkeypatch: pytest.MonkeyPatch, code: int, message: str, *, commits: bool) -> list[None]:
-    """Let the next commit fail, after it was made or instead; return a list that grows by each commit."""
-    seen: list[None] = []
-    commit = FileConnection.commit
+    """Let the next commit fail, after it was made or instead; return a list that grows by each commit.
 
-    def fail_once(connection: FileConnection) -> None:
+    An insert outside of a transaction is a commit as well.
+    """
+    seen: list[None] = []
+    commit, execute_statement = FileConnection.commit, FileConnection.execute
+
+    def fail_once(operation: Callable[[], T]) -> T:
         seen.append(None)
-        if len(seen) > 1 or commits:
-            commit(connection)
+        done = [operation()] if len(seen) > 1 or commits else []
         if len(seen) == 1:
             error = sqlite3.OperationalError(message)
             error.sqlite_errorcode = code
             raise error
+        return done[0]
 
-    monkeypatch.setattr(FileConnection, "commit", fail_once)
+    def fail_insert(connection: FileConnection, statement: str, *arguments: Any) -> sqlite3.Cursor:
+        operation = partial(execute_statement, connection, statement, *arguments)
+        is_commit = statement.startswith("INSERT INTO") and not connection.in_transaction
+        return fail_once(operation) if is_commit else operation()
+
+    monkeypatch.setattr(FileConnection, "commit", lambda connection: fail_once(partial(commit, connection)))
+    monkeypatch.setattr(FileConnection, "execute", fail_insert)
     return seen

@@ -197,7 +197,13 @@ async def _insert(insert: _Insert, connection: AsyncmyConnection) -> None:
         except MySQLError:
             await connection.rollback()
             raise
-        await connection.commit()
+        try:
+            await connection.commit()
+        except MySQLError as error:
+            if _code(error) in _ROLLED_BACK:
+                raise
+            connection.close()
+            raise StorageUnavailable from error  # not repeated: the transaction may have been committed
 
 
 def _code(error: BaseException) -> object:
