@@ -2,6 +2,7 @@
 
 from collections.abc import MutableMapping, Sequence
 from contextvars import ContextVar
+from random import getrandbits
 from typing import Any, Final
 
 from opentelemetry import context as current_context
@@ -14,6 +15,8 @@ from opentelemetry.util.types import Attributes
 
 _ALLOWED: Final = frozenset({"http.request.method", "network.protocol.version", "url.scheme"})
 """Attributes of a new span. Others, such as path, query and host, contain what a client sends."""
+
+_TRACE_ID_BITS: Final = 128
 
 _decided_trace_id: Final[ContextVar[int | None]] = ContextVar("decided_trace_id", default=None)
 
@@ -41,9 +44,10 @@ class RequestSampling:
 
     def excludes(self, scope: MutableMapping[str, Any]) -> bool:
         """Return whether a request is not sampled. The log then uses the caller's trace context, if any."""
-        if any(name == b"traceparent" for name, _ in scope["headers"]):
-            return self._excludes_child(scope)
-        trace_id = self._ids.generate_trace_id()
+        for name, _ in scope["headers"]:
+            if name == b"traceparent":
+                return self._excludes_child(scope)
+        trace_id = getrandbits(_TRACE_ID_BITS)
         if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._root_bound:  # as the SDK's samplers decide
             _decided_trace_id.set(trace_id)  # in the context of this request's task
             return False
