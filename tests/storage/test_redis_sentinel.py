@@ -1,7 +1,8 @@
 """Redis with Sentinels: the whole contract, and the effects of losing the master."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
@@ -109,6 +110,20 @@ async def test_a_commit_waits_for_the_replicas_that_the_url_asks_for(servers: Re
         finally:
             replicas[0].resume()
         await add(storage, a_user())
+
+
+@pytest.mark.parametrize(
+    ("options", "warnings"), [("", ["in a failover, Redis may lose commits"]), ("&replicas=2", [])]
+)
+async def test_commits_that_a_failover_may_lose_are_reported(
+    servers: RedisWithSentinels, caplog: pytest.LogCaptureFixture, options: str, warnings: Sequence[str]
+) -> None:
+    with caplog.at_level(logging.WARNING, "userport"):
+        async with connected(KIND.create(servers.url) + options) as storage:
+            await storage.prepare()
+            await storage.ping()
+    told = [record.getMessage() for record in caplog.records if record.name == "userport"]
+    assert [each.partition(" that")[0] for each in told] == warnings
 
 
 @pytest.mark.parametrize(
