@@ -83,12 +83,12 @@ class Docker:
         return self._inspect(IMAGE)["Size"] - self._inspect(_DEFAULT_BASE)["Size"]  # type: ignore[no-any-return]
 
     @contextmanager
-    def running(self, settings: Mapping[str, str], *, writable_data: bool = True) -> Iterator[Container]:
+    def running(self, settings: Mapping[str, str], *, read_only_data: Path | None = None) -> Iterator[Container]:
         name = f"userport-{secrets.token_hex(4)}"
         options = ["--rm", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host"]
         options += [f"--env={key}={value}" for key, value in settings.items()]
-        if not writable_data:
-            options.append(f"--volume={Path(__file__).parent}:/data:ro")
+        if read_only_data:
+            options.append(f"--volume={read_only_data}:/data:ro")
         with _started([self._tool, "run", f"--name={name}", *options, IMAGE]) as process:
             try:
                 yield Container(process, [self._tool, "exec", name], os.environ)
@@ -139,14 +139,14 @@ class Buildah:
         return _size(self._root) - self._base_bytes
 
     @contextmanager
-    def running(self, settings: Mapping[str, str], *, writable_data: bool = True) -> Iterator[Container]:
+    def running(self, settings: Mapping[str, str], *, read_only_data: Path | None = None) -> Iterator[Container]:
         config = self.config
         environment = {**dict(variable.split("=", 1) for variable in config["Env"]), **settings}
         user, group = config["User"].split(":")
         with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as shm:
             for directory in (data, shm):
                 os.chown(directory, int(user), int(group))
-            arguments = [str(self._root), data, shm, "rw" if writable_data else "ro"]
+            arguments = [str(self._root), str(read_only_data or data), shm, "ro" if read_only_data else "rw"]
             unprivileged = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"]
             unprivileged += ["--bounding-set=-all", "--inh-caps=-all"]
             program = ["env", f"--chdir={config['WorkingDir']}", *config["Entrypoint"], *config["Cmd"]]

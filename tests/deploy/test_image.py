@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import httpx
@@ -78,11 +79,22 @@ def test_without_a_signing_key_it_ends_with_one_line(image: Engine) -> None:
 
 
 def test_a_directory_for_data_that_cannot_be_written_to_is_one_line(image: Engine) -> None:
-    with image.running(_settings(), writable_data=False) as container:
+    with image.running(_settings(), read_only_data=Path(__file__).parent) as container:
         code, errors = container.wait()
         assert code != 0
         (line,) = errors.splitlines()
         assert "permissions" in line
+
+
+def test_the_storage_can_be_named_in_a_file(image: Engine, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "storage").write_text("sqlite:////dev/shm/elsewhere.db\n")
+    settings = {**_settings(), "USERPORT_STORAGE_FILE": "/data/storage", "USERPORT_MAIL": "smtp://127.0.0.1"}
+    client = httpx.Client(base_url=f"http://127.0.0.1:{settings['USERPORT_PORT']}", trust_env=False)
+    with image.running(settings, read_only_data=tmp_path) as container, client:
+        wait_until(lambda: container.has_ended or _is_ready(client))
+        assert "/dev/shm/elsewhere.db" in json.loads(container.execute("python", "-c", _OBSERVE))["files"]  # noqa: S108
+        assert container.execute("userport", "storage", "ping")
 
 
 def test_it_serves_with_least_privilege_and_writes_to_two_places_alone(image: Engine) -> None:
