@@ -90,9 +90,10 @@ class TokenAuthenticator:
         started_at = self._monotonic()
         try:
             cached.principal, cached.failure = await self._read(cached.claims), None
+            cached.checked_at = started_at
         except DomainError as failure:
             cached.principal, cached.failure = None, failure
-        cached.checked_at = started_at
+            cached.checked_at = self._monotonic()  # whoever arrived in the meantime fails too, without waiting again
 
     async def _read(self, claims: AccessTokenClaims) -> Principal | None:
         unit = self._storage.unit_of_work()

@@ -1,7 +1,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
@@ -86,10 +86,10 @@ class _SampledApp(FastAPI):
         super().__init__(**options)
         self._excludes: Final = excludes
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _TELEMETRY not in scope and self._excludes(scope):
             scope[_TELEMETRY] = None  # as FastAPI marks a request that is excluded
-        return super().__call__(scope, receive, send)
+        await super().__call__(scope, receive, send)
 
 
 def _telemetry(container: Container) -> TelemetryConfig | None:

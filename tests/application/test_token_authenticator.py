@@ -294,6 +294,21 @@ async def test_a_storage_that_is_away_is_waited_for_together(
     assert storage.readings == 1
 
 
+async def test_a_call_that_comes_while_the_storage_is_waited_for_waits_no_second_time(
+    authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, stopwatch: Stopwatch
+) -> None:
+    storage.action = stopwatch.move
+    storage.open.clear()
+    storage.failure = StorageUnavailable()
+    begun = await waiting(authenticator.authenticate(token))
+    stopwatch.seconds += 1
+    later = await waiting(authenticator.authenticate(token), authenticator.authenticate(token, bypass_cache=True))
+    storage.open.set()
+    for refused in await asyncio.gather(*begun, *later, return_exceptions=True):
+        assert isinstance(refused, StorageUnavailable)
+    assert storage.readings == 1
+
+
 @pytest.mark.parametrize("cancelled", [0, 1, 2])
 async def test_a_call_that_is_given_up_harms_no_other(
     authenticator: TokenAuthenticator, token: str, storage: WatchedStorage, cancelled: int

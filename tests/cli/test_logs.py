@@ -105,6 +105,20 @@ def test_every_worker_process_logs_in_the_format(sqlite: str) -> None:
     assert [line["route"] for line in lines if line["logger"] == "userport.access"] == ["/health/live"] * 10
 
 
+@pytest.mark.slow
+def test_lines_of_a_traced_service_have_its_spans() -> None:
+    with logging_service(
+        "--storage",
+        "memory://",
+        USERPORT_LOG_FORMAT="json",
+        USERPORT_ACCESS_LOG="true",
+        OTEL_TRACES_EXPORTER="console",
+    ) as service:
+        assert service.client.get("/users").status_code == 200
+    (line,) = [json.loads(line) for line in service.lines]
+    assert (line["route"], len(line["trace_id"]), len(line["span_id"])) == ("/users", 32, 16)
+
+
 def test_an_unknown_format_is_one_clear_line() -> None:
     result = userport("serve", USERPORT_LOG_FORMAT="xml")
     assert (result.exit_code, result.errors) == (
