@@ -134,7 +134,7 @@ BUGS: Final[Sequence[Bug]] = (
     _record_items(
         what="times are not padded, so they sort as texts",
         where="time_text",
-        node="FormattedValue 2",
+        node="JoinedStr 1",
         new='f"{(moment - MIN_TIME) // _MILLISECOND}"',
     ),
     _record_items(
