@@ -62,6 +62,7 @@ def test_a_server_that_drains_serves_but_is_not_ready_and_closes_connections(
             assert b"connection: close" not in _respond(open_before)
             process.terminate()
             _wait_for(lambda: unpooled.get(f"{address}/health/ready").status_code == 503)
+            time.sleep(0.5)  # of several processes, each looks for the signal ten times a second
             draining = unpooled.get(f"{address}/health/ready")
             assert (draining.json()["code"], draining.headers["connection"]) == ("draining", "close")
             created = unpooled.post(f"{address}/users", content=BODY, headers={"content-type": "application/json"})

@@ -9,12 +9,13 @@ from domain.errors import StorageNotPrepared, StorageUnavailable
 
 
 async def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Path) -> None:
+    before = set(threading.enumerate())  # storages of other tests may be open
     storage = SqlStorage.open(f"sqlite:///{tmp_path}/nowhere/users.db")
     for _ in range(50):
         with pytest.raises(StorageUnavailable):
             await storage.ping()
     await storage.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("userport-file")]
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("userport-file")]
 
 
 async def test_a_file_is_made_when_it_is_prepared_and_for_its_owner_alone(tmp_path: Path) -> None:
