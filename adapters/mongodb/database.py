@@ -90,7 +90,7 @@ class Database:
     async def run(self, query: Callable[[schema.Database], Awaitable[T]]) -> T:
         """Run a query outside of any transaction; each of its commands is atomic.
 
-        It sees every write that was acknowledged before, and is repeated if another primary is elected meanwhile.
+        It sees every write that was acknowledged before. It runs again if another primary is elected during it.
         """
         await self._ensure_prepared()
         return await self._answer(lambda: self._primary.read(lambda: query(self._database)))

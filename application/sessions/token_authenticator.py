@@ -93,7 +93,7 @@ class TokenAuthenticator:
             cached.checked_at = started_at
         except DomainError as failure:
             cached.principal, cached.failure = None, failure
-            cached.checked_at = self._monotonic()  # whoever arrived in the meantime fails too, without waiting again
+            cached.checked_at = self._monotonic()  # callers that waited share the failure
 
     async def _read(self, claims: AccessTokenClaims) -> Principal | None:
         unit = self._storage.unit_of_work()

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -34,13 +35,11 @@ def request(
 
 
 def wait_until_ready(port: int) -> None:
-    """Wait until a local server is ready. Raise `SystemExit` if it does not accept connections within 30 seconds."""
+    """Wait until a local server is ready. Raise `SystemExit` if it is not within 30 seconds."""
     deadline = time.monotonic() + 30
-    while True:
-        try:
+    while time.monotonic() < deadline:
+        with suppress(OSError):  # it does not listen yet
             if request(port, "GET", "/health/ready").status == HTTPStatus.OK:
                 return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise SystemExit("the server does not start") from None
-            time.sleep(0.05)
+        time.sleep(0.05)
+    raise SystemExit("the server does not become ready")

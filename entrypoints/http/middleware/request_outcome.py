@@ -49,7 +49,7 @@ class RequestOutcomeMiddleware:
 
         try:
             await self._app(scope, receive, send_and_note)
-        except Exception:  # the one place where a bug becomes a response
+        except Exception:  # a bug of any type becomes a 500; it is logged, and raised again if the response has begun
             if status is not None:
                 raise
             _log.exception("request %s failed", scope["state"]["request_id"])
