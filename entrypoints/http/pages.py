@@ -192,8 +192,8 @@ class PageReader:
     async def _wait_until_none_arrives(self) -> None:
         """Wait for a turn of the event loop in which no page is requested.
 
-        The event loop accepts one connection per iteration. If pages were read in between, a client that connects behind
-        many others would wait for their pages, even for a small response.
+        The event loop accepts one connection per iteration. If pages were read in between, a client that connects
+        behind many others would wait for their pages, even for a small response.
         """
         for _ in range(_MAX_TURNS_WITH_ARRIVALS):
             before = self._arrivals

@@ -102,6 +102,6 @@ class _Connection(asyncpg.Connection):
         """Run a statement as Piccolo runs BEGIN, COMMIT and ROLLBACK; end the connection if it fails, and raise."""
         try:
             return await super().execute(*args, **options)
-        except Exception:  # raised again: after any failure Piccolo would reuse a connection that is in a transaction
+        except Exception:  # any failure may leave a transaction open on the connection; it is raised again below
             self.terminate()
             raise
