@@ -189,7 +189,8 @@ def configure_logs(log_format: LogFormat, *, access_log: bool) -> None:
 def announce(line: str, log_format: LogFormat, level: int = logging.INFO) -> None:
     """Print a line about the start of the process; in JSON, with its level."""
     if log_format is LogFormat.TEXT:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        sys.stderr.write(f"{line}\n")  # `print` may write the end of the line apart, after another process's line
+        sys.stderr.flush()
     else:
         log = logging.getLogger("userport.start")
         log.setLevel(logging.INFO)

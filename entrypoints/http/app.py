@@ -145,7 +145,7 @@ def container_from_environment() -> Container:
             container.signer()
             container.mail_sender()
     except SettingsError as error:
-        print(f"userport: {error}", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"userport: {error}\n")  # in one piece: other workers write too
         raise SystemExit(2) from None
     return container
 

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import select
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -197,3 +198,13 @@ def test_a_later_event_loop_writes_the_lines_of_one_that_has_ended(json_log: _Wr
     assert json_log.writes == []
     asyncio.run(log("two", 0.1))
     assert [json.loads(line)["request_id"] for line in "".join(json_log.writes).splitlines()] == ["one", "two"]
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs a socket that keeps writes apart")
+def test_a_line_is_one_write_also_if_python_does_not_buffer() -> None:
+    """Worker processes share standard error, and would mix the lines that they write in parts."""
+    read, written = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    call = "from entrypoints.logs import LogFormat, announce; announce('A line', LogFormat.TEXT)"
+    with read, written:
+        subprocess.run((sys.executable, "-u", "-c", call), env=environment(), stderr=written, check=True)  # noqa: S603
+        assert read.recv(100) == b"A line\n"
