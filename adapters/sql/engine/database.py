@@ -77,13 +77,14 @@ class Database:
         """Retry until success, a permanent failure or the timeout."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                backoff = Backoff(_MAX_PAUSE_SECONDS)
+                backoff: Backoff | None = None
                 for attempts_left in reversed(range(_MAX_ATTEMPTS)):
                     try:
                         return await attempt()
                     except Exception as error:
                         if not attempts_left or not self.backend.is_retryable(error):
                             raise
+                    backoff = backoff or Backoff(_MAX_PAUSE_SECONDS)
                     await backoff.pause()
         except Exception as error:
             translated = self.backend.translate_error(error)
