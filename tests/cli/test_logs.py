@@ -206,5 +206,5 @@ def test_a_line_is_one_write_also_if_python_does_not_buffer() -> None:
     read, written = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     call = "from entrypoints.logs import LogFormat, announce; announce('A line', LogFormat.TEXT)"
     with read, written:
-        subprocess.run((sys.executable, "-u", "-c", call), env=environment(), stderr=written, check=True)  # noqa: S603
+        subprocess.run((sys.executable, "-u", "-c", call), env=environment(), stderr=written.fileno(), check=True)  # noqa: S603
         assert read.recv(100) == b"A line\n"
