@@ -26,8 +26,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from adapters.runtime.clock import SystemClock
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import SystemClock, Uuid7Source
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner
 from application.jobs.traffic import Traffic

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import Dependency, Factory, Object, Selector, Singleton
 
-from adapters.runtime.clock import SystemClock
+from adapters.runtime.system import SystemClock, Uuid7Source
 from adapters.security.common_passwords import MostCommonPasswords
 from adapters.security.system_secrets import SystemSecrets
 from application.expired_records import ExpiredRecords
@@ -23,7 +23,7 @@ from application.outbox.queue import MailQueue
 from application.outbox.throttle import MailThrottle
 from application.outbox.tokens import OneTimeTokens
 from application.passwords import Passwords
-from application.ports import DomainNames, IdSource, MailSender, PasswordHasher
+from application.ports import DomainNames, MailSender, PasswordHasher
 from application.posts.service import PostService
 from application.sessions.own_sessions import OwnSessionService
 from application.sessions.token_authenticator import TokenAuthenticator
@@ -50,12 +50,6 @@ if TYPE_CHECKING:
 # Adapters whose libraries most commands do without are imported when the object is first needed.
 
 
-def _open_ids() -> IdSource:
-    from adapters.runtime.ids import Uuid7Source
-
-    return Uuid7Source()
-
-
 def _open_domain_names() -> DomainNames:
     from adapters.runtime.domain_names import IdnaDomainNames
 
@@ -79,7 +73,7 @@ class Container(DeclarativeContainer):
     measured = Singleton(measure_storage, Singleton(trace_storage, store, settings, tracing), metrics)
     storage: Singleton[Storage] = Singleton(cache_reads, measured, settings, metrics)
     clock = Singleton(SystemClock)
-    ids = Singleton(_open_ids)
+    ids = Singleton(Uuid7Source)
     domain_names = Singleton(_open_domain_names)
     password_hasher = Singleton(_open_password_hasher)
     passwords = Singleton(Passwords, password_hasher, Singleton(MostCommonPasswords))

@@ -6,8 +6,8 @@ from typing import Final, Generic
 
 from sqlalchemy import Integer, bindparam, exists, func, select
 
+from adapters.sql.engine.batching import KeyLoader, KeysetPaginator
 from adapters.sql.engine.database import Database
-from adapters.sql.engine.loading import KeyLoader, KeysetPaginator
 from adapters.sql.engine.statements import Row
 from adapters.sql.engine.writes import StagedWrites
 from adapters.sql.record_tables import RecordTable

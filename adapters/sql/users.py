@@ -5,8 +5,8 @@ from typing import Final
 
 from sqlalchemy import func, literal, select
 
+from adapters.sql.engine.batching import KeyLoader, KeysetPaginator
 from adapters.sql.engine.database import Database
-from adapters.sql.engine.loading import KeyLoader, KeysetPaginator
 from adapters.sql.engine.statements import Row
 from adapters.sql.engine.writes import RowValues, StagedWrites
 from adapters.sql.removals import UserRemovals

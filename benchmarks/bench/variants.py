@@ -58,19 +58,20 @@ def compare(
 ) -> Mapping[str, Mapping[str, float]]:
     """Return each variant's requests a second, and their ratio to the first variant's: medians over all rounds.
 
-    Each variant has one worker process and its own SQLite file. While one is measured, the others are suspended. `call`
-    returns the call to measure at a port.
+    Each variant has one worker process and a SQLite file of its own. They are new in each round, because two processes
+    with the same settings differ by several per cent. While one is measured, the others are suspended. `call` returns
+    the call to measure at a port.
     """
     check_wrk()
     leave_worker_core()
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in variants}
-    with ExitStack() as ends:
-        servers: dict[str, tuple[int, Call, subprocess.Popen[bytes]]] = {}
-        for port, (name, variant) in enumerate(variants.items(), _PORT):
-            process = ends.enter_context(_serving(variant, port, directory / f"{name}.db"))
-            servers[name] = port, call(port), process
-            process.send_signal(signal.SIGSTOP)
-        for _ in range(given.rounds):
+    for number in range(given.rounds):
+        with ExitStack() as ends:
+            servers: dict[str, tuple[int, Call, subprocess.Popen[bytes]]] = {}
+            for port, (name, variant) in enumerate(variants.items(), _PORT):
+                process = ends.enter_context(_serving(variant, port, directory / f"{name}-{number}.db"))
+                servers[name] = port, call(port), process
+                process.send_signal(signal.SIGSTOP)
             for name, (port, measured, process) in servers.items():
                 process.send_signal(signal.SIGCONT)
                 found[name].append(_measure(process, port, measured, given, directory))

@@ -1,28 +1,37 @@
-"""Dependencies of endpoints: use cases from the app's container, and values from the request.
+"""Dependencies of endpoints: the caller, use cases from the app's container, and values from the request.
 
-They are coroutine functions because FastAPI runs plain functions in threads.
+They are coroutine functions because FastAPI runs plain functions in threads. What `install` keeps in the state of the
+app is read by item, because Starlette looks attributes up slowly.
 """
 
-from typing import Annotated, Final, TypeAlias
+import re
+from http import HTTPStatus
+from typing import Annotated, Final, TypeAlias, cast
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Request, Security
+from fastapi.security import OAuth2PasswordBearer
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from application.languages import Language, negotiate_language
 from application.links.email_change import EmailChangeService
 from application.links.password_links import PasswordLinkService
 from application.links.verification import EmailVerificationService
 from application.posts.service import PostService
+from application.principal import ANONYMOUS, OPERATOR, Principal
 from application.sessions.own_sessions import OwnSessionService
 from application.sign_in.attempt import ClientInfo
 from application.sign_in.service import SignInService
 from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
-from domain.errors import InvalidValue, PostNotFound, SessionNotFound, UserNotFound
+from domain.errors import InvalidAccessToken, InvalidValue, NotSignedIn, PostNotFound, SessionNotFound, UserNotFound
 from domain.values import PostId, SessionId, UserId
-from entrypoints.http.app_state import asks_for_tokens, container_of, page_reader_of
-from entrypoints.http.authentication import CurrentPrincipal
+from entrypoints.container import Container
+from entrypoints.http.middleware.security_headers import VARIES
 from entrypoints.http.pages import PageReader
 
+_SAFE_METHODS: Final = ("GET", "HEAD")
+_CREDENTIALS: Final = re.compile(r"bearer(?: +(?P<token>[^ ].*))?", re.IGNORECASE)
 _ME: Final = "me"
 _EXAMPLE: Final = "01a1fc03-c17d-75ed-bf71-79e707db80f3"
 
@@ -46,8 +55,75 @@ _UserIdText: TypeAlias = Annotated[
 ]
 
 
+def container_of(request: HTTPConnection) -> Container:
+    """Return the container of the app that serves a request; see `docs/decisions/`, 5."""
+    return cast("Container", request.scope["app"].state["container"])
+
+
+def asks_for_tokens(request: HTTPConnection) -> bool:
+    """Return whether the app that serves a request is in token mode."""
+    return cast("bool", request.scope["app"].state["asks_for_tokens"])
+
+
 async def token_mode(request: Request) -> bool:
     return asks_for_tokens(request)
+
+
+class AccessTokenBearer(OAuth2PasswordBearer):
+    """Security scheme that returns the access token of a request (RFC 6750), or None without one.
+
+    It is always None in open mode.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(tokenUrl="/auth/token", refreshUrl="/auth/token", scheme_name="password", auto_error=False)
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        if not asks_for_tokens(request):
+            return None
+        request.scope["state"][VARIES] = True
+        values = request.headers.getlist("authorization")
+        if len(values) > 1:
+            raise InvalidAccessToken
+        credentials = _CREDENTIALS.fullmatch(values[0]) if values else None
+        return credentials["token"] if credentials else None  # other schemes count as no credentials
+
+
+access_token: Final = AccessTokenBearer()
+
+
+async def current_principal(request: Request, token: Annotated[str | None, Security(access_token)]) -> Principal:
+    """Return the caller, which may be `ANONYMOUS`. Raise `InvalidAccessToken`."""
+    if not asks_for_tokens(request):
+        return OPERATOR
+    if token is None:
+        return ANONYMOUS
+    authenticator = container_of(request).token_authenticator()
+    principal = await authenticator.authenticate(token)
+    if principal.is_admin and request.method not in _SAFE_METHODS:
+        # An admin who was just demoted must not undo that with a cached token.
+        return await authenticator.authenticate(token, bypass_cache=True)
+    return principal
+
+
+CurrentPrincipal: TypeAlias = Annotated[Principal, Depends(current_principal)]
+
+
+async def signed_in_principal(principal: CurrentPrincipal) -> Principal:
+    """Return the caller. Raise `NotSignedIn` if it is anonymous."""
+    if principal is ANONYMOUS:
+        raise NotSignedIn
+    return principal
+
+
+async def admin_principal(principal: CurrentPrincipal) -> Principal:
+    """Return the caller if it is an admin. Raise a 404 otherwise, which hides the resource."""
+    if not principal.is_admin:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return principal
+
+
+CurrentAdmin: TypeAlias = Annotated[Principal, Depends(admin_principal)]
 
 
 async def user_service(request: Request) -> UserService:
@@ -83,11 +159,13 @@ async def password_change_service(request: Request) -> PasswordChangeService:
 
 
 async def user_page_reader(request: Request) -> PageReader:
-    return page_reader_of(request, "users")
+    """Return the reader of all pages of users."""
+    return cast("PageReader", request.scope["app"].state["page_readers"]["users"])
 
 
 async def post_page_reader(request: Request) -> PageReader:
-    return page_reader_of(request, "posts")
+    """Return the reader of all pages of posts."""
+    return cast("PageReader", request.scope["app"].state["page_readers"]["posts"])
 
 
 async def client_address(request: Request) -> str | None:

@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
 from domain.errors import FieldError, InvalidInput
-from entrypoints.http.inputs import InputModel
 from entrypoints.http.pages import Page
 from entrypoints.http.problems import ProblemKind, RequestProblem
+from entrypoints.http.schemas import InputModel
 
 INVALID_CURSOR: Final = ProblemKind(
     HTTPStatus.BAD_REQUEST,

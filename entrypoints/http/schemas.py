@@ -1,13 +1,14 @@
-"""The models of request bodies.
+"""The models of request bodies, and the base of every model for client input.
 
 They check the names and JSON types of fields. The domain checks values, because it normalises them first; the models
 only document those rules.
 """
 
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 from fastapi import Body
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticKnownError
 
 import application.posts.service as posts
 import application.users.service as users
@@ -15,7 +16,8 @@ import domain.values
 from domain.user import Role
 from domain.values import Bio, Email, Name, Password, Title, Username
 from entrypoints.http import examples
-from entrypoints.http.inputs import InputModel
+
+_MAX_UNKNOWN_MEMBERS: Final = 100
 
 
 def _text(description: str, **schema: Any) -> Any:
@@ -92,6 +94,28 @@ ADMIN_FIELDS: Final = frozenset({"role", "active"})
 
 # Never read: `model_fields_set` has the names of the sent fields.
 _OMITTED: Final[Any] = None
+
+
+class InputModel(BaseModel):
+    """Base of models for client input; rejects unknown members."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    _max_members: ClassVar[int]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls._max_members = len(cls.model_fields) + _MAX_UNKNOWN_MEMBERS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_size(cls, members: object) -> object:
+        if isinstance(members, dict) and len(members) > cls._max_members:
+            # Thousands of unknown members, one error each, would block all other requests.
+            raise PydanticKnownError(
+                "too_long", {"field_type": "Object", "max_length": cls._max_members, "actual_length": None}
+            )
+        return members
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

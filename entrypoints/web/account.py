@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from application.languages import Language, negotiate_language
-from entrypoints.http.app_state import container_of
+from entrypoints.http.dependencies import container_of
 
 _FILES: Final = FilePath(__file__).parent
 

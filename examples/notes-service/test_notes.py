@@ -6,7 +6,7 @@ from adapters.security.signing_keys import SigningKeys
 from application.principal import Principal
 from domain.values import SessionId, UserId
 from entrypoints.container import Container
-from entrypoints.http.authentication import current_principal
+from entrypoints.http.dependencies import current_principal
 from entrypoints.settings import Settings
 from fastapi import FastAPI
 from fastapi.testclient import TestClient

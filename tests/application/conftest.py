@@ -1,7 +1,7 @@
 import pytest
 
 from adapters.runtime.domain_names import IdnaDomainNames
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import Uuid7Source
 from adapters.security.system_secrets import SystemSecrets
 from application.passwords import Passwords
 from application.posts.service import PostService

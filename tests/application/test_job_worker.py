@@ -11,8 +11,7 @@ from time import monotonic
 import pytest
 
 from adapters.memory.storage import MemoryStorage
-from adapters.runtime.clock import SystemClock
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import SystemClock, Uuid7Source
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner, Outcome
 from application.jobs.traffic import Traffic

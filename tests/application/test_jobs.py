@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import Uuid7Source
 from application.jobs.runner import JobRunner
 from application.jobs.service import JobService
 from application.ports import JobBlocked, JobDelayed, JobFailed, JobHandler

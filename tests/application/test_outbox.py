@@ -9,7 +9,7 @@ import pytest
 
 from adapters.memory.storage import MemoryUnitOfWork
 from adapters.runtime.domain_names import IdnaDomainNames
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import Uuid7Source
 from adapters.security.link_secrets import HkdfLinkSecrets
 from adapters.security.signing_keys import SigningKeys
 from application.jobs.queue import JobQueue

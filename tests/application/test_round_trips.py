@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from adapters.runtime.domain_names import IdnaDomainNames
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import Uuid7Source
 from adapters.security.access_tokens import JwtSigner
 from adapters.security.signing_keys import SigningKeys
 from adapters.security.system_secrets import SystemSecrets

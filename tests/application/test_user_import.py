@@ -6,7 +6,7 @@ import pytest
 
 from adapters.memory.storage import MemoryRecords
 from adapters.runtime.domain_names import IdnaDomainNames
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import Uuid7Source
 from adapters.storage_contract.steps import save
 from application.transfer.user_export import UserExport
 from application.transfer.user_import import BATCH, Imported, Outcome, Rejected, UserImport

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import Uuid7Source
 from application.jobs.runner import JobRunner
 from domain.jobs import JOBS, Job
 from domain.values import JobId

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from adapters.memory.storage import MemoryStorage
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import Uuid7Source
 from domain.jobs import JOBS, Job
 from domain.values import JobId
 from tests.http.service import Service, running

@@ -17,8 +17,7 @@ from application.principal import OPERATOR, Principal
 from domain.values import SessionId, UserId
 from entrypoints.container import Container
 from entrypoints.http.app import create_app
-from entrypoints.http.authentication import access_token, current_principal
-from entrypoints.http.dependencies import Users, user_service
+from entrypoints.http.dependencies import Users, access_token, current_principal, user_service
 from entrypoints.settings import Settings
 from tests.http.problems import check_problem, code_of
 from tests.http.records import UNKNOWN_ID, new_user, register

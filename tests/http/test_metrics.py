@@ -18,7 +18,7 @@ from adapters.metrics.exposition import Exposition
 from adapters.metrics.metrics import Metrics
 from adapters.metrics.sampling import Sampler
 from adapters.metrics.storage import MeasuredStorage
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import Uuid7Source
 from adapters.storage_contract.examples import a_user
 from adapters.storage_contract.steps import add
 from application.ports import JobDelayed, JobFailed

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis.strategies import booleans, integers, lists, sampled_from
 from starlette.types import Message
 
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import Uuid7Source
 from domain.post import POSTS, Post
 from domain.user import User
 from domain.values import Body, Email, Name, PostId, Title, UserId

@@ -6,8 +6,8 @@ from typing import Final
 
 from tests.mutation.bug import Bug
 
+_engine_batching = partial(Bug, file="adapters/sql/engine/batching.py")
 _engine_commits = partial(Bug, file="adapters/sql/engine/commits.py")
-_engine_loading = partial(Bug, file="adapters/sql/engine/loading.py")
 _engine_server = partial(Bug, file="adapters/sql/engine/server.py")
 _engine_writes = partial(Bug, file="adapters/sql/engine/writes.py")
 _mariadb_backend = partial(Bug, file="adapters/sql/mariadb/backend.py")
@@ -67,77 +67,77 @@ BUGS: Final[Sequence[Bug]] = (
         new='""',
         store="mariadb",
     ),
-    _engine_loading(
+    _engine_batching(
         what="all who ask together are given the row of the first",
         where="KeyLoader._load",
         node="ListComp",
         new="[found.get(keys[0]) for _ in keys]",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="rows are given out in the order in which they are found",
         where="KeyLoader._load",
         node="ListComp",
         new="[*rows, *[None] * (len(keys) - len(rows))]",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="of several who ask for one row together, one is given it",
         where="KeyLoader._load",
         node="Call 2",
         new="found.pop(key, None)",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="of many keys that are asked for together, the last is lost",
         where="KeyLoader._load.rows",
         node="Name 4",
         new="keys[:-1] or keys",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="rows found by another key are told apart by their ids",
         where="KeyLoader.__init__",
         node="Call 1",
         new="0",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="a page begins with the record that it comes after",
         where="_page",
         node="IfExp 1",
         new="key <= after if descending else key >= after",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="a page backwards goes on forwards",
         where="_page",
         node="IfExp 1",
         new="key > after",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="a page is never in descending order",
         where="_page.ordered",
         node="IfExp",
         new="key",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="a page ignores skip",
         where="_page",
         node="Call 5",
         new='ordered.limit(bindparam("limit", type_=Integer))',
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="a small page ignores skip",
         where="KeysetPaginator.page.page",
         node="Name 6",
         new="skip and limit > _MAX_INDEXED_ROWS",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="a page that comes after a record begins at the start",
         where="KeysetPaginator._read.statement",
         node="Compare",
@@ -369,7 +369,7 @@ BUGS: Final[Sequence[Bug]] = (
         new="pass",
         store="sqlite",
     ),
-    _engine_loading(
+    _engine_batching(
         what="all who ask for pages together are given the first one's",
         where="KeysetPaginator._read_all",
         node="ListComp",

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.runtime.clock import SystemClock
-from adapters.runtime.ids import Uuid7Source
+from adapters.runtime.system import SystemClock, Uuid7Source
 from adapters.storage_contract.faulty_proxy import Fault, FaultyProxy
 from application.jobs.queue import JobQueue
 from application.jobs.runner import JobRunner

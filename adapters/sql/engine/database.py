@@ -6,7 +6,6 @@ from sqlalchemy import Connection, Select, Table
 
 from adapters.resilience import Backoff
 from adapters.sql.engine.backend import Backend, TransactionCallback
-from adapters.sql.engine.batching import BatchObserver
 from adapters.sql.engine.statements import BoundStatement, CompiledQuery, Row, Rows
 from domain.errors import StorageUnavailable
 
@@ -15,6 +14,12 @@ T = TypeVar("T")
 _OPERATION_TIMEOUT_SECONDS: Final = 8  # a driver may take two more seconds to give up on a server that hangs
 _MAX_ATTEMPTS: Final = 5
 _MAX_PAUSE_SECONDS: Final = 0.1
+
+
+class BatchObserver:
+    """Holds the callback that batchers call with the operation and the size of each batch, if one is set."""
+
+    count: Callable[[str, int], None] | None = None
 
 
 class Database:
@@ -77,13 +82,14 @@ class Database:
         """Retry until success, a permanent failure or the timeout."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                backoff = Backoff(_MAX_PAUSE_SECONDS)
+                backoff: Backoff | None = None
                 for attempts_left in reversed(range(_MAX_ATTEMPTS)):
                     try:
                         return await attempt()
                     except Exception as error:
                         if not attempts_left or not self.backend.is_retryable(error):
                             raise
+                    backoff = backoff or Backoff(_MAX_PAUSE_SECONDS)
                     await backoff.pause()
         except Exception as error:
             translated = self.backend.translate_error(error)

@@ -33,8 +33,13 @@ from adapters.sql.engine.pools import ConnectionLost
 from adapters.sql.engine.server import ServerBackend
 from adapters.sql.engine.statements import BoundStatement, CompiledStatement, Rows
 from adapters.sql.postgresql.hosts import Hosts
-from adapters.sql.postgresql.pool import AsyncpgPool
-from adapters.sql.postgresql.sessions import NEEDS_POOLER_OPTION, POOLER_REFUSES_PARAMETER, Sessions, SharedSessions
+from adapters.sql.postgresql.sessions import (
+    NEEDS_POOLER_OPTION,
+    POOLER_REFUSES_PARAMETER,
+    AsyncpgPool,
+    Sessions,
+    SharedSessions,
+)
 from adapters.sql.tables import live_owner, owner_of
 from adapters.storage_urls import Address, parse_hosts
 from adapters.tls import check_authorities

@@ -1,15 +1,19 @@
-"""PostgreSQL sessions, direct or through a pooler such as PgBouncer."""
+"""PostgreSQL sessions, direct or through a pooler such as PgBouncer, and asyncpg's pool of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from adapters.sql.engine.pools import DriverPool
+from adapters.sql.engine.statements import BoundStatement
 from adapters.sql.postgresql.hosts import Hosts
-from domain.errors import StorageUnavailable
+from domain.errors import StorageUnavailable, TooBusy
 
 T = TypeVar("T")
 
@@ -25,6 +29,8 @@ POOLER_REFUSES_PARAMETER: Final = (
 )
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5
+_CLOSE_TIMEOUT_SECONDS: Final = 2
+_LOST_CONNECTION: Final = "08"  # PostgreSQL's manual, appendix A
 _BACKEND_PID: Final = "SELECT pg_backend_pid()"
 _ARRAYS: Final = "SELECT " + ", ".join(
     f"NULL::{of}[]" for of in ("bool", "bytea", "int8", "text", "timestamptz", "uuid", "varchar")
@@ -141,3 +147,91 @@ async def _verify_session(connection: asyncpg.Connection, connect: _Connect) -> 
         other.terminate()
     if pids[0] == pid or pids[1] != pid:
         raise StorageUnavailable(NEEDS_POOLER_OPTION)
+
+
+class AsyncpgPool(DriverPool[PoolConnectionProxy]):
+    """asyncpg's pool, for statements after which a connection needs no reset."""
+
+    driver_errors: ClassVar = (asyncpg.PostgresError, asyncpg.InterfaceError)
+
+    def __init__(self, size: int, arguments: Mapping[str, Any], sessions: Sessions, settings: Settings) -> None:
+        """`arguments` are those of asyncpg's `connect`."""
+        super().__init__(size)
+        self._size: Final = size
+        self._arguments: Final = arguments
+        self._sessions: Final = sessions
+        self._settings: Final = settings
+        self._pool: asyncpg.Pool | None = None
+        self._closed = False
+
+    @property
+    def idle(self) -> int:
+        return 0 if self._pool is None else self._pool.get_idle_size()
+
+    async def fetch(self, statement: BoundStatement) -> Sequence[asyncpg.Record]:
+        async def fetch(connection: PoolConnectionProxy) -> Sequence[asyncpg.Record]:
+            return await self._sessions.run(
+                connection, self._settings, lambda: connection.fetch(statement.text, *statement.arguments)
+            )
+
+        return await self.run(fetch)
+
+    async def execute(self, statement: BoundStatement) -> None:
+        """Run one statement in a transaction of its own. Raise `TooBusy` if it was not sent."""
+
+        async def execute(connection: PoolConnectionProxy) -> None:
+            await asyncio.sleep(0)  # so that the driver notices that the server has closed the connection
+            if not is_open(connection):
+                raise TooBusy
+            await self._sessions.run(
+                connection, self._settings, lambda: connection.execute(statement.text, *statement.arguments)
+            )
+
+        await self.run(execute)
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._pool is not None:
+            with suppress(Exception):  # it has terminated all connections then
+                async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
+                    await self._pool.close()
+
+    async def _acquire(self) -> PoolConnectionProxy:
+        if self._closed:
+            raise StorageUnavailable
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                min_size=0,
+                max_size=self._size,
+                max_queries=sys.maxsize,
+                max_inactive_connection_lifetime=0,
+                reset=_do_nothing,
+                connect=partial(self._sessions.open, self._settings),
+                **self._arguments,
+            )
+            await self._pool  # connects to nothing yet, so no other task runs
+        return await self._pool.acquire()
+
+    async def _release(self, connection: PoolConnectionProxy) -> None:
+        assert self._pool is not None  # noqa: S101 - it is the connection's
+        await self._pool.release(connection)
+
+    def _discard(self, connection: PoolConnectionProxy) -> None:
+        if is_open(connection):
+            connection.terminate()
+
+    def _is_intact(self, connection: PoolConnectionProxy, error: BaseException) -> bool:
+        if isinstance(error, asyncpg.PostgresError):
+            return not str(error.sqlstate).startswith(_LOST_CONNECTION)
+        return isinstance(error, asyncpg.InterfaceError) and is_open(connection)
+
+
+def is_open(connection: PoolConnectionProxy) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has been closed and has the connection back
+        return False
+
+
+async def _do_nothing(_: asyncpg.Connection) -> None:
+    pass

@@ -6,12 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from application.sessions.token_issuer import ACCESS_LIFETIME, TokenPair
 from domain.errors import InvalidCredentials, TooManyFailures
-from entrypoints.http.app_state import container_of
 from entrypoints.http.bodies import BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
-from entrypoints.http.dependencies import (
-    CurrentClient,
-    SignIns,
-)
+from entrypoints.http.dependencies import CurrentClient, SignIns, container_of
 from entrypoints.http.examples import REVOCATION_REQUEST, TOKEN_REQUEST
 from entrypoints.http.oauth import OAuthRequestError, form_schema, read_form
 from entrypoints.http.responses import KEYS, REVOKED, TOKENS, error_responses, oauth_errors

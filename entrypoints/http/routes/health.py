@@ -3,7 +3,7 @@ from typing import Final, Literal
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from entrypoints.http.app_state import container_of
+from entrypoints.http.dependencies import container_of
 from entrypoints.http.problems import DRAINING, problem_response
 from entrypoints.http.responses import HEALTHY, error_responses
 from entrypoints.http.routing import create_router

@@ -15,15 +15,17 @@ from domain.errors import (
     UserNotFound,
     WrongPassword,
 )
-from entrypoints.http.authentication import CurrentAdmin, CurrentPrincipal, signed_in_principal
 from entrypoints.http.dependencies import (
     ClientAddress,
     ClientLanguage,
+    CurrentAdmin,
+    CurrentPrincipal,
     EmailChanges,
     EmailVerification,
     OwnId,
     PasswordLinks,
     UserIdInPath,
+    signed_in_principal,
 )
 from entrypoints.http.problems import NOT_FOUND
 from entrypoints.http.responses import BODY_ERRORS, accepted, error_responses, no_content

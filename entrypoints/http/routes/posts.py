@@ -5,9 +5,15 @@ from fastapi import Depends, Query, Response
 
 from domain.errors import InvalidInput, PostNotFound, UserNotFound, VersionMismatch
 from domain.values import PostId
-from entrypoints.http.authentication import CurrentPrincipal, signed_in_principal
 from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
-from entrypoints.http.dependencies import PostIdInPath, PostPageReader, Posts, UserIdInPath
+from entrypoints.http.dependencies import (
+    CurrentPrincipal,
+    PostIdInPath,
+    PostPageReader,
+    Posts,
+    UserIdInPath,
+    signed_in_principal,
+)
 from entrypoints.http.examples import POST
 from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, read_cursor
 from entrypoints.http.representations import Post, encode_posts, not_modified, page_response, post_response

@@ -3,8 +3,7 @@ from typing import Final
 from fastapi import Depends, Response
 
 from domain.errors import SessionNotFound
-from entrypoints.http.authentication import CurrentPrincipal, signed_in_principal
-from entrypoints.http.dependencies import OwnId, OwnSessions, SessionIdInPath
+from entrypoints.http.dependencies import CurrentPrincipal, OwnId, OwnSessions, SessionIdInPath, signed_in_principal
 from entrypoints.http.representations import Session, sessions_response
 from entrypoints.http.responses import SESSIONS, error_responses, no_content
 from entrypoints.http.routing import create_router

@@ -21,17 +21,19 @@ from domain.errors import (
     WrongPassword,
 )
 from domain.values import SearchPrefix, UserId
-from entrypoints.http.app_state import container_of
-from entrypoints.http.authentication import CurrentAdmin, CurrentPrincipal, signed_in_principal
 from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import (
     ClientAddress,
     ClientLanguage,
+    CurrentAdmin,
+    CurrentPrincipal,
     PasswordChanges,
     TokenMode,
     UserIdInPath,
     UserPageReader,
     Users,
+    container_of,
+    signed_in_principal,
 )
 from entrypoints.http.examples import USER
 from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, raise_incompatible, read_cursor

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from typing import Annotated, TypeAlias
 
-from entrypoints.http.authentication import signed_in_principal
-from entrypoints.http.dependencies import OwnId
+from entrypoints.http.dependencies import OwnId, signed_in_principal
 from fastapi import APIRouter, Depends, FastAPI, Request
 from pydantic import BaseModel, Field
 
