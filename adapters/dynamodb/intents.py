@@ -55,7 +55,9 @@ class WriteIntents:
             raise
         with suppress(DomainError):  # it is committed, and other processes can settle it
             await gather_bounded(
-                partial(self._settle, tx, {action.key: _intent_of(action) for action in part}, _part_key(tx, number))
+                partial(
+                    self._settle, tx, {action.key: _intent_of(action) for action in part}, True, _part_key(tx, number)
+                )
                 for number, part in enumerate(parts)
             )
             await self._table.transact([Action("Delete", _state_key(tx))])
@@ -73,10 +75,8 @@ class WriteIntents:
             return
         if state["until"] < time():
             await self.finish(tx)
-        elif state["state"] == "committed":
-            await self._settle(tx, {key: held})
-        elif state["state"] == "aborted":
-            await self._settle(tx, {key: _undone(held)})
+        elif state["state"] != "pending":
+            await self._settle(tx, {key: held}, state["state"] == "committed")
 
     async def finish(self, tx: str) -> None:
         """Abort a commit unless it is decided, and settle all its intents."""
@@ -131,11 +131,11 @@ class WriteIntents:
                 return  # another process has finished it
         items = await self._table.read([Key(*key) for key in part["keys"]])
         held = {key: image for key, image in items.items() if image.get("tx") == tx}
-        await self._settle(tx, held if committed else {key: _undone(image) for key, image in held.items()}, part_key)
+        await self._settle(tx, held, committed, part_key)
 
-    async def _settle(self, tx: str, held: Mapping[Key, Image], part_key: Key | None = None) -> None:
+    async def _settle(self, tx: str, held: Mapping[Key, Image], committed: bool, part_key: Key | None = None) -> None:
         """Give items their final image without the intent; delete the record of their part with the last ones."""
-        left = {key: _settled(tx, key, image) for key, image in held.items()}
+        left = {key: _settled(tx, key, image, committed) for key, image in held.items()}
         record = [Action("Delete", part_key)] if part_key else []
         while True:
             parts = list(split(left.values(), spare=1)) or [()]
@@ -165,12 +165,6 @@ def previous_image(held: Image) -> Image | None:
     return {name: value for name, value in held.items() if name not in {"tx", "next"}} or None
 
 
-def _undone(held: Image) -> Image:
-    """Return the intent that settles to the previous image."""
-    kept = {"tx": held["tx"]}
-    return kept if previous_image(held) else {**kept, "next": None}
-
-
 def _with_intent(tx: str, action: Action) -> Action:
     values: dict[str, object] = {"tx": tx}
     if action.verb == "Put":
@@ -185,13 +179,14 @@ def _intent_of(setting: Action) -> Image:
     return setting.change.values if setting.change else {}
 
 
-def _settled(tx: str, key: Key, held: Image) -> Action:
+def _settled(tx: str, key: Key, held: Image, committed: bool) -> Action:
     ours = Expression("#tx = :tx", {"tx": tx})
-    if "next" not in held:
-        return Action("Update", key, ours, change=Expression("REMOVE #tx, #next"))
-    if held["next"] is None:
+    is_written = committed and "next" in held
+    if is_written and held["next"] is not None:
+        return Action("Put", key, ours, held["next"])
+    if is_written or (not committed and previous_image(held) is None):
         return Action("Delete", key, ours)
-    return Action("Put", key, ours, held["next"])
+    return Action("Update", key, ours, change=Expression("REMOVE #tx, #next"))
 
 
 def _state_key(tx: str) -> Key:

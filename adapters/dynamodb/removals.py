@@ -17,13 +17,23 @@ from typing import Any, Final, TypeAlias
 from adapters.dynamodb.actions import NO_INTENT, Action, Expression, fits_in_one, still
 from adapters.dynamodb.failures import ConditionCheckFailed
 from adapters.dynamodb.intents import WriteIntents
-from adapters.dynamodb.items import Image, Key
-from adapters.dynamodb.record_items import INDEX_ATTRIBUTES, RecordItems, RecordRef
+from adapters.dynamodb.items import (
+    INDEX_ATTRIBUTES,
+    REMOVALS,
+    Image,
+    Key,
+    RecordRef,
+    is_user,
+    owned_partition,
+    part_keys,
+    removal_key,
+    user_key,
+)
 from adapters.dynamodb.table import Range, Table
-from adapters.dynamodb.user_items import REMOVALS, is_user, removal_key, user_key
 from adapters.purging import BackgroundPurge
 from adapters.resilience import gather_bounded
 from domain.errors import DomainError, TooBusy
+from domain.records import RecordType
 
 _BATCH: Final = 200  # records of each type
 _RESUME_DELAY_SECONDS: Final = 1
@@ -33,10 +43,10 @@ _Found: TypeAlias = tuple[RecordRef, Image]
 
 
 class UserRemovals:
-    def __init__(self, table: Table, intents: WriteIntents, record_items: Sequence[RecordItems[Any]]) -> None:
+    def __init__(self, table: Table, intents: WriteIntents, record_types: Sequence[RecordType[Any]]) -> None:
         self._table = table
         self._intents = intents
-        self._owned = [items for items in record_items if items.record_type.owner is not None]
+        self._owned = [record_type for record_type in record_types if record_type.owner is not None]
         self._background = BackgroundPurge(self._purge_batch)
         self._has_resumed = False
 
@@ -66,7 +76,7 @@ class UserRemovals:
             await self._intents.settle_if_due(key, user)
             return False
         found = await gather_bounded(
-            partial(self._some_owned, items, user_id, user["purging"]) for items in self._owned
+            partial(self._some_owned, record_type, user_id, user["purging"]) for record_type in self._owned
         )
         is_rest = all(len(records) < _BATCH for records in found)
         if or_nothing and not is_rest:
@@ -88,16 +98,16 @@ class UserRemovals:
         await self.purge(key.sk)
         return True
 
-    async def _some_owned(self, items: RecordItems[Any], user_id: str, purging: str) -> Sequence[_Found]:
+    async def _some_owned(self, record_type: RecordType[Any], user_id: str, purging: str) -> Sequence[_Found]:
         """Return some records of an earlier user, without those that the commit `purging` has written."""
         found: list[_Found] = []
         start: Key | None = None
         while len(found) < _BATCH:
             images, start = await self._table.query(
-                items.owned_by(user_id), only=INDEX_ATTRIBUTES, limit=_BATCH, start=start
+                Range(owned_partition(record_type, user_id)), only=INDEX_ATTRIBUTES, limit=_BATCH, start=start
             )
             earlier = ((key, image) for key, image in images if image.get("rev") != purging or "tx" in image)
-            found += ((RecordRef(items.record_type, user_id, key.sk), image) for key, image in earlier)
+            found += ((RecordRef(record_type, user_id, key.sk), image) for key, image in earlier)
             if start is None:
                 break
         return found[:_BATCH]
@@ -136,7 +146,7 @@ def _transactions(found: Iterable[_Found]) -> Iterator[dict[Key, Sequence[Action
     """Group deletions into transactions in which only the records themselves have conditions."""
     records: dict[Key, Sequence[Action]] = {}
     for ref, image in found:
-        others = (*ref.index_keys(image), *ref.part_keys(image), ref.pointer_key)
+        others = (*ref.index(image), *part_keys(ref.item_key, image), ref.pointer_key)
         deletions = [Action("Delete", ref.item_key, still(image)), *(Action("Delete", key) for key in others)]
         if not fits_in_one([*chain(*records.values()), *deletions]):
             yield records

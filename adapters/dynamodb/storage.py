@@ -7,11 +7,9 @@ from adapters.dynamodb.commits import Committer, Write
 from adapters.dynamodb.intents import WriteIntents
 from adapters.dynamodb.items import SCHEMA_KEY
 from adapters.dynamodb.reader import Reader
-from adapters.dynamodb.record_items import RecordItems
-from adapters.dynamodb.records import DynamoDBRecords
 from adapters.dynamodb.removals import UserRemovals
+from adapters.dynamodb.repositories import DynamoDBRecords, DynamoDBUserRepository
 from adapters.dynamodb.table import Table
-from adapters.dynamodb.users import DynamoDBUserRepository
 from adapters.storage_plugin import StoragePlugin
 from domain.errors import StorageNotPrepared
 from domain.record_types import RECORD_TYPES
@@ -22,14 +20,14 @@ _SCHEMA_VERSION: Final = 1
 
 
 class DynamoDBUnitOfWork:
-    def __init__(self, reader: Reader, committer: Committer, record_items: Sequence[RecordItems[Any]]) -> None:
+    def __init__(self, reader: Reader, committer: Committer, record_types: Sequence[RecordType[Any]]) -> None:
         self._reader = reader
         self._committer = committer
         self._staged: list[Write] = []
-        self.users = DynamoDBUserRepository(reader, record_items, self._staged)
+        self.users = DynamoDBUserRepository(reader, record_types, self._staged)
 
     def records(self, record_type: RecordType[R]) -> DynamoDBRecords[R]:
-        return DynamoDBRecords(RecordItems(record_type), self._reader, self._staged)
+        return DynamoDBRecords(record_type, self._reader, self._staged)
 
     async def commit(self) -> None:
         writes = self._staged.copy()
@@ -43,19 +41,19 @@ class DynamoDBStorage:
 
     def __init__(self, table: Table, record_types: Sequence[RecordType[Any]]) -> None:
         self._table = table
-        self._record_items = [RecordItems(record_type) for record_type in record_types]
+        self._record_types = record_types
         self._intents = WriteIntents(table)
-        self._removals = UserRemovals(table, self._intents, self._record_items)
+        self._removals = UserRemovals(table, self._intents, record_types)
         self._reader = Reader(table, self._intents)
         self._committer = Committer(table, self._intents, self._removals)
 
     @property
     def connections_in_use(self) -> int:
-        return self._table.calls_under_way
+        return self._table.limiter.in_use
 
     def unit_of_work(self) -> DynamoDBUnitOfWork:
         self._removals.resume()
-        return DynamoDBUnitOfWork(self._reader, self._committer, self._record_items)
+        return DynamoDBUnitOfWork(self._reader, self._committer, self._record_types)
 
     async def prepare(self) -> None:
         """Create or migrate the table, and finish the commits of processes that died."""

@@ -55,10 +55,7 @@ class Table:
     def __init__(self, address: Address) -> None:
         self._name = address.table
         self._call = RetryingClient(address.region, address.endpoint)
-
-    @property
-    def calls_under_way(self) -> int:
-        return self._call.limiter.in_use
+        self.limiter: Final = self._call.limiter
 
     async def read(self, keys: Collection[Key]) -> dict[Key, Image]:
         """Return the items that exist."""
@@ -75,8 +72,7 @@ class Table:
         self, within: Range, *, only: Collection[str] = (), limit: int | None = None, start: Key | None = None
     ) -> tuple[Sequence[tuple[Key, Image]], Key | None]:
         """Return the next items of a range, or some of their attributes, and the key to continue after."""
-        request = self._query(within, limit, start, Expression(", ".join(f"#{name}" for name in only)))
-        answer = await self._call(partial(_query, request))
+        answer = await self._call(partial(_query, self._query(within, limit, start, only)))
         return [decoded_item(item) for item in answer["Items"]], _last_key(answer)
 
     async def query_all(self, within: Range, *, only: Collection[str] = ()) -> Sequence[tuple[Key, Image]]:
@@ -90,14 +86,10 @@ class Table:
 
     async def count(self, within: Range, those: Expression) -> int | None:
         """Return the number of items in a range, or None if any item does not satisfy `those`."""
-        attributes = placeholders(within.condition(), those)
         total, start = 0, None
         while True:
-            request = (
-                self._query(within, None, start, Expression(""))
-                | {"Select": "COUNT", "FilterExpression": those.text}
-                | attributes
-            )
+            request = self._query(within, None, start) | placeholders(within.condition(), those)
+            request |= {"Select": "COUNT", "FilterExpression": those.text}
             answer = await self._call(partial(_query, request))
             if answer["Count"] != answer["ScannedCount"]:
                 return None
@@ -181,17 +173,17 @@ class Table:
             await backoff.pause()  # the capacity did not suffice for all of them
         return found
 
-    def _query(self, within: Range, limit: int | None, start: Key | None, only: Expression) -> dict[str, Any]:
-        condition = within.condition()
+    def _query(self, within: Range, limit: int | None, start: Key | None, only: Collection[str] = ()) -> dict[str, Any]:
+        condition, projection = within.condition(), Expression(", ".join(f"#{name}" for name in only))
         request: dict[str, Any] = {
             "TableName": self._name,
             "KeyConditionExpression": condition.text,
             "ConsistentRead": True,
             "ScanIndexForward": not within.descending,
-            **placeholders(condition, only),
+            **placeholders(condition, projection),
         }
-        if only.text:
-            request["ProjectionExpression"] = only.text
+        if only:
+            request["ProjectionExpression"] = projection.text
         if limit is not None:
             request["Limit"] = limit
         if start is not None:

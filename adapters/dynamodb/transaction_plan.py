@@ -1,8 +1,7 @@
 from collections.abc import Mapping, Sequence, Set
 
 from adapters.dynamodb.actions import ALIVE, NO_INTENT, Action, Expression, still
-from adapters.dynamodb.items import Image, Key
-from adapters.dynamodb.user_items import REMOVALS, is_user
+from adapters.dynamodb.items import REMOVALS, Image, Key, is_user
 
 
 class UnreadItems(Exception):

@@ -11,16 +11,13 @@ _commits = partial(Bug, file="adapters/dynamodb/commits.py", store="dynamodb")
 _plan = partial(Bug, file="adapters/dynamodb/transaction_plan.py", store="dynamodb")
 _failures = partial(Bug, file="adapters/dynamodb/failures.py", store="dynamodb")
 _intents = partial(Bug, file="adapters/dynamodb/intents.py", store="dynamodb")
-_record_items = partial(Bug, file="adapters/dynamodb/record_items.py", store="dynamodb")
-_record_rules = partial(Bug, file="adapters/dynamodb/record_rules.py", store="dynamodb")
-_records = partial(Bug, file="adapters/dynamodb/records.py", store="dynamodb")
+_items = partial(Bug, file="adapters/dynamodb/items.py", store="dynamodb")
+_repositories = partial(Bug, file="adapters/dynamodb/repositories.py", store="dynamodb")
+_rules = partial(Bug, file="adapters/dynamodb/rules.py", store="dynamodb")
 _reader = partial(Bug, file="adapters/dynamodb/reader.py", store="dynamodb")
 _removals = partial(Bug, file="adapters/dynamodb/removals.py", store="dynamodb")
 _storage = partial(Bug, file="adapters/dynamodb/storage.py", store="dynamodb")
 _table = partial(Bug, file="adapters/dynamodb/table.py", store="dynamodb")
-_user_items = partial(Bug, file="adapters/dynamodb/user_items.py", store="dynamodb")
-_user_rules = partial(Bug, file="adapters/dynamodb/user_rules.py", store="dynamodb")
-_users = partial(Bug, file="adapters/dynamodb/users.py", store="dynamodb")
 
 BUGS: Final[Sequence[Bug]] = (
     _actions(
@@ -98,8 +95,8 @@ BUGS: Final[Sequence[Bug]] = (
     _intents(
         what="a commit is undone by making it so",
         where="WriteIntents._finish_part",
-        node="IfExp",
-        new="held",
+        node="Name 31",
+        new="True",
     ),
     _intents(
         what="what is only checked is deleted",
@@ -125,113 +122,113 @@ BUGS: Final[Sequence[Bug]] = (
         node="If 1",
         new="return found",
     ),
-    _record_items(
+    _items(
         what="a large record is one item",
         where="in_parts",
         node="Compare 1",
         new="True",
     ),
-    _record_items(
+    _items(
         what="times are not padded, so they sort as texts",
         where="time_text",
         node="JoinedStr 1",
         new='f"{(moment - MIN_TIME) // _MILLISECOND}"',
     ),
-    _record_items(
+    _repositories(
         what="what is due at this very moment is not due",
-        where="RecordItems.due_until",
-        node="Constant 2",
-        new="time_text(moment)",
+        where="DynamoDBRecords.due",
+        node="JoinedStr 2",
+        new="last",
     ),
-    _record_items(
+    _items(
         what="what is due has an order, but not that of the keys",
-        where="RecordRef.due_keys",
-        node="Attribute 3",
+        where="RecordRef.index",
+        node="Attribute 8",
         new="self.key[::-1]",
     ),
-    _record_rules(
+    _rules(
         what="a record is saved at any version",
-        where="_record_at",
-        node="BoolOp 1",
+        where="_stored_at",
+        node="BoolOp 2",
         new="stored is None",
     ),
-    _record_rules(
+    _rules(
         what="a key may be used twice",
         where="add_record",
         node="Call 1",
-        new="plan.put(ref.pointer_key, ref.index_image)",
+        new="None",
     ),
-    _record_rules(
+    _rules(
         what="a value may be used twice by a save",
-        where="save_record",
-        node="Call 5",
-        new="for key in ref.unique_keys(image):\n        plan.put(key, ref.index_image)",
+        where="_replace_index",
+        node="Compare 3",
+        new="taken is not None and not before",
     ),
-    _record_rules(
+    _rules(
         what="a save keeps the former values and time taken",
-        where="save_record",
-        node="ListComp",
-        new="[]",
+        where="_replace_index",
+        node="Compare 1",
+        new="key not in new and not after",
     ),
-    _record_rules(
+    _rules(
         what="a removed record leaves its values in use",
         where="drop_record",
-        node="Call 3",
-        new="[]",
+        node="Expr 2",
+        new="pass",
     ),
-    _record_rules(
+    _rules(
         what="a removed record leaves its key in use",
         where="drop_record",
-        node="If",
-        new="if stored is not None:\n        _free(plan, ref, ref.index_keys(stored), stored)\n        plan.put(ref.item_key, None)",
+        node="Expr 3",
+        new="pass",
     ),
-    _record_rules(
+    _rules(
         what="what belonged to a removed user keeps its key and values taken",
-        where="_claim",
-        node="BoolOp",
+        where="_ensure_free",
+        node="BoolOp 2",
         new='stored is not None or owns(plan.known(user_key(holder["owner"])), stored)',
     ),
-    _record_rules(
+    _rules(
         what="a record that goes with its owner can be saved by the commit that replaces them",
-        where="_record_at",
-        node="BoolOp 2",
+        where="_stored_at",
+        node="BoolOp 3",
         new="False",
     ),
-    _record_rules(
+    _rules(
         what="a save leaves the parts of the former body behind",
-        where="",
-        node="For 3",
+        where="_replace_index",
+        node="For 2",
         new="pass",
         allowed="they are invisible; a crash test of this store checks the whole table",
     ),
-    _records(
+    _repositories(
         what="a skip is ignored",
         where="DynamoDBRecords.page",
         node="Slice",
         new=":limit",
     ),
-    _records(
+    _repositories(
         what="what belonged to a removed user is found by its key",
         where="DynamoDBRecords._visible",
         node="DictComp",
         new="{\n            ref.key: image for ref, image in found \n        }",
     ),
-    _records(
+    _repositories(
         what="a page of all records ends where one that is not seen any more was",
         where="DynamoDBRecords._walk",
         node="Name 40",
         new="records",
     ),
-    _records(
+    _repositories(
         what="a count of all includes what belonged to removed users",
         where="DynamoDBRecords.count",
         node="Call 6",
         new="len(pointers)",
     ),
-    _records(
+    _repositories(
         what="the records of a removed user are listed",
         where="DynamoDBRecords._of_owner",
-        node="BoolOp",
+        node="UnaryOp",
         new="user is None",
     ),
     _removals(
@@ -265,73 +262,73 @@ BUGS: Final[Sequence[Bug]] = (
         new="False",
         allowed="the local server never reads anything stale; a test of the requests tells, beside the contract",
     ),
-    _user_items(
+    _items(
         what="a prefix may be longer than a key",
         where="search_ranges.fits",
         node="Compare",
         new="True",
     ),
-    _user_items(
+    _items(
         what="names are searched as they are written",
         where="name_key",
         node="Call 2",
         new="image['name']",
     ),
-    _user_items(
+    _items(
         what="an admin who is not active is taken for one who is",
         where="is_active_admin",
         node="BoolOp",
         new='is_user(image) and image["role"] == Role.ADMIN',
     ),
-    _user_items(
+    _items(
         what="an admin is not listed",
-        where="user_index_keys",
-        node="Call 6",
+        where="UserRef.index",
+        node="If 3",
         new="pass",
     ),
-    _user_rules(
+    _rules(
         what="a change keeps the former email",
-        where="save_user",
-        node="Expr 1",
-        new="pass",
+        where="_replace_index",
+        node="Compare 1",
+        new="key not in new and not (after and isinstance(ref, UserRef))",
     ),
-    _user_rules(
+    _rules(
         what="a removed user leaves no tombstone, so records can be added during the purge",
         where="remove_user",
-        node="Dict 1",
+        node="Dict 2",
         new="None",
     ),
-    _user_rules(
+    _rules(
         what="what a commit adds for a user whom it removes stays",
         where="remove_user",
-        node="Call 7",
+        node="Call 5",
         new="pass",
     ),
-    _user_rules(
+    _rules(
         what="a user may be required at any version",
-        where="require_user",
+        where="require",
         node="Call",
-        new="plan.known(user_key(user.id))",
+        new="plan.known(ref.item_key)",
     ),
-    _users(
+    _repositories(
         what="a user who has several fitting keys comes once for each",
         where="DynamoDBUserRepository._ids_in_ranges",
         node="SetComp",
         new='[image["owner"] for items in found for _, image in items]',
     ),
-    _users(
+    _repositories(
         what="a search ends at the first by name, not by id",
         where="DynamoDBUserRepository.search.ids",
         node="Call 1",
         new="list(await self._ids_in_ranges(prefix))",
     ),
-    _users(
+    _repositories(
         what="a skip of users is ignored",
         where="DynamoDBUserRepository.page",
         node="Slice",
         new=":limit",
     ),
-    _users(
+    _repositories(
         what="the last admins come first",
         where="DynamoDBUserRepository.active_admins",
         node="Name 11",

@@ -8,9 +8,17 @@ from datetime import timedelta
 import pytest
 
 from adapters.dynamodb import intents, removals
-from adapters.dynamodb.items import SCHEMA_KEY, Image, Key, decoded_item
-from adapters.dynamodb.record_items import RecordRef
-from adapters.dynamodb.user_items import REMOVALS, is_user, user_index_keys
+from adapters.dynamodb.items import (
+    REMOVALS,
+    SCHEMA_KEY,
+    Image,
+    Key,
+    RecordRef,
+    UserRef,
+    decoded_item,
+    is_user,
+    part_keys,
+)
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
     LATER,
@@ -491,7 +499,7 @@ def assert_whole(url: str) -> None:
     expected = {SCHEMA_KEY}
     for user_id, user in users.items():
         assert is_user(user)
-        expected |= {Key("users", user_id), *user_index_keys(user_id, user)}
+        expected |= {Key("users", user_id), *UserRef(user_id).index(user)}
     for key, image in items.items():
         for record_type in CONTRACT_TYPES:
             owner = key.pk.removeprefix(f"owned#{record_type.name}#")
@@ -504,4 +512,4 @@ def assert_whole(url: str) -> None:
 
 
 def items_of(ref: RecordRef, image: Image) -> set[Key]:
-    return {ref.item_key, ref.pointer_key, *ref.index_keys(image), *ref.part_keys(image)}
+    return {ref.item_key, ref.pointer_key, *ref.index(image), *part_keys(ref.item_key, image)}

@@ -1,7 +1,7 @@
 import sys
 from unicodedata import normalize
 
-from adapters.dynamodb.user_items import email_key, name_key
+from adapters.dynamodb.items import email_key, name_key
 from adapters.storage_contract.examples import a_user
 from domain.values import Email, Name, fold
 
