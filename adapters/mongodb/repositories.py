@@ -234,16 +234,9 @@ class MongoRecords(Generic[R]):
 
     def _stage(self, kind: Kind, record: R, document: Document | None = None) -> None:
         owner = self._type.owner_of(record)
-        self._staged.append(
-            Write(
-                kind,
-                self._visible.collection,
-                self._type.key_of(record),
-                record.version,
-                document,
-                None if owner is None else str(owner),
-            )
-        )
+        owner_id = None if owner is None else str(owner)
+        collection, key = self._visible.collection, self._type.key_of(record)
+        self._staged.append(Write(kind, collection, key, record.version, document, owner_id))
 
     def _records(self, documents: Sequence[Document]) -> Sequence[R]:
         return [record_from_document(self._type, document) for document in documents]
