@@ -10,10 +10,11 @@ import argparse
 import json
 import statistics
 import time
-
-import httpx
+from contextlib import suppress
+from http import HTTPStatus
 
 from adapters.security.signing_keys import SigningKeys
+from benchmarks.bench.http_client import request
 from tests.deploy.containers import Buildah, Docker, engine
 from tests.servers.process import free_port, wait_until
 
@@ -36,23 +37,21 @@ def _start(image: Docker | Buildah) -> float:
         "USERPORT_HOST": "127.0.0.1",
         "USERPORT_PORT": str(port),
     }
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-        begun = time.perf_counter()
-        with image.running(settings) as container:
-            wait_until(lambda: container.has_ended or _is_ready(client))
-            seconds = time.perf_counter() - begun
-            if container.has_ended:
-                raise SystemExit(container.wait()[1])
-            container.terminate()
-            container.wait()
+    begun = time.perf_counter()
+    with image.running(settings) as container:
+        wait_until(lambda: container.has_ended or _is_ready(port))
+        seconds = time.perf_counter() - begun
+        if container.has_ended:
+            raise SystemExit(container.wait()[1])
+        container.terminate()
+        container.wait()
     return seconds
 
 
-def _is_ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/health/ready").is_success
-    except httpx.TransportError:
-        return False
+def _is_ready(port: int) -> bool:
+    with suppress(OSError):
+        return request(port, "GET", "/health/ready").status == HTTPStatus.OK
+    return False
 
 
 if __name__ == "__main__":

@@ -14,78 +14,15 @@ from domain.values import Email, SearchPrefix, UserId, Username
 _Write: TypeAlias = Callable[[Journal], None]
 
 
-class MemoryUserRepository:
-    def __init__(self, tables: Tables, staged: list[_Write]) -> None:
-        self._tables = tables
-        self._staged = staged
+class _Repository(Generic[R]):
+    """Reads a table, and stages writes to it."""
 
-    async def get(self, user_id: UserId) -> User | None:
-        return self._tables.users.rows.get(user_id)
-
-    async def find_by_email(self, email: Email) -> User | None:
-        user_id = self._tables.users.ids_by_email.get(email.canonical)
-        return None if user_id is None else self._tables.users.rows.get(user_id)
-
-    async def find_by_emails(self, emails: Collection[Email]) -> Sequence[User]:
-        found = [await self.find_by_email(email) for email in {email.canonical: email for email in emails}.values()]
-        return [user for user in found if user]
-
-    async def find_by_username(self, username: Username) -> User | None:
-        user_id = self._tables.users.ids_by_username.get(username.canonical)
-        return None if user_id is None else self._tables.users.rows.get(user_id)
-
-    async def page(
-        self, *, after: UserId | None = None, limit: int, descending: bool = False, skip: int = 0
-    ) -> Sequence[User]:
-        return list(islice(self._tables.users.rows.walk(after, descending=descending), skip, skip + limit))
-
-    async def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Sequence[User]:
-        return list(islice(self._starting_with(prefix, descending=descending), limit))
-
-    async def count(self, prefix: SearchPrefix | None = None) -> int:
-        if prefix is None:
-            return len(self._tables.users.rows)
-        return sum(1 for _ in self._starting_with(prefix))
-
-    async def active_admins(self, *, limit: int) -> Sequence[User]:
-        users = self._tables.users.rows.walk()
-        return list(islice((user for user in users if user.is_active_admin), limit))
-
-    def add(self, user: User) -> None:
-        self._staged.append(lambda journal: self._tables.users.add(user, journal))
-
-    def save(self, user: User) -> None:
-        self._staged.append(lambda journal: self._tables.users.save(user, journal))
-
-    def remove(self, user: User) -> None:
-        self._staged.append(lambda journal: self._tables.remove_user(user, journal))
-
-    def require(self, user: User) -> None:
-        self._staged.append(lambda _: self._require(user))
-
-    def _require(self, user: User) -> None:
-        self._tables.users.require(user.id, user.version)
-
-    def _starting_with(self, prefix: SearchPrefix, *, descending: bool = False) -> Iterator[User]:
-        return (
-            user
-            for user in self._tables.users.rows.walk(None, descending=descending)
-            if any(key.startswith(prefix) for key in user.search_keys)
-        )
-
-
-class MemoryRecords(Generic[R]):
-    def __init__(self, record_type: RecordType[R], table: RecordTable[R], staged: list[_Write]) -> None:
-        self._type = record_type
+    def __init__(self, table: RecordTable[R], staged: list[_Write]) -> None:
         self._table = table
         self._staged = staged
 
     async def get(self, key: str) -> R | None:
         return self._table.rows.get(key)
-
-    async def find(self, field: str, value: str) -> R | None:
-        key = self._table.keys_by_value[field].get(value)
-        return None if key is None else self._table.rows.get(key)
 
     async def page(
         self,
@@ -98,6 +35,70 @@ class MemoryRecords(Generic[R]):
     ) -> Sequence[R]:
         return list(islice(self._rows(owner).walk(after, descending=descending), skip, skip + limit))
 
+    def add(self, entity: R) -> None:
+        self._staged.append(lambda journal: self._table.add(entity, journal))
+
+    def save(self, entity: R) -> None:
+        self._staged.append(lambda journal: self._table.save(entity, journal))
+
+    def remove(self, entity: R) -> None:
+        self._staged.append(lambda journal: self._table.remove(entity, journal))
+
+    def require(self, entity: R) -> None:
+        self._staged.append(lambda _: self._require(entity))
+
+    def _require(self, entity: R) -> None:
+        self._table.require(entity, entity.version)
+
+    def _rows(self, owner: UserId | None) -> Table[str, R]:
+        return self._table.rows if owner is None else self._table.of_owner(owner)
+
+
+class MemoryUserRepository(_Repository[User]):
+    def __init__(self, tables: Tables, staged: list[_Write]) -> None:
+        super().__init__(tables.users, staged)
+        self._tables = tables
+
+    async def find_by_email(self, email: Email) -> User | None:
+        return self._table.find("email", email.canonical)
+
+    async def find_by_emails(self, emails: Collection[Email]) -> Sequence[User]:
+        found = [await self.find_by_email(email) for email in {email.canonical: email for email in emails}.values()]
+        return [user for user in found if user]
+
+    async def find_by_username(self, username: Username) -> User | None:
+        return self._table.find("username", username.canonical)
+
+    async def search(self, prefix: SearchPrefix, *, limit: int, descending: bool = False) -> Sequence[User]:
+        return list(islice(self._starting_with(prefix, descending=descending), limit))
+
+    async def count(self, prefix: SearchPrefix | None = None) -> int:
+        if prefix is None:
+            return len(self._table.rows)
+        return sum(1 for _ in self._starting_with(prefix))
+
+    async def active_admins(self, *, limit: int) -> Sequence[User]:
+        return list(islice((user for user in self._table.rows.walk() if user.is_active_admin), limit))
+
+    def remove(self, user: User) -> None:
+        self._staged.append(lambda journal: self._tables.remove_user(user, journal))
+
+    def _starting_with(self, prefix: SearchPrefix, *, descending: bool = False) -> Iterator[User]:
+        return (
+            user
+            for user in self._table.rows.walk(None, descending=descending)
+            if any(key.startswith(prefix) for key in user.search_keys)
+        )
+
+
+class MemoryRecords(_Repository[R]):
+    def __init__(self, record_type: RecordType[R], table: RecordTable[R], staged: list[_Write]) -> None:
+        super().__init__(table, staged)
+        self._type = record_type
+
+    async def find(self, field: str, value: str) -> R | None:
+        return self._table.find(field, value)
+
     async def count(self, *, owner: UserId | None = None) -> int:
         return len(self._rows(owner))
 
@@ -106,23 +107,11 @@ class MemoryRecords(Generic[R]):
 
     def add(self, record: R) -> None:
         self._type.to_plain(record)  # raises where other stores would
-        self._staged.append(lambda journal: self._table.add(record, journal))
+        super().add(record)
 
     def save(self, record: R) -> None:
         self._type.to_plain(record)
-        self._staged.append(lambda journal: self._table.save(record, journal))
-
-    def remove(self, record: R) -> None:
-        self._staged.append(lambda journal: self._table.remove(record, journal))
-
-    def require(self, record: R) -> None:
-        self._staged.append(lambda _: self._require(record))
-
-    def _require(self, record: R) -> None:
-        self._table.require(record, record.version)
-
-    def _rows(self, owner: UserId | None) -> Table[str, R]:
-        return self._table.rows if owner is None else self._table.of_owner(owner)
+        super().save(record)
 
 
 class MemoryUnitOfWork:

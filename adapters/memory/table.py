@@ -20,20 +20,17 @@ class Table(Generic[K, V]):
     def get(self, key: K) -> V | None:
         return self._rows.get(key)
 
-    def __contains__(self, key: K) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def put(self, key: K, row: V, journal: Journal) -> None:
-        if key in self._rows:
-            before = self._rows[key]
-            journal.append(lambda: self._rows.__setitem__(key, before))
-        else:
-            insort(self._keys, key)
-            journal.append(lambda: self._drop(key))
+        """Add a row, whose key is new."""
+        insort(self._keys, key)
         self._rows[key] = row
+        journal.append(lambda: self._drop(key))
 
     def delete(self, key: K, journal: Journal) -> None:
         before = self._rows[key]

@@ -106,26 +106,21 @@ class Metrics:
     def operation(self, name: str) -> Operation:
         """Return the instrument for calls of one storage operation."""
         observers: dict[str, Callable[[float], None]] = {}
-        observe_ok: Callable[[float], None] | None = None
 
-        def observer(outcome: str) -> Callable[[float], None]:
+        def observe(outcome: str, seconds: float) -> None:
             if outcome not in observers:
                 durations = self._operation_durations.child(name)
                 observers[outcome] = durations.counting(self._operations.cell(name, outcome))
-            return observers[outcome]
+            observers[outcome](seconds)
 
         async def measure(call: Awaitable[T]) -> T:
-            nonlocal observe_ok
             begun = perf_counter()
             try:
                 result = await call
             except Exception as error:
-                observer(_outcome(error))(perf_counter() - begun)
+                observe(_outcome(error), perf_counter() - begun)
                 raise
-            seconds = perf_counter() - begun
-            if observe_ok is None:
-                observe_ok = observer("ok")
-            observe_ok(seconds)
+            observe("ok", perf_counter() - begun)
             return result
 
         return measure

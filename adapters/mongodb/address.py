@@ -11,8 +11,8 @@ from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.monitoring import ConnectionPoolListener, ServerHeartbeatListener
 from pymongo.uri_parser import parse_uri
 
-from adapters.mongodb.connections import MAX_CONNECTIONS
 from adapters.mongodb.documents import Document
+from adapters.mongodb.monitoring import MAX_CONNECTIONS
 from adapters.storage_urls import repeats_host
 from adapters.tls import check_authorities, check_identity
 

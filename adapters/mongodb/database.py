@@ -13,7 +13,6 @@ from pymongo.write_concern import WriteConcern
 from adapters.mongodb import schema
 from adapters.mongodb.abandoned import AbandonedSessions
 from adapters.mongodb.address import client_for
-from adapters.mongodb.connections import ConnectionCounter
 from adapters.mongodb.documents import Document
 from adapters.mongodb.elections import ConfirmedPrimary
 from adapters.mongodb.failures import (
@@ -25,7 +24,7 @@ from adapters.mongodb.failures import (
     may_have_left_open,
     translate_error,
 )
-from adapters.mongodb.heartbeats import Heartbeats
+from adapters.mongodb.monitoring import ConnectionCounter, Heartbeats
 from adapters.resilience import Backoff, ConnectionLimiter, ShieldedTasks, is_raised_by
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
 
@@ -66,9 +65,9 @@ class Database:
     def __init__(self, url: str, collections: Sequence[schema.Collection], on_first_use: Callable[[], object]) -> None:
         self._collections = collections
         self._on_first_use = on_first_use
-        self._connections = ConnectionCounter()
+        self.connections: Final = ConnectionCounter()
         self._heartbeats = Heartbeats()
-        self._client, name = client_for(url, self._connections, self._heartbeats)
+        self._client, name = client_for(url, self.connections, self._heartbeats)
         self._database: schema.Database = self._client.get_database(
             name, read_concern=_SNAPSHOT, write_concern=_DURABLE, read_preference=ReadPreference.PRIMARY
         )
@@ -78,14 +77,6 @@ class Database:
         self._tasks = ShieldedTasks()
         self._prepared = False
         self._checking: asyncio.Task[None] | None = None
-
-    @property
-    def connections_in_use(self) -> int:
-        return self._connections.in_use
-
-    @property
-    def connections_idle(self) -> int:
-        return self._connections.idle
 
     async def run(self, query: Callable[[schema.Database], Awaitable[T]]) -> T:
         """Run a query outside of any transaction; each of its commands is atomic.
@@ -165,7 +156,7 @@ class Database:
         except ServerSelectionTimeoutError:
             raise self._selection_error() from None
         except WaitQueueTimeoutError:  # all connections are in use, or none can be made
-            raise (TooBusy() if self._connections.all_in_use else StorageUnavailable()) from None
+            raise (TooBusy() if self.connections.all_in_use else StorageUnavailable()) from None
         except PyMongoError as error:
             # Suppress the driver's error, which may contain documents.
             raise translate_error(error) or StorageUnavailable(f"MongoDB fails: {type(error).__name__}") from None

@@ -2,11 +2,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from adapters.mongodb.database import Database
-from adapters.mongodb.records import MongoRecords, VisibleRecords
 from adapters.mongodb.removals import Purge
+from adapters.mongodb.repositories import MongoRecords, MongoUserRepository, VisibleRecords
 from adapters.mongodb.schema import USERS, collection_of
 from adapters.mongodb.staged_writes import Commit, Kind, StagedWrites, Write
-from adapters.mongodb.users import MongoUserRepository
 from adapters.purging import BackgroundPurge
 from adapters.storage_plugin import StoragePlugin
 from domain.errors import DomainError, IdTaken, StorageNotPrepared, StorageUnavailable, TooBusy
@@ -21,7 +20,7 @@ class MongoUnitOfWork:
         self.users = MongoUserRepository(storage.database, self._staged)
 
     def records(self, record_type: RecordType[R]) -> MongoRecords[R]:
-        return MongoRecords(record_type, self._storage.visible_records(record_type), self._staged)
+        return MongoRecords(record_type, self._storage.visible[record_type], self._staged)
 
     async def commit(self) -> None:
         await self._storage.commit(self._staged.take())
@@ -35,7 +34,7 @@ class MongoStorage:
         collections = {record_type: collection_of(record_type) for record_type in record_types}
         self.database: Final = Database(url, [USERS, *collections.values()], lambda: self._background.wake())
         self._owned = [collection for collection in collections.values() if collection.owner is not None]
-        self._visible = {
+        self.visible: Final = {
             record_type: VisibleRecords(self.database, collection) for record_type, collection in collections.items()
         }
         self._purge = Purge(self.database)
@@ -44,18 +43,15 @@ class MongoStorage:
     @property
     def connections_in_use(self) -> int:
         """The number of connections in use."""
-        return self.database.connections_in_use
+        return self.database.connections.in_use
 
     @property
     def connections_idle(self) -> int:
         """The number of open connections that are not in use."""
-        return self.database.connections_idle
+        return self.database.connections.idle
 
     def unit_of_work(self) -> MongoUnitOfWork:
         return MongoUnitOfWork(self)
-
-    def visible_records(self, record_type: RecordType[Any]) -> VisibleRecords:
-        return self._visible[record_type]
 
     async def commit(self, writes: Sequence[Write]) -> None:
         if not writes:

@@ -1,18 +1,17 @@
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError
+from redis.exceptions import AskError, AuthenticationError, ClusterDownError, MovedError, RedisError
 
 from adapters.redis.config import RedisConfig
+from adapters.redis.connections import ask_once
 from adapters.redis.errors import MasterUnknown
 from adapters.storage_urls import Address
 
 _ANSWER_SECONDS: Final = 2
-
-Ask: TypeAlias = Callable[..., Awaitable[Any]]
-"""Sends a command to an address on a separate connection and returns the response."""
 
 
 class MasterLocator:
@@ -21,10 +20,8 @@ class MasterLocator:
     It is the only one, the master of their slot in a cluster, or the master that Sentinels name.
     """
 
-    def __init__(self, config: RedisConfig, ask: Ask, ask_sentinel: Ask) -> None:
+    def __init__(self, config: RedisConfig) -> None:
         self._config = config
-        self._ask = ask
-        self._ask_sentinel = ask_sentinel
         self._known = list(config.addresses)
         self._master = None if config.may_move else config.addresses[0]
         self._locating = asyncio.Lock()
@@ -69,7 +66,7 @@ class MasterLocator:
 
     async def _look_in_cluster(self, node: Address) -> "_Found":
         slot = key_slot(self._config.key("").encode())
-        ranges = await self._ask(node, "CLUSTER", "SLOTS")
+        ranges = await ask_once(self._config, node, "CLUSTER", "SLOTS")
         # Each range has its first slot, its last slot, its master and its replicas.
         nodes = [[_address(end, node) for end in ends] for _, _, *ends in ranges]
         masters = (
@@ -78,12 +75,12 @@ class MasterLocator:
         return _Found(next(masters, None), [address for ends in nodes for address in ends])
 
     async def _look_by_sentinel(self, sentinel: Address) -> "_Found":
-        answer = await self._ask_sentinel(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._config.master_name)
+        answer = await _ask_sentinel(self._config, sentinel)
         if answer is None:
             raise MasterUnknown
         host, port = answer
         master = Address(host.decode(), int(port))
-        role, *_ = await self._ask(master, "ROLE")
+        role, *_ = await ask_once(self._config, master, "ROLE")
         if role != b"master":  # the failover is not done yet
             raise ClusterDownError("the Sentinels name a replica")
         return _Found(master, [])
@@ -93,6 +90,16 @@ class _Found(NamedTuple):
     master: Address | None
     others: Sequence[Address]
     """Further nodes to ask next time."""
+
+
+async def _ask_sentinel(config: RedisConfig, sentinel: Address) -> Any:
+    """Ask for the master: without a login, or with that of Redis if the Sentinel requires one."""
+    command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", str(config.master_name))
+    login = replace(config, database=0)
+    try:
+        return await ask_once(replace(login, username=None, password=None), sentinel, *command)
+    except AuthenticationError:
+        return await ask_once(login, sentinel, *command)
 
 
 def _address(node: Any, asked: Address) -> Address:

@@ -1,13 +1,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 from redis.exceptions import (
     AskError,
-    AuthenticationError,
     ClusterDownError,
     NoScriptError,
     ReadOnlyError,
@@ -18,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapters.redis.config import RedisConfig
-from adapters.redis.connections import Connection, Connections, ask_once
+from adapters.redis.connections import Connection, Connections
 from adapters.redis.errors import translate_error
 from adapters.redis.nodes import MasterLocator
 from adapters.redis.scripts import KEYS, VERSION, Script
@@ -48,17 +46,9 @@ class Server:
     def __init__(self, config: RedisConfig) -> None:
         self.config = config
         self._keys = [config.key(name) for name in KEYS]
-        self._connections = Connections(config)
-        self._nodes = MasterLocator(config, partial(ask_once, config), self._ask_sentinel)
+        self.connections: Final = Connections(config)
+        self._nodes = MasterLocator(config)
         self._checks: dict[Address, asyncio.Task[None]] = {}
-
-    @property
-    def connections_in_use(self) -> int:
-        return self._connections.in_use
-
-    @property
-    def connections_idle(self) -> int:
-        return self._connections.idle
 
     async def read(self, script: Script, *arguments: Part) -> Any:
         return await self._exchange(self._running(script, arguments), repeatable=True)
@@ -86,7 +76,7 @@ class Server:
     async def close(self) -> None:
         for check in self._checks.values():
             check.cancel()
-        await self._connections.close()
+        await self.connections.close()
 
     def _running(self, script: Script, arguments: tuple[Part, ...]) -> Exchange:
         rest = (len(self._keys), *self._keys, VERSION, *arguments)
@@ -118,7 +108,7 @@ class Server:
             sent = False
             try:
                 with self._watched(address):
-                    async with self._connections.one(address) as connection:
+                    async with self.connections.one(address) as connection:
                         sent = True
                         return await exchange(partial(_answer, connection, asking))
             except asyncio.CancelledError:  # perhaps by the timeout, because the master is frozen
@@ -134,7 +124,7 @@ class Server:
                 await asyncio.sleep(_SECONDS_BETWEEN)
             except (*_NO_MASTER, RedisConnectionError, RedisTimeoutError, OSError) as error:
                 self._nodes.mark_unavailable(address)
-                await self._connections.close(address)
+                await self.connections.close(address)
                 nothing_applied = not sent or isinstance(error, _NO_MASTER)
                 if not attempts_left or not (repeatable or nothing_applied):
                     raise
@@ -158,20 +148,12 @@ class Server:
             check.add_done_callback(lambda _: self._checks.pop(address, None))
 
     async def _leave_if_replaced(self, address: Address) -> None:
-        while self._connections.are_used(address):
+        while self.connections.are_used(address):
             self._nodes.mark_unavailable(address)
             with suppress(Exception):  # try again after the next interval
                 if await self._nodes.master() != address:
-                    await self._connections.abort(address)
+                    await self.connections.abort(address)
             await asyncio.sleep(_MASTER_CHECK_INTERVAL_SECONDS)
-
-    async def _ask_sentinel(self, address: Address, *command: str) -> Any:
-        """Send a command to a Sentinel: without a login, or with that of Redis if the Sentinel requires one."""
-        login = replace(self.config, database=0)
-        try:
-            return await ask_once(replace(login, username=None, password=None), address, *command)
-        except AuthenticationError:
-            return await ask_once(login, address, *command)
 
 
 async def _answer(connection: Connection, asking: bool, *parts: Part) -> Any:

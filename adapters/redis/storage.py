@@ -73,12 +73,12 @@ class RedisStorage:
     @property
     def connections_in_use(self) -> int:
         """The number of connections in use."""
-        return self._server.connections_in_use
+        return self._server.connections.in_use
 
     @property
     def connections_idle(self) -> int:
         """The number of open connections that are not in use."""
-        return self._server.connections_idle
+        return self._server.connections.idle
 
     def unit_of_work(self) -> RedisUnitOfWork:
         if not self._is_used:

@@ -43,6 +43,17 @@ class VersionCases:
         await unit.commit()
         assert (await read_all(storage)).users == [last]
 
+    async def test_each_save_in_a_commit_is_over_the_version_before_it(self, storage: Storage) -> None:
+        """That the last one has the version to be expected after two saves is not enough."""
+        user = a_user()
+        await add(storage, user)
+        third = renamed(renamed(user, "Second"), "Third")
+        unit = storage.unit_of_work()
+        stage_save(unit, third, third)
+        with pytest.raises(StaleVersion):
+            await unit.commit()
+        assert (await read_all(storage)).users == [user]
+
     async def test_a_second_save_over_the_same_version_is_stale(self, storage: Storage) -> None:
         user = a_user()
         await add(storage, user)

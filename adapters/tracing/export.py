@@ -48,18 +48,17 @@ class Tracing:
         """`root_ratio` is the configured sampling ratio of traces without a parent."""
         with _Strictness():
             name: Mapping[str, str] = {} if has_service_name else {SERVICE_NAME: "userport"}
-            ids = DecidedIds()
             self._provider = TracerProvider(
                 resource=Resource.create({**name, SERVICE_VERSION: service_version}),
                 shutdown_on_exit=False,  # which has no time limit
-                id_generator=ids,
+                id_generator=DecidedIds(),
             )
             for exporter in exporters:
                 self._provider.add_span_processor(BatchSpanProcessor(_ReportingExporter(_exporter(exporter))))
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         self.tracer: Final[Tracer] = self._provider.get_tracer("userport", service_version)
         self.of_requests: Final = PrivateTracerProvider(self._provider)
-        self.sampling: Final = RequestSampling(self._provider.sampler, root_ratio, ids)
+        self.sampling: Final = RequestSampling(self._provider.sampler, root_ratio)
 
     def shutdown(self) -> None:
         """Export the remaining spans, for three seconds at most."""

@@ -2,7 +2,6 @@
 
 from collections.abc import MutableMapping, Sequence
 from contextvars import ContextVar
-from random import getrandbits
 from typing import Any, Final
 
 from opentelemetry import context as current_context
@@ -15,8 +14,6 @@ from opentelemetry.util.types import Attributes
 
 _ALLOWED: Final = frozenset({"http.request.method", "network.protocol.version", "url.scheme"})
 """Attributes of a new span. Others, such as path, query and host, contain what a client sends."""
-
-_TRACE_ID_BITS: Final = 128
 
 _decided_trace_id: Final[ContextVar[int | None]] = ContextVar("decided_trace_id", default=None)
 
@@ -35,11 +32,11 @@ class DecidedIds(RandomIdGenerator):
 class RequestSampling:
     """Samples requests before FastAPI creates a span, which costs a tenth of a request even if it is dropped."""
 
-    def __init__(self, sampler: Sampler, root_ratio: float, ids: DecidedIds) -> None:
+    def __init__(self, sampler: Sampler, root_ratio: float) -> None:
         """`root_ratio` is the sampling ratio of requests without a parent."""
         self._sampler = sampler
         self._root_bound = TraceIdRatioBased.get_bound_for_rate(root_ratio)
-        self._ids = ids
+        self._new_trace_id = RandomIdGenerator().generate_trace_id
         self._propagator = TraceContextTextMapPropagator()
 
     def excludes(self, scope: MutableMapping[str, Any]) -> bool:
@@ -47,7 +44,7 @@ class RequestSampling:
         for name, _ in scope["headers"]:
             if name == b"traceparent":
                 return self._excludes_child(scope)
-        trace_id = getrandbits(_TRACE_ID_BITS)
+        trace_id = self._new_trace_id()
         if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._root_bound:  # as the SDK's samplers decide
             _decided_trace_id.set(trace_id)  # in the context of this request's task
             return False
@@ -55,7 +52,7 @@ class RequestSampling:
 
     def _excludes_child(self, scope: MutableMapping[str, Any]) -> bool:
         parent = self._propagator.extract(dict(_trace_headers(scope)))
-        trace_id = get_current_span(parent).get_span_context().trace_id or self._ids.generate_trace_id()
+        trace_id = get_current_span(parent).get_span_context().trace_id or self._new_trace_id()
         if self._sampler.should_sample(parent, trace_id, "", SpanKind.SERVER).decision is Decision.RECORD_AND_SAMPLE:
             _decided_trace_id.set(trace_id)
             return False

@@ -10,11 +10,10 @@ _address = partial(Bug, file="adapters/mongodb/address.py", store="mongodb")
 _database = partial(Bug, file="adapters/mongodb/database.py", store="mongodb")
 _documents = partial(Bug, file="adapters/mongodb/documents.py", store="mongodb")
 _failures = partial(Bug, file="adapters/mongodb/failures.py", store="mongodb")
-_records = partial(Bug, file="adapters/mongodb/records.py", store="mongodb")
 _removals = partial(Bug, file="adapters/mongodb/removals.py", store="mongodb")
+_repositories = partial(Bug, file="adapters/mongodb/repositories.py", store="mongodb")
 _schema = partial(Bug, file="adapters/mongodb/schema.py", store="mongodb")
 _staged = partial(Bug, file="adapters/mongodb/staged_writes.py", store="mongodb")
-_users = partial(Bug, file="adapters/mongodb/users.py", store="mongodb")
 
 BUGS: Final[Sequence[Bug]] = (
     _staged(
@@ -137,13 +136,13 @@ BUGS: Final[Sequence[Bug]] = (
         node="If 3",
         new="pass",
     ),
-    _records(
+    _repositories(
         what="a record of a removed user is found by its key",
         where="VisibleRecords.get",
         node="Compare",
         new="True",
     ),
-    _records(
+    _repositories(
         what="the records of a removed user are counted",
         where="VisibleRecords.count_of_owner",
         node="IfExp",
@@ -161,37 +160,37 @@ BUGS: Final[Sequence[Bug]] = (
         node="Call 1",
         new="self.key == other.key",
     ),
-    _records(
+    _repositories(
         what="the records of a removed user are listed",
         where="VisibleRecords.of_owner",
         node="IfExp",
         new="found",
     ),
-    _records(
+    _repositories(
         what="a page of all records has those of removed users",
         where="VisibleRecords.of_all",
         node="Compare",
         new="True",
     ),
-    _records(
+    _repositories(
         what="a page of records begins with the one that it comes after",
         where="MongoRecords.page",
         node="IfExp 3",
         new='"$gt" if descending else "$lt"',
     ),
-    _records(
+    _repositories(
         what="records are due later than they say",
         where="MongoRecords.due",
         node="Constant 7",
         new='"$lt"',
     ),
-    _records(
+    _repositories(
         what="what is due comes in any order",
         where="MongoRecords.due.index",
         node="Dict",
         new='{path: -1, "_id": -1}',
     ),
-    _records(
+    _repositories(
         what="all that is due is read, however little was asked for",
         where="MongoRecords.due",
         node="List 2",
@@ -235,19 +234,19 @@ BUGS: Final[Sequence[Bug]] = (
         node="Name 19",
         new="ZeroDivisionError",
     ),
-    _users(
+    _repositories(
         what="a page of users begins with the one that it comes after",
         where="MongoUserRepository.page",
         node="IfExp",
         new='"$lte" if descending else "$gte"',
     ),
-    _users(
+    _repositories(
         what="a search leaves out usernames",
         where="_SEARCHED",
         node="Tuple",
         new='("name_key", "email_key")',
     ),
-    _users(
+    _repositories(
         what="a search uses an unescaped pattern",
         where="_starting_with",
         node="Name 13",

@@ -47,6 +47,14 @@ def move_back(moved: Mapping[Path, Path]) -> None:
         now.rename(before)
 
 
+@pytest.mark.parametrize("slashes", ["", "/", "//"])
+async def test_slashes_before_an_absolute_path_name_no_host(file: Path, slashes: str) -> None:
+    async with connected(f"sqlite:///{slashes}{file}") as storage:
+        await storage.prepare()
+        await storage.ping()
+    assert parts_of(file)
+
+
 @pytest.mark.parametrize("with_its_log", [True, False])
 async def test_a_file_that_was_moved_is_away_until_it_is_back(storage: Storage, file: Path, with_its_log: bool) -> None:
     users = [a_user() for _ in range(30)]

@@ -54,7 +54,7 @@ class FileConnection(sqlite3.Connection):
         self._identity: Final = file.identity  # before opening: in a race, that is the older file
         try:
             super().__init__(
-                f"file:{quote(file.path)}?mode=rw",
+                f"file:{'//' if file.path.startswith('/') else ''}{quote(file.path)}?mode=rw",  # without a host
                 uri=True,
                 timeout=busy_milliseconds / 1_000,
                 isolation_level=None,  # only we begin transactions
