@@ -50,7 +50,7 @@ BUGS: Final[Sequence[Bug]] = (
     _engine_writes(
         what="a row that is added late goes in too early",
         where="planned",
-        node="IfExp",
+        node="IfExp 1",
         new="next((one for one in writes if isinstance(one, PendingInsert) and one.table is write.table), None)",
         store="sqlite",
     ),

@@ -144,7 +144,7 @@ def planned(staged: Sequence[StagedWrite]) -> Sequence[Write]:
             writes[-1] = last.merged_with(write.row)
         else:
             writes.append(write)
-    return [*_locks(writes), *writes]
+    return [*_locks(writes), *writes] if len(writes) > 1 else writes
 
 
 def _locks(writes: Sequence[StagedWrite]) -> Sequence[Write]:
