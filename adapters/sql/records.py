@@ -9,7 +9,7 @@ from sqlalchemy import Integer, bindparam, exists, func, select
 from adapters.sql.engine.batching import KeyLoader, KeysetPaginator
 from adapters.sql.engine.database import Database
 from adapters.sql.engine.statements import Row
-from adapters.sql.engine.writes import StagedWrites
+from adapters.sql.engine.writes import PendingInsert, StagedWrite, VersionedDelete, VersionedUpdate, required_version
 from adapters.sql.record_tables import RecordTable
 from adapters.sql.tables import REMOVED_USERS, is_visible, key_of
 from domain.records import R
@@ -47,7 +47,7 @@ class RecordQueries(Generic[R]):
 class SqlRecords(Generic[R]):
     """The records of one type in a unit of work."""
 
-    def __init__(self, queries: RecordQueries[R], staged: StagedWrites) -> None:
+    def __init__(self, queries: RecordQueries[R], staged: list[StagedWrite]) -> None:
         self._queries = queries
         self._mapping = queries.mapping
         self._type = queries.mapping.record_type
@@ -81,16 +81,19 @@ class SqlRecords(Generic[R]):
         return [self._mapping.from_row(row) for row in rows]
 
     def add(self, record: R) -> None:
-        self._staged.add(self._table, self._mapping.to_row(record))
+        self._staged.append(PendingInsert(self._table, [self._mapping.to_row(record)]))
 
     def save(self, record: R) -> None:
-        self._staged.save(self._table, self._mapping.to_row(record))
+        self._staged.append(VersionedUpdate.to(self._table, self._mapping.to_row(record)))
 
     def remove(self, record: R) -> None:
-        self._staged.remove(self._table, self._type.key_of(record), self._type.owner_of(record), record.version)
+        self._staged.append(VersionedDelete(self._table, *self._row(record)))
 
     def require(self, record: R) -> None:
-        self._staged.require(self._table, self._type.key_of(record), self._type.owner_of(record), record.version)
+        self._staged.append(required_version(self._table, *self._row(record)))
+
+    def _row(self, record: R) -> tuple[str, str | None, int]:
+        return self._type.key_of(record), self._type.owner_of(record), record.version
 
     def _record(self, row: Row | None) -> R | None:
         return None if row is None else self._mapping.from_row(row)

@@ -10,7 +10,7 @@ from adapters.purging import BackgroundPurge
 from adapters.sql.engine.backend import Backend
 from adapters.sql.engine.commits import GroupCommitter
 from adapters.sql.engine.database import Database
-from adapters.sql.engine.writes import PendingInsert, StagedWrites
+from adapters.sql.engine.writes import PendingInsert, StagedWrite, planned
 from adapters.sql.migrations import is_behind
 from adapters.sql.record_tables import RecordTable, conflict_errors
 from adapters.sql.records import RecordQueries, SqlRecords
@@ -38,14 +38,15 @@ class SqlUnitOfWork:
 
     def __init__(self, shared: "SharedState") -> None:
         self._shared = shared
-        self._staged = StagedWrites()
+        self._staged: list[StagedWrite] = []
         self.users = SqlUserRepository(shared.users, self._staged, shared.removals)
 
     def records(self, record_type: RecordType[R]) -> SqlRecords[R]:
         return SqlRecords(self._shared.records(record_type), self._staged)
 
     async def commit(self) -> None:
-        writes = self._staged.take()
+        writes = planned(self._staged)
+        self._staged.clear()
         try:
             await self._shared.committer.commit(writes)
         except IdTaken:

@@ -8,7 +8,14 @@ from sqlalchemy import func, literal, select
 from adapters.sql.engine.batching import KeyLoader, KeysetPaginator
 from adapters.sql.engine.database import Database
 from adapters.sql.engine.statements import Row
-from adapters.sql.engine.writes import RowValues, StagedWrites
+from adapters.sql.engine.writes import (
+    PendingInsert,
+    RowCallback,
+    RowValues,
+    StagedWrite,
+    VersionedUpdate,
+    required_version,
+)
 from adapters.sql.removals import UserRemovals
 from adapters.sql.search import PrefixSearch
 from adapters.sql.tables import IS_LIVE, REMOVED_USERS, USER_COLUMNS, USERS
@@ -44,7 +51,7 @@ class UserQueries:
 class SqlUserRepository:
     """The users in a unit of work."""
 
-    def __init__(self, queries: UserQueries, staged: StagedWrites, removals: UserRemovals) -> None:
+    def __init__(self, queries: UserQueries, staged: list[StagedWrite], removals: UserRemovals) -> None:
         self._queries = queries
         self._staged = staged
         self._removals = removals
@@ -84,19 +91,19 @@ class SqlUserRepository:
         return await self._queries.active_admins.page(limit=limit)
 
     def add(self, user: User) -> None:
-        self._staged.add(USERS, row_of(user))
+        self._staged.append(PendingInsert(USERS, [row_of(user)]))
 
     def save(self, user: User) -> None:
         before = self._known.get(user.id)
         # Only changed columns are written: every written column costs an update of its indexes.
         known = row_of(before) if before is not None and before.version == user.version - 1 else None
-        self._staged.save(USERS, row_of(user), known)
+        self._staged.append(VersionedUpdate.to(USERS, row_of(user), known))
 
     def remove(self, user: User) -> None:
-        self._staged.append(USERS, user.id, None, self._removals.removal(user))
+        self._staged.append(RowCallback(USERS, user.id, None, self._removals.removal(user)))
 
     def require(self, user: User) -> None:
-        self._staged.require(USERS, user.id, None, user.version)
+        self._staged.append(required_version(USERS, user.id, None, user.version))
 
 
 def _user(row: Row | None) -> User | None:

@@ -1,130 +1,119 @@
-"""The models of response bodies, and the responses.
+"""The representations of records: their JSON and entity tags, and the requests that depend on these.
 
-The models only serve the OpenAPI document. Responses are encoded directly from entities, without a second validation.
+RFC 9110, sections 8 and 13. Records are encoded directly, without a second validation.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 import orjson
-from fastapi import Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Depends, Header, Request, Response
 from starlette.types import Message, Receive, Scope, Send
 
-import domain.post
-import domain.session
-import domain.user
+from application.concurrency import Expected
+from domain.post import Post
+from domain.session import Session
+from domain.user import User
 from domain.values import SessionId
-from entrypoints.http.conditional import Versioned, etag
 from entrypoints.http.pages import Page
-from entrypoints.http.responses import MODE
-from entrypoints.http.schemas import (
-    Active,
-    BioText,
-    BodyText,
-    EmailText,
-    NameText,
-    RoleText,
-    TitleText,
-    UsernameText,
-)
 
 CACHE_CONTROL: Final = "private, no-cache"
 _CREATED: Final = HTTPStatus.CREATED.value
 
+_ENTITY_TAG: Final = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
+_VERSION: Final = re.compile(r"[1-9][0-9]{0,18}")
+_ANY: Final = "*"
 _WITH_MICROSECONDS: Final = len("2026-11-20T20:36:00.123000+00:00")
-_TIME_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
-
-Id = Annotated[
-    str,
-    Field(
-        description="A UUID (RFC 9562); ids sort by creation time.",
-        json_schema_extra={
-            "format": "uuid",
-            "readOnly": True,
-            "examples": ["01a1fc03-c17d-75ed-bf71-79e707db80f3"],
-        },
-    ),
-]
-Time = Annotated[
-    str,
-    Field(
-        description="RFC 3339, in UTC, with milliseconds.",
-        json_schema_extra={
-            "format": "date-time",
-            "pattern": _TIME_PATTERN,
-            "readOnly": True,
-            "examples": ["2026-11-20T20:36:00.123Z"],
-        },
-    ),
-]
 
 
-class User(BaseModel):
-    """A user."""
+class Versioned(Protocol):
+    """A record with an entity tag."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    id: Id
-    email: EmailText
-    name: NameText
-    username: UsernameText | None
-    bio: BioText | None
-    role: RoleText
-    active: Active
-    email_verified: bool = Field(
-        description="Whether a link that was mailed to the address has been used.", json_schema_extra={MODE: "token"}
-    )
-    created_at: Time
-    updated_at: Time
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
 
 
-class Post(BaseModel):
-    """A post."""
+def etag(record: Versioned) -> str:
+    """Return the strong entity tag of a record.
 
-    model_config = ConfigDict(extra="forbid")
-
-    id: Id
-    author_id: Id
-    title: TitleText
-    body: BodyText
-    created_at: Time
-    updated_at: Time
+    It contains the id because one URL may name several records: `/users/me` is a different user for each caller.
+    """
+    return f'"{record.version}{_suffix(record.id)}"'
 
 
-class Session(BaseModel):
-    """A signed-in client."""
+async def if_match(
+    request: Request,
+    first: Annotated[
+        str | None,
+        Header(alias="If-Match", description="Change the record only if its `ETag` is one of these; `*` matches any."),
+    ] = None,
+) -> Collection[str] | None:
+    """Return the strong tags of `If-Match`, unquoted; None if the header matches any record (section 13.1.1)."""
+    if first is None or (given := _all_lines(request, "if-match")).strip() == _ANY:
+        return None
+    tags = [match for part in given.split(",") if (match := _ENTITY_TAG.fullmatch(part))]
+    return {tag[2] for tag in tags if not tag[1]}
 
-    model_config = ConfigDict(extra="forbid")
 
-    id: Id
-    user_agent: str | None = Field(description="The `User-Agent` with which the client signed in.")
-    current: bool = Field(description="Whether it is the session of this request.")
-    created_at: Time
-    last_used_at: Time
-    expires_at: Time
+def expected_versions(record_id: str, tags: Collection[str] | None) -> Expected:
+    """Return the versions that the tags of `If-Match` stand for. Tags of other records are ignored."""
+    if tags is None:
+        return None
+    suffix = _suffix(record_id)
+    versions = (tag.removesuffix(suffix) for tag in tags if tag.endswith(suffix))
+    return {int(version) for version in versions if _VERSION.fullmatch(version)}
 
 
-def user_response(user: domain.user.User, *, token_mode: bool, created: bool = False) -> Response:
+async def known_tags(
+    request: Request,
+    first: Annotated[
+        str | None,
+        Header(alias="If-None-Match", description="Return 304, without a body, if the `ETag` is one of these."),
+    ] = None,
+) -> Collection[str]:
+    """Return the tags of `If-None-Match`, quoted, for the weak comparison (section 13.1.2). `*` is kept as it is."""
+    if first is None:
+        return ()
+    given = _all_lines(request, "if-none-match")
+    if given.strip() == _ANY:
+        return {_ANY}
+    tags = (_ENTITY_TAG.fullmatch(part) for part in given.split(","))
+    return {f'"{tag[2]}"' for tag in tags if tag}
+
+
+def is_known(record: Versioned, known: Collection[str]) -> bool:
+    """Return whether the client already has this state of the record."""
+    return bool(known) and (etag(record) in known or _ANY in known)
+
+
+IfMatch = Annotated[Collection[str] | None, Depends(if_match)]
+KnownTags = Annotated[Collection[str], Depends(known_tags)]
+
+
+def user_response(user: User, *, token_mode: bool, created: bool = False) -> Response:
     return _record_response(_users([user], token_mode)[0], user, f"/users/{user.id}" if created else None)
 
 
-def post_response(post: domain.post.Post, *, created: bool = False) -> Response:
+def post_response(post: Post, *, created: bool = False) -> Response:
     return _record_response(_posts([post])[0], post, f"/posts/{post.id}" if created else None)
 
 
-def users_response(users: Sequence[domain.user.User], headers: Mapping[str, str], *, token_mode: bool) -> Response:
+def users_response(users: Sequence[User], headers: Mapping[str, str], *, token_mode: bool) -> Response:
     return _JsonResponse(_users(users, token_mode), headers=headers)
 
 
-def encode_users(users: Sequence[domain.user.User], *, token_mode: bool) -> bytes:
+def encode_users(users: Sequence[User], *, token_mode: bool) -> bytes:
     return orjson.dumps(_users(users, token_mode))
 
 
-def encode_posts(posts: Sequence[domain.post.Post]) -> bytes:
+def encode_posts(posts: Sequence[Post]) -> bytes:
     return orjson.dumps(_posts(posts))
 
 
@@ -132,7 +121,7 @@ def page_response(page: Page[Any], headers: Mapping[str, str]) -> Response:
     return _PageResponse(page, headers=headers)
 
 
-def sessions_response(sessions: Sequence[domain.session.Session], current: SessionId | None) -> Response:
+def sessions_response(sessions: Sequence[Session], current: SessionId | None) -> Response:
     return _JsonResponse([_session(session, session.id == current) for session in sessions])
 
 
@@ -148,17 +137,26 @@ def time_texts(moments: Sequence[datetime]) -> Sequence[str]:
     return [f"{text[:23]}Z" if len(text) == _WITH_MICROSECONDS else f"{text[:19]}.000Z" for text in texts]
 
 
-def _users(users: Sequence[domain.user.User], token_mode: bool) -> Sequence[Mapping[str, Any]]:
+def _suffix(record_id: str) -> str:
+    return f"-{blake2b(record_id.encode(), digest_size=8).hexdigest()}"
+
+
+def _all_lines(request: Request, name: str) -> str:
+    """Return all values of a header that may be sent in several lines; FastAPI provides only the first."""
+    return ", ".join(request.headers.getlist(name))
+
+
+def _users(users: Sequence[User], token_mode: bool) -> Sequence[Mapping[str, Any]]:
     times = iter(time_texts([moment for user in users for moment in (user.created_at, user.updated_at)]))
     return [_user(user, next(times), next(times), token_mode) for user in users]
 
 
-def _posts(posts: Sequence[domain.post.Post]) -> Sequence[Mapping[str, Any]]:
+def _posts(posts: Sequence[Post]) -> Sequence[Mapping[str, Any]]:
     times = iter(time_texts([moment for post in posts for moment in (post.created_at, post.updated_at)]))
     return [_post(post, next(times), next(times)) for post in posts]
 
 
-def _user(user: domain.user.User, created_at: str, updated_at: str, token_mode: bool) -> Mapping[str, Any]:
+def _user(user: User, created_at: str, updated_at: str, token_mode: bool) -> Mapping[str, Any]:
     content = {
         "id": user.id,
         "email": user.email.address,
@@ -175,7 +173,7 @@ def _user(user: domain.user.User, created_at: str, updated_at: str, token_mode: 
     return content
 
 
-def _post(post: domain.post.Post, created_at: str, updated_at: str) -> Mapping[str, Any]:
+def _post(post: Post, created_at: str, updated_at: str) -> Mapping[str, Any]:
     return {
         "id": post.id,
         "author_id": post.author_id,
@@ -186,7 +184,7 @@ def _post(post: domain.post.Post, created_at: str, updated_at: str) -> Mapping[s
     }
 
 
-def _session(session: domain.session.Session, current: bool) -> Mapping[str, Any]:
+def _session(session: Session, current: bool) -> Mapping[str, Any]:
     created_at, last_used_at, expires_at = time_texts((session.created_at, session.last_used_at, session.expires_at))
     return {
         "id": session.id,

@@ -1,10 +1,13 @@
-"""The responses of operations, as the OpenAPI document describes them."""
+"""The responses of operations, as the OpenAPI document describes them.
+
+The models only serve the document. Responses are encoded directly from entities, without a second validation.
+"""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.errors import DomainError, InvalidAccessToken, InvalidInput, NotSignedIn, StorageUnavailable, TooBusy
 from entrypoints.http import examples
@@ -14,6 +17,16 @@ from entrypoints.http.middleware.loopback_only import NOT_LOCAL
 from entrypoints.http.middleware.request_outcome import INTERNAL_ERROR
 from entrypoints.http.oauth import OAuthError
 from entrypoints.http.problems import HEAD_TOO_LARGE, MEDIA_TYPE, ProblemKind
+from entrypoints.http.schemas import (
+    Active,
+    BioText,
+    BodyText,
+    EmailText,
+    NameText,
+    RoleText,
+    TitleText,
+    UsernameText,
+)
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 Error: TypeAlias = ProblemKind | type[DomainError]
@@ -24,6 +37,78 @@ MODE: Final = "x-mode"
 
 `openapi` evaluates and removes it.
 """
+
+
+_TIME_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
+
+Id = Annotated[
+    str,
+    Field(
+        description="A UUID (RFC 9562); ids sort by creation time.",
+        json_schema_extra={
+            "format": "uuid",
+            "readOnly": True,
+            "examples": ["01a1fc03-c17d-75ed-bf71-79e707db80f3"],
+        },
+    ),
+]
+Time = Annotated[
+    str,
+    Field(
+        description="RFC 3339, in UTC, with milliseconds.",
+        json_schema_extra={
+            "format": "date-time",
+            "pattern": _TIME_PATTERN,
+            "readOnly": True,
+            "examples": ["2026-11-20T20:36:00.123Z"],
+        },
+    ),
+]
+
+
+class User(BaseModel):
+    """A user."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Id
+    email: EmailText
+    name: NameText
+    username: UsernameText | None
+    bio: BioText | None
+    role: RoleText
+    active: Active
+    email_verified: bool = Field(
+        description="Whether a link that was mailed to the address has been used.", json_schema_extra={MODE: "token"}
+    )
+    created_at: Time
+    updated_at: Time
+
+
+class Post(BaseModel):
+    """A post."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Id
+    author_id: Id
+    title: TitleText
+    body: BodyText
+    created_at: Time
+    updated_at: Time
+
+
+class Session(BaseModel):
+    """A signed-in client."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Id
+    user_agent: str | None = Field(description="The `User-Agent` with which the client signed in.")
+    current: bool = Field(description="Whether it is the session of this request.")
+    created_at: Time
+    last_used_at: Time
+    expires_at: Time
 
 
 class Problem(BaseModel):

@@ -19,6 +19,7 @@ _removals = partial(Bug, file="adapters/sql/removals.py")
 _search = partial(Bug, file="adapters/sql/search.py")
 _sqlite_backend = partial(Bug, file="adapters/sql/sqlite/backend.py")
 _sqlite_threads = partial(Bug, file="adapters/sql/sqlite/threads.py")
+_storage = partial(Bug, file="adapters/sql/storage.py")
 _types = partial(Bug, file="adapters/sql/types.py")
 _user_values = partial(Bug, file="adapters/user_values.py")
 _users = partial(Bug, file="adapters/sql/users.py")
@@ -48,9 +49,9 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _engine_writes(
         what="a row that is added late goes in too early",
-        where="StagedWrites.add.last",
-        node="IfExp",
-        new="next((one for one in self._writes if isinstance(one, PendingInsert) and one.table is table), None)",
+        where="planned",
+        node="IfExp 1",
+        new="next((one for one in writes if isinstance(one, PendingInsert) and one.table is write.table), None)",
         store="sqlite",
     ),
     _users(
@@ -427,22 +428,22 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _engine_writes(
         what="a requirement is met by any older version",
-        where="StagedWrites.require.require",
+        where="required_version.require",
         node="Compare",
         new='connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() > version',
         store="sqlite",
     ),
     _engine_writes(
         what="a requirement ignores the version",
-        where="StagedWrites.require.require",
+        where="required_version.require",
         node="Compare",
         new='connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() is None',
         store="sqlite",
     ),
-    _engine_writes(
+    _storage(
         what="a failed commit stays staged",
-        where="StagedWrites.take",
-        node="Assign 2",
+        where="SqlUnitOfWork.commit",
+        node="Expr 1",
         new="pass",
         store="sqlite",
     ),
@@ -462,8 +463,8 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _engine_writes(
         what="an empty field keeps its value",
-        where="StagedWrites.save",
-        node="Name 40",
+        where="VersionedUpdate.to",
+        node="Name 28",
         new="value and value is not None",
         store="sqlite",
     ),

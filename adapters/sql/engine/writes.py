@@ -1,7 +1,7 @@
 """Staged writes to the rows of tables."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -14,12 +14,12 @@ from domain.errors import StaleVersion
 RowValues: TypeAlias = Mapping[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PendingInsert:
     """Rows that one statement will insert."""
 
     table: Table
-    rows: list[RowValues] = field(default_factory=list)
+    rows: list[RowValues]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,29 @@ class VersionedUpdate:
 
     changes: RowValues
 
-    def is_followed_by(self, table: Table, row: RowValues) -> bool:
-        """Return whether `row` is the next state of the same row, with the same unique values.
+    @classmethod
+    def to(cls, table: Table, row: RowValues, known: RowValues | None = None) -> "VersionedUpdate":
+        """Return the update of the columns that differ from the `known` stored row, or of all mutable columns."""
+        key, owner = key_of(table), owner_of(table)
+        if known is None:
+            changes = {column.name: row[column.name] for column in table.columns if column not in {key, owner}}
+        else:
+            changes = {name: value for name, value in row.items() if known[name] != value}
+        return cls(table, row[key.name], row["version"] - 1, row, changes)
+
+    @property
+    def owner(self) -> str | None:
+        column = owner_of(self.table)
+        return None if column is None else self.row[column.name]
+
+    def is_followed_by(self, update: "VersionedUpdate") -> bool:
+        """Return whether `update` leads to the next state of the same row, with the same unique values.
 
         A unique value that is taken must be rejected even in a state that the same commit replaces.
         """
-        is_same = self.table is table and self.key == row[key_of(table).name]
-        is_next = is_same and self.row["version"] == row["version"] - 1
-        return is_next and all(self.row[name] == row[name] for name in unique_columns(table))
+        is_same = self.table is update.table and self.key == update.key
+        is_next = is_same and self.row["version"] == update.version_before
+        return is_next and all(self.row[name] == update.row[name] for name in unique_columns(self.table))
 
     def merged_with(self, row: RowValues) -> "VersionedUpdate":
         """Return one update for this one and the next, which results in `row`."""
@@ -68,83 +83,87 @@ class VersionedUpdate:
 class VersionedDelete:
     """The removal of a row, which applies only to the version that was read."""
 
-    statement: Delete
-    parameters: RowValues
+    table: Table
+    key: str
+    owner: str | None
+    version_before: int
+
+    @property
+    def statement(self) -> Delete:
+        return _delete(self.table)
+
+    @property
+    def parameters(self) -> RowValues:
+        return {"_key": self.key, "_version": self.version_before}
+
+
+@dataclass(frozen=True, slots=True)
+class RowCallback:
+    """Any other write of a row, or a condition for it."""
+
+    table: Table
+    key: str
+    owner: str | None
+    callback: TransactionCallback[None]
+
+    def __call__(self, connection: Connection) -> None:
+        self.callback(connection)
 
 
 VersionedWrite: TypeAlias = VersionedUpdate | VersionedDelete
-Write: TypeAlias = PendingInsert | VersionedWrite | TransactionCallback[None]
+StagedWrite: TypeAlias = PendingInsert | VersionedWrite | RowCallback
+Write: TypeAlias = StagedWrite | TransactionCallback[None]
 
 
-class StagedWrites:
-    """The writes of a unit of work.
+def required_version(table: Table, key: str, owner: str | None, version: int) -> RowCallback:
+    """Return the condition that a row is at this version."""
 
-    Consecutive additions to a table become one insert; consecutive saves of a row become one update.
+    def require(connection: Connection) -> None:
+        if connection.info.get(CERTIFIES_WRITES):
+            _write_back(connection, table, key, version)
+        elif connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() != version:
+            raise StaleVersion
+
+    return RowCallback(table, key, owner, require)
+
+
+def planned(staged: Sequence[StagedWrite]) -> Sequence[Write]:
+    """Return the writes of a commit for those of a unit of work, in their order, behind the locks that they need.
+
+    Consecutive inserts into a table become one; so do consecutive updates of a row.
     """
-
-    def __init__(self) -> None:
-        self._writes: list[Write] = []
-        self._touched: dict[Table, set[str]] = {}
-        self._owners: set[str] = set()
-
-    def add(self, table: Table, row: RowValues) -> None:
-        last = self._writes[-1] if self._writes else None
-        if not isinstance(last, PendingInsert) or last.table is not table:
-            last = PendingInsert(table)
-            self._writes.append(last)
-        last.rows.append(row)
-
-    def save(self, table: Table, row: RowValues, known: RowValues | None = None) -> None:
-        """Stage a save: of the columns that differ from the `known` stored row, or of all mutable columns."""
-        last = self._writes[-1] if self._writes else None
-        if isinstance(last, VersionedUpdate) and last.is_followed_by(table, row):
-            self._writes[-1] = last.merged_with(row)
-            return
-        key, owner = key_of(table), owner_of(table)
-        if known is None:
-            changes = {column.name: row[column.name] for column in table.columns if column not in {key, owner}}
+    writes: list[StagedWrite] = []
+    for write in staged:
+        last = writes[-1] if writes else None
+        if isinstance(write, PendingInsert):
+            if not isinstance(last, PendingInsert) or last.table is not write.table:
+                last = PendingInsert(write.table, [])
+                writes.append(last)
+            last.rows.extend(write.rows)
+        elif isinstance(write, VersionedUpdate) and isinstance(last, VersionedUpdate) and last.is_followed_by(write):
+            writes[-1] = last.merged_with(write.row)
         else:
-            changes = {name: value for name, value in row.items() if known[name] != value}
-        update = VersionedUpdate(table, row[key.name], row["version"] - 1, row, changes)
-        self.append(table, row[key.name], None if owner is None else row[owner.name], update)
+            writes.append(write)
+    return [*_locks(writes), *writes] if len(writes) > 1 else writes
 
-    def remove(self, table: Table, key: str, owner: str | None, version: int) -> None:
-        self.append(table, key, owner, VersionedDelete(_delete(table), {"_key": key, "_version": version}))
 
-    def require(self, table: Table, key: str, owner: str | None, version: int) -> None:
-        def require(connection: Connection) -> None:
-            if connection.info.get(CERTIFIES_WRITES):
-                _write_back(connection, table, key, version)
-            elif connection.execute(_lock_version(table), {"_key": key}).scalar_one_or_none() != version:
-                raise StaleVersion
+def _locks(writes: Sequence[StagedWrite]) -> Sequence[Write]:
+    """Return writes that lock all rows in one order, so that commits do not deadlock.
 
-        self.append(table, key, owner, require)
-
-    def append(
-        self, table: Table, key: str, owner: str | None, write: VersionedWrite | TransactionCallback[None]
-    ) -> None:
-        """Stage a write of one row."""
-        self._writes.append(write)
-        self._touched.setdefault(table, set()).add(key)
-        if owner is not None:
-            self._owners.add(owner)
-
-    def take(self) -> Sequence[Write]:
-        """Return all writes and clear the list."""
-        writes = [*self._locks(), *self._writes]
-        self._writes, self._touched, self._owners = [], {}, set()
-        return writes
-
-    def _locks(self) -> Sequence[Write]:
-        """Return writes that lock all rows in one order, so that commits do not deadlock.
-
-        Owners are locked with their records, because a removal may leave those rows to be deleted later.
-        """
-        if sum(map(len, self._touched.values())) < 2:
-            return []
-        users = self._touched.pop(USERS, set())
-        locks = [_lock(USERS, users | self._owners, key_share=not users)] if users or self._owners else []
-        return [*locks, *(_lock(table, self._touched[table]) for table in sorted(self._touched, key=str))]
+    Owners are locked with their records, because a removal may leave those rows to be deleted later.
+    """
+    touched: dict[Table, set[str]] = {}
+    owners: set[str] = set()
+    for write in writes:
+        if not isinstance(write, PendingInsert):
+            touched.setdefault(write.table, set()).add(write.key)
+            if write.owner is not None:
+                owners.add(write.owner)
+    if sum(map(len, touched.values())) < 2:
+        return []
+    users = touched.pop(USERS, set())
+    locks = [_lock(USERS, users | owners, key_share=not users)] if users or owners else []
+    return [*locks, *(_lock(table, touched[table]) for table in sorted(touched, key=str))]
 
 
 def _lock(table: Table, keys: Collection[str], *, key_share: bool = False) -> TransactionCallback[None]:

@@ -5,7 +5,6 @@ from fastapi import Depends, Query, Response
 
 from domain.errors import InvalidInput, PostNotFound, UserNotFound, VersionMismatch
 from domain.values import PostId
-from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import (
     CurrentPrincipal,
     PostIdInPath,
@@ -16,8 +15,17 @@ from entrypoints.http.dependencies import (
 )
 from entrypoints.http.examples import POST
 from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, read_cursor
-from entrypoints.http.representations import Post, encode_posts, not_modified, page_response, post_response
-from entrypoints.http.responses import BODY_ERRORS, changed, created, error_responses, found, no_content, page_of
+from entrypoints.http.representations import (
+    IfMatch,
+    KnownTags,
+    encode_posts,
+    expected_versions,
+    is_known,
+    not_modified,
+    page_response,
+    post_response,
+)
+from entrypoints.http.responses import BODY_ERRORS, Post, changed, created, error_responses, found, no_content, page_of
 from entrypoints.http.routing import create_router
 from entrypoints.http.schemas import NewPostBody, PostPatchBody
 

@@ -4,8 +4,8 @@ from fastapi import Depends, Response
 
 from domain.errors import SessionNotFound
 from entrypoints.http.dependencies import CurrentPrincipal, OwnId, OwnSessions, SessionIdInPath, signed_in_principal
-from entrypoints.http.representations import Session, sessions_response
-from entrypoints.http.responses import SESSIONS, error_responses, no_content
+from entrypoints.http.representations import sessions_response
+from entrypoints.http.responses import SESSIONS, Session, error_responses, no_content
 from entrypoints.http.routing import create_router
 
 router: Final = create_router(prefix="/auth/sessions", tags=["auth"], dependencies=[Depends(signed_in_principal)])

@@ -21,7 +21,6 @@ from domain.errors import (
     WrongPassword,
 )
 from domain.values import SearchPrefix, UserId
-from entrypoints.http.conditional import IfMatch, KnownTags, expected_versions, is_known
 from entrypoints.http.dependencies import (
     ClientAddress,
     ClientLanguage,
@@ -39,8 +38,11 @@ from entrypoints.http.examples import USER
 from entrypoints.http.paging import INVALID_CURSOR, PageQuery, link_header, raise_incompatible, read_cursor
 from entrypoints.http.problems import NOT_FOUND
 from entrypoints.http.representations import (
-    User,
+    IfMatch,
+    KnownTags,
     encode_users,
+    expected_versions,
+    is_known,
     not_modified,
     page_response,
     user_response,
@@ -48,6 +50,7 @@ from entrypoints.http.representations import (
 )
 from entrypoints.http.responses import (
     BODY_ERRORS,
+    User,
     accepted,
     changed,
     created,
