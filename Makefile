@@ -87,7 +87,7 @@ capabilities: $(VENV)/dev $(VENV)/npm ## Run the storage contract on every stora
 	$(BIN)/python -m tests.capabilities
 
 compare-stores: $(VENV)/dev $(VENV)/npm ## Compare every storage with memory over 10,000 random steps each.
-	STEPS=10000 $(BIN)/pytest -q tests/storage/test_same_as_memory.py
+	STEPS=10000 $(BIN)/pytest -q --timeout 7200 tests/storage/test_same_as_memory.py
 
 mutation: $(VENV)/dev $(VENV)/npm install-examples ## Plant bugs in the stores and see whether the storage contract notices.
 	$(BIN)/python -m tests.mutation.plant_bugs
