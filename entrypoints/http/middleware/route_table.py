@@ -54,19 +54,16 @@ class _RouteTable:
                 break  # it may match any request, and precedes the routes behind it
             is_planned = isinstance(context.original_route, PrecompiledRoute) and route.max_body_size is None
             plan = Plan.compile(context) if is_planned else None
-            path = re.compile(
-                f"{route.path_regex.pattern}(?<!\\n)"
-            )  # neither `$` nor `[^/]` excludes a last line break
             scope = {"route": context.original_route, "endpoint": route.endpoint, "router": app.router}
             for method in route.methods:
                 key = method, route.path_format.count("/")
-                self._entries.setdefault(key, []).append(_Entry(path, plan, scope))
+                self._entries.setdefault(key, []).append(_Entry(route.path_regex, plan, scope))
 
     def find(self, scope: Scope) -> Plan | None:
         """Return the plan for a request and set the route in its scope, or None to leave the request to FastAPI."""
         path: str = scope["path"]
         for entry in self._entries.get((scope["method"], path.count("/")), ()):
-            if match := entry.path.fullmatch(path):
+            if match := entry.path.fullmatch(path):  # `$` alone ignores a line break at the end
                 if entry.plan is None or entry.plan.is_overridden():
                     return None
                 scope.update(entry.scope, path_params=match.groupdict())
