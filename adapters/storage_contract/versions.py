@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.storage_contract.examples import a_credential, a_full_user, a_post, a_user, renamed
+from adapters.storage_contract.examples import LATER, a_credential, a_full_user, a_post, a_user, renamed
 from adapters.storage_contract.steps import add, read_all, remove, save, stage_save
-from domain.errors import StaleVersion
+from domain.errors import EmailTaken, StaleVersion
 from domain.storage import Storage
 
 # The difference between the version that a write is based on and the stored one.
@@ -53,6 +53,17 @@ class VersionCases:
         with pytest.raises(StaleVersion):
             await unit.commit()
         assert (await read_all(storage)).users == [user]
+
+    async def test_of_several_writes_in_error_the_first_decides(self, storage: Storage) -> None:
+        ann, bob = a_full_user(), a_full_user()
+        await add(storage, ann, bob)
+        stale = renamed(renamed(ann, "Second"), "Third")
+        taken = bob.change(now=LATER, email=ann.email)
+        with pytest.raises(StaleVersion):
+            await save(storage, stale, taken)
+        with pytest.raises(EmailTaken):
+            await save(storage, taken, stale)
+        assert set((await read_all(storage)).users) == {ann, bob}
 
     async def test_a_second_save_over_the_same_version_is_stale(self, storage: Storage) -> None:
         user = a_user()

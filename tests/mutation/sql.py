@@ -43,7 +43,7 @@ BUGS: Final[Sequence[Bug]] = (
     _engine_commits(
         what="a save or removal that met no record is fine",
         where="_execute",
-        node="Compare",
+        node="Compare 2",
         new="connection.execute(statement, together).rowcount > len(together)",
         store="sqlite",
     ),

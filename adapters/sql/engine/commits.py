@@ -175,9 +175,13 @@ def _statement_of(write: Write) -> Update | Delete | None:
 
 
 def _execute(statement: Update | Delete, rows: Sequence[RowValues], connection: Connection) -> None:
-    """Update or delete rows, each at the version that was read. Raise `StaleVersion` if one has another."""
+    """Update or delete rows, each at the version that was read. Raise `StaleVersion` if one has another.
+
+    Rows whose unique values may be taken are updated one by one, because the first row in error decides.
+    """
     is_counted = connection.dialect.supports_sane_multi_rowcount
-    for together in [rows] if is_counted else [[row] for row in rows]:
+    is_free_of_conflicts = not any(name in rows[0] for name in unique_columns(statement.table))
+    for together in [rows] if is_counted and is_free_of_conflicts else [[row] for row in rows]:
         if connection.execute(statement, together).rowcount != len(together):
             raise StaleVersion
 
