@@ -141,6 +141,19 @@ class UnitOfWorkCases:
         found = await read_all(storage)
         assert (found.users, found.records["posts"], found.records["credentials"]) == ([user], [], [])
 
+    async def test_what_went_with_a_user_cannot_be_saved_once_they_are_added_again(self, storage: Storage) -> None:
+        user = a_full_user()
+        post = a_post(user)
+        await add(storage, user, post)
+        unit = storage.unit_of_work()
+        stage_remove(unit, user)
+        stage_add(unit, user)
+        stage_save(unit, retitled(post, "Retitled"))
+        with pytest.raises(StaleVersion):
+            await unit.commit()
+        found = await read_all(storage)
+        assert (found.users, found.records["posts"]) == ([user], [post])
+
     async def test_what_is_staged_with_an_author_goes_with_a_removal_that_is_staged_later(
         self, storage: Storage
     ) -> None:
