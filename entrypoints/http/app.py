@@ -161,8 +161,8 @@ def _middleware(settings: Settings, container: Container) -> Sequence[Middleware
         Middleware(RequestOutcomeMiddleware, count_request=count_request, access_log=settings.access_log),
         *([] if settings.asks_for_tokens else [Middleware(LoopbackOnlyMiddleware, origins=origins)]),
         *([Middleware(CrossOriginMiddleware, origins=origins)] if origins else []),
-        Middleware(RouteTableMiddleware),
         Middleware(HeadAndTrailingSlashMiddleware),
+        Middleware(RouteTableMiddleware),
     ]
 
 

@@ -15,8 +15,7 @@ _ROUTE_KEYS: Final = ("route", "endpoint", "path_params")
 class HeadAndTrailingSlashMiddleware:
     """Serves HEAD wherever GET exists, and a path with a trailing slash like the path without it.
 
-    A request that the route table serves does not need it, so it is inside that. Outer middleware still sees the
-    original method and path, and the matched route.
+    Outer middleware still sees the original method and path, and the matched route.
     """
 
     def __init__(self, app: ASGIApp) -> None:

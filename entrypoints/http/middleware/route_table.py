@@ -18,8 +18,9 @@ _ERROR: Final = "userport.error"
 class RouteTableMiddleware:
     """Serves requests for precompiled routes, and passes all others to FastAPI's router.
 
-    It matches by method and path length instead of trying the routes one after the other. The keys of the scope are the
-    router's. It skips the middleware inside it, and reads the app's routes and exception handlers at the first request.
+    It matches by method and path length instead of trying the routes one after the other. The match and the keys of the
+    scope are the router's. It must be the innermost middleware, and reads the app's routes and exception handlers at
+    the first request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -63,7 +64,7 @@ class _RouteTable:
         """Return the plan for a request and set the route in its scope, or None to leave the request to FastAPI."""
         path: str = scope["path"]
         for entry in self._entries.get((scope["method"], path.count("/")), ()):
-            if match := entry.path.fullmatch(path):  # `$` alone ignores a line break at the end
+            if match := entry.path.match(path):
                 if entry.plan is None or entry.plan.is_overridden():
                     return None
                 scope.update(entry.scope, path_params=match.groupdict())
