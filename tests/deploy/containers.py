@@ -11,12 +11,13 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -154,7 +155,11 @@ class Buildah:
             with _started([*namespaces, *arguments, *unprivileged, *program], environment) as process:
                 first = _only_child(process)
                 enter = ["nsenter", f"--target={first}", "--mount", "--pid", "--root", "--wd"]
-                yield Container(process, [*enter, f"--setuid={user}", f"--setgid={group}"], environment)
+                try:
+                    yield Container(process, [*enter, f"--setuid={user}", f"--setgid={group}"], environment)
+                finally:
+                    with suppress(ProcessLookupError):  # it has ended
+                        os.kill(first, signal.SIGKILL)  # since it changed its user, it outlives `unshare`
 
     def _buildah(self, *arguments: str) -> str:
         return run("buildah", *arguments, env=self._environment).strip()
