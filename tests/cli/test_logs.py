@@ -200,7 +200,7 @@ def test_a_later_event_loop_writes_the_lines_of_one_that_has_ended(json_log: _Wr
     assert [json.loads(line)["request_id"] for line in "".join(json_log.writes).splitlines()] == ["one", "two"]
 
 
-@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs a socket that keeps writes apart")
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="only Unix sockets show where a write ends")
 def test_a_line_is_one_write_also_if_python_does_not_buffer() -> None:
     """Worker processes share standard error, and would mix the lines that they write in parts."""
     read, written = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -128,7 +128,7 @@ def required_version(table: Table, key: str, owner: str | None, version: int) ->
 
 
 def planned(staged: Sequence[StagedWrite]) -> Sequence[Write]:
-    """Return the writes of a commit for those of a unit of work, in their order, behind the locks that they need.
+    """Return the writes of a commit for those of a unit of work, in their order, after the locks that they need.
 
     Consecutive inserts into a table become one; so do consecutive updates of a row.
     """
