@@ -25,18 +25,28 @@ class Committer:
         self._removals = removals
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        """Plan the writes and send the plan; repeat as long as items differ from what the plan presumed."""
+        """Plan the writes and send the plan; repeat as long as items differ from what the plan presumed.
+
+        Items may become known at different times, with another commit in between. A rejection that rests on several
+        items is therefore raised only once a transaction has found them all in this state at the same time.
+        """
         rev = uuid4().hex
         facts: dict[Key, Image | None] = {}
         backoff = Backoff(MAX_PAUSE_SECONDS, RETRY_SECONDS)
         refused = False
         while True:
+            plan = TransactionPlan(rev, facts)
             try:
-                plan = _planned(writes, TransactionPlan(rev, facts))
+                rejection = _apply(writes, plan)
                 if refused:
                     await backoff.pause()
-                await self._send(plan.actions())
-                break
+                if rejection is None:
+                    await self._send(plan.actions())
+                    break
+                checks = plan.checks()
+                if len(checks) > 1:
+                    await self._send(checks)
+                raise rejection
             except UnreadItems as unread:
                 await self._learn(facts, unread.keys, backoff)
             except UnpurgedUser as unpurged:
@@ -72,22 +82,25 @@ class Committer:
                 facts[key] = image
 
 
-def _planned(writes: Sequence[Write], plan: TransactionPlan) -> TransactionPlan:
-    """Return a plan with all writes. Raise `UnreadItems`, `UnpurgedUser`, or the error of the first rejected write."""
+def _apply(writes: Sequence[Write], plan: TransactionPlan) -> DomainError | None:
+    """Add all writes to a plan, or return the error of the first rejected one.
+
+    Raises `UnreadItems` or `UnpurgedUser`.
+    """
     unread: set[Key] = set()
+    rejection: DomainError | None = None
     for write in writes:
         try:
             write(plan)
         except UnreadItems as error:
             unread |= error.keys  # continue, so that one call reads all such items
-        except DomainError:
-            unread |= plan.unread  # items that an earlier write presumes
-            if not unread:
-                raise
+        except DomainError as error:
+            unread |= plan.unread  # items that this and earlier writes presume
+            rejection = error
             break
     if unread:
         raise UnreadItems(unread)
-    return plan
+    return rejection
 
 
 def _is_seen_in_parts(actions: Sequence[Action]) -> bool:

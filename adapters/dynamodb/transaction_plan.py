@@ -53,6 +53,7 @@ class TransactionPlan:
             return is_user(self._images[key])
         fact = self._facts.get(key)
         if key in self._facts and not is_user(fact):
+            self._expected[key] = fact
             return False
         if fact and "purging" in fact:
             raise UnpurgedUser(key.sk)
@@ -88,6 +89,11 @@ class TransactionPlan:
 
     def actions(self) -> Sequence[Action]:
         return [self._action(key) for key in dict.fromkeys((*self._images, *self._expected, *self._alive))]
+
+    def checks(self) -> Sequence[Action]:
+        """Return actions that only check the items that this plan relies on."""
+        keys = dict.fromkeys((*self._expected, *self._alive))
+        return [Action("ConditionCheck", key, self._condition(key)) for key in keys]
 
     def _action(self, key: Key) -> Action:
         condition = self._condition(key)

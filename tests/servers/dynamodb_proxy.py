@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -24,6 +24,8 @@ class Proxy:
         """The number of the request that is forwarded, but whose response is lost."""
         self.errors: deque[str] = deque()
         """Error codes to respond with first."""
+        self.before: dict[int, Callable[[], Awaitable[None]]] = {}
+        """By the number of a request, what happens before it is forwarded."""
         self._target = target
         self._session = session
 
@@ -35,6 +37,8 @@ class Proxy:
         assert operation != "Scan"
         if operation in {"GetItem", "BatchGetItem", "Query"}:
             self.reads.append(json.loads(body))
+        if number in self.before:
+            await self.before[number]()
         if self.errors:
             code = self.errors.popleft()
             error: dict[str, Any] = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "No."}

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import count, repeat
 
 import pytest
@@ -18,17 +19,21 @@ from adapters.storage_contract.examples import (
     a_prefix,
     a_session,
     a_user,
+    at_version,
+    renamed,
     some_failures,
 )
 from adapters.storage_contract.steps import (
     add,
     read_all,
     remove,
+    stage_add,
+    stage_save,
     stored,
     stored_credential,
     stored_user,
 )
-from domain.errors import StorageUnavailable, TooBusy
+from domain.errors import StaleVersion, StorageUnavailable, TooBusy
 from domain.post import POSTS
 from domain.sign_in_failures import SIGN_IN_FAILURES
 from domain.storage import Storage
@@ -146,3 +151,26 @@ async def test_all_reads_are_consistent(proxy: Proxy, storage: Storage) -> None:
     for request in proxy.reads:
         asked = request["RequestItems"].values() if "RequestItems" in request else [request]
         assert [part["ConsistentRead"] for part in asked] == [True]
+
+
+async def test_a_commit_between_two_reads_is_not_mistaken_for_another_collision(
+    proxy: Proxy, storage: Storage
+) -> None:
+    ann, ben, carl, dora = (a_user() for _ in range(4))
+    await add(storage, ann, dora)
+
+    async def change_in_between() -> None:
+        proxy.before.clear()
+        unit = storage.unit_of_work()
+        stage_save(unit, renamed(ann, "Ann by another process"))
+        stage_add(unit, replace(carl, email=ben.email))
+        await unit.commit()
+
+    unit = storage.unit_of_work()
+    stage_save(unit, renamed(ann, "Ann"))
+    stage_add(unit, ben)
+    stage_save(unit, at_version(dora, 8))  # makes the commit read which of the items before are taken
+    proxy.before[proxy.requests + 2] = change_in_between
+    with pytest.raises(StaleVersion):
+        await unit.commit()
+    assert proxy.before == {}
