@@ -305,7 +305,7 @@ async def test_without_metrics_nothing_is_installed() -> None:
         assert service.container.metrics() is None
         assert service.container.storage() is service.container.store()
         options = {found.cls.__name__: found.kwargs for found in service.app.user_middleware}  # type: ignore[attr-defined]
-        assert options["RequestOutcomeMiddleware"] == {"count_request": None, "access_log": False}
+        assert options["RequestOutcomeMiddleware"] == {"ended_requests": None}
 
 
 async def test_the_reference_names_every_metric_with_its_labels(tmp_path: Path, databases: Databases) -> None:

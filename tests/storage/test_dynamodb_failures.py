@@ -153,9 +153,7 @@ async def test_all_reads_are_consistent(proxy: Proxy, storage: Storage) -> None:
         assert [part["ConsistentRead"] for part in asked] == [True]
 
 
-async def test_a_commit_between_two_reads_is_not_mistaken_for_another_collision(
-    proxy: Proxy, storage: Storage
-) -> None:
+async def test_a_commit_between_two_reads_is_not_mistaken_for_another_collision(proxy: Proxy, storage: Storage) -> None:
     ann, ben, carl, dora = (a_user() for _ in range(4))
     await add(storage, ann, dora)
 
