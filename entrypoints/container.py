@@ -36,6 +36,7 @@ from application.users.current_password import CurrentPasswords
 from application.users.password_changes import PasswordChangeService
 from application.users.service import UserService
 from domain.storage import Storage
+from entrypoints.ended_requests import open_ended_requests
 from entrypoints.mail_sender import open_mail_sender
 from entrypoints.metrics import job_counter, measure_sign_ins, measure_storage, open_metrics, setting_gauges
 from entrypoints.read_cache import cache_reads
@@ -72,6 +73,7 @@ class Container(DeclarativeContainer):
     store: Singleton[Storage] = Singleton(open_storage, settings.provided.storage)
     measured = Singleton(measure_storage, Singleton(trace_storage, store, settings, tracing), metrics)
     storage: Singleton[Storage] = Singleton(cache_reads, measured, settings, metrics)
+    ended_requests = Singleton(open_ended_requests, settings, metrics)
     clock = Singleton(SystemClock)
     ids = Singleton(Uuid7Source)
     domain_names = Singleton(_open_domain_names)

@@ -5,40 +5,48 @@ import json
 import logging
 import select
 import sys
-import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final, TextIO, TypeAlias
+from typing import Any, Final, Protocol, TextIO, TypeAlias
+from weakref import WeakSet
 
 import orjson
+
+_IDS: Final = ("request_id", "trace_id", "span_id")
 
 ACCESS: Final = "userport.access"
 """The logger of requests, if the access log is on."""
 
-_MAX_DELAY_SECONDS: Final = 0.01
-"""How long the line of a request waits for those of others."""
-
-_MAX_WRITE_BYTES: Final = getattr(select, "PIPE_BUF", 512)  # not on Windows
+_MAX_SHARED_WRITE_BYTES: Final = getattr(select, "PIPE_BUF", 512)  # not on Windows
 """The maximum size of an atomic write to a pipe, so that processes that share one do not mix their lines."""
+
+_MAX_WRITE_BYTES: Final = 2**20
 
 _REQUEST: Final = "%(method)s %(route)s %(status)s %(duration_ms)s ms %(request_id)s %(peer)s"
 
 _FRACTIONS: Final = tuple(f".{number:03d}" for number in range(1000))
 """Texts of thousandths."""
 
-_Request: TypeAlias = tuple[str, str, int, str | None]
-"""The method, the route, the status and the peer of a request."""
+LoggedRequest: TypeAlias = tuple[float, str, str, int, float, str, str | None, Mapping[str, str]]
+"""The Unix time at which a request ended, its method, route, status, seconds and id, the peer, and its span's ids."""
 
-_SPANS: Final = "opentelemetry.sdk"
+SPANS: Final = "opentelemetry.sdk"
 """The module that records spans."""
 
 FIELDS: Final = "userport_fields"
 """Attribute of a log record; a mapping that JSON lines include."""
+
+
+class _Waiting(Protocol):
+    def flush(self) -> None: ...
+
+
+written_before_records: Final[WeakSet[_Waiting]] = WeakSet()
+"""What has lines that an event loop will write. A JSON record from its thread makes it write them first."""
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -53,7 +61,7 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
         line = super().formatMessage(record)
-        ids = " ".join(f"{name}={value}" for name, value in _ids().items() if value not in line)
+        ids = " ".join(f"{name}={value}" for name, value in _ids(record).items() if value not in line)
         return f"{line} ({ids})" if ids else line
 
 
@@ -67,7 +75,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= _ids()
+        line |= _ids(record)
         line |= getattr(record, FIELDS, {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -75,66 +83,40 @@ class JsonFormatter(logging.Formatter):
 
 
 class _JsonHandler(logging.StreamHandler[TextIO]):
-    """Writes records as JSON, and requests without creating a `LogRecord`, which is slow.
+    """Writes records as JSON, and requests without creating a `LogRecord`, which is slow."""
 
-    Requests that end within some milliseconds are written together, before any later record and at the end of the
-    process. Otherwise every few would cost a system call.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, max_write_bytes: int) -> None:
         super().__init__()
         self.setFormatter(JsonFormatter())
-        self._requests: deque[tuple[_Request, str, float, float, Mapping[str, str] | None]] = deque()
-        self._scheduled_by: asyncio.AbstractEventLoop | None = None
+        self._max_write_bytes = max_write_bytes
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._write_requests()
+        with suppress(RuntimeError):  # a thread without an event loop
+            asyncio.get_running_loop()
+            for waiting in tuple(written_before_records):
+                waiting.flush()
         super().emit(record)
 
-    def log_request(
-        self, method: str, route: str, status: int, seconds: float, request_id: str, peer: str | None
-    ) -> None:
-        # They are formatted together as well, which is faster.
-        ids = _span_ids() if _SPANS in sys.modules else None
-        self._requests.append(((method, route, status, peer), request_id, seconds, time.time(), ids))
-        loop = asyncio.get_running_loop()
-        if self._scheduled_by is not loop:
-            self._scheduled_by = loop
-            loop.call_later(_MAX_DELAY_SECONDS, self._write_in_time)
-
-    def flush(self) -> None:
-        """Also write the lines of requests that wait; `logging` calls this at the end of the process."""
-        with self.lock or nullcontext():
-            self._write_requests()
-        super().flush()
-
-    def _write_in_time(self) -> None:
-        self._scheduled_by = None
-        with self.lock or nullcontext():
-            self._write_requests()
-
-    def _write_requests(self) -> None:
-        """Write the lines of requests. The caller holds the lock."""
-        requests = self._requests
+    def write_requests(self, requests: Iterable[LoggedRequest]) -> None:
+        """Write a line for each request, and many lines with one system call."""
         lines: list[str] = []
         size = last_millisecond = 0
         start = ""
-        while requests:
-            request, request_id, seconds, ended, ids = requests.popleft()
+        for ended, method, route, status, seconds, request_id, peer, span_ids in requests:
             millisecond = int(1000 * ended)
             if millisecond != last_millisecond:
                 last_millisecond, start = millisecond, _line_start(millisecond)
             microseconds = round(1_000_000 * seconds)
             if '"' in request_id or "\\" in request_id:
                 request_id = _escape(request_id)
-            span = "".join([f'","{name}":"{value}' for name, value in ids.items()]) if ids else ""
-            message, fields, end = _constant_parts(request)
+            span = "".join([f'","{name}":"{value}' for name, value in span_ids.items()]) if span_ids else ""
+            message, fields, end = _constant_parts(method, route, status, peer)
             line = (
                 f"{start}{message}{request_id}{span}{fields}"
                 f"{microseconds // 1000}{_FRACTIONS[microseconds % 1000]}{end}"  # faster than formatting a float
             )
             size += len(line)  # in bytes: all parts are ASCII
-            if size > _MAX_WRITE_BYTES and lines:
+            if size > self._max_write_bytes and lines:
                 self._write(lines)
                 lines, size = [], len(line)
             lines.append(line)
@@ -142,42 +124,49 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
             self._write(lines)
 
     def _write(self, lines: Sequence[str]) -> None:
-        with suppress(OSError):  # the reader has gone, as `Handler` handles it
+        with self.lock or nullcontext(), suppress(OSError):  # the reader has gone, as `Handler` handles it
             self.stream.write("".join(lines))
-            super().flush()
+            self.flush()
 
 
 _json_handler: _JsonHandler | None = None
 
 
-def log_request(method: str, route: str, status: int, seconds: float, request_id: str, peer: str | None) -> None:
-    """Log a request that has ended, on the event loop's thread.
+def log_requests(requests: Iterable[LoggedRequest]) -> None:
+    """Log requests that have ended.
 
-    The line contains no path, query, header or body: they may identify or authenticate users.
+    The lines contain no path, query, header or body: they may identify or authenticate users.
     """
     if _json_handler is not None:
-        _json_handler.log_request(method, route, status, seconds, request_id, peer)
+        _json_handler.write_requests(requests)
         return
-    fields = {
-        "method": method,
-        "route": route,
-        "status": status,
-        "duration_ms": round(1000 * seconds, 3),
-        "request_id": request_id,
-        "peer": peer,
-    }
-    # `Logger.info` inspects the stack for its caller, which is slower than everything else here.
     log = logging.getLogger(ACCESS)
-    log.handle(log.makeRecord(ACCESS, logging.INFO, "", 0, _REQUEST, (fields,), None, extra={FIELDS: fields}))
+    for ended, method, route, status, seconds, request_id, peer, span_ids in requests:
+        fields = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "duration_ms": round(1000 * seconds, 3),
+            "request_id": request_id,
+            "peer": peer,
+            **span_ids,
+        }
+        # `Logger.info` inspects the stack for its caller, which is slower than everything else here.
+        record = log.makeRecord(ACCESS, logging.INFO, "", 0, _REQUEST, (fields,), None, extra={FIELDS: fields})
+        record.created = ended
+        log.handle(record)
 
 
-def configure_logs(log_format: LogFormat, *, access_log: bool) -> None:
-    """Send the log lines of this process to standard error; with JSON, those of libraries too."""
+def configure_logs(log_format: LogFormat, *, access_log: bool, one_process: bool = False) -> None:
+    """Send the log lines of this process to standard error; with JSON, those of libraries too.
+
+    `one_process` says that no other process writes there.
+    """
     global _json_handler
     _json_handler = None
     log = logging.getLogger("userport")
     if log_format is LogFormat.JSON:
-        _json_handler = _JsonHandler()
+        _json_handler = _JsonHandler(_MAX_WRITE_BYTES if one_process else _MAX_SHARED_WRITE_BYTES)
         logging.getLogger().handlers = [_json_handler]
         log.handlers.clear()
     elif not log.handlers:
@@ -199,16 +188,18 @@ def announce(line: str, log_format: LogFormat, level: int = logging.INFO) -> Non
         log.log(level, "%s", line)
 
 
-def _ids() -> dict[str, str]:
-    """Return the ids of the current request and span, where they exist."""
+def _ids(record: logging.LogRecord) -> Mapping[str, str]:
+    """Return the ids of the request and span of a record, where they exist."""
+    if record.name == ACCESS:  # the request has ended
+        return {name: value for name, value in getattr(record, FIELDS, {}).items() if name in _IDS}
     current = request_id.get()
-    return {**_span_ids()} if current is None else {"request_id": current, **_span_ids()}
+    return span_ids() if current is None else {"request_id": current, **span_ids()}
 
 
-def _span_ids() -> Mapping[str, str]:
+def span_ids() -> Mapping[str, str]:
     """Return the ids of the current span, if any (W3C Trace Context)."""
     telemetry = sys.modules.get("opentelemetry.trace")
-    if telemetry is None or _SPANS not in sys.modules:  # nothing records spans
+    if telemetry is None or SPANS not in sys.modules:  # nothing records spans
         return {}
     if (current_span := telemetry.get_current_span()) is telemetry.INVALID_SPAN:
         return {}
@@ -233,9 +224,8 @@ def _second_text(second: int) -> str:
 
 
 @lru_cache(1_024)
-def _constant_parts(request: _Request) -> tuple[str, str, str]:
+def _constant_parts(method: str, route: str, status: int, peer: str | None) -> tuple[str, str, str]:
     """Return the parts of a JSON line around its time, request id, span and duration, which differ in each line."""
-    method, route, status, peer = request
     method, route = _escape(method), _escape(route)
     peer_json = f'"{_escape(peer)}"' if peer else "null"
     return (

@@ -64,14 +64,15 @@ def setting_gauges(
         return nullcontext()
     from adapters.metrics.sampling import Sampler
 
-    return _running(Sampler(store, storage, clock, metrics))
+    return _running(Sampler(store, storage, clock, metrics), metrics)
 
 
 @asynccontextmanager
-async def _running(sampler: "Sampler") -> AsyncIterator[None]:
+async def _running(sampler: "Sampler", metrics: "Metrics") -> AsyncIterator[None]:
     task = asyncio.create_task(sampler.run())
     try:
         yield
     finally:
         task.cancel()
         await asyncio.wait([task])
+        metrics.flush()

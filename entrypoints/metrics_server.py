@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from socketserver import ThreadingTCPServer
 from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING, Any, Final
 
+from adapters.deferred import DELAY_SECONDS
 from entrypoints.environment import PREFIX, SettingsError
 from entrypoints.logs import LogFormat, announce
 from entrypoints.metrics import DIRECTORY
@@ -118,6 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != _PATH:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
+        time.sleep(2 * DELAY_SECONDS)  # so that requests that have been answered are counted
         content, media_type = self.server.exposition.render(self.headers.get("Accept", ""))
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", media_type)

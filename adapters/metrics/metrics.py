@@ -5,6 +5,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
+from adapters.deferred import Deferred
 from adapters.metrics.values import Counters, Gauges, Histogram, Histograms, Value, ValueFiles
 from application.jobs.runner import Outcome
 from domain.errors import DomainError, StorageNotPrepared, StorageUnavailable, TooBusy
@@ -95,6 +96,8 @@ class Metrics:
             kind="gauge_livemostrecent",
         )
         self._job_gauges: tuple[Value, Value] | None = None
+        self._calls: Deferred[tuple[tuple[str, str], float]] = Deferred(self.flush)
+        self._call_observers: dict[tuple[str, str], Callable[[float], None]] = {}
 
     def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count a request with the template of its route; None if there is none."""
@@ -105,25 +108,29 @@ class Metrics:
 
     def operation(self, name: str) -> Operation:
         """Return the instrument for calls of one storage operation."""
-        observers: dict[str, Callable[[float], None]] = {}
-
-        def observe(outcome: str, seconds: float) -> None:
-            if outcome not in observers:
-                durations = self._operation_durations.child(name)
-                observers[outcome] = durations.counting(self._operations.cell(name, outcome))
-            observers[outcome](seconds)
+        add = self._calls.add
+        ok = name, "ok"
 
         async def measure(call: Awaitable[T]) -> T:
             begun = perf_counter()
             try:
                 result = await call
             except Exception as error:
-                observe(_outcome(error), perf_counter() - begun)
+                add(((name, _outcome(error)), perf_counter() - begun))
                 raise
-            observe("ok", perf_counter() - begun)
+            add((ok, perf_counter() - begun))
             return result
 
         return measure
+
+    def flush(self) -> None:
+        """Count the calls of the storage that ended within the last milliseconds."""
+        observers = self._call_observers
+        for series, seconds in self._calls.take():
+            if series not in observers:
+                durations = self._operation_durations.child(series[0])
+                observers[series] = durations.counting(self._operations.cell(*series))
+            observers[series](seconds)
 
     def count_batch(self, operation: str, size: int) -> None:
         """Count a batch of calls that a storage served together."""
@@ -175,6 +182,7 @@ class Metrics:
 
     def close(self) -> None:
         """Close the files, which keep their values."""
+        self.flush()
         self._files.close()
 
     def _request_observer(self, method: str, route: str, status: int) -> Callable[[float], None]:

@@ -1,5 +1,6 @@
 """Make FastAPI's telemetry cheap and private."""
 
+import random
 from collections.abc import MutableMapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final
@@ -44,9 +45,9 @@ class RequestSampling:
         for name, _ in scope["headers"]:
             if name == b"traceparent":
                 return self._excludes_child(scope)
-        trace_id = self._new_trace_id()
-        if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._root_bound:  # as the SDK's samplers decide
-            _decided_trace_id.set(trace_id)  # in the context of this request's task
+        low = random.getrandbits(64)
+        if low < self._root_bound:  # as the SDK's samplers decide
+            _decided_trace_id.set(random.getrandbits(64) << 64 | low)  # in the context of this request's task
             return False
         return True
 

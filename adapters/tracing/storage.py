@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 from typing import Any, Final, cast
 
+from opentelemetry.context import get_current
 from opentelemetry.trace import SpanKind, Tracer, get_current_span
 
 from adapters.tracing.spans import span_of
@@ -25,7 +26,7 @@ class TracedStorage:
 
     def unit_of_work(self) -> UnitOfWork:
         unit = self._inner.unit_of_work()
-        return _TracedUnitOfWork(unit, self._traced) if get_current_span().is_recording() else unit
+        return _TracedUnitOfWork(unit, self._traced) if get_current() and get_current_span().is_recording() else unit
 
     async def prepare(self) -> None:
         await self._inner.prepare()

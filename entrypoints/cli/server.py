@@ -35,7 +35,7 @@ _FILES_BESIDE_CONNECTIONS: Final = 128
 def serve_with(flags: Mapping[str, object]) -> None:
     """Serve until a signal. Flags that are not None take precedence over the settings of the environment."""
     settings = load_settings(**flags)
-    configure_logs(settings.log_format, access_log=settings.access_log)
+    configure_logs(settings.log_format, access_log=settings.access_log, one_process=settings.workers == 1)
     if settings.workers > 1 and not storage_plugin(settings.storage).shared:
         scheme = settings.storage.partition("://")[0]
         raise SettingsError(f"{scheme}:// is limited to one process: use --workers 1, or another --storage")

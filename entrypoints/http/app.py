@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
@@ -89,7 +90,9 @@ class _SampledApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _TELEMETRY not in scope and self._excludes(scope):
             scope[_TELEMETRY] = None  # as FastAPI marks a request that is excluded
-        await super().__call__(scope, receive, send)
+            await Starlette.__call__(self, scope, receive, send)  # FastAPI's own would look for the mark
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _telemetry(container: Container) -> TelemetryConfig | None:
@@ -153,12 +156,10 @@ def container_from_environment() -> Container:
 def _middleware(settings: Settings, container: Container) -> Sequence[Middleware]:
     """Return the middleware stack, outermost first."""
     origins = settings.cors_origins
-    metrics = container.metrics()
-    count_request = None if metrics is None else metrics.count_request
     return [
         Middleware(RequestIdMiddleware, count_request=container.traffic().count_request),
         Middleware(SecurityHeadersMiddleware),
-        Middleware(RequestOutcomeMiddleware, count_request=count_request, access_log=settings.access_log),
+        Middleware(RequestOutcomeMiddleware, ended_requests=container.ended_requests()),
         *([] if settings.asks_for_tokens else [Middleware(LoopbackOnlyMiddleware, origins=origins)]),
         *([Middleware(CrossOriginMiddleware, origins=origins)] if origins else []),
         Middleware(HeadAndTrailingSlashMiddleware),
@@ -184,6 +185,8 @@ def _lifespan(container: Container) -> Any:
             ):
                 yield
         finally:
+            if (ended_requests := container.ended_requests()) is not None:
+                ended_requests.flush()
             await storage.close()
             if (tracing := container.tracing()) is not None:
                 await asyncio.to_thread(tracing.shutdown)

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from entrypoints import logs
+from entrypoints.ended_requests import EndedRequests
 from tests.cli.commands import PROGRAM, environment, userport
 from tests.cli.serving import unpooled
 from tests.http.records import new_user
@@ -151,10 +152,11 @@ def json_log(monkeypatch: pytest.MonkeyPatch) -> _Writes:
 
 async def test_requests_that_end_together_share_writes_which_other_records_follow(json_log: _Writes) -> None:
     route, request_id = '/a "ü"/{id}', 'b"\\'
+    ended = EndedRequests(None, access_log=True)
     for number in range(100):
-        logs.log_request("GET", route, number, 0.00125, request_id, None)
+        ended.add(("GET", route, number, 7, 7.00125, request_id, None, {}))
     logging.getLogger("userport.http").warning("a record")
-    logs.log_request("GET", route, 100, 0.5, request_id, "::1")
+    ended.add(("GET", route, 100, 7, 7.5, request_id, "::1", {}))
     await asyncio.sleep(0.1)
     lines = [json.loads(line) for line in "".join(json_log.writes).splitlines()]
     assert [line.get("status", line["message"]) for line in lines] == [*range(100), "a record", 100]
@@ -178,10 +180,12 @@ async def test_requests_that_end_together_share_writes_which_other_records_follo
 async def test_lines_have_the_times_at_which_their_requests_ended(
     json_log: _Writes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for ended in (1_800_000_000.9996, 1_800_000_001.0, 1_800_000_001.007):
-        monkeypatch.setattr("time.time", lambda ended=ended: ended)
-        logs.log_request("GET", "/users", 200, 0.001, "one", None)
-    logging.getLogger().handlers[0].flush()  # as at the end of a process
+    monkeypatch.setattr("time.time", lambda: 1_800_000_002.0)
+    monkeypatch.setattr("time.perf_counter", lambda: 12.0)
+    requests = EndedRequests(None, access_log=True)
+    for ended in (10.9996, 11.0, 11.007):
+        requests.add(("GET", "/users", 200, 10.9, ended, "one", None, {}))
+    requests.flush()  # as at the end of a process
     assert [json.loads(line)["time"] for line in "".join(json_log.writes).splitlines()] == [
         "2027-01-15T08:00:00.999+00:00",
         "2027-01-15T08:00:01.000+00:00",
@@ -190,8 +194,10 @@ async def test_lines_have_the_times_at_which_their_requests_ended(
 
 
 def test_a_later_event_loop_writes_the_lines_of_one_that_has_ended(json_log: _Writes) -> None:
+    ended = EndedRequests(None, access_log=True)
+
     async def log(request_id: str, seconds: float) -> None:
-        logs.log_request("GET", "/users", 200, 0.001, request_id, None)
+        ended.add(("GET", "/users", 200, 7, 7.001, request_id, None, {}))
         await asyncio.sleep(seconds)
 
     asyncio.run(log("one", 0))

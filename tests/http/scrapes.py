@@ -31,6 +31,10 @@ class Measured:
 
     @property
     def text(self) -> str:
+        ended_requests = self.service.container.ended_requests()
+        assert ended_requests is not None
+        ended_requests.flush()
+        self.metrics.flush()
         return self.exposition.render("")[0].decode()
 
     @property
@@ -50,10 +54,8 @@ async def measured(directory: Path, url: str = "memory://", **options: Any) -> A
         patch.setenv(metrics.DIRECTORY, str(directory))
         async with running(url, **options) as service:
             app = Measured(service, Exposition(directory, "1.2.3", one_process=False))
-            try:
-                yield app
-            finally:
-                app.metrics.close()
+            yield app
+        app.metrics.close()
 
 
 def series_of(text: str) -> Mapping[str, float]:

@@ -1,13 +1,15 @@
 import logging
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable
 from http import HTTPStatus
 from time import perf_counter
-from typing import Final, TypeAlias
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from entrypoints.ended_requests import EndedRequests
 from entrypoints.http.problems import ProblemKind, problem_response
-from entrypoints.logs import log_request
+from entrypoints.logs import SPANS, span_ids
 
 INTERNAL_ERROR: Final = ProblemKind(
     HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -17,22 +19,17 @@ INTERNAL_ERROR: Final = ProblemKind(
 
 _log: Final = logging.getLogger("userport.http")
 
-RequestCounter: TypeAlias = Callable[[str, str | None, int, float], None]
-"""Takes the method of a request, the template of its route or None, the status and the seconds."""
-
 
 class RequestOutcomeMiddleware:
     """Turns an unexpected exception into a 500 that contains only the request id; logs the traceback under that id.
 
-    It reports each request when it ends, to the metrics and the access log. Another middleware for that would be one
-    more coroutine and one more wrapper of `send`, which take longer than counting and logging.
+    It also adds each request to the ended ones. Another middleware for that would be one more coroutine and one more
+    wrapper of `send`.
     """
 
-    def __init__(self, app: ASGIApp, *, count_request: RequestCounter | None, access_log: bool) -> None:
+    def __init__(self, app: ASGIApp, *, ended_requests: EndedRequests | None) -> None:
         self._app = app
-        self._count_request = count_request
-        self._access_log = access_log
-        self._reports = access_log or count_request is not None
+        self._ended_requests = ended_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,13 +52,17 @@ class RequestOutcomeMiddleware:
             _log.exception("request %s failed", scope["state"]["request_id"])
             await problem_response(scope, *INTERNAL_ERROR)(scope, receive, send_and_note)
         finally:
-            if self._reports:
-                seconds = perf_counter() - begun
-                status = status or INTERNAL_ERROR.status.value
-                route = getattr(scope.get("route"), "path_format", None)
-                if self._count_request is not None:
-                    self._count_request(scope["method"], route, status, seconds)
-                if self._access_log:
-                    peer = scope["client"][0] if scope["client"] else None
-                    request_id = scope["state"]["request_id"]
-                    log_request(scope["method"], route or "unmatched", status, seconds, request_id, peer)
+            if self._ended_requests is not None:
+                client = scope["client"]
+                self._ended_requests.add(
+                    (
+                        scope["method"],
+                        getattr(scope.get("route"), "path_format", None),
+                        status or INTERNAL_ERROR.status.value,
+                        begun,
+                        perf_counter(),
+                        scope["state"]["request_id"],
+                        client[0] if client else None,
+                        span_ids() if SPANS in sys.modules else {},
+                    )
+                )
