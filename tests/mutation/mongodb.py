@@ -133,8 +133,8 @@ BUGS: Final[Sequence[Bug]] = (
     _removals(
         what="what is hidden is never deleted",
         where="Purge.delete_batch",
-        node="If 3",
-        new="pass",
+        node="If 1",
+        new="return False",
     ),
     _repositories(
         what="a record of a removed user is found by its key",
