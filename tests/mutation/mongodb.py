@@ -231,8 +231,8 @@ BUGS: Final[Sequence[Bug]] = (
     _database(
         what="the driver's own errors get out",
         where="Database._answer",
-        node="Name 19",
-        new="ZeroDivisionError",
+        node="Raise 3",
+        new="raise",
     ),
     _repositories(
         what="a page of users begins with the one that it comes after",
