@@ -142,6 +142,7 @@ class RemovalCases:
     @staticmethod
     async def _assert_gone(storage: Storage, doomed: User, posts: Sequence[Post], expected: StorageContents) -> None:
         unit = storage.unit_of_work()
+        assert list(await unit.records(POSTS).page(owner=doomed.id, limit=5)) == []
         assert await read_all(storage) == expected
         assert await unit.users.find_by_email(doomed.email) is None
         assert await stored_credential(storage, doomed) is None
