@@ -96,9 +96,9 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _staged(
         what="additions join those from before a removal",
-        where="_runs",
-        node="BoolOp 4",
-        new="run[0].kind is Kind.ADD or write.collection is not run[0].collection",
+        where="Commit.__init__",
+        node="Name 14",
+        new="sorted(writes, key=lambda write: write.kind is not Kind.ADD)",
     ),
     _staged(
         what="a write is made outside of the transaction",
