@@ -16,6 +16,7 @@ from adapters.storage_contract.examples import (
     retitled,
 )
 from adapters.storage_contract.steps import (
+    StorageContents,
     add,
     read_all,
     remove,
@@ -130,6 +131,8 @@ class UnitOfWorkCases:
         found = await read_all(storage)
         assert found.users == [third]
         assert found.records["posts"] == [retitled(post, "Second")]
+        await remove(storage, retitled(post, "Second"), third)
+        assert await read_all(storage) == StorageContents.of()
 
     async def test_a_user_can_be_removed_and_added_again_in_one_commit(self, storage: Storage) -> None:
         user = a_full_user()

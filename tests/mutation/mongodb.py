@@ -96,9 +96,9 @@ BUGS: Final[Sequence[Bug]] = (
     ),
     _staged(
         what="additions join those from before a removal",
-        where="_runs",
-        node="BoolOp 4",
-        new="run[0].kind is Kind.ADD or write.collection is not run[0].collection",
+        where="Commit.__init__",
+        node="Name 14",
+        new="sorted(writes, key=lambda write: write.kind is not Kind.ADD)",
     ),
     _staged(
         what="a write is made outside of the transaction",
@@ -133,8 +133,8 @@ BUGS: Final[Sequence[Bug]] = (
     _removals(
         what="what is hidden is never deleted",
         where="Purge.delete_batch",
-        node="If 3",
-        new="pass",
+        node="If 1",
+        new="return False",
     ),
     _repositories(
         what="a record of a removed user is found by its key",
@@ -231,8 +231,8 @@ BUGS: Final[Sequence[Bug]] = (
     _database(
         what="the driver's own errors get out",
         where="Database._answer",
-        node="Name 19",
-        new="ZeroDivisionError",
+        node="Raise 3",
+        new="raise",
     ),
     _repositories(
         what="a page of users begins with the one that it comes after",
