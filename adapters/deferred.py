@@ -1,7 +1,6 @@
 """Work that follows a request and need not be done at once."""
 
 from asyncio import AbstractEventLoop, get_running_loop
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Final, Generic, TypeVar
@@ -22,22 +21,20 @@ class Deferred(Generic[T]):
 
     def __init__(self, process: Callable[[], object]) -> None:
         """The event loop calls `process`, which takes the items. It does not run in the context of a request."""
-        self._items: Final = deque[T]()
+        self._items: list[T] = []
         self._process: Final = process
         self._scheduled_by: AbstractEventLoop | None = None
 
     def add(self, item: T) -> None:
         """Add an item, on an event loop's thread."""
         self._items.append(item)
-        loop = get_running_loop()
-        if self._scheduled_by is not loop:
+        if self._scheduled_by is not (loop := get_running_loop()):
             self._scheduled_by = loop
             loop.call_later(DELAY_SECONDS, self._run, context=Context())
 
     def take(self) -> Sequence[T]:
         """Remove and return all items."""
-        items = list(self._items)
-        self._items.clear()
+        items, self._items = self._items, []
         return items
 
     def _run(self) -> None:

@@ -1,19 +1,14 @@
 """Report ended requests to the metrics and the access log."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from adapters.deferred import Deferred
-from entrypoints.logs import log_requests, written_before_records
+from entrypoints.logs import EndedRequest, log_requests, written_before_records
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.metrics.metrics import Metrics
-
-EndedRequest: TypeAlias = tuple[str, str | None, int, float, float, str, str | None, Mapping[str, str]]
-"""The method, the template of the route or None, the status, the times of `perf_counter` at which the request began and
-ended, its id, the peer, and the ids of its span."""
 
 RequestCounter: TypeAlias = Callable[[str, str | None, int, float], None]
 """Takes the method of a request, the template of its route or None, the status and the seconds."""
@@ -33,15 +28,12 @@ class EndedRequests:
     def flush(self) -> None:
         """Report all requests that have ended, on the event loop's thread or after its end."""
         requests = self._requests.take()
-        if self._count_request is not None:
-            for method, route, status, begun, ended, *_ in requests:
-                self._count_request(method, route, status, ended - begun)
+        count_request = self._count_request
+        if count_request is not None:
+            for method, route, status, begun, ended, _, _, _ in requests:
+                count_request(method, route, status, ended - begun)
         if self._access_log and requests:
-            since = time.time() - time.perf_counter()
-            log_requests(
-                (since + ended, method, route or "unmatched", status, ended - begun, request_id, peer, span_ids)
-                for method, route, status, begun, ended, request_id, peer, span_ids in requests
-            )
+            log_requests(requests)
 
 
 def open_ended_requests(settings: Settings, metrics: "Metrics | None") -> EndedRequests | None:

@@ -5,6 +5,7 @@ import json
 import logging
 import select
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar
@@ -28,11 +29,14 @@ _MAX_WRITE_BYTES: Final = 2**20
 
 _REQUEST: Final = "%(method)s %(route)s %(status)s %(duration_ms)s ms %(request_id)s %(peer)s"
 
+_UNMATCHED: Final = "unmatched"
+
 _FRACTIONS: Final = tuple(f".{number:03d}" for number in range(1000))
 """Texts of thousandths."""
 
-LoggedRequest: TypeAlias = tuple[float, str, str, int, float, str, str | None, Mapping[str, str]]
-"""The Unix time at which a request ended, its method, route, status, seconds and id, the peer, and its span's ids."""
+EndedRequest: TypeAlias = tuple[str, str | None, int, float, float, str, str | None, Mapping[str, str] | None]
+"""The method, the template of the route if there is one, the status, the times of `perf_counter` at which the request
+began and ended, its id, the peer, and the ids of its span."""
 
 SPANS: Final = "opentelemetry.sdk"
 """The module that records spans."""
@@ -97,19 +101,20 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
                 waiting.flush()
         super().emit(record)
 
-    def write_requests(self, requests: Iterable[LoggedRequest]) -> None:
+    def write_requests(self, requests: Iterable[EndedRequest]) -> None:
         """Write a line for each request, and many lines with one system call."""
+        since = _start_of_perf_counter()
         lines: list[str] = []
         size = last_millisecond = 0
         start = ""
-        for ended, method, route, status, seconds, request_id, peer, span_ids in requests:
-            millisecond = int(1000 * ended)
+        for method, route, status, begun, ended, request_id, peer, ids in requests:
+            millisecond = int(1000 * (since + ended))
             if millisecond != last_millisecond:
                 last_millisecond, start = millisecond, _line_start(millisecond)
-            microseconds = round(1_000_000 * seconds)
+            microseconds = round(1_000_000 * (ended - begun))
             if '"' in request_id or "\\" in request_id:
                 request_id = _escape(request_id)
-            span = "".join([f'","{name}":"{value}' for name, value in span_ids.items()]) if span_ids else ""
+            span = "".join([f'","{name}":"{value}' for name, value in ids.items()]) if ids else ""
             message, fields, end = _constant_parts(method, route, status, peer)
             line = (
                 f"{start}{message}{request_id}{span}{fields}"
@@ -132,7 +137,7 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
 _json_handler: _JsonHandler | None = None
 
 
-def log_requests(requests: Iterable[LoggedRequest]) -> None:
+def log_requests(requests: Iterable[EndedRequest]) -> None:
     """Log requests that have ended.
 
     The lines contain no path, query, header or body: they may identify or authenticate users.
@@ -140,20 +145,20 @@ def log_requests(requests: Iterable[LoggedRequest]) -> None:
     if _json_handler is not None:
         _json_handler.write_requests(requests)
         return
-    log = logging.getLogger(ACCESS)
-    for ended, method, route, status, seconds, request_id, peer, span_ids in requests:
+    log, since = logging.getLogger(ACCESS), _start_of_perf_counter()
+    for method, route, status, begun, ended, request_id, peer, ids in requests:
         fields = {
             "method": method,
-            "route": route,
+            "route": route or _UNMATCHED,
             "status": status,
-            "duration_ms": round(1000 * seconds, 3),
+            "duration_ms": round(1000 * (ended - begun), 3),
             "request_id": request_id,
             "peer": peer,
-            **span_ids,
+            **(ids or {}),
         }
         # `Logger.info` inspects the stack for its caller, which is slower than everything else here.
         record = log.makeRecord(ACCESS, logging.INFO, "", 0, _REQUEST, (fields,), None, extra={FIELDS: fields})
-        record.created = ended
+        record.created = since + ended
         log.handle(record)
 
 
@@ -207,6 +212,11 @@ def span_ids() -> Mapping[str, str]:
     return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else {}
 
 
+def _start_of_perf_counter() -> float:
+    """Return the Unix time at which `perf_counter` was 0."""
+    return time.time() - time.perf_counter()
+
+
 def _escape(text: str) -> str:
     """Return a text escaped for a JSON string, in ASCII and without the quotes."""
     return json.dumps(text)[1:-1]
@@ -224,9 +234,9 @@ def _second_text(second: int) -> str:
 
 
 @lru_cache(1_024)
-def _constant_parts(method: str, route: str, status: int, peer: str | None) -> tuple[str, str, str]:
+def _constant_parts(method: str, route: str | None, status: int, peer: str | None) -> tuple[str, str, str]:
     """Return the parts of a JSON line around its time, request id, span and duration, which differ in each line."""
-    method, route = _escape(method), _escape(route)
+    method, route = _escape(method), _escape(route or _UNMATCHED)
     peer_json = f'"{_escape(peer)}"' if peer else "null"
     return (
         f'+00:00","level":"info","logger":"{ACCESS}","message":"{method} {route} {status}","request_id":"',

@@ -154,9 +154,9 @@ async def test_requests_that_end_together_share_writes_which_other_records_follo
     route, request_id = '/a "ü"/{id}', 'b"\\'
     ended = EndedRequests(None, access_log=True)
     for number in range(100):
-        ended.add(("GET", route, number, 7, 7.00125, request_id, None, {}))
+        ended.add(("GET", route, number, 7, 7.00125, request_id, None, None))
     logging.getLogger("userport.http").warning("a record")
-    ended.add(("GET", route, 100, 7, 7.5, request_id, "::1", {}))
+    ended.add(("GET", route, 100, 7, 7.5, request_id, "::1", None))
     await asyncio.sleep(0.1)
     lines = [json.loads(line) for line in "".join(json_log.writes).splitlines()]
     assert [line.get("status", line["message"]) for line in lines] == [*range(100), "a record", 100]
@@ -184,7 +184,7 @@ async def test_lines_have_the_times_at_which_their_requests_ended(
     monkeypatch.setattr("time.perf_counter", lambda: 12.0)
     requests = EndedRequests(None, access_log=True)
     for ended in (10.9996, 11.0, 11.007):
-        requests.add(("GET", "/users", 200, 10.9, ended, "one", None, {}))
+        requests.add(("GET", "/users", 200, 10.9, ended, "one", None, None))
     requests.flush()  # as at the end of a process
     assert [json.loads(line)["time"] for line in "".join(json_log.writes).splitlines()] == [
         "2027-01-15T08:00:00.999+00:00",
@@ -197,7 +197,7 @@ def test_a_later_event_loop_writes_the_lines_of_one_that_has_ended(json_log: _Wr
     ended = EndedRequests(None, access_log=True)
 
     async def log(request_id: str, seconds: float) -> None:
-        ended.add(("GET", "/users", 200, 7, 7.001, request_id, None, {}))
+        ended.add(("GET", "/users", 200, 7, 7.001, request_id, None, None))
         await asyncio.sleep(seconds)
 
     asyncio.run(log("one", 0))

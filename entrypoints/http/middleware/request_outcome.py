@@ -63,6 +63,6 @@ class RequestOutcomeMiddleware:
                         perf_counter(),
                         scope["state"]["request_id"],
                         client[0] if client else None,
-                        span_ids() if SPANS in sys.modules else {},
+                        span_ids() if SPANS in sys.modules else None,
                     )
                 )
