@@ -47,13 +47,13 @@ BUGS: Final[Sequence[Bug]] = (
     _commits(
         what="what was found out by a refusal is forgotten",
         where="Committer.commit",
-        node="Await 6",
+        node="Await 7",
         new="pass",
     ),
     _commits(
         what="what is staged is planned once and not again after a refusal",
         where="Committer.commit",
-        node="Assign 5",
+        node="Assign 7",
         new="raise error",
     ),
     _commits(
