@@ -1,6 +1,7 @@
 """Log lines for people or as JSON, on standard error."""
 
 import asyncio
+import atexit
 import json
 import logging
 import select
@@ -50,7 +51,14 @@ class _Waiting(Protocol):
 
 
 written_before_records: Final[WeakSet[_Waiting]] = WeakSet()
-"""What has lines that an event loop will write. A JSON record from its thread makes it write them first."""
+"""What has lines that an event loop will write. They are written before a JSON record from its thread, and at exit."""
+
+
+@atexit.register
+def _write_waiting() -> None:
+    for waiting in tuple(written_before_records):
+        waiting.flush()
+
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -97,8 +105,7 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(RuntimeError):  # a thread without an event loop
             asyncio.get_running_loop()
-            for waiting in tuple(written_before_records):
-                waiting.flush()
+            _write_waiting()
         super().emit(record)
 
     def write_requests(self, requests: Iterable[EndedRequest]) -> None:

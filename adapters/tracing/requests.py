@@ -45,9 +45,10 @@ class RequestSampling:
         for name, _ in scope["headers"]:
             if name == b"traceparent":
                 return self._excludes_child(scope)
-        low = random.getrandbits(64)
-        if low < self._root_bound:  # as the SDK's samplers decide
-            _decided_trace_id.set(random.getrandbits(64) << 64 | low)  # in the context of this request's task
+        second_half = random.getrandbits(64)
+        if second_half < self._root_bound:  # as the SDK's samplers decide
+            trace_id = random.getrandbits(64) << 64 | second_half
+            _decided_trace_id.set(trace_id)  # in the context of this request's task
             return False
         return True
 

@@ -206,6 +206,23 @@ def test_a_later_event_loop_writes_the_lines_of_one_that_has_ended(json_log: _Wr
     assert [json.loads(line)["request_id"] for line in "".join(json_log.writes).splitlines()] == ["one", "two"]
 
 
+def test_a_process_that_ends_at_once_has_written_the_lines_of_its_requests() -> None:
+    program = """
+import asyncio
+from entrypoints.ended_requests import EndedRequests
+from entrypoints.logs import LogFormat, configure_logs
+
+async def main():
+    ended.add(("GET", "/users", 200, 7, 7.001, "one", None, None))
+
+configure_logs(LogFormat.JSON, access_log=True)
+ended = EndedRequests(None, access_log=True)
+asyncio.run(main())
+"""
+    ended = subprocess.run((sys.executable, "-c", program), env=environment(), capture_output=True, check=True)  # noqa: S603
+    assert json.loads(ended.stderr)["request_id"] == "one"
+
+
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="only Unix sockets show where a write ends")
 def test_a_line_is_one_write_also_if_python_does_not_buffer() -> None:
     """Worker processes share standard error, and would mix the lines that they write in parts."""

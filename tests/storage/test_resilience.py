@@ -48,9 +48,13 @@ async def test_a_caller_who_is_cancelled_in_the_queue_takes_no_connection() -> N
 
 async def test_a_budget_that_is_used_up_ends_the_attempts() -> None:
     backoff = Backoff(max_pause_seconds=0.001, budget_seconds=0.02)
-    with pytest.raises(TooBusy):
+
+    async def pause_for_ever() -> None:
         while True:
             await backoff.pause()
+
+    with pytest.raises(TooBusy):
+        await pause_for_ever()
     assert backoff.seconds_left < 0
 
 
