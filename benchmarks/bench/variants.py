@@ -59,8 +59,8 @@ def compare(
     """Return each variant's requests a second, and their ratio to the first variant's: medians over all rounds.
 
     Each variant has one worker process and a SQLite file of its own. They are new in each round, because two processes
-    with the same settings differ by several per cent. While one is measured, the others are suspended. `call` returns
-    the call to measure at a port.
+    with the same settings differ by several per cent. While one is measured, the others are suspended. Every second
+    round goes through them in reverse. `call` returns the call to measure at a port.
     """
     check_wrk()
     leave_worker_core()
@@ -72,7 +72,8 @@ def compare(
                 process = ends.enter_context(_serving(variant, port, directory / f"{name}-{number}.db"))
                 servers[name] = port, call(port), process
                 process.send_signal(signal.SIGSTOP)
-            for name, (port, measured, process) in servers.items():
+            order = list(servers.items())
+            for name, (port, measured, process) in reversed(order) if number % 2 else order:
                 process.send_signal(signal.SIGCONT)
                 found[name].append(_measure(process, port, measured, given, directory))
                 process.send_signal(signal.SIGSTOP)
