@@ -37,7 +37,7 @@ class EndedRequests:
 
 
 def open_ended_requests(settings: Settings, metrics: "Metrics | None") -> EndedRequests | None:
-    """Return None if requests are neither counted nor logged."""
+    """Return what reports the requests of a process; None if they are neither counted nor logged."""
     if metrics is None and not settings.access_log:
         return None
     return EndedRequests(None if metrics is None else metrics.count_request, access_log=settings.access_log)

@@ -27,6 +27,7 @@ _MAX_SHARED_WRITE_BYTES: Final = getattr(select, "PIPE_BUF", 512)  # not on Wind
 """The maximum size of an atomic write to a pipe, so that processes that share one do not mix their lines."""
 
 _MAX_WRITE_BYTES: Final = 2**20
+"""The maximum size of a write where no other process writes."""
 
 _REQUEST: Final = "%(method)s %(route)s %(status)s %(duration_ms)s ms %(request_id)s %(peer)s"
 

@@ -90,7 +90,7 @@ class _SampledApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _TELEMETRY not in scope and self._excludes(scope):
             scope[_TELEMETRY] = None  # as FastAPI marks a request that is excluded
-            await Starlette.__call__(self, scope, receive, send)  # FastAPI's own would look for the mark
+            await Starlette.__call__(self, scope, receive, send)  # FastAPI.__call__ would only read the mark first
         else:
             await super().__call__(scope, receive, send)
 

@@ -223,7 +223,9 @@ asyncio.run(main())
     assert json.loads(ended.stderr)["request_id"] == "one"
 
 
-@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="only Unix sockets show where a write ends")
+@pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX"), reason="Windows has no Unix sockets, and no others show where a write ends"
+)
 def test_a_line_is_one_write_also_if_python_does_not_buffer() -> None:
     """Worker processes share standard error, and would mix the lines that they write in parts."""
     read, written = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

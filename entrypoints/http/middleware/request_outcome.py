@@ -23,8 +23,8 @@ _log: Final = logging.getLogger("userport.http")
 class RequestOutcomeMiddleware:
     """Turns an unexpected exception into a 500 that contains only the request id; logs the traceback under that id.
 
-    It also adds each request to the ended ones. Another middleware for that would be one more coroutine and one more
-    wrapper of `send`.
+    It also passes each request, when it has ended, to the metrics and the access log. Another middleware for that would
+    be one more coroutine and one more wrapper of `send`.
     """
 
     def __init__(self, app: ASGIApp, *, ended_requests: EndedRequests | None) -> None:
