@@ -17,7 +17,7 @@ from adapters.mongodb.database import Transaction
 from adapters.mongodb.removals import Purge
 from adapters.mongodb.schema import USERS
 from adapters.mongodb.storage import MongoStorage
-from adapters.purging import BackgroundPurge
+from adapters.purging import TASK_NAME, BackgroundPurge
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
     a_credential,
@@ -384,7 +384,10 @@ async def test_a_commit_of_one_session_or_one_key_takes_no_transaction(storage: 
 
 
 async def remove_hiding(storage: MongoStorage, monkeypatch: pytest.MonkeyPatch, *doomed: User) -> None:
-    """Remove users with a storage that does not purge in the background."""
+    """Remove users with a storage that does not purge in the background, once the purge of its first use has ended."""
+    for task in asyncio.all_tasks():
+        if task.get_name() == TASK_NAME:
+            await task
     with monkeypatch.context() as patch:
         patch.setattr(BackgroundPurge, "wake", lambda _: None)
         await remove(storage, *doomed)
