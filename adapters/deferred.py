@@ -17,26 +17,27 @@ class Deferred(Generic[T]):
     long as when it is repeated.
     """
 
-    __slots__ = ("_items", "_process", "_scheduled_by")
+    __slots__ = ("_items", "_loop", "_process")
 
-    def __init__(self, process: Callable[[], object]) -> None:
-        """The event loop calls `process`, which takes the items. It does not run in the context of a request."""
+    def __init__(self, process: Callable[[Sequence[T]], object]) -> None:
+        """The event loop calls `process` with all items. It does not run in the context of a request."""
         self._items: list[T] = []
         self._process: Final = process
-        self._scheduled_by: AbstractEventLoop | None = None
+        self._loop: AbstractEventLoop | None = None  # that will process the items
 
     def add(self, item: T) -> None:
         """Add an item, on an event loop's thread."""
         self._items.append(item)
-        if self._scheduled_by is not (loop := get_running_loop()):
-            self._scheduled_by = loop
-            loop.call_later(DELAY_SECONDS, self._run, context=Context())
+        if self._loop is None or self._loop.is_closed():
+            self._loop = get_running_loop()  # a system call before Python 3.12, so not for every item
+            self._loop.call_later(DELAY_SECONDS, self._run, context=Context())
 
-    def take(self) -> Sequence[T]:
-        """Remove and return all items."""
+    def flush(self) -> None:
+        """Process the items at once, on the event loop's thread or after its end."""
         items, self._items = self._items, []
-        return items
+        if items:
+            self._process(items)
 
     def _run(self) -> None:
-        self._scheduled_by = None
-        self._process()
+        self._loop = None
+        self.flush()

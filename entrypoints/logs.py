@@ -7,7 +7,7 @@ import logging
 import select
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -113,8 +113,7 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
         """Write a line for each request, and many lines with one system call."""
         since = _start_of_perf_counter()
         lines: list[str] = []
-        size = last_millisecond = 0
-        start = ""
+        last_millisecond, start = 0, ""
         for method, route, status, begun, ended, request_id, peer, ids in requests:
             millisecond = int(1000 * (since + ended))
             if millisecond != last_millisecond:
@@ -124,22 +123,14 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
                 request_id = _escape(request_id)
             span = "".join([f'","{name}":"{value}' for name, value in ids.items()]) if ids else ""
             message, fields, end = _constant_parts(method, route, status, peer)
-            line = (
+            lines.append(
                 f"{start}{message}{request_id}{span}{fields}"
                 f"{microseconds // 1000}{_FRACTIONS[microseconds % 1000]}{end}"  # faster than formatting a float
             )
-            size += len(line)  # in bytes: all parts are ASCII
-            if size > self._max_write_bytes and lines:
-                self._write(lines)
-                lines, size = [], len(line)
-            lines.append(line)
-        if lines:
-            self._write(lines)
-
-    def _write(self, lines: Sequence[str]) -> None:
         with self.lock or nullcontext(), suppress(OSError):  # the reader has gone, as `Handler` handles it
-            self.stream.write("".join(lines))
-            self.flush()
+            for text in _joined(lines, self._max_write_bytes):
+                self.stream.write(text)
+                self.flush()
 
 
 _json_handler: _JsonHandler | None = None
@@ -228,6 +219,22 @@ def _start_of_perf_counter() -> float:
 def _escape(text: str) -> str:
     """Return a text escaped for a JSON string, in ASCII and without the quotes."""
     return json.dumps(text)[1:-1]
+
+
+def _joined(lines: Sequence[str], max_bytes: int) -> Iterator[str]:
+    """Join lines of ASCII to texts, each of which has at most `max_bytes` or is one line."""
+    if sum(map(len, lines)) <= max_bytes:
+        yield "".join(lines)
+        return
+    some: list[str] = []
+    size = 0
+    for line in lines:
+        size += len(line)
+        if size > max_bytes and some:
+            yield "".join(some)
+            some, size = [], len(line)
+        some.append(line)
+    yield "".join(some)
 
 
 def _line_start(millisecond: int) -> str:

@@ -1,6 +1,7 @@
 """All metrics that a process changes, and their labels."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
@@ -55,7 +56,7 @@ class Metrics:
             bounds=_SECONDS,
         )
         self._duration_children: dict[tuple[str, str], Histogram] = {}
-        self._request_observers: dict[tuple[str, str, int], Callable[[float], None]] = {}
+        self._request_children: dict[tuple[str, str, int], tuple[Value, Histogram]] = {}
         self._operations = Counters(
             files, "userport_storage_operations_total", "Calls of the storage.", ("operation", "outcome")
         )
@@ -96,48 +97,47 @@ class Metrics:
             kind="gauge_livemostrecent",
         )
         self._job_gauges: tuple[Value, Value] | None = None
-        self._calls: Deferred[tuple[tuple[str, str], float]] = Deferred(self.flush)
-        self._call_observers: dict[tuple[str, str], Callable[[float], None]] = {}
+        self._calls: list[Deferred[float]] = []
+        self._call_children: dict[tuple[str, str], tuple[Value, Histogram]] = {}
 
-    def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count a request with the template of its route; None if there is none."""
-        observe = self._request_observers.get((method, route or UNMATCHED, status))
-        if observe is None:
-            observe = self._request_observer(method if method in _METHODS else OTHER, route or UNMATCHED, status)
-        observe(seconds)
+    def count_requests(self, method: str, route: str | None, status: int, seconds: Sequence[float]) -> None:
+        """Count requests with the template of their route; None if there is none."""
+        children = self._request_children.get((method, route or UNMATCHED, status))
+        if children is None:
+            children = self._children_of_requests(method if method in _METHODS else OTHER, route or UNMATCHED, status)
+        number, durations = children
+        number.add(len(seconds))
+        durations.observe(seconds)
 
     def operation(self, name: str) -> Operation:
         """Return the instrument for calls of one storage operation."""
-        add = self._calls.add
-        ok = name, "ok"
+        calls = Deferred[float](partial(self._count_calls, name, "ok"))
+        self._calls.append(calls)
+        add = calls.add
 
         async def measure(call: Awaitable[T]) -> T:
             begun = perf_counter()
             try:
                 result = await call
             except Exception as error:
-                add(((name, _outcome(error)), perf_counter() - begun))
+                self._count_calls(name, _outcome(error), [perf_counter() - begun])
                 raise
-            add((ok, perf_counter() - begun))
+            add(perf_counter() - begun)
             return result
 
         return measure
 
     def flush(self) -> None:
         """Count the calls of the storage that ended within the last milliseconds."""
-        observers = self._call_observers
-        for series, seconds in self._calls.take():
-            if series not in observers:
-                durations = self._operation_durations.child(series[0])
-                observers[series] = durations.counting(self._operations.cell(*series))
-            observers[series](seconds)
+        for calls in self._calls:
+            calls.flush()
 
     def count_batch(self, operation: str, size: int) -> None:
         """Count a batch of calls that a storage served together."""
         batches = self._batch_children.get(operation)
         if batches is None:
             batches = self._batch_children[operation] = self._batch_sizes.child(operation)
-        batches.observe(size)
+        batches.observe([size])
 
     def set_connections(self, **states: int) -> None:
         """Set the number of connections to the storage in each state."""
@@ -185,16 +185,25 @@ class Metrics:
         self.flush()
         self._files.close()
 
-    def _request_observer(self, method: str, route: str, status: int) -> Callable[[float], None]:
+    def _count_calls(self, operation: str, outcome: str, seconds: Sequence[float]) -> None:
+        children = self._call_children.get((operation, outcome))
+        if children is None:
+            children = self._operations.child(operation, outcome), self._operation_durations.child(operation)
+            self._call_children[operation, outcome] = children
+        number, durations = children
+        number.add(len(seconds))
+        durations.observe(seconds)
+
+    def _children_of_requests(self, method: str, route: str, status: int) -> tuple[Value, Histogram]:
         if status == _METHOD_NOT_ALLOWED:  # so that there are no more series than routes have methods
             route = UNMATCHED
         key = method, route, status
-        if key not in self._request_observers:
+        if key not in self._request_children:
             durations = self._duration_children.get((method, route))
             if durations is None:
                 durations = self._duration_children[method, route] = self._durations.child(method, route)
-            self._request_observers[key] = durations.counting(self._requests.cell(method, route, str(status)))
-        return self._request_observers[key]
+            self._request_children[key] = self._requests.child(method, route, str(status)), durations
+        return self._request_children[key]
 
 
 def _job_outcome(before: Job, after: Job | None) -> str | None:

@@ -8,7 +8,9 @@ thread may change them.
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -83,13 +85,8 @@ class Counters:
         self._labels: Final = list(labels)
 
     def child(self, *values: str) -> Value:
-        return Value(self._file, self._key(values))
-
-    def cell(self, *values: str) -> "memoryview[float]":
-        return self._file.cell(self._key(values))
-
-    def _key(self, values: Sequence[str]) -> str:
-        return mmap_key(self._name, f"{self._name}_total", self._labels, [*values], self._documentation)
+        key = mmap_key(self._name, f"{self._name}_total", self._labels, [*values], self._documentation)
+        return Value(self._file, key)
 
 
 class Gauges:
@@ -125,20 +122,11 @@ class Histogram:
         self._bounds: Final = bounds
         self._buckets: Final = buckets
 
-    def observe(self, amount: float) -> None:
-        self._buckets[bisect_left(self._bounds, amount)][0] += 1
-        self._sum[0] += amount
-
-    def counting(self, counter: "memoryview[float]") -> Callable[[float], None]:
-        """Return a function like `observe` that also increments a counter, in a single call."""
-        total, bounds, buckets = self._sum, self._bounds, self._buckets
-
-        def observe(amount: float) -> None:
-            buckets[bisect_left(bounds, amount)][0] += 1
-            total[0] += amount
-            counter[0] += 1
-
-        return observe
+    def observe(self, amounts: Sequence[float]) -> None:
+        """Count each amount, in little time when there are many."""
+        for bucket, number in Counter(map(partial(bisect_left, self._bounds), amounts)).items():
+            self._buckets[bucket][0] += number
+        self._sum[0] += sum(amounts)
 
 
 class Histograms:

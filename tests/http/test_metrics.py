@@ -260,9 +260,9 @@ def test_a_file_that_grows_keeps_the_values_that_were_in_it(tmp_path: Path) -> N
     exposition = Exposition(tmp_path, "1.2.3", one_process=False)
     metrics.count_sign_in("success")
     for number in range(2_000):
-        metrics.count_request("GET", f"/{number}", 200, 0.1)
+        metrics.count_requests("GET", f"/{number}", 200, [0.1])
     metrics.count_sign_in("success")
-    metrics.count_request("GET", "/0", 200, 0.1)
+    metrics.count_requests("GET", "/0", 200, [0.1])
     series = series_of(exposition.render("")[0].decode())
     assert series['userport_sign_ins_total{outcome="success"}'] == 2
     assert series['userport_http_requests_total{method="GET",route="/0",status="200"}'] == 2
@@ -270,6 +270,38 @@ def test_a_file_that_grows_keeps_the_values_that_were_in_it(tmp_path: Path) -> N
     assert series['userport_http_requests_total{method="GET",route="/1999",status="200"}'] == 1
     metrics.close()
     assert series_of(exposition.render("")[0].decode()) == series
+
+
+def test_requests_that_are_counted_together_are_in_the_buckets_of_their_durations(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path)
+    exposition = Exposition(tmp_path, "1.2.3", one_process=False)
+    metrics.count_requests("GET", "/", 200, [0.001, 0.002, 7.0, 11.0])
+    metrics.count_requests("GET", "/", 404, [0.002])
+    text = exposition.render("")[0].decode()
+    for bound, number in {"0.001": 1, "0.0025": 3, "5.0": 3, "10.0": 4, "+Inf": 5}.items():
+        bucket = f'userport_http_request_duration_seconds_bucket{{le="{bound}",method="GET",route="/"}}'
+        assert f"{bucket} {float(number)}" in text.splitlines()
+    series = series_of(text)
+    assert series['userport_http_request_duration_seconds_sum{method="GET",route="/"}'] == pytest.approx(18.005)
+    assert series['userport_http_requests_total{method="GET",route="/",status="200"}'] == 4
+    metrics.close()
+
+
+def test_calls_of_a_loop_that_has_ended_are_counted_with_those_of_the_next(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path)
+    exposition = Exposition(tmp_path, "1.2.3", one_process=False)
+    measure = metrics.operation("ping")
+    asyncio.run(measure(asyncio.sleep(0)))
+
+    async def measure_and_wait() -> None:
+        await measure(asyncio.sleep(0))
+        series = 'userport_storage_operations_total{operation="ping",outcome="ok"}'
+        while series not in (found := series_of(exposition.render("")[0].decode())):  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.001)
+        assert found[series] == 2
+
+    asyncio.run(measure_and_wait())
+    metrics.close()
 
 
 def files_of(directory: Path) -> Sequence[Path]:
