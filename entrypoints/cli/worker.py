@@ -27,7 +27,7 @@ def create_app() -> FastAPI:
         Thread(target=follow, daemon=True).start()
     app = create_app_from_environment()
     settings: Settings = app.state.container.settings()
-    configure_logs(settings.log_format, access_log=settings.access_log)
+    configure_logs(settings.log_format, access_log=settings.access_log, one_process=parent is None)
     if settings.asks_for_tokens and hasattr(signal, "SIGHUP"):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.state.container.key_reload().reload)
     resume_gc_for_serving()

@@ -233,3 +233,27 @@ def test_a_line_is_one_write_also_if_python_does_not_buffer() -> None:
     with read, written:
         subprocess.run((sys.executable, "-u", "-c", call), env=environment(), stderr=written.fileno(), check=True)  # noqa: S603
         assert read.recv(100) == b"A line\n"
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX"), reason="Windows has no Unix sockets, and no others show where a write ends"
+)
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_process_without_others_writes_many_lines_at_once(sqlite: str, workers: int) -> None:
+    read, written = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    command = (*PROGRAM, "serve", "--port", "0", "--workers", str(workers), "--storage", sqlite)
+    logged = environment(USERPORT_ACCESS_LOG="true", USERPORT_LOG_FORMAT="json")
+    with read, written, subprocess.Popen(command, env=logged, stderr=written.fileno()) as process:  # noqa: S603
+        try:
+            read.settimeout(30)
+            port = int(json.loads(read.recv(2**20))["message"].rpartition("/docs")[0].rpartition(":")[2])
+            number = 100
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"GET /users HTTP/1.1\r\nHost: localhost\r\n\r\n" * number)
+                writes: list[bytes] = []
+                while sum(write.count(b"\n") for write in writes) < number:
+                    writes.append(read.recv(2**20))
+        finally:
+            process.terminate()
+    assert (max(map(len, writes)) > select.PIPE_BUF) == (workers == 1)
