@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -24,7 +23,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from adapters.purging import TASK_NAME
-from adapters.resilience import gather_bounded
 from adapters.storage_contract.examples import a_post, a_user
 from adapters.storage_contract.steps import add, remove, save
 from benchmarks.bench.environment import machine
@@ -41,6 +39,7 @@ _WRITERS: Final = 2  # in each process
 _PAUSE_SECONDS: Final = 0.01
 _SECONDS_ALONE: Final = 30
 _RECORDS_IN_A_COMMIT: Final = 1_000
+_RECORDS_IN_A_TRANSACTION_OF_DYNAMODB: Final = 30
 
 
 class Wait(NamedTuple):
@@ -80,13 +79,15 @@ class Removal:
     during_in_another_process: Waits
 
 
-async def measure(url: str, version: str, records: int, *, one_by_one: bool) -> Removal:
+async def measure(url: str, version: str, records: int, *, records_in_a_commit: int) -> Removal:
     storage = open_storage(url)
     await storage.prepare()
     doomed, *writers = (a_user() for _ in range(1 + 2 * _WRITERS))
     await add(storage, doomed, *writers)
     print(f"adding {records:,} posts …", flush=True)
-    await _fill(storage, doomed, records, one_by_one=one_by_one)
+    posts = (a_post(doomed, title="A title", body="A few words. " * 8) for _ in range(records))
+    while some := list(islice(posts, records_in_a_commit)):
+        await add(storage, *some)
     _expect("posts", records, await storage.unit_of_work().records(POSTS).count())
     waits: list[Wait] = []
     ended = asyncio.Event()
@@ -119,16 +120,6 @@ async def measure(url: str, version: str, records: int, *, one_by_one: bool) -> 
         during_in_this_process=Waits.of(here),
         during_in_another_process=Waits.of(there),
     )
-
-
-async def _fill(storage: Storage, owner: User, number: int, *, one_by_one: bool) -> None:
-    """Add posts, many per commit, or one in each of many concurrent commits where that is faster."""
-    posts = (a_post(owner, title="A title", body="A few words. " * 8) for _ in range(number))
-    while some := list(islice(posts, _RECORDS_IN_A_COMMIT)):
-        if one_by_one:
-            await gather_bounded(partial(add, storage, post) for post in some)
-        else:
-            await add(storage, *some)
 
 
 async def _write(storage: Storage, user: User, is_ended: Callable[[], bool], waits: list[Wait]) -> None:
@@ -234,7 +225,8 @@ def main() -> None:
         results |= {"machine": machine(Path(directory)), "python": platform.python_version()}
         for kind in given.stores:
             with _place(kind, Path(directory)) as (url, version):
-                found = asyncio.run(measure(url, version, given.records, one_by_one=kind == "dynamodb"))
+                at_once = _RECORDS_IN_A_TRANSACTION_OF_DYNAMODB if kind == "dynamodb" else _RECORDS_IN_A_COMMIT
+                found = asyncio.run(measure(url, version, given.records, records_in_a_commit=at_once))
             results["stores"][kind] = {"date": time.strftime("%Y-%m-%d", time.gmtime()), **asdict(found)}
             write_down(results, given.out)
             print(json.dumps(results["stores"][kind], indent=2), flush=True)

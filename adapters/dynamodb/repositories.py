@@ -196,8 +196,9 @@ class DynamoDBRecords(Generic[R]):
             if removed:
                 pointers = await self._reader.query_all(self._all, ["owner"])
                 total = sum(pointer["owner"] not in removed for _, pointer in pointers)
-                for removed_owner in removed:  # that user may have been added again
-                    total += await self.count(owner=UserId(removed_owner))
+                users = await self._reader.get_many([user_key(owner) for owner in removed])
+                for key in filter(lambda key: is_user(users[key]), users):  # they have been added again
+                    total += await self.count(owner=UserId(key.sk))
             else:
                 total = await self._reader.count(self._all)
             if await self._removed_owners() <= removed:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import BatchGetItemOutputTypeDef, QueryOutputTypeDef
 
 _MAX_KEYS: Final = 100  # DynamoDB's limit
+
+_MAX_ITEMS_IN_RESPONSE: Final = 3_000
+"""Without a limit, DynamoDB Local reads the whole rest of a range for each response of 1 MB, and blocks all others."""
+
 _READY_TIMEOUT_SECONDS: Final = 120
 _POLL_SECONDS: Final = 0.5
 
@@ -184,8 +188,7 @@ class Table:
         }
         if only:
             request["ProjectionExpression"] = projection.text
-        if limit is not None:
-            request["Limit"] = limit
+        request["Limit"] = min(limit or _MAX_ITEMS_IN_RESPONSE, _MAX_ITEMS_IN_RESPONSE)
         if start is not None:
             request["ExclusiveStartKey"] = encoded_key(start)
         return request

@@ -284,6 +284,23 @@ async def test_of_a_user_who_is_replaced_in_one_commit_only_what_it_adds_is_left
         await unit.commit()
 
 
+async def test_a_user_who_is_replaced_has_only_new_records_before_the_old_ones_are_deleted(
+    url: str, storage: Storage
+) -> None:
+    user = a_user()
+    post = a_post(user)
+    await add(storage, user, *(a_post(user) for _ in range(TOO_MANY_POSTS)))
+    async with connected(url) as dying:
+        unit = dying.unit_of_work()
+        unit.users.remove(user)
+        stage_add(unit, user, post)
+        await unit.commit()
+    assert len(all_items(url)) > TOO_MANY_POSTS / 2
+    assert await read_all(storage) == StorageContents.of(user, post)
+    posts = storage.unit_of_work().records(POSTS)
+    assert await posts.count() == await posts.count(owner=user.id) == 1
+
+
 async def test_what_a_user_had_cannot_be_changed_by_the_commit_that_replaces_them(storage: Storage) -> None:
     user = a_user()
     post, session = a_post(user), a_session(user)

@@ -8,7 +8,7 @@ from itertools import count, repeat
 
 import pytest
 
-from adapters.dynamodb import client, removals
+from adapters.dynamodb import client, removals, table
 from adapters.resilience import Backoff
 from adapters.storage_contract.admins import an_admin
 from adapters.storage_contract.examples import (
@@ -24,6 +24,7 @@ from adapters.storage_contract.examples import (
     some_failures,
 )
 from adapters.storage_contract.steps import (
+    StorageContents,
     add,
     read_all,
     remove,
@@ -151,6 +152,26 @@ async def test_all_reads_are_consistent(proxy: Proxy, storage: Storage) -> None:
     for request in proxy.reads:
         asked = request["RequestItems"].values() if "RequestItems" in request else [request]
         assert [part["ConsistentRead"] for part in asked] == [True]
+
+
+async def test_a_range_of_any_size_is_read_in_parts(
+    proxy: Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "_MAX_ITEMS_IN_RESPONSE", 2)
+    users = [a_user() for _ in range(5)]
+    posts = [a_post(users[0]) for _ in range(5)]
+    kept = a_post(users[1])
+    await add(storage, *users, *posts, kept)
+    assert await read_all(storage) == StorageContents.of(*users, *posts, kept)
+    unit = storage.unit_of_work()
+    assert await unit.users.count() == 5
+    assert await unit.records(POSTS).count() == 6
+    assert await unit.records(POSTS).count(owner=users[0].id) == 5
+    assert list(await unit.records(POSTS).page(owner=users[0].id, limit=9)) == posts
+    await remove(storage, users[0])
+    assert await read_all(storage) == StorageContents.of(*users[1:], kept)
+    queries = [request for request in proxy.reads if "KeyConditionExpression" in request]
+    assert {query["Limit"] for query in queries} == {2}
 
 
 async def test_a_commit_between_two_reads_is_not_mistaken_for_another_collision(proxy: Proxy, storage: Storage) -> None:
