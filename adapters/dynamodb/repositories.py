@@ -197,8 +197,9 @@ class DynamoDBRecords(Generic[R]):
                 pointers = await self._reader.query_all(self._all, ["owner"])
                 total = sum(pointer["owner"] not in removed for _, pointer in pointers)
                 users = await self._reader.get_many([user_key(owner) for owner in removed])
-                for key in filter(lambda key: is_user(users[key]), users):  # they have been added again
-                    total += await self.count(owner=UserId(key.sk))
+                for key, user in users.items():
+                    if is_user(user):  # added again
+                        total += await self.count(owner=UserId(key.sk))
             else:
                 total = await self._reader.count(self._all)
             if await self._removed_owners() <= removed:
