@@ -105,9 +105,7 @@ class Metrics:
         children = self._request_children.get((method, route or UNMATCHED, status))
         if children is None:
             children = self._children_of_requests(method if method in _METHODS else OTHER, route or UNMATCHED, status)
-        number, durations = children
-        number.add(len(seconds))
-        durations.observe(seconds)
+        _count(children, seconds)
 
     def operation(self, name: str) -> Operation:
         """Return the instrument for calls of one storage operation."""
@@ -190,9 +188,7 @@ class Metrics:
         if children is None:
             children = self._operations.child(operation, outcome), self._operation_durations.child(operation)
             self._call_children[operation, outcome] = children
-        number, durations = children
-        number.add(len(seconds))
-        durations.observe(seconds)
+        _count(children, seconds)
 
     def _children_of_requests(self, method: str, route: str, status: int) -> tuple[Value, Histogram]:
         if status == _METHOD_NOT_ALLOWED:  # so that there are no more series than routes have methods
@@ -204,6 +200,12 @@ class Metrics:
                 durations = self._duration_children[method, route] = self._durations.child(method, route)
             self._request_children[key] = self._requests.child(method, route, str(status)), durations
         return self._request_children[key]
+
+
+def _count(children: tuple[Value, Histogram], seconds: Sequence[float]) -> None:
+    number, durations = children
+    number.add(len(seconds))
+    durations.observe(seconds)
 
 
 def _job_outcome(before: Job, after: Job | None) -> str | None:

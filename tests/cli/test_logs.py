@@ -24,6 +24,11 @@ from tests.http.records import new_user
 
 SECRET = "hunter2"
 
+# A datagram ends where a write ends; Windows has no socket pairs that show this.
+needs_unix_sockets = pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets, which Windows lacks"
+)
+
 
 class _Service:
     """A service, and its log once it has ended."""
@@ -223,9 +228,7 @@ asyncio.run(main())
     assert json.loads(ended.stderr)["request_id"] == "one"
 
 
-@pytest.mark.skipif(
-    not hasattr(socket, "AF_UNIX"), reason="Windows has no Unix sockets, and no others show where a write ends"
-)
+@needs_unix_sockets
 def test_a_line_is_one_write_also_if_python_does_not_buffer() -> None:
     """Worker processes share standard error, and would mix the lines that they write in parts."""
     read, written = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -235,12 +238,10 @@ def test_a_line_is_one_write_also_if_python_does_not_buffer() -> None:
         assert read.recv(100) == b"A line\n"
 
 
-@pytest.mark.skipif(
-    not hasattr(socket, "AF_UNIX"), reason="Windows has no Unix sockets, and no others show where a write ends"
-)
+@needs_unix_sockets
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_process_without_others_writes_many_lines_at_once(sqlite: str, workers: int) -> None:
+def test_only_a_process_without_others_writes_more_than_a_pipe_takes_at_once(sqlite: str, workers: int) -> None:
     read, written = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     command = (*PROGRAM, "serve", "--port", "0", "--workers", str(workers), "--storage", sqlite)
     logged = environment(USERPORT_ACCESS_LOG="true", USERPORT_LOG_FORMAT="json")
